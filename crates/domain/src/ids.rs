@@ -1,0 +1,184 @@
+//! Identifiers and how they are written.
+
+use std::fmt;
+use std::str::FromStr;
+
+use uuid::Uuid;
+
+/// A text that is not the id it should be. The message says the rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    /// Not a project id.
+    #[error("must be proj_ followed by 1 to 64 letters, digits, '_' or '-'")]
+    Project,
+    /// Not a UUID.
+    #[error("must be a UUID")]
+    Uuid,
+    /// Not an outbound endpoint's id.
+    #[error("must be in format ep_xxx: ep_ followed by 32 hex digits")]
+    OutboundEndpoint,
+}
+
+/// A tenant's project: `proj_` and 1 to 64 ASCII letters, digits, `_` or `-`.
+///
+/// The narrow alphabet makes it fit for an object's key as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProjectId(String);
+
+impl ProjectId {
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ProjectId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let name = text.strip_prefix("proj_").ok_or(IdError::Project)?;
+        let fits = (1..=64).contains(&name.len())
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
+        if fits {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(IdError::Project)
+        }
+    }
+}
+
+impl fmt::Display for ProjectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// An export. Ours are UUIDv7; any UUID is a well-formed one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ExportId(pub Uuid);
+
+impl ExportId {
+    /// A new id, ordered by the time of its making.
+    #[must_use]
+    pub fn generate() -> Self {
+        Self(Uuid::now_v7())
+    }
+}
+
+impl FromStr for ExportId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        parse_hyphenated(text).map(Self)
+    }
+}
+
+impl fmt::Display for ExportId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+/// An endpoint of either direction. Requests name an outbound one as `ep_` and 32 hex digits, an
+/// inbound one as a plain UUID; both are stored and shown as plain UUIDs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EndpointId(pub Uuid);
+
+impl EndpointId {
+    /// Reads the form that requests use for outbound endpoints.
+    pub fn parse_outbound(text: &str) -> Result<Self, IdError> {
+        let digits = text.strip_prefix("ep_").ok_or(IdError::OutboundEndpoint)?;
+        if digits.len() != 32 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(IdError::OutboundEndpoint);
+        }
+        Uuid::try_parse(digits)
+            .map(Self)
+            .map_err(|_| IdError::OutboundEndpoint)
+    }
+
+    /// Reads the form that requests use for inbound endpoints.
+    pub fn parse_inbound(text: &str) -> Result<Self, IdError> {
+        parse_hyphenated(text).map(Self)
+    }
+}
+
+impl fmt::Display for EndpointId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+/// What a claim holds an export by: fresh and random at every claim, so that a worker which lost
+/// its lease can never write under a later one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LeaseToken(pub Uuid);
+
+/// Eight, four, four, four, twelve hex digits with hyphens: the only UUID text that the wire
+/// has. `Uuid::try_parse` alone also takes braces, `urn:uuid:` and bare digits.
+fn parse_hyphenated(text: &str) -> Result<Uuid, IdError> {
+    if text.len() != 36 {
+        return Err(IdError::Uuid);
+    }
+    Uuid::try_parse(text).map_err(|_| IdError::Uuid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_project_id_is_fit_for_an_object_key() {
+        assert!("proj_abc123".parse::<ProjectId>().is_ok());
+        for bad in [
+            "", "proj_", "abc", "proj_a/b", "proj_..", "proj_é", "PROJ_a",
+        ] {
+            assert_eq!(bad.parse::<ProjectId>(), Err(IdError::Project), "{bad:?}");
+        }
+        assert!(
+            format!("proj_{}", "a".repeat(64))
+                .parse::<ProjectId>()
+                .is_ok()
+        );
+        assert!(
+            format!("proj_{}", "a".repeat(65))
+                .parse::<ProjectId>()
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn the_seed_s_own_id_is_a_well_formed_one() {
+        let id: ExportId = "01935abc-def0-7123-4567-890abcdef012".parse().unwrap();
+        assert_eq!(id.to_string(), "01935abc-def0-7123-4567-890abcdef012");
+        assert!(
+            "01935abc-def0-7123-4567-890abcdef01"
+                .parse::<ExportId>()
+                .is_err()
+        );
+        assert!(
+            "{01935abc-def0-7123-4567-890abcdef012}"
+                .parse::<ExportId>()
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn an_outbound_endpoint_has_its_prefix_and_an_inbound_one_has_none() {
+        let digits = "550e8400e29b41d4a716446655440000";
+        let plain = "550e8400-e29b-41d4-a716-446655440000";
+        assert_eq!(
+            EndpointId::parse_outbound(&format!("ep_{digits}"))
+                .unwrap()
+                .to_string(),
+            plain
+        );
+        assert!(EndpointId::parse_outbound(plain).is_err());
+        assert!(EndpointId::parse_outbound(&format!("ep_{plain}")).is_err());
+        assert!(EndpointId::parse_outbound(digits).is_err());
+        assert!(EndpointId::parse_inbound(plain).is_ok());
+        assert!(EndpointId::parse_inbound(&format!("ep_{digits}")).is_err());
+    }
+}

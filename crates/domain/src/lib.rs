@@ -1,0 +1,23 @@
+//! The rules of exports, without any I/O: what an export is, which states it goes through, which
+//! messages it takes, how its ids and times are written.
+//!
+//! Everything else depends on this crate and this crate depends on nothing of ours.
+
+mod clock;
+mod export;
+mod failure;
+mod filter;
+mod ids;
+mod lease;
+mod retry;
+mod status;
+pub mod time;
+
+pub use clock::{Clock, SystemClock};
+pub use export::{Export, ExportFile, ExportState, InvalidTransition};
+pub use failure::{Failure, FailureCode};
+pub use filter::{Direction, MessageFilter, MessageStatus, RangeError, TimeRange, UnknownName};
+pub use ids::{EndpointId, ExportId, IdError, LeaseToken, ProjectId};
+pub use lease::Lease;
+pub use retry::RetryPolicy;
+pub use status::ExportStatus;

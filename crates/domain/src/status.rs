@@ -1,0 +1,91 @@
+//! The names of the states and which may follow which.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::filter::UnknownName;
+
+/// The state of an export, as a name: what the API shows and the database stores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ExportStatus {
+    /// Queued; no worker holds it.
+    Pending,
+    /// A worker holds its lease and writes the file.
+    Processing,
+    /// The file is ready.
+    Completed,
+    /// There is no file and there will be none.
+    Failed,
+    /// There was a file; it is gone.
+    Expired,
+}
+
+impl ExportStatus {
+    /// Every status, in the order of an export's life.
+    pub const ALL: [Self; 5] = [
+        Self::Pending,
+        Self::Processing,
+        Self::Completed,
+        Self::Failed,
+        Self::Expired,
+    ];
+
+    /// The name in the API and in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Processing => "processing",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Expired => "expired",
+        }
+    }
+
+    /// Whether an export in this state may go to `next` in one step.
+    ///
+    /// `processing → processing` is the takeover of a lease that ended; `processing → pending` a
+    /// retry, or a release at shutdown.
+    #[must_use]
+    pub const fn can_become(self, next: Self) -> bool {
+        match (self, next) {
+            (Self::Pending | Self::Processing, Self::Processing)
+            | (Self::Processing, Self::Pending | Self::Completed | Self::Failed)
+            | (Self::Completed, Self::Expired) => true,
+            (Self::Pending, Self::Pending | Self::Completed | Self::Failed | Self::Expired)
+            | (Self::Processing, Self::Expired)
+            | (
+                Self::Completed,
+                Self::Pending | Self::Processing | Self::Completed | Self::Failed,
+            )
+            | (Self::Failed | Self::Expired, _) => false,
+        }
+    }
+
+    /// Whether nothing but the end of the file can happen to it any more. Only such an export can
+    /// be deleted.
+    #[must_use]
+    pub const fn is_terminal(self) -> bool {
+        match self {
+            Self::Pending | Self::Processing => false,
+            Self::Completed | Self::Failed | Self::Expired => true,
+        }
+    }
+}
+
+impl fmt::Display for ExportStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for ExportStatus {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        Self::ALL
+            .into_iter()
+            .find(|status| status.as_str() == name)
+            .ok_or_else(|| UnknownName::new(name, &Self::ALL.map(Self::as_str)))
+    }
+}

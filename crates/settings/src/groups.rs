@@ -1,0 +1,210 @@
+//! The table of variables: name, meaning, default and form of each.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use secrecy::SecretString;
+use url::Url;
+
+use crate::duration::parse_duration;
+
+/// The databases.
+#[derive(Debug, Clone, Args)]
+pub struct DatabaseSettings {
+    /// PostgreSQL with the exports, as a URL: `postgres://user:password@host/database`
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database_url: SecretString,
+    /// Another database, or a replica, to take messages and endpoints from
+    #[arg(
+        long,
+        env = "EXPORTS_SOURCE_DATABASE_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub source_database_url: Option<SecretString>,
+}
+
+/// The object store.
+#[derive(Debug, Clone, Args)]
+pub struct StoreSettings {
+    /// Where files go: file:///path, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix
+    #[arg(
+        id = "object_store_url",
+        long = "object-store-url",
+        env = "EXPORTS_OBJECT_STORE_URL",
+        value_name = "URL"
+    )]
+    pub url: String,
+    /// The store's address as consumers see it; links are signed for it
+    #[arg(
+        id = "object_store_public_endpoint",
+        long = "object-store-public-endpoint",
+        env = "EXPORTS_OBJECT_STORE_PUBLIC_ENDPOINT",
+        value_name = "URL"
+    )]
+    pub public_endpoint: Option<String>,
+}
+
+/// What the API needs besides.
+#[derive(Debug, Clone, Args)]
+pub struct ApiSettings {
+    /// The address to serve on
+    #[arg(
+        long,
+        env = "EXPORTS_LISTEN",
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:8080"
+    )]
+    pub listen: SocketAddr,
+    /// The API's address as consumers see it [default: http:// and the listen address]
+    #[arg(long, env = "EXPORTS_PUBLIC_URL", value_name = "URL", value_parser = parse_public_url)]
+    pub public_url: Option<Url>,
+    /// Signs the file store's links: any text of 32 bytes or more; needed with that store only
+    #[arg(
+        long,
+        env = "EXPORTS_SIGNING_KEY",
+        value_name = "TEXT",
+        hide_env_values = true,
+        value_parser = parse_signing_key
+    )]
+    pub signing_key: Option<SecretString>,
+}
+
+/// What the worker needs besides.
+#[derive(Debug, Clone, Args)]
+pub struct WorkerSettings {
+    /// The address of /healthz and /readyz; off unless set
+    #[arg(long, env = "EXPORTS_HEALTH_LISTEN", value_name = "ADDRESS")]
+    pub health_listen: Option<SocketAddr>,
+    /// How long a finished file can be downloaded
+    #[arg(long, env = "EXPORTS_FILE_TTL", value_name = "DURATION", default_value = "7d", value_parser = parse_duration)]
+    pub file_ttl: Duration,
+    /// How long a worker that says nothing keeps an export
+    #[arg(long, env = "EXPORTS_LEASE", value_name = "DURATION", default_value = "30s", value_parser = parse_duration)]
+    pub lease: Duration,
+    /// How often an export is tried before it fails
+    #[arg(long, env = "EXPORTS_MAX_ATTEMPTS", value_name = "COUNT", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub max_attempts: u32,
+    /// How long one attempt may take
+    #[arg(long, env = "EXPORTS_MAX_DURATION", value_name = "DURATION", default_value = "6h", value_parser = parse_duration)]
+    pub max_duration: Duration,
+    /// Exports at a time per worker
+    #[arg(long, env = "EXPORTS_CONCURRENCY", value_name = "COUNT", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub concurrency: u16,
+    /// How long exports may go on after SIGTERM before they are given back
+    #[arg(long, env = "EXPORTS_SHUTDOWN_GRACE", value_name = "DURATION", default_value = "25s", value_parser = parse_duration)]
+    pub shutdown_grace: Duration,
+}
+
+/// The logs.
+#[derive(Debug, Clone, Args)]
+pub struct LogSettings {
+    /// The form of the log lines on standard error
+    #[arg(
+        long,
+        env = "EXPORTS_LOG_FORMAT",
+        value_name = "FORMAT",
+        default_value = "text"
+    )]
+    pub log_format: LogFormat,
+}
+
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// Every `EXPORTS_*` name of the groups above; a test holds the two together.
+pub(crate) const NAMES: [&str; 14] = [
+    "EXPORTS_CONCURRENCY",
+    "EXPORTS_FILE_TTL",
+    "EXPORTS_HEALTH_LISTEN",
+    "EXPORTS_LEASE",
+    "EXPORTS_LISTEN",
+    "EXPORTS_LOG_FORMAT",
+    "EXPORTS_MAX_ATTEMPTS",
+    "EXPORTS_MAX_DURATION",
+    "EXPORTS_OBJECT_STORE_PUBLIC_ENDPOINT",
+    "EXPORTS_OBJECT_STORE_URL",
+    "EXPORTS_PUBLIC_URL",
+    "EXPORTS_SHUTDOWN_GRACE",
+    "EXPORTS_SIGNING_KEY",
+    "EXPORTS_SOURCE_DATABASE_URL",
+];
+
+fn parse_public_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| error.to_string())?;
+    let plain = matches!(url.scheme(), "http" | "https")
+        && url.has_host()
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    if plain {
+        Ok(url)
+    } else {
+        Err("expected http:// or https://, a host, and at most a port and a path".to_owned())
+    }
+}
+
+fn parse_signing_key(text: &str) -> Result<SecretString, String> {
+    if text.len() < 32 {
+        return Err(format!("must be 32 bytes or more, it has {}", text.len()));
+    }
+    Ok(SecretString::from(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Everything {
+        #[command(flatten)]
+        database: DatabaseSettings,
+        #[command(flatten)]
+        store: StoreSettings,
+        #[command(flatten)]
+        api: ApiSettings,
+        #[command(flatten)]
+        worker: WorkerSettings,
+        #[command(flatten)]
+        log: LogSettings,
+    }
+
+    #[test]
+    fn the_list_of_names_is_the_list_of_variables() {
+        let command = Everything::command();
+        let mut names: Vec<_> = command
+            .get_arguments()
+            .filter_map(|argument| argument.get_env()?.to_str())
+            .filter(|name| name.starts_with("EXPORTS_"))
+            .collect();
+        names.sort_unstable();
+        assert_eq!(names, NAMES);
+    }
+
+    #[test]
+    fn a_public_url_is_an_http_address_and_nothing_else() {
+        for good in ["http://127.0.0.1:8080", "https://example.com/exports/"] {
+            assert!(parse_public_url(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "example.com",
+            "ftp://a",
+            "https://u:p@a",
+            "https://a/?b",
+            "mailto:a@b",
+        ] {
+            assert!(parse_public_url(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! The settings of every program, from the environment, parsed once at start.
+//!
+//! `groups` is the one table of variables. Each program composes the groups it needs into a
+//! `clap` parser of its own and calls [`parse`]; it ignores the rest of the table and refuses an
+//! `EXPORTS_*` name outside it. How a value is used is not decided here.
+
+mod duration;
+mod groups;
+mod logging;
+mod parse;
+
+pub use duration::parse_duration;
+pub use groups::{
+    ApiSettings, DatabaseSettings, LogFormat, LogSettings, StoreSettings, WorkerSettings,
+};
+pub use logging::{LogError, init_logging};
+pub use parse::{SettingsError, parse, try_parse_from};
+pub use secrecy::{ExposeSecret, SecretString};

@@ -1,0 +1,120 @@
+//! The service's own database: its address, its pool of connections, whether it is there.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
+
+use crate::error::{Error, UrlError};
+
+/// What a pool's connections are for; it decides how many there are and how patient they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PoolPurpose {
+    /// Requests of the API: many short statements.
+    Api,
+    /// A worker's claims, heartbeats and sweeps, for so many exports at a time.
+    Worker {
+        /// Exports at a time.
+        concurrency: u16,
+    },
+    /// A command that runs one thing after the other.
+    Command,
+}
+
+/// The service's own database.
+#[derive(Debug, Clone)]
+pub struct Database {
+    pub(crate) pool: PgPool,
+    pub(crate) options: PgConnectOptions,
+}
+
+/// No statement of the service comes near this; one that hangs must not hold its caller.
+const STATEMENT_TIMEOUT: &str = "10s";
+/// How long to wait for a connection before the database counts as away.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl Database {
+    /// Names a database without connecting to it.
+    pub fn new(url: &str, purpose: PoolPurpose) -> Result<Self, UrlError> {
+        let options = parse_url(url)?.options([("statement_timeout", STATEMENT_TIMEOUT)]);
+        Ok(Self {
+            pool: pool(options.clone(), purpose),
+            options,
+        })
+    }
+
+    /// Connects once, for the reason why it fails: a pool would only tell that time ran out.
+    pub async fn check(&self) -> Result<(), Error> {
+        check(&self.options).await
+    }
+
+    /// Asks the database for an answer, through the pool.
+    pub async fn ping(&self) -> Result<(), Error> {
+        sqlx::query_scalar!(r#"SELECT 1 AS "one!""#)
+            .fetch_one(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Waits until every connection is given back, and closes them.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// A connection that has never been another statement's.
+    pub(crate) async fn fresh_connection(&self) -> Result<PgConnection, Error> {
+        connect(&self.options).await
+    }
+}
+
+/// Reads a database's address; what it does not say comes from the usual `PG*` variables.
+pub(crate) fn parse_url(url: &str) -> Result<PgConnectOptions, UrlError> {
+    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+        return Err(UrlError::Scheme);
+    }
+    let options = PgConnectOptions::from_str(url).map_err(|error| {
+        UrlError::Part(match error {
+            sqlx::Error::Configuration(reason) => reason.to_string(),
+            other => other.to_string(),
+        })
+    })?;
+    // The pool's users log what matters themselves; a slow COPY is no news.
+    Ok(options.disable_statement_logging())
+}
+
+pub(crate) fn pool(options: PgConnectOptions, purpose: PoolPurpose) -> PgPool {
+    let connections = match purpose {
+        PoolPurpose::Api => 16,
+        // Heartbeats must not wait for sweeps, nor claims for either.
+        PoolPurpose::Worker { concurrency } => u32::from(concurrency) + 3,
+        PoolPurpose::Command => 2,
+    };
+    PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        // On, every statement costs a round trip more. Instead, only a connection that lay idle
+        // is tried before use: the ones that a restart of the server broke are among these.
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                let idle = meta.idle_for > Duration::from_secs(1);
+                Ok(!idle || connection.ping().await.is_ok())
+            })
+        })
+        .connect_lazy_with(options)
+}
+
+pub(crate) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, Error> {
+    match tokio::time::timeout(ACQUIRE_TIMEOUT, PgConnection::connect_with(options)).await {
+        Ok(connected) => Ok(connected?),
+        Err(_) => Err(Error::from(sqlx::Error::PoolTimedOut)),
+    }
+}
+
+pub(crate) async fn check(options: &PgConnectOptions) -> Result<(), Error> {
+    let connection = connect(options).await?;
+    // Nothing was asked, so nothing can be lost with a close that fails.
+    connection.close().await.ok();
+    Ok(())
+}

@@ -1,0 +1,176 @@
+//! Projects and their API keys. A key is shown once and stored as its SHA-256.
+
+use std::fmt::Write;
+
+use chrono::{DateTime, Utc};
+use exports_domain::ProjectId;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::database::Database;
+use crate::error::{Error, is_foreign_key_violation};
+
+/// What every key starts with, so that people and secret scanners know one.
+const KEY_PREFIX: &str = "exk_";
+/// How much of a key may be shown: the prefix and 8 of its 64 digits.
+const SHOWN: usize = KEY_PREFIX.len() + 8;
+
+/// A key that was just made. Its text cannot be had again.
+pub struct IssuedKey {
+    /// What revokes it.
+    pub id: Uuid,
+    /// The key itself: `exk_` and 64 hex digits, 256 random bits.
+    pub secret: String,
+}
+
+/// A key as lists show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKey {
+    /// What revokes it.
+    pub id: Uuid,
+    /// The project it opens.
+    pub project_id: String,
+    /// Its first characters.
+    pub prefix: String,
+    /// What it is for.
+    pub label: Option<String>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it was last used, to the minute.
+    pub last_used_at: Option<DateTime<Utc>>,
+    /// When it was revoked.
+    pub revoked_at: Option<DateTime<Utc>>,
+}
+
+impl Database {
+    /// Creates a project; `false` if there was one of this id.
+    pub async fn create_project(&self, project: &ProjectId) -> Result<bool, Error> {
+        let created = sqlx::query!(
+            "INSERT INTO projects (id) VALUES ($1) ON CONFLICT DO NOTHING",
+            project.as_str(),
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(created.rows_affected() == 1)
+    }
+
+    /// Makes a key; `None` if there is no such project.
+    pub async fn create_key(
+        &self,
+        project: &ProjectId,
+        label: Option<&str>,
+    ) -> Result<Option<IssuedKey>, Error> {
+        let secret = new_secret();
+        let inserted = sqlx::query_scalar!(
+            "INSERT INTO api_keys (project_id, prefix, key_sha256, label) VALUES ($1, $2, $3, $4) RETURNING id",
+            project.as_str(),
+            &secret[..SHOWN],
+            &sha256(&secret),
+            label,
+        )
+        .fetch_one(&self.pool)
+        .await;
+        match inserted {
+            Ok(id) => Ok(Some(IssuedKey { id, secret })),
+            Err(error) if is_foreign_key_violation(&error) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Every key of a project, or of all, newest first.
+    pub async fn list_keys(&self, project: Option<&ProjectId>) -> Result<Vec<ApiKey>, Error> {
+        Ok(sqlx::query_as!(
+            ApiKey,
+            r#"
+            SELECT id, project_id, prefix, label, created_at, last_used_at, revoked_at FROM api_keys
+            WHERE $1::text IS NULL OR project_id = $1
+            ORDER BY created_at DESC, id
+            "#,
+            project.map(ProjectId::as_str),
+        )
+        .fetch_all(&self.pool)
+        .await?)
+    }
+
+    /// Revokes the keys that `which` names by id, by the whole key or by its shown prefix.
+    pub async fn revoke_keys(&self, which: &str) -> Result<Vec<ApiKey>, Error> {
+        Ok(sqlx::query_as!(
+            ApiKey,
+            r#"
+            UPDATE api_keys SET revoked_at = coalesce(revoked_at, clock_timestamp())
+            WHERE id::text = $1 OR key_sha256 = $2 OR prefix = $1
+            RETURNING id, project_id, prefix, label, created_at, last_used_at, revoked_at
+            "#,
+            which,
+            &sha256(which),
+        )
+        .fetch_all(&self.pool)
+        .await?)
+    }
+
+    /// Whose key this is; `None` if it is unknown or revoked.
+    pub async fn authenticate(&self, secret: &str) -> Result<Option<ProjectId>, Error> {
+        let row = sqlx::query!(
+            r#"
+            SELECT id, project_id,
+                   last_used_at IS NULL OR last_used_at < clock_timestamp() - interval '1 minute' AS "stale!"
+            FROM api_keys WHERE key_sha256 = $1 AND revoked_at IS NULL
+            "#,
+            &sha256(secret),
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        let Some(row) = row else {
+            return Ok(None);
+        };
+        if row.stale {
+            self.touch_key(row.id).await;
+        }
+        crate::row::known(row.id, "project_id", &row.project_id).map(Some)
+    }
+
+    /// Notes that a key was used. It is a note and no more: if it fails, the request goes on.
+    async fn touch_key(&self, id: Uuid) {
+        let touched = sqlx::query!(
+            r#"
+            UPDATE api_keys SET last_used_at = clock_timestamp()
+            WHERE id = (SELECT id FROM api_keys WHERE id = $1
+                        AND (last_used_at IS NULL OR last_used_at < clock_timestamp() - interval '1 minute')
+                        FOR UPDATE SKIP LOCKED)
+            "#,
+            id,
+        )
+        .execute(&self.pool)
+        .await;
+        if let Err(error) = touched {
+            tracing::warn!(key.id = %id, %error, "the time of a key's use was not noted");
+        }
+    }
+}
+
+fn sha256(text: &str) -> Vec<u8> {
+    Sha256::digest(text).to_vec()
+}
+
+fn new_secret() -> String {
+    let random: [u8; 32] = rand::random();
+    random
+        .iter()
+        .fold(KEY_PREFIX.to_owned(), |mut secret, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(secret, "{byte:02x}");
+            secret
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_recognisable_and_never_the_same() {
+        let (one, other) = (new_secret(), new_secret());
+        assert!(one.starts_with("exk_") && one.len() == 68, "{one}");
+        assert_ne!(one, other);
+    }
+}

@@ -1,0 +1,148 @@
+//! A row of `exports`, and the domain's export made from it.
+
+use chrono::{DateTime, Utc};
+use exports_domain::{
+    EndpointId, Export, ExportFile, ExportId, ExportState, ExportStatus, Failure, MessageFilter,
+    TimeRange,
+};
+use uuid::Uuid;
+
+use crate::error::Error;
+
+/// The columns of an export that consumers see, `status` with its expiry taken into account.
+pub(crate) struct ExportRow {
+    pub(crate) id: Uuid,
+    pub(crate) project_id: String,
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) direction: String,
+    pub(crate) filter_start_time: DateTime<Utc>,
+    pub(crate) filter_end_time: DateTime<Utc>,
+    pub(crate) filter_status: Option<String>,
+    pub(crate) filter_endpoint_id: Option<Uuid>,
+    pub(crate) status: String,
+    pub(crate) attempt: i32,
+    pub(crate) started_at: Option<DateTime<Utc>>,
+    pub(crate) completed_at: Option<DateTime<Utc>>,
+    pub(crate) expires_at: Option<DateTime<Utc>>,
+    pub(crate) row_count: Option<i64>,
+    pub(crate) file_size_bytes: Option<i64>,
+    pub(crate) sha256: Option<Vec<u8>>,
+    pub(crate) error_code: Option<String>,
+    pub(crate) error_message: Option<String>,
+}
+
+/// The columns of a filter.
+pub(crate) struct FilterRow<'a> {
+    pub(crate) id: Uuid,
+    pub(crate) direction: &'a str,
+    pub(crate) start_time: DateTime<Utc>,
+    pub(crate) end_time: DateTime<Utc>,
+    pub(crate) status: Option<&'a str>,
+    pub(crate) endpoint_id: Option<Uuid>,
+}
+
+impl TryFrom<FilterRow<'_>> for MessageFilter {
+    type Error = Error;
+
+    fn try_from(row: FilterRow<'_>) -> Result<Self, Error> {
+        let range = TimeRange::new(row.start_time, row.end_time)
+            .map_err(|_| corrupt(row.id, "filter_end_time", &row.end_time))?;
+        let status = match row.status {
+            None => None,
+            Some(name) => Some(known(row.id, "filter_status", name)?),
+        };
+        Ok(Self {
+            range,
+            direction: known(row.id, "direction", row.direction)?,
+            status,
+            endpoint: row.endpoint_id.map(EndpointId),
+        })
+    }
+}
+
+impl TryFrom<ExportRow> for Export {
+    type Error = Error;
+
+    fn try_from(row: ExportRow) -> Result<Self, Error> {
+        Ok(Self {
+            id: ExportId(row.id),
+            project: known(row.id, "project_id", &row.project_id)?,
+            filter: FilterRow {
+                id: row.id,
+                direction: &row.direction,
+                start_time: row.filter_start_time,
+                end_time: row.filter_end_time,
+                status: row.filter_status.as_deref(),
+                endpoint_id: row.filter_endpoint_id,
+            }
+            .try_into()?,
+            attempt: u32::try_from(row.attempt)
+                .map_err(|_| corrupt(row.id, "attempt", &row.attempt))?,
+            created_at: row.created_at,
+            state: row.state()?,
+        })
+    }
+}
+
+impl ExportRow {
+    fn state(self) -> Result<ExportState, Error> {
+        Ok(match known(self.id, "status", &self.status)? {
+            ExportStatus::Pending => ExportState::Pending,
+            ExportStatus::Processing => ExportState::Processing {
+                started_at: set(self.id, "started_at", self.started_at)?,
+            },
+            ExportStatus::Completed => ExportState::Completed(self.file()?),
+            ExportStatus::Expired => ExportState::Expired(self.file()?),
+            ExportStatus::Failed => ExportState::Failed {
+                started_at: self.started_at,
+                failure: Failure {
+                    code: known(
+                        self.id,
+                        "error_code",
+                        &set(self.id, "error_code", self.error_code)?,
+                    )?,
+                    message: set(self.id, "error_message", self.error_message)?,
+                },
+            },
+        })
+    }
+
+    fn file(self) -> Result<ExportFile, Error> {
+        let id = self.id;
+        let count = |column, value: Option<i64>| {
+            let value = set(id, column, value)?;
+            u64::try_from(value).map_err(|_| corrupt(id, column, &value))
+        };
+        let sha256 = set(id, "sha256", self.sha256)?;
+        Ok(ExportFile {
+            started_at: set(id, "started_at", self.started_at)?,
+            completed_at: set(id, "completed_at", self.completed_at)?,
+            expires_at: set(id, "expires_at", self.expires_at)?,
+            row_count: count("row_count", self.row_count)?,
+            size_bytes: count("file_size_bytes", self.file_size_bytes)?,
+            sha256: sha256
+                .try_into()
+                .map_err(|bytes: Vec<u8>| corrupt(id, "sha256", &bytes.len()))?,
+        })
+    }
+}
+
+pub(crate) fn known<T: std::str::FromStr>(
+    id: Uuid,
+    column: &'static str,
+    name: &str,
+) -> Result<T, Error> {
+    name.parse().map_err(|_| corrupt(id, column, &name))
+}
+
+fn set<T>(id: Uuid, column: &'static str, value: Option<T>) -> Result<T, Error> {
+    value.ok_or_else(|| corrupt(id, column, &"null"))
+}
+
+pub(crate) fn corrupt(id: Uuid, column: &'static str, value: &dyn ToString) -> Error {
+    Error::Corrupt {
+        row: format!("export {id}"),
+        column,
+        value: value.to_string(),
+    }
+}

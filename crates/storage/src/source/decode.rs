@@ -1,0 +1,301 @@
+//! Binary COPY, read back: the bytes of `query`'s statement become rows.
+//!
+//! The format (`PostgreSQL`'s documentation of COPY, "Binary Format"): a header of 11 bytes of
+//! signature, 4 of flags and 4 of the length of an extension; then tuples, each a 16-bit count
+//! of fields and per field a 32-bit length (-1 for NULL) and as many bytes; then -1 in place of a
+//! count. Everything is big-endian. Chunks may end anywhere; lengths are checked, never trusted.
+
+use crate::error::Error;
+
+/// The number of columns of `query`'s statement.
+const COLUMNS: i16 = 12;
+const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
+
+/// A time as `PostgreSQL` has it: microseconds since 2000-01-01 00:00 UTC. The two extremes are
+/// its infinities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PgTimestamp(pub i64);
+
+/// One message, its texts still in the chunk that it came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MessageRow<'a> {
+    /// The message.
+    pub id: Option<[u8; 16]>,
+    /// Its endpoint.
+    pub endpoint_id: Option<[u8; 16]>,
+    /// Its status.
+    pub status: Option<&'a str>,
+    /// How often it was tried.
+    pub attempt_count: Option<i32>,
+    /// When it was created (inbound: received).
+    pub created_at: Option<PgTimestamp>,
+    /// When it was delivered.
+    pub delivered_at: Option<PgTimestamp>,
+    /// When it is tried next.
+    pub next_attempt_at: Option<PgTimestamp>,
+    /// The endpoint's last HTTP status.
+    pub response_status: Option<i32>,
+    /// The endpoint's last latency, in milliseconds.
+    pub response_latency_ms: Option<i32>,
+    /// From receipt to delivery, in milliseconds.
+    pub total_delivery_ms: Option<i32>,
+    /// What went wrong last.
+    pub last_error: Option<&'a str>,
+    /// Its endpoint's URL, if the rows bring it.
+    pub url: Option<&'a str>,
+}
+
+/// Where in the format the decoder is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Header,
+    Tuples,
+    End,
+}
+
+/// Reads rows from the chunks of one COPY.
+#[derive(Debug)]
+pub struct Decoder {
+    place: Place,
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self {
+            place: Place::Header,
+        }
+    }
+}
+
+impl Decoder {
+    /// Takes the next row off the front of `bytes`. `None`: there is no whole row in it; call
+    /// again with the rest and more bytes behind it.
+    pub fn next_row<'a>(&mut self, bytes: &mut &'a [u8]) -> Result<Option<MessageRow<'a>>, Error> {
+        if self.place == Place::Header {
+            match read_header(bytes)? {
+                None => return Ok(None),
+                Some(rest) => *bytes = rest,
+            }
+            self.place = Place::Tuples;
+        }
+        let mut fields = Fields { rest: bytes };
+        let Some(count) = fields.take(2) else {
+            return Ok(None);
+        };
+        if self.place == Place::End {
+            return Err(Error::Stream("bytes after its end"));
+        }
+        match i16::from_be_bytes([count[0], count[1]]) {
+            -1 => {
+                self.place = Place::End;
+                *bytes = fields.rest;
+                return Ok(None);
+            }
+            COLUMNS => {}
+            _ => return Err(Error::Stream("a row has another number of columns")),
+        }
+        if !fields.hold_a_whole_row()? {
+            return Ok(None);
+        }
+        let row = fields.row()?;
+        *bytes = fields.rest;
+        Ok(Some(row))
+    }
+
+    /// Whether the COPY's end was read: without it, rows may be missing.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.place == Place::End
+    }
+}
+
+/// What follows the header, once it is there as a whole.
+fn read_header(bytes: &[u8]) -> Result<Option<&[u8]>, Error> {
+    let mut fields = Fields { rest: bytes };
+    let Some(signature) = fields.take(SIGNATURE.len()) else {
+        return Ok(None);
+    };
+    if signature != SIGNATURE {
+        return Err(Error::Stream("it does not begin as binary COPY does"));
+    }
+    let (Some(_flags), Some(length)) = (fields.take(4), fields.take(4)) else {
+        return Ok(None);
+    };
+    let length = u32::from_be_bytes([length[0], length[1], length[2], length[3]]);
+    // A u32 fits: the smallest supported target has 32-bit addresses.
+    Ok(fields.take(length as usize).map(|_extension| fields.rest))
+}
+
+/// The fields of one row, taken one after the other.
+struct Fields<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.rest.split_at_checked(length)?;
+        self.rest = rest;
+        Some(taken)
+    }
+
+    fn hold_a_whole_row(&self) -> Result<bool, Error> {
+        let mut ahead = Fields { rest: self.rest };
+        for _ in 0..COLUMNS {
+            let Some(length) = ahead.length() else {
+                return Ok(false);
+            };
+            if let Some(length) = length?
+                && ahead.take(length).is_none()
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// A field's length; inside, `None` for NULL.
+    fn length(&mut self) -> Option<Result<Option<usize>, Error>> {
+        let length = self.take(4)?;
+        Some(
+            match i32::from_be_bytes([length[0], length[1], length[2], length[3]]) {
+                -1 => Ok(None),
+                length => usize::try_from(length)
+                    .map(Some)
+                    .map_err(|_| Error::Stream("a field has a negative length")),
+            },
+        )
+    }
+
+    /// The next field's bytes. Only for rows that are there as a whole.
+    fn bytes(&mut self) -> Result<Option<&'a [u8]>, Error> {
+        const CUT: Error = Error::Stream("a row is cut off");
+        match self.length().ok_or(CUT)?? {
+            None => Ok(None),
+            Some(length) => self.take(length).ok_or(CUT).map(Some),
+        }
+    }
+
+    fn fixed<const N: usize>(&mut self) -> Result<Option<[u8; N]>, Error> {
+        match self.bytes()? {
+            None => Ok(None),
+            Some(bytes) => bytes
+                .try_into()
+                .map(Some)
+                .map_err(|_| Error::Stream("a field has another length than its type")),
+        }
+    }
+
+    fn text(&mut self) -> Result<Option<&'a str>, Error> {
+        match self.bytes()? {
+            None => Ok(None),
+            Some(bytes) => std::str::from_utf8(bytes)
+                .map(Some)
+                .map_err(|_| Error::Stream("a text is not UTF-8")),
+        }
+    }
+
+    fn int(&mut self) -> Result<Option<i32>, Error> {
+        Ok(self.fixed()?.map(i32::from_be_bytes))
+    }
+
+    fn timestamp(&mut self) -> Result<Option<PgTimestamp>, Error> {
+        Ok(self.fixed()?.map(i64::from_be_bytes).map(PgTimestamp))
+    }
+
+    fn row(&mut self) -> Result<MessageRow<'a>, Error> {
+        // In the order of the statement's columns: struct fields are evaluated as written.
+        Ok(MessageRow {
+            id: self.fixed()?,
+            endpoint_id: self.fixed()?,
+            status: self.text()?,
+            attempt_count: self.int()?,
+            created_at: self.timestamp()?,
+            delivered_at: self.timestamp()?,
+            next_attempt_at: self.timestamp()?,
+            response_status: self.int()?,
+            response_latency_ms: self.int()?,
+            total_delivery_ms: self.int()?,
+            last_error: self.text()?,
+            url: self.text()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn field(bytes: &[u8]) -> Vec<u8> {
+        let length = i32::try_from(bytes.len()).unwrap();
+        [length.to_be_bytes().as_slice(), bytes].concat()
+    }
+
+    fn copy_of_one_row() -> Vec<u8> {
+        let null = (-1_i32).to_be_bytes().to_vec();
+        [
+            SIGNATURE.to_vec(),
+            vec![0; 8],
+            COLUMNS.to_be_bytes().to_vec(),
+            field(&[7; 16]),
+            null.clone(),
+            field("queued".as_bytes()),
+            field(&i32::MIN.to_be_bytes()),
+            field(&1_i64.to_be_bytes()),
+            null.clone(),
+            field(&i64::MAX.to_be_bytes()),
+            null.repeat(3),
+            field("naïve, \"quoted\"\r\n".as_bytes()),
+            field(b""),
+            (-1_i16).to_be_bytes().to_vec(),
+        ]
+        .concat()
+    }
+
+    #[test]
+    fn a_row_is_read_whatever_the_chunks_are() {
+        let copy = copy_of_one_row();
+        for cut in 0..copy.len() {
+            let mut decoder = Decoder::default();
+            let mut bytes = &copy[..cut];
+            let early = decoder.next_row(&mut bytes).unwrap().is_some();
+            let mut bytes = &copy[cut - bytes.len()..];
+            if !early {
+                let row = decoder.next_row(&mut bytes).unwrap().unwrap();
+                assert_eq!(row.id, Some([7; 16]));
+                assert_eq!(row.endpoint_id, None);
+                assert_eq!(row.attempt_count, Some(i32::MIN));
+                assert_eq!(row.next_attempt_at, Some(PgTimestamp(i64::MAX)));
+                assert_eq!(row.last_error, Some("naïve, \"quoted\"\r\n"));
+                assert_eq!(row.url, Some(""));
+            }
+            assert_eq!(decoder.next_row(&mut bytes).unwrap(), None);
+            assert!(decoder.is_finished() && bytes.is_empty(), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_our_copy_is_refused() {
+        let copy = copy_of_one_row();
+        let decode = |mut bytes: &[u8]| {
+            let mut decoder = Decoder::default();
+            while decoder.next_row(&mut bytes)?.is_some() {}
+            Ok::<_, Error>(decoder.is_finished() && bytes.is_empty())
+        };
+        assert!(decode(&copy).unwrap());
+        assert!(
+            !decode(&copy[..copy.len() - 2]).unwrap(),
+            "no end, not finished"
+        );
+        let broken = |at: usize, byte: u8| {
+            let mut copy = copy.clone();
+            copy[at] = byte;
+            decode(&copy).unwrap_err().to_string()
+        };
+        assert!(broken(0, b'X').contains("does not begin"));
+        assert!(broken(20, 13).contains("number of columns"));
+        assert!(broken(49, 0xff).contains("UTF-8"));
+        let three = field(&[1, 2, 3]);
+        let error = Fields { rest: &three }.int().unwrap_err();
+        assert!(error.to_string().contains("another length"));
+    }
+}

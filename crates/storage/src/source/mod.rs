@@ -1,0 +1,81 @@
+//! Where messages and endpoints come from: the relations `messages` and `endpoints`, which other
+//! systems write. They may be tables of ours or views of an operator's, in the service's own
+//! database, in another one, or in a replica; their rows may be anything the column types allow.
+//!
+//! `query` writes the COPY, `session` runs it under one snapshot, `decode` reads its bytes.
+
+mod decode;
+mod query;
+mod session;
+
+use exports_domain::{Direction, EndpointId, ProjectId};
+use sqlx::PgPool;
+use sqlx::postgres::PgConnectOptions;
+
+use crate::database::{Database, PoolPurpose, check, parse_url, pool};
+use crate::error::{Error, UrlError};
+
+pub use decode::{Decoder, MessageRow, PgTimestamp};
+pub use query::{UrlColumn, copy_statement};
+pub use session::{EndpointUrls, RowStream, SourceSession};
+
+/// The database that messages and endpoints are read from.
+#[derive(Debug, Clone)]
+pub struct Source {
+    pool: PgPool,
+    options: PgConnectOptions,
+    control: Database,
+}
+
+impl Source {
+    /// Reads from `database` itself.
+    #[must_use]
+    pub fn same_as(database: &Database) -> Self {
+        Self {
+            pool: database.pool.clone(),
+            options: database.options.clone(),
+            control: database.clone(),
+        }
+    }
+
+    /// Reads from another database, or from a replica of `database`. Does not connect.
+    pub fn at(url: &str, database: &Database, purpose: PoolPurpose) -> Result<Self, UrlError> {
+        let options = parse_url(url)?.options([("statement_timeout", "10s")]);
+        Ok(Self {
+            pool: pool(options.clone(), purpose),
+            options,
+            control: database.clone(),
+        })
+    }
+
+    /// Connects once, for the reason why it fails.
+    pub async fn check(&self) -> Result<(), Error> {
+        check(&self.options).await
+    }
+
+    /// Whether a project has an endpoint in a direction.
+    pub async fn has_endpoint(
+        &self,
+        project: &ProjectId,
+        direction: Direction,
+        endpoint: EndpointId,
+    ) -> Result<bool, Error> {
+        Ok(sqlx::query_scalar!(
+            r#"
+            SELECT EXISTS (
+                SELECT FROM endpoints WHERE id = $1 AND project_id = $2 AND direction = $3
+            ) AS "exists!"
+            "#,
+            endpoint.0,
+            project.as_str(),
+            direction.as_str(),
+        )
+        .fetch_one(&self.pool)
+        .await?)
+    }
+
+    /// Opens a session of its own, which belongs to one export at a time.
+    pub async fn open_session(&self) -> Result<SourceSession, Error> {
+        SourceSession::open(&self.options, &self.control).await
+    }
+}

@@ -1,0 +1,108 @@
+//! The COPY statement of an export.
+//!
+//! Binary COPY carries no types, so every column is cast here to what `decode` reads, in its
+//! order. Times, UUIDs and known names stand in the text as literals made from typed values: as
+//! parameters or settings they would hide from the planner how much it is going to read, and an
+//! unset filter, were it in the text, would cost every row. Only the project's id, free text,
+//! stays out of it; `session` puts it into a setting of the transaction.
+
+use std::fmt::Write;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use exports_domain::MessageFilter;
+
+/// The transaction-local setting that holds the project's id.
+pub(super) const PROJECT_SETTING: &str = "exports.project_id";
+
+/// Where a row's endpoint URL comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UrlColumn {
+    /// The reader has the URLs of the project's endpoints: the column is empty.
+    Known,
+    /// The project has too many for that: each row brings its own.
+    Joined,
+}
+
+/// The statement whose output `decode` reads: the messages of a filter in the file's order.
+#[must_use]
+pub fn copy_statement(filter: &MessageFilter, url: UrlColumn) -> String {
+    let direction = filter.direction.as_str();
+    let (url, join) = match url {
+        UrlColumn::Known => ("NULL", String::new()),
+        // An id is not unique in every operator's view: the same one is picked as in `session`.
+        UrlColumn::Joined => (
+            "endpoint.url",
+            format!(
+                " LEFT JOIN LATERAL (SELECT e.url FROM endpoints e \
+                 WHERE e.id = m.endpoint_id AND e.project_id = current_setting('{PROJECT_SETTING}') \
+                 AND e.direction = '{direction}' \
+                 ORDER BY e.created_at DESC NULLS LAST, e.url LIMIT 1) endpoint ON true"
+            ),
+        ),
+    };
+    let mut text = format!(
+        "COPY (SELECT m.id::uuid, m.endpoint_id::uuid, m.status::text, m.attempt_count::int4, \
+         m.created_at::timestamptz, m.delivered_at::timestamptz, m.next_attempt_at::timestamptz, \
+         m.response_status::int4, m.response_latency_ms::int4, m.total_delivery_ms::int4, \
+         m.last_error::text, {url}::text \
+         FROM messages m{join} \
+         WHERE m.project_id = current_setting('{PROJECT_SETTING}') AND m.direction = '{direction}' \
+         AND m.created_at >= {} AND m.created_at <= {}",
+        timestamp(filter.range.start()),
+        timestamp(filter.range.end()),
+    );
+    // Writing to a String cannot fail.
+    if let Some(status) = filter.status {
+        let _ = write!(text, " AND m.status = '{}'", status.as_str());
+    }
+    if let Some(endpoint) = filter.endpoint {
+        let _ = write!(text, " AND m.endpoint_id = '{}'::uuid", endpoint.0);
+    }
+    text.push_str(" ORDER BY m.created_at, m.id) TO STDOUT (FORMAT binary)");
+    text
+}
+
+fn timestamp(time: DateTime<Utc>) -> String {
+    format!(
+        "'{}'::timestamptz",
+        time.to_rfc3339_opts(SecondsFormat::Micros, true)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use exports_domain::{Direction, EndpointId, MessageStatus, TimeRange, time};
+
+    use super::*;
+
+    fn filter(status: Option<MessageStatus>, endpoint: Option<EndpointId>) -> MessageFilter {
+        let at = |text| time::parse(text).unwrap();
+        MessageFilter {
+            range: TimeRange::new(
+                at("0001-01-01T00:00:00Z"),
+                at("9999-12-31T23:59:59.999999Z"),
+            )
+            .unwrap(),
+            direction: Direction::Inbound,
+            status,
+            endpoint,
+        }
+    }
+
+    #[test]
+    fn a_filter_that_is_not_set_is_not_in_the_text() {
+        let text = copy_statement(&filter(None, None), UrlColumn::Known);
+        assert!(
+            !text.contains("m.status =") && !text.contains("m.endpoint_id ="),
+            "{text}"
+        );
+        assert!(text.contains("m.created_at <= '9999-12-31T23:59:59.999999Z'::timestamptz ORDER"));
+
+        let endpoint = EndpointId::parse_inbound("550e8400-e29b-41d4-a716-446655440000").unwrap();
+        let text = copy_statement(
+            &filter(Some(MessageStatus::PendingRetry), Some(endpoint)),
+            UrlColumn::Joined,
+        );
+        assert!(text.contains(" AND m.status = 'pending_retry' AND m.endpoint_id = '550e8400-"));
+    }
+}

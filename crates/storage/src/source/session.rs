@@ -1,0 +1,211 @@
+//! A connection of its own that reads one export at a time under one snapshot.
+//!
+//! It is never a pooled one: dropping a COPY midway, or one that fails at its start, leaves a
+//! connection that answers the next question with the previous one's answer (sqlx 0.9.0). Hence
+//! [`SourceSession::finish`]: a session serves another export only after it has given back a
+//! number nobody else can know. In every other case it is dropped, which closes it.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use exports_domain::{Direction, MessageFilter, ProjectId};
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use sqlx::PgConnection;
+use sqlx::postgres::PgConnectOptions;
+use uuid::Uuid;
+
+use super::query::{PROJECT_SETTING, UrlColumn, copy_statement};
+use crate::database::{Database, connect};
+use crate::error::Error;
+
+/// A session on the source, at rest or reading.
+#[derive(Debug)]
+pub struct SourceSession {
+    connection: PgConnection,
+    /// The primary, if this session is on a replica of it.
+    primary: Option<Database>,
+}
+
+/// The URLs of a project's endpoints in one direction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EndpointUrls {
+    /// All of them, by endpoint.
+    All(HashMap<Uuid, String>),
+    /// More than was asked for.
+    TooMany,
+}
+
+/// The bytes of a COPY, a row or so at a time.
+pub type RowStream<'a> = BoxStream<'a, Result<Bytes, Error>>;
+
+/// How long a replica may take to come up to the primary.
+const REPLAY_LIMIT: Duration = Duration::from_secs(30);
+
+impl SourceSession {
+    pub(super) async fn open(
+        options: &PgConnectOptions,
+        control: &Database,
+    ) -> Result<Self, Error> {
+        let mut connection = connect(options).await?;
+        // An export takes as long as it takes, the client bounds it; the compiler for expressions
+        // costs more than it saves on rows that are only passed on.
+        simple(
+            &mut connection,
+            "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET jit = off; \
+             SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout'; \
+             SELECT set_config(name, '10s', false) FROM pg_settings WHERE name = 'client_connection_check_interval'",
+        )
+        .await?;
+        let primary = primary_of(&mut connection, control).await?;
+        Ok(Self {
+            connection,
+            primary,
+        })
+    }
+
+    /// Begins the snapshot that everything until `finish` reads. On a replica it first waits for
+    /// what is committed on the primary now; without that, rows would be absent in silence.
+    pub async fn begin(&mut self, project: &ProjectId) -> Result<(), Error> {
+        if let Some(primary) = self.primary.clone() {
+            self.wait_for_replay(&primary).await?;
+        }
+        simple(
+            &mut self.connection,
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        )
+        .await?;
+        sqlx::query("SELECT set_config($1, $2, true)")
+            .bind(PROJECT_SETTING)
+            .bind(project.as_str())
+            .execute(&mut self.connection)
+            .await?;
+        Ok(())
+    }
+
+    /// The URLs of the project's endpoints in a direction, if there are at most `limit`.
+    ///
+    /// Where an operator's view has an id twice, the newest row counts.
+    pub async fn endpoint_urls(
+        &mut self,
+        project: &ProjectId,
+        direction: Direction,
+        limit: u16,
+    ) -> Result<EndpointUrls, Error> {
+        let rows = sqlx::query!(
+            r#"
+            SELECT id::uuid AS "id!", url::text AS "url?"
+            FROM (SELECT id, url, created_at FROM endpoints
+                  WHERE project_id = $1 AND direction = $2 AND id IS NOT NULL
+                  LIMIT $3) few
+            ORDER BY created_at NULLS FIRST, url DESC
+            "#,
+            project.as_str(),
+            direction.as_str(),
+            i64::from(limit) + 1,
+        )
+        .fetch_all(&mut self.connection)
+        .await?;
+        if rows.len() > usize::from(limit) {
+            return Ok(EndpointUrls::TooMany);
+        }
+        Ok(EndpointUrls::All(
+            rows.into_iter()
+                .map(|row| (row.id, row.url.unwrap_or_default()))
+                .collect(),
+        ))
+    }
+
+    /// The rows of a filter, for a [`Decoder`](super::Decoder). Read the stream to its end, or
+    /// drop the session.
+    pub async fn rows(
+        &mut self,
+        filter: &MessageFilter,
+        url: UrlColumn,
+    ) -> Result<RowStream<'_>, Error> {
+        let stream = self
+            .connection
+            .copy_out_raw(&copy_statement(filter, url))
+            .await?;
+        Ok(stream.map(|chunk| chunk.map_err(Error::from)).boxed())
+    }
+
+    /// Ends the snapshot and proves that the connection is in step; only then the session can
+    /// serve another export.
+    pub async fn finish(mut self) -> Result<Self, Error> {
+        simple(&mut self.connection, "COMMIT").await?;
+        let nonce: i64 = rand::random();
+        let echo = sqlx::query_scalar!(r#"SELECT $1::int8 AS "nonce!""#, nonce)
+            .fetch_one(&mut self.connection)
+            .await?;
+        if echo == nonce {
+            Ok(self)
+        } else {
+            Err(Error::Desynchronised)
+        }
+    }
+
+    async fn wait_for_replay(&mut self, primary: &Database) -> Result<(), Error> {
+        let lsn = sqlx::query_scalar!(r#"SELECT pg_current_wal_lsn()::text AS "lsn!""#)
+            .fetch_one(&primary.pool)
+            .await?;
+        let begun = Instant::now();
+        let mut pause = Duration::from_millis(5);
+        loop {
+            let replayed = sqlx::query_scalar!(
+                r#"SELECT coalesce(pg_last_wal_replay_lsn() >= $1::text::pg_lsn, true) AS "replayed!""#,
+                lsn,
+            )
+            .fetch_one(&mut self.connection)
+            .await?;
+            if replayed {
+                return Ok(());
+            }
+            if begun.elapsed() >= REPLAY_LIMIT {
+                return Err(Error::ReplicaBehind {
+                    lsn,
+                    waited_s: REPLAY_LIMIT.as_secs(),
+                });
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_millis(500));
+        }
+    }
+}
+
+/// The service's own database, if `connection` is to a replica of it.
+async fn primary_of(
+    connection: &mut PgConnection,
+    control: &Database,
+) -> Result<Option<Database>, Error> {
+    let source = sqlx::query!(
+        r#"
+        SELECT pg_is_in_recovery() AS "is_replica!",
+               (SELECT system_identifier FROM pg_control_system()) AS "cluster!"
+        "#
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    if !source.is_replica {
+        return Ok(None);
+    }
+    let cluster = sqlx::query_scalar!(
+        r#"SELECT (SELECT system_identifier FROM pg_control_system()) AS "cluster!""#
+    )
+    .fetch_one(&control.pool)
+    .await?;
+    if cluster == source.cluster {
+        return Ok(Some(control.clone()));
+    }
+    tracing::warn!(
+        "the source is a replica of a cluster that is not the service's own: rows that it has not \
+         replayed when an export starts are not in the file"
+    );
+    Ok(None)
+}
+
+async fn simple(connection: &mut PgConnection, statements: &'static str) -> Result<(), Error> {
+    sqlx::raw_sql(statements).execute(connection).await?;
+    Ok(())
+}

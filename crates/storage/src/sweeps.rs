@@ -1,0 +1,149 @@
+//! What janitors do: end what nobody ends, and find what has to leave the object store.
+//!
+//! Every sweep repeats its guards inside its update and skips rows that another janitor holds, so
+//! that any number of workers can sweep at the same time.
+
+use std::time::Duration;
+
+use exports_domain::{ExportId, Failure};
+
+use crate::claims::{attempts, interval};
+use crate::database::Database;
+use crate::error::Error;
+
+/// An object that has to go. Taking it up hides it from other janitors for a minute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DoomedObject {
+    /// Its key.
+    pub key: String,
+    /// Its multipart upload, if one was begun.
+    pub upload_id: Option<String>,
+}
+
+impl Database {
+    /// Marks exports whose file's time is over, and dooms their files. Gives their ids.
+    pub async fn expire_due(&self, limit: u16) -> Result<Vec<ExportId>, Error> {
+        let ids = sqlx::query_scalar!(
+            r#"
+            WITH due AS MATERIALIZED (
+                SELECT id FROM exports
+                WHERE status = 'completed' AND expires_at <= clock_timestamp()
+                ORDER BY expires_at LIMIT $1
+                FOR UPDATE SKIP LOCKED
+            ), expired AS (
+                UPDATE exports e SET status = 'expired', object_key = NULL
+                FROM due
+                WHERE e.id = due.id AND e.status = 'completed' AND e.expires_at <= clock_timestamp()
+                RETURNING e.id
+            ), doomed AS (
+                -- Nobody writes a file that was finished: one sweep is enough.
+                UPDATE export_objects o
+                SET state = 'doomed', sweep_at = clock_timestamp(), sweeps_left = 1
+                FROM expired WHERE o.export_id = expired.id AND o.state = 'kept'
+            )
+            SELECT id FROM expired
+            "#,
+            i64::from(limit),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(ids.into_iter().map(ExportId).collect())
+    }
+
+    /// Fails exports whose last attempt ended without a word. Gives their ids.
+    pub async fn fail_exhausted(
+        &self,
+        max_attempts: u32,
+        failure: &Failure,
+        limit: u16,
+    ) -> Result<Vec<ExportId>, Error> {
+        let ids = sqlx::query_scalar!(
+            r#"
+            WITH lost AS MATERIALIZED (
+                SELECT id FROM exports
+                WHERE status = 'processing' AND lease_expires_at <= clock_timestamp() AND attempt >= $1
+                LIMIT $4
+                FOR UPDATE SKIP LOCKED
+            ), failed AS (
+                UPDATE exports e
+                SET status = 'failed', error_code = $2, error_message = $3,
+                    attempt_error = 'the lease of ' || e.lease_owner || ' ended',
+                    lease_expires_at = NULL, lease_owner = NULL
+                FROM lost
+                WHERE e.id = lost.id AND e.status = 'processing'
+                  AND e.lease_expires_at <= clock_timestamp() AND e.attempt >= $1
+                RETURNING e.id
+            ), doomed AS (
+                UPDATE export_objects o SET state = 'doomed', sweep_at = clock_timestamp()
+                FROM failed WHERE o.export_id = failed.id AND o.state = 'writing'
+            )
+            SELECT id FROM failed
+            "#,
+            attempts(max_attempts),
+            failure.code.as_str(),
+            failure.message,
+            i64::from(limit),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(ids.into_iter().map(ExportId).collect())
+    }
+
+    /// Clears idempotency keys that are a day old.
+    pub async fn clear_stale_idempotency_keys(&self, limit: u16) -> Result<u64, Error> {
+        let cleared = sqlx::query!(
+            r#"
+            UPDATE exports SET idempotency_key = NULL
+            WHERE id IN (
+                SELECT id FROM exports
+                WHERE idempotency_key IS NOT NULL AND created_at <= clock_timestamp() - interval '24 hours'
+                LIMIT $1
+                FOR UPDATE SKIP LOCKED)
+            "#,
+            i64::from(limit),
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(cleared.rows_affected())
+    }
+
+    /// Takes up objects that have to go now.
+    pub async fn take_doomed_objects(&self, limit: u16) -> Result<Vec<DoomedObject>, Error> {
+        Ok(sqlx::query_as!(
+            DoomedObject,
+            r#"
+            WITH due AS MATERIALIZED (
+                SELECT key FROM export_objects
+                WHERE sweep_at <= clock_timestamp()
+                ORDER BY sweep_at LIMIT $1
+                FOR UPDATE SKIP LOCKED
+            )
+            UPDATE export_objects o SET sweep_at = clock_timestamp() + interval '1 minute'
+            FROM due WHERE o.key = due.key AND o.state = 'doomed' AND o.sweep_at <= clock_timestamp()
+            RETURNING o.key, o.upload_id
+            "#,
+            i64::from(limit),
+        )
+        .fetch_all(&self.pool)
+        .await?)
+    }
+
+    /// Says that an object was deleted: it is swept again after `pause`, or was swept for the last
+    /// time and is forgotten.
+    pub async fn object_deleted(&self, key: &str, pause: Duration) -> Result<(), Error> {
+        sqlx::query!(
+            r#"
+            WITH forgotten AS (
+                DELETE FROM export_objects WHERE key = $1 AND state = 'doomed' AND sweeps_left = 1
+            )
+            UPDATE export_objects SET sweeps_left = sweeps_left - 1, sweep_at = clock_timestamp() + $2
+            WHERE key = $1 AND state = 'doomed' AND sweeps_left > 1
+            "#,
+            key,
+            interval(pause),
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+}
