@@ -1,0 +1,49 @@
+# What people and CI run. `make help` lists it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.PHONY: help demo dev build test check fmt tools queries bench-memory
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+demo: postgresql ## Build everything, export a million messages, show what came out
+	cargo build --release --bins
+	target/release/exportctl demo
+
+dev: postgresql ## The same system kept running, with lines to paste
+	cargo build --release --bins
+	target/release/exportctl dev
+
+build: ## Build every program, for development
+	cargo build --workspace --bins
+
+# The stories run the real programs, so these are built first. DATABASE_URL is nobody's business
+# here: tests use a server of their own, or TEST_DATABASE_URL.
+test: postgresql build ## Run all tests, on real PostgreSQL
+	cargo test --workspace
+
+check: postgresql tools ## What CI checks: format, lints, docs, dependencies, query metadata
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items
+	scripts/check-dependencies
+	scripts/prepare-queries --check
+
+queries: postgresql tools ## Write the metadata of changed queries to .sqlx
+	scripts/prepare-queries
+
+bench-memory: postgresql ## Peak memory of the worker at 1 and 5 million rows
+	cargo build --release --bins
+	scripts/bench-memory
+
+fmt: ## Format the code
+	cargo fmt --all
+
+.PHONY: postgresql
+postgresql:
+	@scripts/ensure-postgresql
+
+tools:
+	@scripts/install-tools

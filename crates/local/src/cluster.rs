@@ -1,0 +1,289 @@
+//! A private cluster from installed programs: created, copied, stopped and started again. Owns the cluster's parts together; each
+//! part has its own file.
+
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::address::{Address, Password, SUPERUSER, free_port};
+use crate::error::Error;
+use crate::folder;
+use crate::guardian::Guardian;
+use crate::postmaster::{Files, Postmaster, Shutdown};
+use crate::programs::{Programs, run};
+use crate::settings;
+use crate::user::RunAs;
+
+/// How many ports to try, when others take them between their choice and the server's start.
+const PORT_TRIES: u32 = 5;
+
+/// A server with its files, removed when dropped.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    guardian: Guardian,
+    folder: PathBuf,
+    files: Files,
+    programs: Programs,
+    user: RunAs,
+    address: Address,
+    postmaster: Mutex<Option<Postmaster>>,
+}
+
+impl Cluster {
+    /// A new, empty cluster, ready for connections.
+    pub(crate) fn create(programs: Programs, user: RunAs) -> Result<Self, Error> {
+        let mut cluster = Self::prepare(programs, user, Password::random())?;
+        cluster.init()?;
+        cluster.start_on_a_free_port(free_port)?;
+        Ok(cluster)
+    }
+
+    /// A copy that follows this cluster and answers queries.
+    pub(crate) fn standby(&self) -> Result<Self, Error> {
+        // Roles are copied too, so the password is the same.
+        let password = self.address.password.clone();
+        let mut standby = Self::prepare(self.programs.clone(), self.user.clone(), password)?;
+        standby.copy_from(&self.address)?;
+        standby.start_on_a_free_port(free_port)?;
+        Ok(standby)
+    }
+
+    /// A guarded folder without a cluster in it yet.
+    fn prepare(programs: Programs, user: RunAs, password: Password) -> Result<Self, Error> {
+        let (folder, guardian) = folder::create(&user)?;
+        Ok(Self {
+            guardian,
+            files: Files::in_folder(&folder),
+            folder,
+            programs,
+            user,
+            address: Address { port: 0, password },
+            postmaster: Mutex::new(None),
+        })
+    }
+
+    fn init(&self) -> Result<(), Error> {
+        let password_file = self.folder.join("password");
+        // The folder is closed to others, so the file's own mode does not matter.
+        write(&password_file, self.address.password.reveal())?;
+        self.user.own(&password_file)?;
+        let mut initdb = self.command("initdb");
+        initdb
+            .args(["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"])
+            .args(["--no-sync", "--username", SUPERUSER])
+            .arg("--pwfile")
+            .arg(&password_file)
+            .arg("--pgdata")
+            .arg(&self.files.data);
+        run(&mut initdb, &self.user)?;
+        let config = self.files.data.join("postgresql.conf");
+        let text = fs::read_to_string(&config).map_err(|source| Error::File {
+            action: "read",
+            path: config.clone(),
+            source,
+        })?;
+        // TCP on loopback alone: a socket's path is limited to about 100 bytes, which temporary folders exceed.
+        let own = "listen_addresses = '127.0.0.1'\nunix_socket_directories = ''\n";
+        // In the file and not on the command line, so that `ALTER SYSTEM` can change them and a standby inherits them.
+        write(&config, &(text + own + &settings::as_config()))
+    }
+
+    fn copy_from(&self, source: &Address) -> Result<(), Error> {
+        let mut copy = self.command("pg_basebackup");
+        copy.env("PGPASSWORD", source.password.reveal())
+            // Nothing of the caller's libpq configuration may reach the standby's, which records how it was copied.
+            .envs([("PGSSLMODE", "disable"), ("PGGSSENCMODE", "disable")])
+            .args(["--host=127.0.0.1", "--port", &source.port.to_string()])
+            .args(["--username", SUPERUSER, "--no-password"])
+            .args(["--checkpoint=fast", "--wal-method=stream", "--no-sync"])
+            .arg("--write-recovery-conf")
+            .arg("--pgdata")
+            .arg(&self.files.data);
+        run(&mut copy, &self.user)
+    }
+
+    fn start_on_a_free_port(
+        &mut self,
+        mut choose: impl FnMut() -> Result<u16, Error>,
+    ) -> Result<(), Error> {
+        let mut tries = 1;
+        loop {
+            self.address.port = choose()?;
+            match self.start() {
+                Err(Error::PortTaken { .. }) if tries < PORT_TRIES => tries += 1,
+                result => return result,
+            }
+        }
+    }
+
+    /// Starts the server on its port, unless it runs.
+    pub(crate) fn start(&self) -> Result<(), Error> {
+        let mut slot = self.postmaster();
+        if let Some(running) = slot.as_mut()
+            && running.ended().is_none()
+        {
+            return Ok(());
+        }
+        let mut postgres = self.command("postgres");
+        postgres
+            .arg("-D")
+            .arg(&self.files.data)
+            .args(["-p", &self.address.port.to_string()]);
+        *slot = Some(Postmaster::start(
+            postgres,
+            self.address.port,
+            &self.files,
+            &self.user,
+        )?);
+        Ok(())
+    }
+
+    /// Stops the server, if it runs. Its files and its port stay.
+    pub(crate) fn stop(&self, how: Shutdown) -> Result<(), Error> {
+        self.postmaster()
+            .as_mut()
+            .map_or(Ok(()), |postmaster| postmaster.stop(how))
+    }
+
+    /// Stops and removes everything. Safe to repeat.
+    pub(crate) fn finish(&mut self) -> Result<(), Error> {
+        // Waits for a server that crashed: the guardian would take its zombie for alive.
+        if let Some(postmaster) = self.postmaster().as_mut() {
+            postmaster.ended();
+        }
+        let _ = self.guardian.finish();
+        // Nothing is left to do here, unless somebody killed the guardian.
+        self.stop(Shutdown::Immediate)?;
+        if self.folder.exists() {
+            fs::remove_dir_all(&self.folder).map_err(|_| Error::NotRemoved {
+                what: self.folder.display().to_string(),
+            })?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn address(&self) -> &Address {
+        &self.address
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(crate) fn programs(&self) -> &Programs {
+        &self.programs
+    }
+
+    /// One of PostgreSQL's programs: as the cluster's user, in the guardian's group, from a folder that this user can enter, and
+    /// unaffected by the caller's PostgreSQL settings and language.
+    fn command(&self, name: &str) -> Command {
+        let mut command = Command::new(self.programs.path(name));
+        self.user.apply(&mut command);
+        for (variable, _) in std::env::vars_os() {
+            if variable.as_encoded_bytes().starts_with(b"PG") {
+                command.env_remove(variable);
+            }
+        }
+        command
+            .env("LC_ALL", "C")
+            .env("HOME", &self.folder)
+            .current_dir(&self.folder)
+            .process_group(self.guardian.group())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// A panic elsewhere leaves the process as it was, so the poison says nothing.
+    fn postmaster(&self) -> MutexGuard<'_, Option<Postmaster>> {
+        self.postmaster
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // Whoever wants to know calls `finish` first.
+        let _ = self.finish();
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Error> {
+    fs::write(path, text).map_err(|source| Error::File {
+        action: "write",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::programs::Places;
+    use std::net::{Ipv4Addr, TcpListener};
+
+    fn installed() -> (Programs, RunAs) {
+        let user = RunAs::choose().unwrap();
+        let programs = Places::of_this_machine().programs(&user);
+        (programs.expect("these tests need PostgreSQL"), user)
+    }
+
+    fn initialised() -> Cluster {
+        let (programs, user) = installed();
+        let cluster = Cluster::prepare(programs, user, Password::random()).unwrap();
+        cluster.init().unwrap();
+        cluster
+    }
+
+    #[test]
+    fn a_port_taken_before_the_start_is_replaced() {
+        let mut cluster = initialised();
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let taken = taken.local_addr().map(|a| (taken, a.port())).unwrap();
+        let free = free_port().unwrap();
+        let mut ports = [taken.1, free].into_iter();
+        cluster
+            .start_on_a_free_port(|| Ok(ports.next().unwrap()))
+            .unwrap();
+        assert_eq!(cluster.address.port, free);
+    }
+
+    #[test]
+    fn a_port_that_is_always_taken_is_named() {
+        let mut cluster = initialised();
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let error = cluster.start_on_a_free_port(|| Ok(port)).unwrap_err();
+        assert!(matches!(error, Error::PortTaken { port: named } if named == port));
+    }
+
+    #[test]
+    fn a_failed_start_shows_the_log_and_leaves_nothing() {
+        let mut cluster = initialised();
+        let folder = cluster.folder.clone();
+        write(
+            &cluster.files.data.join("postgresql.auto.conf"),
+            "fsnyc = off\n",
+        )
+        .unwrap();
+        let error = cluster.start_on_a_free_port(free_port).unwrap_err();
+        assert!(error.to_string().contains("\"fsnyc\""), "{error}");
+        drop(cluster);
+        assert!(!folder.exists());
+    }
+
+    #[test]
+    fn the_cluster_is_removed_even_if_its_guardian_was_killed() {
+        use nix::sys::signal::{Signal, kill};
+        let (programs, user) = installed();
+        let mut cluster = Cluster::create(programs, user).unwrap();
+        let guardian = nix::unistd::Pid::from_raw(cluster.guardian.group());
+        kill(guardian, Signal::SIGKILL).unwrap();
+        cluster.finish().unwrap();
+        assert!(!cluster.folder.exists());
+        let port = cluster.address.port;
+        assert!(TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok());
+    }
+}

@@ -1,0 +1,241 @@
+//! Finding PostgreSQL's programs and docker, and preparing their commands. Runs nothing that stays.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::error::Error;
+use crate::user::RunAs;
+
+/// Where distributions put the programs: a folder, the beginning of the versions' names in it, and what follows a version.
+const USUAL: &[(&str, &str, &str)] = &[
+    ("/usr/lib/postgresql", "", "bin"),         // Debian, Ubuntu
+    ("/usr", "pgsql-", "bin"),                  // PostgreSQL's own RPMs
+    ("/usr/libexec", "postgresql", ""),         // Alpine
+    ("/opt/homebrew/opt", "postgresql", "bin"), // Homebrew, Apple silicon
+    ("/usr/local/opt", "postgresql", "bin"),    // Homebrew, Intel
+    ("/usr/local", "pgsql", "bin"),             // built from source
+];
+
+/// The folders to search. A value, so that tests can search others.
+#[derive(Clone, Debug)]
+pub(crate) struct Places {
+    /// Those of `PATH`, also for docker.
+    pub(crate) path: Vec<PathBuf>,
+    /// The distributions' usual ones.
+    pub(crate) usual: Vec<PathBuf>,
+}
+
+impl Places {
+    /// `PATH` and the distributions' usual folders as they are on this machine.
+    pub(crate) fn of_this_machine() -> Self {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        Self {
+            path: std::env::split_paths(&path)
+                .filter(|folder| folder.is_absolute())
+                .collect(),
+            usual: USUAL
+                .iter()
+                .flat_map(|(parent, prefix, below)| versions(Path::new(parent), prefix, below))
+                .collect(),
+        }
+    }
+
+    /// The first installed PostgreSQL that `user` can run.
+    pub(crate) fn programs(&self, user: &RunAs) -> Option<Programs> {
+        self.path
+            .iter()
+            .chain(&self.usual)
+            .map(|folder| Programs::behind_links(folder))
+            .find(|programs| programs.are_usable(user))
+    }
+
+    /// The `docker` command line.
+    pub(crate) fn docker(&self) -> Option<PathBuf> {
+        self.path
+            .iter()
+            .map(|folder| folder.join("docker"))
+            .find(|file| is_executable(file))
+    }
+
+    /// For messages.
+    pub(crate) fn searched(&self) -> String {
+        let mut names: Vec<String> = vec!["the folders of PATH".into()];
+        names.extend(self.path.iter().map(|folder| folder.display().to_string()));
+        names.push("the usual folders".into());
+        names.extend(USUAL.iter().map(|(parent, prefix, below)| {
+            let pattern = Path::new(parent).join(format!("{prefix}*")).join(below);
+            pattern.display().to_string()
+        }));
+        names.join(", ")
+    }
+}
+
+/// The folders `parent/prefix<version>/below` that exist, highest version first.
+fn versions(parent: &Path, prefix: &str, below: &str) -> Vec<PathBuf> {
+    let mut found: Vec<(Vec<u32>, PathBuf)> = fs::read_dir(parent)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            let version = version(name.strip_prefix(prefix)?);
+            Some((version, entry.path().join(below)))
+        })
+        .collect();
+    found.sort_by(|a, b| b.cmp(a));
+    found.into_iter().map(|(_, folder)| folder).collect()
+}
+
+/// `-9.6` is `[9, 6]`, `@15` is `[15]`: compared as numbers, since as texts 9.6 would be above 15.
+fn version(text: &str) -> Vec<u32> {
+    text.split(|c: char| !c.is_ascii_digit())
+        .filter_map(|number| number.parse().ok())
+        .collect()
+}
+
+fn is_executable(file: &Path) -> bool {
+    fs::metadata(file).is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
+}
+
+/// A folder with PostgreSQL's programs.
+#[derive(Clone, Debug)]
+pub(crate) struct Programs {
+    folder: PathBuf,
+}
+
+impl Programs {
+    /// A folder of `PATH` may hold links to some of the programs only; the others lie where those lead.
+    fn behind_links(folder: &Path) -> Self {
+        let target = fs::canonicalize(folder.join("postgres")).ok();
+        let real = target.as_deref().and_then(Path::parent);
+        let folder = real
+            .filter(|real| {
+                is_executable(&real.join("initdb")) && is_executable(&real.join("postgres"))
+            })
+            .unwrap_or(folder);
+        Self {
+            folder: folder.to_owned(),
+        }
+    }
+
+    /// Both are there and run as `user`: a folder closed to that user, or a broken library, is found out here and not later.
+    fn are_usable(&self, user: &RunAs) -> bool {
+        ["initdb", "postgres"].iter().all(|name| {
+            let program = self.path(name);
+            is_executable(&program) && user.succeeds(Command::new(program).arg("--version"))
+        })
+    }
+
+    /// Where a program lies, if it is there or not.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+}
+
+/// Runs a command of the cluster until it ends; its output belongs in the error.
+pub(crate) fn run(command: &mut Command, user: &RunAs) -> Result<(), Error> {
+    let program = PathBuf::from(command.get_program());
+    let result = command.output().map_err(|source| Error::Run {
+        program: program.clone(),
+        user: user.name(),
+        source,
+    })?;
+    if result.status.success() {
+        return Ok(());
+    }
+    let mut output = result.stdout;
+    output.extend(result.stderr);
+    Err(Error::Failed {
+        program,
+        status: result.status,
+        output: last_lines(&String::from_utf8_lossy(&output)),
+    })
+}
+
+/// The end of a log or an output: enough to see the reason, short enough to read.
+pub(crate) fn last_lines(text: &str) -> String {
+    const LINES: usize = 20;
+    let lines: Vec<&str> = text.trim_end().lines().collect();
+    lines[lines.len().saturating_sub(LINES)..].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder_with(programs: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir_in("/tmp").unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        for program in programs {
+            let file = folder.path().join(program);
+            fs::write(&file, "#!/bin/sh\n").unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        folder
+    }
+
+    #[test]
+    fn the_highest_version_comes_first() {
+        let parent = tempfile::tempdir().unwrap();
+        for name in ["pgsql-9.6", "pgsql-15", "pgsql-16", "other"] {
+            fs::create_dir_all(parent.path().join(name).join("bin")).unwrap();
+        }
+        let found = versions(parent.path(), "pgsql-", "bin");
+        let expected = ["pgsql-16/bin", "pgsql-15/bin", "pgsql-9.6/bin"];
+        assert_eq!(found, expected.map(|name| parent.path().join(name)));
+    }
+
+    #[test]
+    fn a_folder_with_half_of_the_programs_is_passed_over() {
+        let half = folder_with(&["postgres"]);
+        let whole = folder_with(&["postgres", "initdb"]);
+        let places = Places {
+            path: vec![half.path().into()],
+            usual: vec![whole.path().into()],
+        };
+        let programs = places.programs(&RunAs::choose().unwrap()).unwrap();
+        assert_eq!(programs.folder, whole.path());
+    }
+
+    #[test]
+    fn a_program_that_does_not_run_is_passed_over() {
+        let broken = folder_with(&["postgres", "initdb"]);
+        fs::write(broken.path().join("postgres"), "#!/bin/sh\nexit 127\n").unwrap();
+        let places = Places {
+            path: vec![broken.path().into()],
+            usual: vec![],
+        };
+        assert!(places.programs(&RunAs::choose().unwrap()).is_none());
+    }
+
+    #[test]
+    fn links_lead_to_the_other_programs() {
+        let real = folder_with(&["postgres", "initdb", "pg_basebackup"]);
+        let links = folder_with(&[]);
+        for name in ["postgres", "initdb"] {
+            std::os::unix::fs::symlink(real.path().join(name), links.path().join(name)).unwrap();
+        }
+        let places = Places {
+            path: vec![links.path().into()],
+            usual: vec![],
+        };
+        let programs = places.programs(&RunAs::choose().unwrap()).unwrap();
+        assert!(programs.path("pg_basebackup").exists());
+    }
+
+    #[test]
+    fn the_path_comes_before_the_usual_folders() {
+        let (first, second) = (
+            folder_with(&["postgres", "initdb"]),
+            folder_with(&["postgres", "initdb"]),
+        );
+        let places = Places {
+            path: vec![first.path().into()],
+            usual: vec![second.path().into()],
+        };
+        let programs = places.programs(&RunAs::choose().unwrap()).unwrap();
+        assert_eq!(programs.folder, first.path());
+    }
+}

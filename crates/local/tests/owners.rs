@@ -1,0 +1,112 @@
+//! What remains of a server when the process that owns it ends, and what that process listens to.
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::{Pid, Uid, User};
+use support::{Owner, eventually, private_parent};
+
+#[test]
+fn an_owner_that_ends_by_itself_leaves_nothing() {
+    let mut owner = Owner::start(|_| ());
+    assert!(owner.end().success());
+    assert!(owner.has_left_nothing());
+}
+
+#[test]
+fn a_killed_owner_leaves_nothing() {
+    let mut owner = Owner::start(|_| ());
+    assert!(owner.folder.exists());
+    owner.kill();
+    eventually("all is removed", || owner.has_left_nothing());
+}
+
+#[test]
+fn ctrl_c_leaves_nothing() {
+    // A terminal sends the signal to the whole foreground group.
+    let owner = Owner::start(|command| {
+        command.process_group(0);
+    });
+    killpg(Pid::from_raw(owner.pid()), Signal::SIGINT).unwrap();
+    eventually("all is removed", || owner.has_left_nothing());
+}
+
+#[test]
+fn an_owner_killed_at_any_moment_of_the_start_leaves_nothing() {
+    for milliseconds in [0, 5, 10, 20, 40, 80, 150, 300, 600, 900, 1200, 1500] {
+        let parent = private_parent();
+        fs::set_permissions(parent.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let mut owner = Command::new(env!("CARGO_BIN_EXE_hold-postgres"));
+        let mut owner = owner
+            .env_remove("TEST_DATABASE_URL")
+            .env("TMPDIR", parent.path())
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(milliseconds));
+        kill(Pid::from_raw(owner.id().cast_signed()), Signal::SIGKILL).unwrap();
+        owner.wait().unwrap();
+        eventually("all is removed", || {
+            support::processes_of(parent.path()).is_empty()
+                && fs::read_dir(parent.path()).unwrap().next().is_none()
+        });
+    }
+}
+
+#[test]
+fn an_ordinary_user_can_own_one() {
+    let public = tempfile::tempdir_in("/tmp").unwrap();
+    fs::set_permissions(public.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let program = public.path().join("hold-postgres");
+    fs::copy(env!("CARGO_BIN_EXE_hold-postgres"), &program).unwrap();
+    let mut owner = Owner::start_program(&program, |command| {
+        command.current_dir("/");
+        if Uid::effective().is_root() {
+            let nobody = User::from_name("nobody").unwrap().unwrap();
+            command.uid(nobody.uid.as_raw()).gid(nobody.gid.as_raw());
+        }
+    });
+    owner.kill();
+    eventually("all is removed", || owner.has_left_nothing());
+}
+
+#[test]
+fn a_temporary_folder_closed_to_the_clusters_user_is_passed_over() {
+    let closed = private_parent();
+    let mut owner = Owner::start(|command| {
+        command.env("TMPDIR", closed.path());
+    });
+    // As an ordinary user, the cluster is the caller's own and the folder is not closed to it.
+    let is_inside = owner.folder.starts_with(closed.path());
+    assert_eq!(is_inside, !Uid::effective().is_root());
+    assert!(owner.end().success());
+}
+
+#[test]
+fn a_given_server_is_used_and_nothing_is_started() {
+    let url = "postgres://tester:secret@192.0.2.1:5432/main";
+    let mut owner = Owner::start(|command| {
+        command.env("TEST_DATABASE_URL", url);
+    });
+    assert_eq!(owner.url, url);
+    assert_eq!(owner.folder.as_os_str(), "-");
+    assert!(owner.end().success());
+}
+
+#[test]
+fn an_unusable_given_server_is_an_error_and_nothing_is_started() {
+    let output = Command::new(env!("CARGO_BIN_EXE_hold-postgres"))
+        .env("TEST_DATABASE_URL", "localhost:5432")
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    assert!(output.stdout.is_empty());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("TestDatabaseUrl"));
+}
