@@ -1,0 +1,133 @@
+//! Tests of what the environment makes of a bucket's URL. Nothing here connects to anything.
+
+use std::time::Duration;
+
+use url::Url;
+
+use crate::{OpenError, Store, StoreConfig};
+
+const S3: [(&str, &str); 3] = [
+    ("AWS_ACCESS_KEY_ID", "an-id"),
+    ("AWS_SECRET_ACCESS_KEY", "hush"),
+    ("AWS_REGION", "eu-west-1"),
+];
+
+const AZURE: [(&str, &str); 2] = [
+    ("AZURE_STORAGE_ACCOUNT_NAME", "account"),
+    ("AZURE_STORAGE_ACCOUNT_KEY", "aHVzaA=="),
+];
+
+fn open(url: &str, public: Option<&str>, env: &[(&str, &str)]) -> Result<Store, OpenError> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let config = StoreConfig {
+        url: url.to_owned(),
+        public_endpoint: public.map(str::to_owned),
+    };
+    let env = env
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Store::open_with(&config, env)
+}
+
+async fn link(store: &Store) -> Url {
+    let signed = store.sign("p/e/1-t.csv", Duration::from_mins(15)).await;
+    signed.unwrap().expect("a store that signs")
+}
+
+#[tokio::test]
+async fn s3_links_lead_to_amazon_the_endpoint_or_the_public_address() {
+    let amazon = link(&open("s3://b/x", None, &S3).unwrap()).await;
+    assert_eq!(amazon.host_str(), Some("s3.eu-west-1.amazonaws.com"));
+    assert_eq!(amazon.path(), "/b/x/p/e/1-t.csv");
+    let query = amazon.query().unwrap();
+    assert!(query.contains("X-Amz-Expires=900"), "{query}");
+
+    let own = [
+        &S3[..],
+        &[
+            ("AWS_ENDPOINT_URL", "http://garage:3900/"),
+            ("AWS_ALLOW_HTTP", "true"),
+        ],
+    ]
+    .concat();
+    let endpoint = link(&open("s3://b", None, &own).unwrap()).await;
+    assert!(
+        endpoint
+            .as_str()
+            .starts_with("http://garage:3900/b/p/e/1-t.csv?"),
+        "{endpoint}"
+    );
+
+    for public in ["https://files.example.com", "https://files.example.com/"] {
+        let store = open("s3://b", Some(public), &own).unwrap();
+        let public = link(&store).await;
+        assert!(
+            public
+                .as_str()
+                .starts_with("https://files.example.com/b/p/e/1-t.csv?"),
+            "{public}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn azure_links_get_the_public_address_after_they_were_signed() {
+    let ours = link(&open("az://box/x", None, &AZURE).unwrap()).await;
+    assert_eq!(ours.host_str(), Some("account.blob.core.windows.net"));
+    let store = open("az://box/x", Some("http://localhost:8080"), &AZURE).unwrap();
+    let public = link(&store).await;
+    assert!(
+        public
+            .as_str()
+            .starts_with("http://localhost:8080/box/x/p/e/1-t.csv?"),
+        "{public}"
+    );
+    assert!(public.query().unwrap().contains("sig="), "{public}");
+}
+
+#[test]
+fn an_empty_variable_counts_as_unset() {
+    let env = [
+        &S3[..],
+        &[("AWS_ENDPOINT_URL", ""), ("AWS_SESSION_TOKEN", "")],
+    ]
+    .concat();
+    open("s3://b", None, &env).unwrap();
+}
+
+#[test]
+fn incomplete_or_contradictory_variables_are_refused_without_their_values() {
+    let plain = [&S3[..], &[("AWS_ENDPOINT_URL", "http://garage:3900")]].concat();
+    let password = [&S3[..], &[("AWS_ENDPOINT_URL", "https://me:hush@garage")]].concat();
+    for (url, env, reason) in [
+        ("s3://b", &S3[..1], "Missing SecretAccessKey"),
+        ("s3://b", &S3[1..], "Missing AccessKeyId"),
+        ("s3://b", &plain, "AWS_ALLOW_HTTP=true"),
+        ("s3://b", &password, "AWS_ENDPOINT_URL: "),
+        ("az://b", &AZURE[1..], "Account must be specified"),
+    ] {
+        let refused = open(url, None, env).unwrap_err();
+        let line = refused.to_string();
+        assert!(matches!(refused, OpenError::Environment(_)), "{line}");
+        assert!(line.contains(reason), "{line}");
+        assert!(!line.contains("hush") && !line.contains("aHVzaA"), "{line}");
+    }
+}
+
+#[test]
+fn google_signs_for_its_own_address_only() {
+    let refused = open("gs://b", Some("https://files.example.com"), &[]).unwrap_err();
+    assert!(matches!(refused, OpenError::PublicEndpoint(_)), "{refused}");
+}
+
+#[test]
+fn a_store_prints_its_place_and_no_credentials() {
+    let store = open("s3://b/x", None, &S3).unwrap();
+    assert_eq!(store.to_string(), "s3://b/x");
+    assert_eq!(format!("{store:?}"), "Store(s3://b/x)");
+    let config = StoreConfig {
+        url: "s3://me:hush@b".into(),
+        public_endpoint: None,
+    };
+    assert_eq!(format!("{config:?}"), "StoreConfig { .. }");
+}

@@ -1,0 +1,62 @@
+//! The headers that a downloaded file arrives with, whatever the store.
+//!
+//! Buckets keep them beside the object and send them themselves; a directory cannot, so whoever serves its files takes
+//! them from here, and the two cannot drift apart.
+
+use object_store::{Attribute, Attributes};
+
+/// The `Content-Type` of every file.
+pub const CONTENT_TYPE: &str = "text/csv; charset=utf-8";
+
+/// What is stored beside a file: its type, and the name under which browsers save it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileHeaders {
+    file_name: String,
+}
+
+impl FileHeaders {
+    /// A file that is saved as `file_name`. Anything but ASCII letters, digits, `.`, `-` and `_` becomes `_`: the name
+    /// stands in a quoted header value, where each client escapes differently.
+    #[must_use]
+    pub fn attachment(file_name: &str) -> Self {
+        let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        let file_name = file_name.chars().map(|c| if safe(c) { c } else { '_' });
+        Self {
+            file_name: file_name.collect(),
+        }
+    }
+
+    /// The value of `Content-Disposition`.
+    #[must_use]
+    pub fn content_disposition(&self) -> String {
+        format!("attachment; filename=\"{}\"", self.file_name)
+    }
+
+    pub(crate) fn attributes(&self) -> Attributes {
+        [
+            (Attribute::ContentType, CONTENT_TYPE.to_owned()),
+            (Attribute::ContentDisposition, self.content_disposition()),
+        ]
+        .into_iter()
+        .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_leave_its_quotes() {
+        let headers = FileHeaders::attachment("export-1\"; x=\r\n.csv");
+        assert_eq!(
+            headers.content_disposition(),
+            "attachment; filename=\"export-1___x___.csv\""
+        );
+        let headers = FileHeaders::attachment("export-0190-ab.csv");
+        assert_eq!(
+            headers.content_disposition(),
+            "attachment; filename=\"export-0190-ab.csv\""
+        );
+    }
+}

@@ -1,0 +1,340 @@
+//! Tests of a directory as a store, through the store's own methods.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tempfile::TempDir;
+use tokio::io::AsyncReadExt;
+
+use super::RACES;
+use crate::{ErrorKind, FileHeaders, Store, StoreConfig, StoreError};
+
+/// Ends the neighbour of a test below.
+const DONE: usize = usize::MAX;
+
+const KEY: &str = "proj_1/0190a1b2-0000-7000-8000-000000000001/1-token.csv";
+
+fn open(root: &TempDir) -> Store {
+    let config = StoreConfig {
+        url: format!("file://{}/files", root.path().display()),
+        public_endpoint: None,
+    };
+    Store::open_with(&config, []).unwrap()
+}
+
+fn headers() -> FileHeaders {
+    FileHeaders::attachment("export-1.csv")
+}
+
+/// Everything below the store's directory, sorted.
+fn left(root: &TempDir) -> Vec<String> {
+    fn walk(directory: &std::path::Path, found: &mut Vec<String>) {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            found.push(path.file_name().unwrap().to_str().unwrap().to_owned());
+            if path.is_dir() {
+                walk(&path, found);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&root.path().join("files"), &mut found);
+    found.sort();
+    found
+}
+
+async fn content(store: &Store, key: &str) -> Vec<u8> {
+    let mut opened = store.local_file(key).await.unwrap();
+    let mut bytes = Vec::new();
+    opened.file.read_to_end(&mut bytes).await.unwrap();
+    assert_eq!(opened.size, bytes.len() as u64);
+    bytes
+}
+
+#[tokio::test]
+async fn a_file_comes_back_and_leaves_nothing_when_deleted() {
+    let root = TempDir::new().unwrap();
+    let store = open(&root);
+    store.check().await.unwrap();
+    assert_eq!(left(&root), [""; 0], "the check leaves nothing");
+    assert_eq!(store.size(KEY).await.unwrap(), None);
+    store
+        .put(KEY, Bytes::from_static(b"a,b\r\n"), &headers())
+        .await
+        .unwrap();
+    assert_eq!(store.size(KEY).await.unwrap(), Some(5));
+    assert_eq!(content(&store, KEY).await, b"a,b\r\n");
+    assert_eq!(store.sign(KEY, Duration::from_mins(1)).await.unwrap(), None);
+    store.delete(KEY).await.unwrap();
+    assert_eq!(left(&root), [""; 0]);
+    store.delete(KEY).await.unwrap();
+}
+
+#[tokio::test]
+async fn deleting_one_file_spares_its_neighbours() {
+    let root = TempDir::new().unwrap();
+    let store = open(&root);
+    for key in ["p/e/1-a.csv", "p/e/2-b.csv", "p/f/1-c.csv"] {
+        store
+            .put(key, Bytes::from_static(b"x"), &headers())
+            .await
+            .unwrap();
+    }
+    store.delete("p/e/1-a.csv").await.unwrap();
+    assert_eq!(left(&root), ["1-c.csv", "2-b.csv", "e", "f", "p"]);
+    store.delete("p/e/2-b.csv").await.unwrap();
+    assert_eq!(left(&root), ["1-c.csv", "f", "p"]);
+}
+
+#[tokio::test]
+async fn parts_land_in_the_order_of_their_calls() {
+    let root = TempDir::new().unwrap();
+    let store = open(&root);
+    let mut upload = store.begin_upload(KEY, &headers()).await.unwrap();
+    assert_eq!(upload.id(), None);
+    let parts =
+        ["one,", "two,", "three"].map(|part| upload.put_part(Bytes::from_static(part.as_bytes())));
+    for part in parts.into_iter().rev() {
+        part.await.unwrap();
+    }
+    assert_eq!(
+        store.size(KEY).await.unwrap(),
+        None,
+        "not there before it is complete"
+    );
+    upload.complete().await.unwrap();
+    upload.complete().await.unwrap();
+    assert_eq!(content(&store, KEY).await, b"one,two,three");
+    assert_eq!(left(&root).len(), 3, "the file and its two directories");
+}
+
+#[tokio::test]
+async fn an_aborted_upload_leaves_nothing() {
+    let root = TempDir::new().unwrap();
+    let store = open(&root);
+    let mut upload = store.begin_upload(KEY, &headers()).await.unwrap();
+    upload.put_part(Bytes::from_static(b"x")).await.unwrap();
+    assert_eq!(left(&root).len(), 3);
+    upload.abort().await.unwrap();
+    assert_eq!(left(&root), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_a_killed_process_left_is_swept() {
+    let root = TempDir::new().unwrap();
+    let store = open(&root);
+    let directory = root.path().join("files/p/e");
+    for sweep in ["abort", "delete"] {
+        std::fs::create_dir_all(&directory).unwrap();
+        for name in ["1-a.csv#1", "1-a.csv#22"] {
+            std::fs::write(directory.join(name), "x").unwrap();
+        }
+        match sweep {
+            "abort" => store.abort_upload("p/e/1-a.csv", None).await.unwrap(),
+            _ => store.delete("p/e/1-a.csv").await.unwrap(),
+        }
+        assert_eq!(left(&root), [""; 0], "{sweep}");
+    }
+    // Killed between making the directories and the file in them.
+    std::fs::create_dir_all(&directory).unwrap();
+    store.abort_upload("p/e/1-a.csv", None).await.unwrap();
+    assert_eq!(left(&root), [""; 0]);
+    // Killed before the first directory.
+    store.abort_upload("p/e/1-a.csv", None).await.unwrap();
+    store.delete("p/e/1-a.csv").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_sweep_takes_only_what_belongs_to_its_key() {
+    let root = TempDir::new().unwrap();
+    let store = open(&root);
+    let directory = root.path().join("files/p/e");
+    std::fs::create_dir_all(&directory).unwrap();
+    let others = ["1-a.csv#x", "1-a.csv2#1", "11-a.csv#1", "2-a.csv#1"];
+    for name in others.iter().chain(&["1-a.csv#7"]) {
+        std::fs::write(directory.join(name), "x").unwrap();
+    }
+    store
+        .put("p/e/1-a.csv", Bytes::from_static(b"done"), &headers())
+        .await
+        .unwrap();
+    store.abort_upload("p/e/1-a.csv", None).await.unwrap();
+    assert_eq!(
+        content(&store, "p/e/1-a.csv").await,
+        b"done",
+        "an abort spares a finished file"
+    );
+    store.delete("p/e/1-a.csv").await.unwrap();
+    assert_eq!(
+        left(&root),
+        [
+            "1-a.csv#x",
+            "1-a.csv2#1",
+            "11-a.csv#1",
+            "2-a.csv#1",
+            "e",
+            "p"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_swept_upload_cannot_be_completed() {
+    let root = TempDir::new().unwrap();
+    let store = open(&root);
+    let mut upload = store.begin_upload(KEY, &headers()).await.unwrap();
+    upload.put_part(Bytes::from_static(b"x")).await.unwrap();
+    store.abort_upload(KEY, None).await.unwrap();
+    upload.put_part(Bytes::from_static(b"y")).await.unwrap();
+    let error = upload.complete().await.unwrap_err();
+    assert!(error.is_transient(), "{error}");
+    assert_eq!(left(&root), [""; 0]);
+    upload.abort().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_key_cannot_leave_the_directory() {
+    let root = TempDir::new().unwrap();
+    let store = open(&root);
+    std::fs::write(root.path().join("outside.csv"), "secret").unwrap();
+    for key in [
+        "",
+        "/",
+        "..",
+        "../outside.csv",
+        "p/../../outside.csv",
+        "/p/e",
+        "p//e",
+        "p/e/",
+        "p/./e",
+        "p/e\0",
+        "p/e#1",
+    ] {
+        for error in [
+            store.put(key, Bytes::new(), &headers()).await.unwrap_err(),
+            store.begin_upload(key, &headers()).await.unwrap_err(),
+            store.local_file(key).await.unwrap_err(),
+            store.size(key).await.unwrap_err(),
+            store.delete(key).await.unwrap_err(),
+            store.abort_upload(key, None).await.unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::Invalid, "{key:?}: {error}");
+            assert!(!error.is_transient());
+        }
+    }
+    assert!(root.path().join("outside.csv").exists());
+    // What only looks like an escape is an ordinary name.
+    store
+        .put("p/%2e%2e/..e", Bytes::from_static(b"x"), &headers())
+        .await
+        .unwrap();
+    assert_eq!(left(&root), ["%2e%2e", "..e", "p"]);
+}
+
+#[tokio::test]
+async fn a_missing_file_is_not_found_and_a_directory_is_none() {
+    let root = TempDir::new().unwrap();
+    let store = open(&root);
+    store
+        .put("p/e/f", Bytes::from_static(b"x"), &headers())
+        .await
+        .unwrap();
+    for key in ["p/e/g", "p/e", "q/e/f"] {
+        assert_eq!(
+            store.local_file(key).await.unwrap_err().kind(),
+            ErrorKind::NotFound,
+            "{key}"
+        );
+        assert_eq!(store.size(key).await.unwrap(), None, "{key}");
+    }
+}
+
+#[tokio::test]
+async fn writers_survive_a_neighbour_who_removes_empty_directories() {
+    let root = TempDir::new().unwrap();
+    let store = open(&root);
+    // How many directories the neighbour may still remove: fewer than a writer's attempts, so that a
+    // slow disk changes nothing.
+    let allowance = Arc::new(AtomicUsize::new(0));
+    let neighbour = std::thread::spawn({
+        let (directory, allowance) = (root.path().join("files/p/e"), Arc::clone(&allowance));
+        move || {
+            loop {
+                match allowance.load(Ordering::SeqCst) {
+                    DONE => break,
+                    0 => std::thread::yield_now(),
+                    _ => {
+                        for path in [&*directory, directory.parent().unwrap()] {
+                            if std::fs::remove_dir(path).is_ok() {
+                                let _ = allowance.fetch_update(
+                                    Ordering::SeqCst,
+                                    Ordering::SeqCst,
+                                    |left| {
+                                        if left == DONE {
+                                            None
+                                        } else {
+                                            left.checked_sub(1)
+                                        }
+                                    },
+                                );
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    });
+    // Spawned, as a worker does it: the futures of an upload can move between threads.
+    let writer = tokio::spawn({
+        let allowance = Arc::clone(&allowance);
+        async move {
+            for turn in 0..200 {
+                allowance.store(RACES - 2, Ordering::SeqCst);
+                let key = format!("p/e/{turn}.csv");
+                store
+                    .put(&key, Bytes::from_static(b"x"), &headers())
+                    .await?;
+                store.delete(&key).await?;
+                let mut upload = store.begin_upload(&key, &headers()).await?;
+                upload.put_part(Bytes::from_static(b"x")).await?;
+                upload.complete().await?;
+                store.delete(&key).await?;
+                store.begin_upload(&key, &headers()).await?.abort().await?;
+            }
+            Ok::<(), StoreError>(())
+        }
+    });
+    let written = writer.await.unwrap();
+    allowance.store(DONE, Ordering::SeqCst);
+    neighbour.join().unwrap();
+    written.unwrap();
+    assert_eq!(left(&root), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_directory_that_cannot_be_made_says_so() {
+    let root = TempDir::new().unwrap();
+    std::fs::write(root.path().join("file"), "x").unwrap();
+    let config = |url: String| StoreConfig {
+        url,
+        public_endpoint: None,
+    };
+    let refused = Store::open_with(
+        &config(format!("file://{}/file/sub", root.path().display())),
+        [],
+    )
+    .unwrap_err();
+    assert!(
+        refused
+            .to_string()
+            .starts_with("the directory cannot be opened: "),
+        "{refused}"
+    );
+    let with_address = StoreConfig {
+        public_endpoint: Some("https://files.example.com".into()),
+        ..config(format!("file://{}/files", root.path().display()))
+    };
+    assert!(Store::open_with(&with_address, []).is_err());
+}

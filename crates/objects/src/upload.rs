@@ -1,0 +1,219 @@
+//! An upload in parts, the same for every store.
+//!
+//! Owns the numbering of parts, the sizes, and the question whether an upload whose last answer was lost is complete. How
+//! many parts run at once is the caller's choice; so is when to give up.
+
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::{self, BoxFuture};
+use object_store::multipart::{MultipartStore, PartId};
+use object_store::path::Path;
+use object_store::{MultipartUpload, PutMultipartOptions};
+
+use crate::error::{ErrorKind, StoreError};
+use crate::headers::FileHeaders;
+use crate::store::Store;
+
+/// The size of every part but the last, in bytes. Some stores want all equal, and none less than 5 MiB.
+pub const PART_SIZE: usize = 8 * 1024 * 1024;
+
+/// The most parts that an upload can have: S3's limit, which others share.
+pub const MAX_PARTS: usize = 10_000;
+
+/// An upload that has begun. It is neither completed nor aborted by dropping it: what is recorded of it is for that.
+pub struct Upload {
+    store: Store,
+    key: String,
+    target: Target,
+    /// How many parts there are, and how many of them have arrived.
+    parts: usize,
+    arrived: Arc<AtomicUsize>,
+    size: u64,
+    completed: bool,
+}
+
+/// S3 and GCS name their uploads, so that another process can abort them; the others have a writer in this process only.
+enum Target {
+    Named {
+        uploads: Arc<dyn MultipartStore>,
+        path: Path,
+        id: String,
+        ids: Arc<Mutex<Vec<(usize, PartId)>>>,
+    },
+    Writer(Box<dyn MultipartUpload>),
+}
+
+impl Upload {
+    pub(crate) async fn begin(
+        store: Store,
+        key: String,
+        headers: &FileHeaders,
+    ) -> Result<Self, StoreError> {
+        const ACTION: &str = "cannot begin the upload";
+        let path = store.key(&key)?;
+        let options = PutMultipartOptions {
+            attributes: headers.attributes(),
+            ..PutMultipartOptions::default()
+        };
+        let target = if let Some(uploads) = store.bulk_uploads() {
+            let id = uploads
+                .create_multipart_opts(&path, options)
+                .await
+                .map_err(StoreError::store(ACTION))?;
+            let ids = Arc::default();
+            Target::Named {
+                uploads,
+                path,
+                id,
+                ids,
+            }
+        } else if let Store::File(files) = &store {
+            Target::Writer(files.begin(&path).await?)
+        } else {
+            let bucket = store
+                .bulk()
+                .expect("a store that is no directory is a bucket");
+            let writer = bucket.put_multipart_opts(&path, options).await;
+            Target::Writer(writer.map_err(StoreError::store(ACTION))?)
+        };
+        Ok(Self {
+            store,
+            key,
+            target,
+            parts: 0,
+            arrived: Arc::default(),
+            size: 0,
+            completed: false,
+        })
+    }
+
+    /// What [`Store::abort_upload`] needs, where uploads have names (S3, GCS). Record it before the first part.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        match &self.target {
+            Target::Named { id, .. } => Some(id),
+            Target::Writer(_) => None,
+        }
+    }
+
+    /// The next part, [`PART_SIZE`] long unless it is the last. Its place is that of this call; the future does the work, and
+    /// several may run at once. A part that failed cannot be sent again: the upload has failed.
+    pub fn put_part(&mut self, data: Bytes) -> BoxFuture<'static, Result<(), StoreError>> {
+        const ACTION: &str = "cannot upload a part";
+        if self.parts == MAX_PARTS {
+            let error = StoreError::new(
+                ErrorKind::Invalid,
+                ACTION,
+                "an upload has at most 10,000 parts",
+            );
+            return future::err(error).boxed();
+        }
+        let number = self.parts;
+        self.parts += 1;
+        self.size += data.len() as u64;
+        let sent = match &mut self.target {
+            Target::Named {
+                uploads,
+                path,
+                id,
+                ids,
+            } => {
+                let (uploads, path, id, ids) =
+                    (uploads.clone(), path.clone(), id.clone(), ids.clone());
+                let sent = async move {
+                    let part = uploads.put_part(&path, &id, number, data.into()).await?;
+                    ids.lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push((number, part));
+                    Ok(())
+                };
+                sent.boxed()
+            }
+            Target::Writer(writer) => writer.put_part(data.into()),
+        };
+        let arrived = Arc::clone(&self.arrived);
+        let counted = async move {
+            sent.await.map_err(StoreError::store(ACTION))?;
+            arrived.fetch_add(1, Ordering::AcqRel);
+            Ok(())
+        };
+        counted.boxed()
+    }
+
+    /// Puts the parts together; from then on the file is there. Once it has succeeded it does nothing.
+    ///
+    /// If the answer is an error, the file may be there all the same: an answer got lost, and the repeated request found no
+    /// upload any more. Since a key is never used twice, a file of exactly the size that was sent settles it.
+    pub async fn complete(&mut self) -> Result<(), StoreError> {
+        const ACTION: &str = "cannot complete the upload";
+        if self.completed {
+            return Ok(());
+        }
+        // A directory would take a gap for zeros.
+        if self.arrived.load(Ordering::Acquire) != self.parts {
+            return Err(StoreError::new(
+                ErrorKind::Invalid,
+                ACTION,
+                "a part is missing",
+            ));
+        }
+        let done = match &mut self.target {
+            Target::Named {
+                uploads,
+                path,
+                id,
+                ids,
+            } => {
+                let mut parts = ids.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                parts.sort_unstable_by_key(|(number, _)| *number);
+                let parts = parts.into_iter().map(|(_, part)| part).collect();
+                uploads.complete_multipart(path, id, parts).await
+            }
+            Target::Writer(writer) => writer.complete().await,
+        };
+        let done = done.map(drop).map_err(StoreError::store(ACTION));
+        if done.is_err() && !is_there(&self.store, &self.key, self.size).await {
+            return done;
+        }
+        self.completed = true;
+        Ok(())
+    }
+
+    /// Abandons the upload. Parts still on their way may arrive after it: drop their futures first. A file that was completed
+    /// stays: whoever does not want it deletes its key.
+    pub async fn abort(self) -> Result<(), StoreError> {
+        let Self {
+            store, key, target, ..
+        } = self;
+        let id = match target {
+            Target::Named { id, .. } => Some(id),
+            Target::Writer(mut writer) => {
+                // Only makes the writer forget its file; what counts is that nothing is left, which comes next.
+                let _ = writer.abort().await;
+                None
+            }
+        };
+        store.abort_upload(&key, id.as_deref()).await
+    }
+}
+
+/// A free function: the future of a method would hold all of the upload, whose writer is not `Sync`.
+async fn is_there(store: &Store, key: &str, size: u64) -> bool {
+    // A directory loses no answers; an error there can mean that the file is not safely on disk.
+    store.signs() && store.size(key).await.ok().flatten() == Some(size)
+}
+
+impl fmt::Debug for Upload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upload")
+            .field("store", &self.store)
+            .field("key", &self.key)
+            .field("parts", &self.parts)
+            .field("size", &self.size)
+            .finish_non_exhaustive()
+    }
+}
