@@ -28,7 +28,7 @@ pub struct DatabaseSettings {
 /// The object store.
 #[derive(Debug, Clone, Args)]
 pub struct StoreSettings {
-    /// Where files go: file:///path, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix
+    /// Where files go: `file:///path`, `s3://bucket/prefix`, `gs://bucket/prefix` or `az://container/prefix`
     #[arg(
         id = "object_store_url",
         long = "object-store-url",

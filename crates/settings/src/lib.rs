@@ -5,11 +5,13 @@
 //! `EXPORTS_*` name outside it. How a value is used is not decided here.
 
 mod duration;
+mod error_line;
 mod groups;
 mod logging;
 mod parse;
 
 pub use duration::parse_duration;
+pub use error_line::error_line;
 pub use groups::{
     ApiSettings, DatabaseSettings, LogFormat, LogSettings, StoreSettings, WorkerSettings,
 };

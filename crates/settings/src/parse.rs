@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Command, CommandFactory, FromArgMatches, Parser};
+use clap::{Command, CommandFactory, Parser};
 
 use crate::groups::NAMES;
 
@@ -64,7 +64,7 @@ fn refuse_unknown_names(names: impl Iterator<Item = OsString>) -> Result<(), Set
 
 /// `None` where the mistake is not a variable's.
 fn one_line(error: &clap::Error, command: &Command) -> Option<String> {
-    let named = |text: &str| {
+    let variable = |text: &str| {
         arguments_of(command).into_iter().find_map(|argument| {
             let name = argument.get_env()?.to_str()?.to_owned();
             (argument.to_string() == text).then_some((name, argument.is_hide_env_values_set()))
@@ -74,12 +74,12 @@ fn one_line(error: &clap::Error, command: &Command) -> Option<String> {
         (ErrorKind::MissingRequiredArgument, ContextValue::Strings(missing)) => {
             let names: Vec<_> = missing
                 .iter()
-                .filter_map(|text| Some(named(text)?.0))
+                .filter_map(|text| Some(variable(text)?.0))
                 .collect();
             (names.len() == missing.len()).then(|| format!("{} must be set", names.join(" and ")))
         }
         (ErrorKind::ValueValidation | ErrorKind::InvalidValue, ContextValue::String(text)) => {
-            let (name, secret) = named(text)?;
+            let (name, secret) = variable(text)?;
             let value = match error.get(ContextKind::InvalidValue) {
                 Some(ContextValue::String(value)) if !secret => format!(" {value:?}"),
                 _ => String::new(),

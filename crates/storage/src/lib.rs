@@ -3,7 +3,7 @@
 //! [`Database`] is the service's own database: what consumers see (`exports`), the queue and its
 //! leases (`claims`), what is to be cleaned up (`sweeps`), projects and keys (`keys`), migrations.
 //! [`Source`] is where messages and endpoints come from: the same database, another one, or a
-//! replica.
+//! replica. [`seed`] writes such rows, for demos and tests.
 //!
 //! Every write is one statement, which commits or does not: nothing here opens a transaction on a
 //! pooled connection (see `clippy.toml` for the reason). Every time is the database's.
@@ -16,6 +16,7 @@ mod keys;
 mod listener;
 mod migrations;
 mod row;
+pub mod seed;
 pub mod source;
 mod sweeps;
 

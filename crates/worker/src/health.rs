@@ -1,0 +1,54 @@
+//! `/healthz` and `/readyz` of a worker, on a listener of their own.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Json, Router};
+use exports_storage::{Database, MigrationState};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// Longer than this, and whoever probes has given up.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The listener, bound.
+pub(crate) struct Server(TcpListener);
+
+impl Server {
+    pub(crate) async fn bind(address: SocketAddr) -> std::io::Result<Self> {
+        TcpListener::bind(address).await.map(Self)
+    }
+
+    /// Answers until `stop`: from then on the worker is not ready, and soon not there.
+    pub(crate) async fn run(self, database: Database, stop: CancellationToken) {
+        if let Ok(address) = self.0.local_addr() {
+            tracing::info!(address = format!("http://{address}"), "health listening");
+        }
+        let routes = Router::new()
+            .route("/healthz", get(|| async { Json(json!({"status": "ok"})) }))
+            .route("/readyz", get(ready))
+            .with_state(database);
+        let served = axum::serve(self.0, routes)
+            .with_graceful_shutdown(stop.cancelled_owned())
+            .await;
+        if let Err(error) = served {
+            tracing::error!(%error, "the health listener broke");
+        }
+    }
+}
+
+async fn ready(State(database): State<Database>) -> (StatusCode, Json<Value>) {
+    let reason = match tokio::time::timeout(PATIENCE, database.migration_state()).await {
+        Ok(Ok(MigrationState::Current)) => {
+            return (StatusCode::OK, Json(json!({"status": "ready"})));
+        }
+        Ok(Ok(state)) => state.to_string(),
+        Ok(Err(_)) | Err(_) => "the database is not available".to_owned(),
+    };
+    let body = json!({"status": "unavailable", "reason": reason});
+    (StatusCode::SERVICE_UNAVAILABLE, Json(body))
+}

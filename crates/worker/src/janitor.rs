@@ -1,0 +1,119 @@
+//! Ends what nobody ends: files whose time is over, attempts that ended without a word, objects
+//! that nothing refers to. Every worker has one; they do not tread on each other.
+
+use std::time::{Duration, Instant};
+
+use exports_domain::{Failure, FailureCode};
+use exports_settings::error_line;
+use exports_storage::{DoomedObject, Error};
+use tokio_util::sync::CancellationToken;
+
+use crate::start::{Context, jittered};
+
+/// How often to sweep.
+const PERIOD: Duration = Duration::from_secs(5);
+/// How much to take up at a time.
+const BATCH: u16 = 100;
+/// When a lost attempt's object is deleted for the second time: its worker may have been stopped
+/// in the middle of a request, and may go on with it.
+const SECOND_SWEEP: Duration = Duration::from_hours(1);
+/// Idempotency keys are good for a day; clearing them is in no hurry.
+const KEYS_PERIOD: Duration = Duration::from_mins(1);
+
+/// Sweeps until `stop`.
+pub(crate) async fn run(context: Context, stop: CancellationToken) {
+    let mut keys_cleared: Option<Instant> = None;
+    loop {
+        let Some(()) = stop
+            .run_until_cancelled(tokio::time::sleep(jittered(PERIOD)))
+            .await
+        else {
+            return;
+        };
+        let swept = stop.run_until_cancelled(sweep(&context, &mut keys_cleared));
+        if let Some(Err(error)) = swept.await {
+            tracing::warn!(error = error_line(&error), "a sweep broke off");
+        }
+    }
+}
+
+async fn sweep(context: &Context, keys_cleared: &mut Option<Instant>) -> Result<(), Error> {
+    expire(context).await?;
+    fail_exhausted(context).await?;
+    delete_doomed(context).await?;
+    if keys_cleared.is_none_or(|at| at.elapsed() >= KEYS_PERIOD) {
+        context.database.clear_stale_idempotency_keys(BATCH).await?;
+        *keys_cleared = Some(Instant::now());
+    }
+    Ok(())
+}
+
+async fn expire(context: &Context) -> Result<(), Error> {
+    loop {
+        let expired = context.database.expire_due(BATCH).await?;
+        for id in &expired {
+            tracing::info!(export.id = %id, "export expired");
+        }
+        if expired.len() < usize::from(BATCH) {
+            return Ok(());
+        }
+    }
+}
+
+async fn fail_exhausted(context: &Context) -> Result<(), Error> {
+    let max_attempts = context.settings.max_attempts;
+    let failure = Failure {
+        code: FailureCode::AttemptsExhausted,
+        message: "The export was tried as often as it may and was never finished. Please create \
+                  it again; if that fails too, contact support with this export's id."
+            .to_owned(),
+    };
+    let failed = context
+        .database
+        .fail_exhausted(max_attempts, &failure, BATCH)
+        .await?;
+    for id in failed {
+        tracing::error!(export.id = %id, "the export failed: its last worker stopped without a word");
+    }
+    Ok(())
+}
+
+async fn delete_doomed(context: &Context) -> Result<(), Error> {
+    loop {
+        let objects = context.database.take_doomed_objects(BATCH).await?;
+        for object in &objects {
+            delete(context, object).await?;
+        }
+        if objects.len() < usize::from(BATCH) {
+            return Ok(());
+        }
+    }
+}
+
+/// An object that cannot be deleted now is taken up again a minute later.
+async fn delete(context: &Context, object: &DoomedObject) -> Result<(), Error> {
+    let deleted = async {
+        context
+            .store
+            .abort_upload(&object.key, object.upload_id.as_deref())
+            .await?;
+        context.store.delete(&object.key).await
+    };
+    match deleted.await {
+        Ok(()) => {
+            tracing::debug!(object.key, "object deleted");
+            context
+                .database
+                .object_deleted(&object.key, SECOND_SWEEP)
+                .await
+        }
+        Err(error) => {
+            tracing::warn!(
+                object.key,
+                error = error_line(&error),
+                "an object could not be deleted"
+            );
+            Ok(())
+        }
+    }
+}

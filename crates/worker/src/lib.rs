@@ -1,0 +1,25 @@
+//! The worker: takes exports from the queue, writes their files, sweeps what has ended.
+//!
+//! `worker` tells its life; `claim_loop` takes exports, `attempt` sees one through under its lease
+//! (`heartbeat`), `export` is the work itself: `reader` → `encoder` (`cells`) → `output`.
+//! `janitor` sweeps, `wakeup` hears of new work, `health` answers probes.
+
+mod attempt;
+mod cells;
+mod claim_loop;
+mod encoder;
+mod export;
+mod failing;
+mod health;
+mod heartbeat;
+mod janitor;
+mod output;
+mod reader;
+mod sessions;
+mod start;
+mod wakeup;
+mod worker;
+
+pub use encoder::{Encoder, UrlSource};
+pub use start::{Settings, StartError};
+pub use worker::Worker;

@@ -1,0 +1,180 @@
+//! The file on its way into the object store: cut into parts, hashed, uploaded, or taken back.
+//!
+//! What fits into one part is a single PUT; what does not is a multipart upload, whose id is
+//! recorded before its first part. Memory: one part being filled and [`IN_FLIGHT`] on their way.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use exports_domain::Lease;
+use exports_objects::{FileHeaders, MAX_PARTS, PART_SIZE, Store, StoreError, Upload};
+use exports_settings::error_line;
+use exports_storage::{Claim, Database, Fenced};
+use sha2::{Digest, Sha256};
+use tokio::task::JoinSet;
+
+use crate::failing::{JobError, WriteError};
+use crate::start::Context;
+
+/// Parts that are sent at the same time.
+const IN_FLIGHT: usize = 2;
+/// How long to try to take back what is in the store; janitors do it otherwise.
+const DISCARD_LIMIT: Duration = Duration::from_secs(5);
+
+/// One attempt's file.
+pub(crate) struct OutputFile {
+    store: Store,
+    database: Database,
+    lease: Lease,
+    key: String,
+    headers: FileHeaders,
+    part: Vec<u8>,
+    parts: usize,
+    upload: Option<Upload>,
+    sending: JoinSet<Result<(), StoreError>>,
+    /// Something of it may be in the store.
+    touched: bool,
+    hash: Sha256,
+    size: u64,
+}
+
+/// What a whole file came to.
+pub(crate) struct Written {
+    pub(crate) size_bytes: u64,
+    pub(crate) sha256: [u8; 32],
+}
+
+impl OutputFile {
+    pub(crate) fn new(context: &Context, claim: &Claim) -> Self {
+        let name = format!("export-{}.csv", claim.lease.export);
+        Self {
+            store: context.store.clone(),
+            database: context.database.clone(),
+            lease: claim.lease,
+            key: claim.object_key.clone(),
+            headers: FileHeaders::attachment(&name),
+            part: Vec::new(),
+            parts: 0,
+            upload: None,
+            sending: JoinSet::new(),
+            touched: false,
+            hash: Sha256::new(),
+            size: 0,
+        }
+    }
+
+    /// Takes the file's next bytes; waits while too much is on its way.
+    pub(crate) async fn write(&mut self, mut bytes: &[u8]) -> Result<(), WriteError> {
+        self.hash.update(bytes);
+        self.size += bytes.len() as u64;
+        while !bytes.is_empty() {
+            // A part goes out when more follows, so that what fits into one part is a single PUT.
+            if self.part.len() == PART_SIZE {
+                self.send_part().await?;
+            }
+            let room = PART_SIZE - self.part.len();
+            let (now, later) = bytes.split_at(room.min(bytes.len()));
+            self.part.extend_from_slice(now);
+            bytes = later;
+        }
+        Ok(())
+    }
+
+    /// Sends what is left and puts the file in its place.
+    pub(crate) async fn finish(&mut self) -> Result<Written, WriteError> {
+        if self.upload.is_none() {
+            let body = Bytes::from(std::mem::take(&mut self.part));
+            self.touched = true;
+            self.store
+                .put(&self.key, body, &self.headers)
+                .await
+                .map_err(|error| JobError::store(&error))?;
+        } else {
+            self.send_part().await?;
+            while self.one_part_sent().await? {}
+            if let Some(upload) = &mut self.upload {
+                upload
+                    .complete()
+                    .await
+                    .map_err(|error| JobError::store(&error))?;
+            }
+        }
+        Ok(Written {
+            size_bytes: self.size,
+            sha256: self.hash.clone().finalize().into(),
+        })
+    }
+
+    /// Takes everything of it out of the store again, as far as that can be done now.
+    pub(crate) async fn discard(mut self) {
+        if !self.touched {
+            return;
+        }
+        // First the parts, so that none arrives after the upload is gone.
+        self.sending.shutdown().await;
+        let taken_back = tokio::time::timeout(DISCARD_LIMIT, async {
+            if let Some(upload) = self.upload.take() {
+                upload.abort().await?;
+            }
+            // It may have been put in its place, by a request whose answer nobody waited for.
+            self.store.delete(&self.key).await
+        });
+        match taken_back.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(error = error_line(&error), "a janitor has to clean up");
+            }
+            Err(_) => tracing::warn!("the store is slow, a janitor has to clean up"),
+        }
+    }
+
+    async fn send_part(&mut self) -> Result<(), WriteError> {
+        if self.parts == MAX_PARTS {
+            return Err(JobError::too_large(MAX_PARTS as u64 * PART_SIZE as u64).into());
+        }
+        if self.upload.is_none() {
+            self.begin_upload().await?;
+        }
+        while self.sending.len() >= IN_FLIGHT {
+            self.one_part_sent().await?;
+        }
+        let part = std::mem::replace(&mut self.part, Vec::with_capacity(PART_SIZE));
+        if let Some(upload) = &mut self.upload {
+            self.parts += 1;
+            self.sending.spawn(upload.put_part(Bytes::from(part)));
+        }
+        Ok(())
+    }
+
+    async fn begin_upload(&mut self) -> Result<(), WriteError> {
+        self.touched = true;
+        let upload = self
+            .store
+            .begin_upload(&self.key, &self.headers)
+            .await
+            .map_err(|error| JobError::store(&error))?;
+        let upload = self.upload.insert(upload);
+        let Some(id) = upload.id().map(str::to_owned) else {
+            return Ok(());
+        };
+        match self
+            .database
+            .record_upload(self.lease, &self.key, &id)
+            .await
+        {
+            Ok(Fenced::Held) => Ok(()),
+            Ok(Fenced::Lost) => Err(WriteError::LeaseLost),
+            Err(error) => Err(JobError::internal(&error).into()),
+        }
+    }
+
+    /// Waits for one of the parts on their way; `false` if there is none.
+    async fn one_part_sent(&mut self) -> Result<bool, WriteError> {
+        match self.sending.join_next().await {
+            None => Ok(false),
+            Some(Ok(Ok(()))) => Ok(true),
+            Some(Ok(Err(error))) => Err(JobError::store(&error).into()),
+            Some(Err(panicked)) => Err(JobError::internal(&panicked).into()),
+        }
+    }
+}
