@@ -38,6 +38,8 @@ pub fn try_parse_from<T: Parser>(
 ) -> Result<T, SettingsError> {
     refuse_unknown_names(std::env::vars_os().map(|(name, _)| name))?;
     let mut command = <T as CommandFactory>::command();
+    // Until then the arguments of subcommands cannot be asked for their names.
+    command.build();
     let explain = |error: clap::Error, command: &Command| match one_line(&error, command) {
         Some(line) => SettingsError::Wrong(line),
         None => SettingsError::CommandLine(error),
@@ -159,6 +161,22 @@ mod tests {
         ] {
             assert_eq!(complaint(flag, value), line);
         }
+    }
+
+    #[derive(Debug, Parser)]
+    enum Commands {
+        Run {
+            #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..))]
+            count: u8,
+        },
+    }
+
+    #[test]
+    fn a_wrong_argument_that_is_no_variable_is_clap_s_to_explain() {
+        let arguments = ["program", "run", "--count", "0"].map(OsString::from);
+        let error = try_parse_from::<Commands>(arguments).unwrap_err();
+        assert!(matches!(error, SettingsError::CommandLine(_)));
+        assert!(error.to_string().contains("--count"), "{error}");
     }
 
     #[test]

@@ -130,6 +130,19 @@ impl Database {
         }
     }
 
+    /// What the request's key has asked for in the last day, without asking for anything: for a
+    /// request that would be refused by now if it were new. `None` if there is no such export.
+    pub async fn find_replay(&self, new: &NewExport) -> Result<Option<Created>, Error> {
+        let Some(key) = new.idempotency_key.as_deref() else {
+            return Ok(None);
+        };
+        let mut connection = self.pool.acquire().await?;
+        if free_stale_key(&mut *connection, &new.project, key).await? {
+            return Ok(None);
+        }
+        replay(&mut connection, new, key).await
+    }
+
     /// One export of a project.
     pub async fn get_export(
         &self,
@@ -286,18 +299,31 @@ async fn create(connection: &mut PgConnection, new: &NewExport) -> Result<Create
         if free_stale_key(&mut *connection, &new.project, key).await? {
             continue;
         }
-        if let Some(id) = find_by_key(&mut *connection, &new.project, key).await?
-            && let Some(first) = find(&mut *connection, &new.project, id).await?
-        {
-            return Ok(if first.filter == new.filter {
-                Created::Replayed(first)
-            } else {
-                Created::Mismatch
-            });
+        if let Some(replayed) = replay(&mut *connection, new, key).await? {
+            return Ok(replayed);
         }
         // The first export was deleted in between, which frees its key.
     }
     Err(Error::Desynchronised)
+}
+
+/// What a key that holds an export answers; `None` if it holds none.
+async fn replay(
+    connection: &mut PgConnection,
+    new: &NewExport,
+    key: &str,
+) -> Result<Option<Created>, Error> {
+    let Some(id) = find_by_key(&mut *connection, &new.project, key).await? else {
+        return Ok(None);
+    };
+    let first = find(&mut *connection, &new.project, id).await?;
+    Ok(first.map(|first| {
+        if first.filter == new.filter {
+            Created::Replayed(first)
+        } else {
+            Created::Mismatch
+        }
+    }))
 }
 
 async fn insert(

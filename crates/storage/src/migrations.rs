@@ -1,13 +1,19 @@
 //! The schema: bringing a database up to it, and telling whether one is.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use sqlx::migrate::Migrator;
 
 use crate::database::Database;
 use crate::error::Error;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
+static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
+    let mut migrations = sqlx::migrate!("../../migrations");
+    // What a later version has added is compatible with this one: nothing to do, and no error.
+    migrations.set_ignore_missing(true);
+    migrations
+});
 
 /// Whether a database has the schema of this version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,6 +45,11 @@ impl Database {
     pub async fn migrate(&self) -> Result<usize, MigrateError> {
         let before = self.applied().await?.len();
         let mut connection = self.fresh_connection().await?;
+        // A migration takes as long as it takes, and so does waiting for another's.
+        sqlx::raw_sql("SET statement_timeout = 0")
+            .execute(&mut connection)
+            .await
+            .map_err(Error::from)?;
         MIGRATIONS.run(&mut connection).await?;
         Ok(self.applied().await?.len() - before)
     }

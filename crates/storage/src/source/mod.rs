@@ -63,7 +63,8 @@ impl Source {
         Ok(sqlx::query_scalar!(
             r#"
             SELECT EXISTS (
-                SELECT FROM endpoints WHERE id = $1 AND project_id = $2 AND direction = $3
+                -- The cast is for views whose column is an enum.
+                SELECT FROM endpoints WHERE id = $1 AND project_id = $2 AND direction::text = $3
             ) AS "exists!"
             "#,
             endpoint.0,

@@ -97,7 +97,8 @@ impl SourceSession {
             r#"
             SELECT id::uuid AS "id!", url::text AS "url?"
             FROM (SELECT id, url, created_at FROM endpoints
-                  WHERE project_id = $1 AND direction = $2 AND id IS NOT NULL
+                  -- The cast is for views whose column is an enum.
+                  WHERE project_id = $1 AND direction::text = $2 AND id IS NOT NULL
                   LIMIT $3) few
             ORDER BY created_at NULLS FIRST, url DESC
             "#,
@@ -147,7 +148,9 @@ impl SourceSession {
     }
 
     async fn wait_for_replay(&mut self, primary: &Database) -> Result<(), Error> {
-        let lsn = sqlx::query_scalar!(r#"SELECT pg_current_wal_lsn()::text AS "lsn!""#)
+        // Up to where the log is filled, not only written: with `synchronous_commit = off` a
+        // transaction that others see already can still be on its way there.
+        let lsn = sqlx::query_scalar!(r#"SELECT pg_current_wal_insert_lsn()::text AS "lsn!""#)
             .fetch_one(&primary.pool)
             .await?;
         let begun = Instant::now();

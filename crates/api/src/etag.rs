@@ -1,0 +1,78 @@
+//! Entity tags of answers, and whether a client has seen one already.
+
+use axum::http::HeaderMap;
+use axum::http::header::IF_NONE_MATCH;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+/// A weak tag of `data`: weak because the envelope around it is another one each time.
+pub(crate) fn weak<T: Serialize>(data: &T) -> String {
+    let json = serde_json::to_vec(data).expect("our own types have text keys and no failing parts");
+    let digest = Sha256::digest(json);
+    format!("W/\"{}\"", hex::encode(&digest[..16]))
+}
+
+/// Whether `If-None-Match` names `tag`, by the weak comparison. A header that is malformed names
+/// nothing from there on.
+pub(crate) fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+    let tag = tag.strip_prefix("W/").unwrap_or(tag);
+    headers
+        .get_all(IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| value.trim() == "*" || tags(value).any(|known| known == tag))
+}
+
+/// The quoted parts of a list of tags; a comma can be inside the quotes.
+fn tags(mut list: &str) -> impl Iterator<Item = &str> {
+    std::iter::from_fn(move || {
+        list = list.trim_start_matches([' ', '\t', ',']);
+        let opaque = list.strip_prefix("W/").unwrap_or(list);
+        let end = opaque.strip_prefix('"')?.find('"')? + 2;
+        let (tag, rest) = opaque.split_at(end);
+        list = rest;
+        Some(tag)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn known(values: &[&'static str]) -> bool {
+        let headers = values
+            .iter()
+            .map(|value| (IF_NONE_MATCH, HeaderValue::from_static(value)))
+            .collect();
+        is_known(&headers, "W/\"abc\"")
+    }
+
+    #[test]
+    fn equal_data_have_equal_tags() {
+        assert_eq!(weak(&"a"), weak(&"a"));
+        assert_ne!(weak(&"a"), weak(&"b"));
+        assert_eq!(weak(&"a").len(), "W/\"\"".len() + 32);
+    }
+
+    #[test]
+    fn a_list_a_star_and_either_strength_match() {
+        assert!(known(&["*"]));
+        assert!(known(&["W/\"abc\""]));
+        assert!(known(&["\"abc\""]));
+        assert!(known(&["\"x\", W/\"y,z\" ,\"abc\""]));
+        assert!(known(&["\"x\"", "\"abc\""]));
+    }
+
+    #[test]
+    fn anything_else_does_not() {
+        assert!(!known(&[]));
+        assert!(!known(&[""]));
+        assert!(!known(&["abc"]));
+        assert!(!known(&["\"abc"]));
+        assert!(!known(&["w/\"abc\""]));
+        assert!(!known(&["\"x,\"abc\"\""]));
+        assert!(!known(&["\"ab\", \"c\""]));
+    }
+}

@@ -1,0 +1,113 @@
+//! `GET /v1/exports/{id}`: how far an export is.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, ETAG, HeaderMap, HeaderValue, RETRY_AFTER};
+use axum::response::{IntoResponse, Response};
+use exports_domain::{ExportStatus, ProjectId};
+
+use crate::envelope::Envelope;
+use crate::error::ApiError;
+use crate::etag;
+use crate::export_json::ExportJson;
+use crate::path::ExportPath;
+use crate::query::NoQuery;
+use crate::request_id::RequestId;
+use crate::state::AppState;
+
+/// How long to wait before looking again at an export that is not at its end, in seconds.
+const LOOK_AGAIN: u64 = 1;
+
+/// Get export
+///
+/// Retrieve details of a specific export job including its status, row count, and file size when
+/// completed.
+#[utoipa::path(
+    get,
+    path = "/v1/exports/{id}",
+    tag = "Exports",
+    params(
+        ("id" = Uuid, Path, description = "Export job identifier (UUIDv7)",
+            example = "01935abc-def0-7123-4567-890abcdef012"),
+        ("If-None-Match" = Option<String>, Header,
+            description = "An `ETag` seen before: if nothing has changed, the answer is 304"),
+    ),
+    responses(
+        (status = 200, description = "Export details retrieved successfully",
+            body = Envelope<ExportJson>,
+            headers(
+                ("ETag" = String, description = "Weak, over `data`"),
+                ("Retry-After" = u64, description = "While the export is pending or processing: \
+                    after how many seconds to get it again"),
+            ),
+            example = json!({
+                "data": {
+                    "id": "01935abc-def0-7123-4567-890abcdef012",
+                    "project_id": "proj_abc123",
+                    "status": "completed",
+                    "direction": "outbound",
+                    "filter_start_time": "2025-12-01T00:00:00Z",
+                    "filter_end_time": "2025-12-06T23:59:59Z",
+                    "filter_status": "failed_permanent",
+                    "row_count": 5000,
+                    "file_size_bytes": 1_024_000,
+                    "attempt": 1,
+                    "started_at": "2025-12-06T12:00:30Z",
+                    "completed_at": "2025-12-06T12:05:00Z",
+                    "expires_at": "2025-12-13T12:05:00Z",
+                    "created_at": "2025-12-06T12:00:00Z",
+                },
+                "meta": { "request_id": "req_xyz123" },
+            })),
+        (status = 304, description = "Nothing has changed since the `ETag` of `If-None-Match`",
+            headers(("ETag" = String, description = "The same"))),
+    ),
+    security(("bearer" = [])),
+)]
+pub(crate) async fn get_export(
+    State(state): State<Arc<AppState>>,
+    Extension(request_id): Extension<RequestId>,
+    Extension(project): Extension<ProjectId>,
+    ExportPath(id): ExportPath,
+    _: NoQuery,
+    request_headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let export = state.database.get_export(&project, id).await?;
+    let export = export.ok_or(ApiError::ExportNotFound)?;
+    let data = ExportJson::from(&export);
+    let tag = etag::weak(&data);
+    let headers = headers(&tag, export.state.status());
+    if etag::is_known(&request_headers, &tag) {
+        return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
+    }
+    Ok((headers, Envelope::json(request_id, data)).into_response())
+}
+
+fn headers(tag: &str, status: ExportStatus) -> HeaderMap {
+    let tag = HeaderValue::try_from(tag).expect("hex digits in quotes are a header's value");
+    let mut headers = HeaderMap::from_iter([
+        (ETAG, tag),
+        (CACHE_CONTROL, HeaderValue::from_static("private, no-cache")),
+    ]);
+    if !status.is_terminal() {
+        headers.insert(RETRY_AFTER, HeaderValue::from(LOOK_AGAIN));
+    }
+    headers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_export_that_is_not_at_its_end_is_worth_another_look() {
+        for status in ExportStatus::ALL {
+            let headers = headers("W/\"a\"", status);
+            assert_eq!(headers.contains_key(RETRY_AFTER), !status.is_terminal());
+            assert_eq!(headers[ETAG], "W/\"a\"");
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! The HTTP API: what consumers ask for exports with, and how they are answered.
+//!
+//! One file per endpoint holds its request, handler, response and tests. Around them: `router`
+//! (which path is whose), `request_id`, `guard` and `auth` (what every request passes through,
+//! from the outside in), `error` and `error_code` (every refusal, mapped to code and status once),
+//! `envelope` and `export_json` (what is sent), `query`, `body`, `path`, `cursor`, `range` and `etag` (what is
+//! read). `start` opens what the API needs and `server` runs it.
+//!
+//! What an export is, is `domain`'s; how it is stored, `storage`'s and `objects`'.
+
+mod auth;
+mod body;
+mod create_export;
+mod cursor;
+mod delete_export;
+mod download_export;
+mod envelope;
+mod error;
+mod error_code;
+mod etag;
+mod export_json;
+mod files;
+mod get_export;
+mod guard;
+mod health;
+mod list_exports;
+mod openapi;
+mod path;
+mod query;
+mod range;
+mod request_id;
+mod router;
+mod server;
+mod start;
+mod state;
+
+pub use server::Server;
+pub use start::{Settings, StartError};

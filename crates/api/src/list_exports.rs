@@ -1,0 +1,166 @@
+//! `GET /v1/exports`: a project's exports, newest first.
+
+use std::sync::Arc;
+
+use axum::extract::{RawQuery, State};
+use axum::{Extension, Json};
+use exports_domain::{ExportStatus, ProjectId};
+use exports_storage::ListRequest;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::cursor;
+use crate::error::ApiError;
+use crate::export_json::{ExportJson, status_schema};
+use crate::query::Query;
+use crate::request_id::RequestId;
+use crate::state::AppState;
+
+/// A page of exports
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ExportList {
+    data: Vec<ExportJson>,
+    #[schema(inline)]
+    meta: ListMeta,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct ListMeta {
+    request_id: RequestId,
+    /// Whether there are more exports behind these
+    has_more: bool,
+    /// What to ask for them with, if there are more
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+/// The most, and the default: clients of the API that this one is compatible with cannot page.
+const LARGEST_PAGE: u16 = 500;
+
+fn parse(raw: Option<&str>) -> Result<ListRequest, ApiError> {
+    let query = Query::parse(raw, &["limit", "cursor", "status"])?;
+    let limit = query.get("limit").map_or(Ok(LARGEST_PAGE), limit)?;
+    let after = query.get("cursor").map(|text| {
+        cursor::decode(text)
+            .ok_or_else(|| ApiError::invalid("cursor must be a meta.next_cursor of this list"))
+    });
+    let status = query.get("status").map(|name| {
+        name.parse::<ExportStatus>()
+            .map_err(|error| ApiError::Invalid(format!("status must be one of {}", error.known())))
+    });
+    Ok(ListRequest {
+        limit,
+        after: after.transpose()?,
+        status: status.transpose()?,
+    })
+}
+
+fn limit(text: &str) -> Result<u16, ApiError> {
+    // `parse` alone would take a plus sign.
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse()
+        .ok()
+        .filter(|limit| digits && (1..=LARGEST_PAGE).contains(limit))
+        .ok_or_else(|| {
+            ApiError::Invalid(format!("limit must be a number from 1 to {LARGEST_PAGE}"))
+        })
+}
+
+/// List exports
+///
+/// Newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/exports",
+    tag = "Exports",
+    params(
+        ("limit" = Option<u16>, Query, minimum = 1, maximum = 500,
+            description = "At most so many; 500 unless given"),
+        ("cursor" = Option<String>, Query,
+            description = "`meta.next_cursor` of the page before"),
+        ("status" = inline(Option<StatusName>), Query, description = "Only exports with this status"),
+    ),
+    responses((status = 200, description = "A page of exports", body = ExportList)),
+    security(("bearer" = [])),
+)]
+pub(crate) async fn list_exports(
+    State(state): State<Arc<AppState>>,
+    Extension(request_id): Extension<RequestId>,
+    Extension(project): Extension<ProjectId>,
+    RawQuery(raw): RawQuery,
+) -> Result<Json<ExportList>, ApiError> {
+    let request = parse(raw.as_deref())?;
+    let page = state.database.list_exports(&project, request).await?;
+    let next_cursor = page.next.as_ref().map(cursor::encode);
+    Ok(Json(ExportList {
+        data: page.exports.iter().map(ExportJson::from).collect(),
+        meta: ListMeta {
+            request_id,
+            has_more: next_cursor.is_some(),
+            next_cursor,
+        },
+    }))
+}
+
+/// For the document: the names of the states as a parameter's values.
+struct StatusName;
+
+impl utoipa::PartialSchema for StatusName {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        status_schema().into()
+    }
+}
+
+impl ToSchema for StatusName {}
+
+#[cfg(test)]
+mod tests {
+    use exports_domain::ExportId;
+    use exports_storage::Cursor;
+
+    use super::*;
+
+    fn refusal(raw: &str) -> String {
+        parse(Some(raw)).unwrap_err().message()
+    }
+
+    #[test]
+    fn without_parameters_it_is_the_newest_500() {
+        let request = parse(None).unwrap();
+        assert_eq!(request.limit, 500);
+        assert!(request.after.is_none() && request.status.is_none());
+    }
+
+    #[test]
+    fn parameters_are_read() {
+        let cursor = Cursor {
+            created_at: "2025-12-06T12:00:00.123456Z".parse().unwrap(),
+            id: ExportId::generate(),
+        };
+        let raw = format!("limit=1&status=expired&cursor={}", cursor::encode(&cursor));
+        let request = parse(Some(&raw)).unwrap();
+        assert_eq!(request.limit, 1);
+        assert_eq!(request.status, Some(ExportStatus::Expired));
+        assert_eq!(request.after, Some(cursor));
+    }
+
+    #[test]
+    fn refusals_name_the_parameter() {
+        for bad in ["0", "501", "-1", "%2B5", "1.0", "x", "70000", "%F0"] {
+            assert_eq!(
+                refusal(&format!("limit={bad}")),
+                "limit must be a number from 1 to 500"
+            );
+        }
+        assert_eq!(
+            refusal("cursor=abc"),
+            "cursor must be a meta.next_cursor of this list"
+        );
+        assert_eq!(
+            refusal("status=done"),
+            "status must be one of pending, processing, completed, failed, expired"
+        );
+        assert!(refusal("page=2").contains("limit, cursor, status"));
+    }
+}

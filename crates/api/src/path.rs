@@ -1,0 +1,25 @@
+//! The export's id in a path.
+
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
+use exports_domain::ExportId;
+
+use crate::error::ApiError;
+
+/// Any UUID; whether there is such an export is another question.
+#[derive(Debug)]
+pub(crate) struct ExportPath(pub(crate) ExportId);
+
+impl<S: Send + Sync> FromRequestParts<S> for ExportPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        // Fails where the percent-encoding holds something other than UTF-8.
+        let path = Path::<String>::from_request_parts(parts, state).await.ok();
+        let id: ExportId = path
+            .and_then(|Path(id)| id.parse().ok())
+            .ok_or_else(|| ApiError::invalid("id must be a UUID"))?;
+        tracing::Span::current().record("export.id", tracing::field::display(id));
+        Ok(Self(id))
+    }
+}

@@ -1,0 +1,156 @@
+//! Which path is whose, and through which layers a request gets there.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{any, get};
+
+use crate::error::ApiError;
+use crate::state::AppState;
+use crate::{
+    auth, body, create_export, delete_export, download_export, files, get_export, guard, health,
+    list_exports, openapi, request_id,
+};
+
+/// The whole API. Layers are listed from the inside out.
+pub(crate) fn router(state: Arc<AppState>) -> Router {
+    let mut open = Router::new()
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/openapi.json", get(openapi::openapi));
+    if state.signer.is_some() {
+        open = open.route("/files/{id}", get(files::download_file));
+    }
+    open.merge(keyed(&state))
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(route_not_found)
+        .layer(guard::catch_panics())
+        .layer(from_fn(guard::limit_time))
+        .layer(from_fn(request_id::identify))
+        .with_state(state)
+}
+
+/// Everything under `/v1`, what is not there included: without a key nobody learns which. (Not by
+/// `nest`, whose fallback leaves `/v1/` to the router around it.)
+fn keyed(state: &Arc<AppState>) -> Router<Arc<AppState>> {
+    Router::new()
+        .route(
+            "/v1/exports",
+            get(list_exports::list_exports).post(create_export::create_export),
+        )
+        .route(
+            "/v1/exports/{id}",
+            get(get_export::get_export).delete(delete_export::delete_export),
+        )
+        .route(
+            "/v1/exports/{id}/download",
+            get(download_export::download_export),
+        )
+        .method_not_allowed_fallback(method_not_allowed)
+        .route("/v1", any(route_not_found))
+        .route("/v1/", any(route_not_found))
+        .route("/v1/{*rest}", any(route_not_found))
+        .layer(from_fn_with_state(Arc::clone(state), auth::require_key))
+}
+
+async fn route_not_found(request: Request) -> ApiError {
+    body::discard(request).await;
+    ApiError::RouteNotFound
+}
+
+async fn method_not_allowed(request: Request) -> ApiError {
+    body::discard(request).await;
+    ApiError::MethodNotAllowed
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body, to_bytes};
+    use axum::http::{Method, StatusCode, header};
+    use exports_domain::SystemClock;
+    use exports_objects::{LinkSigner, Store, StoreConfig};
+    use exports_storage::{Database, PoolPurpose, Source};
+    use tower::ServiceExt;
+
+    use super::*;
+
+    /// An API whose database is never there: what is tested here must not need it.
+    fn api(folder: &tempfile::TempDir) -> Router {
+        let database = Database::new("postgres://127.0.0.1:1/none", PoolPurpose::Api).unwrap();
+        let config = StoreConfig {
+            url: format!("file://{}", folder.path().display()),
+            public_endpoint: None,
+        };
+        router(Arc::new(AppState {
+            source: Source::same_as(&database),
+            database,
+            store: Store::open_with(&config, []).unwrap(),
+            signer: Some(LinkSigner::new(&[0; 32])),
+            public_url: "http://127.0.0.1".to_owned(),
+            clock: Arc::new(SystemClock),
+            tasks: tokio_util::task::TaskTracker::new(),
+            document: openapi::document("http://127.0.0.1"),
+        }))
+    }
+
+    async fn answer(api: &Router, method: Method, path: &str) -> axum::response::Response {
+        let request = Request::builder().method(method).uri(path);
+        let request = request.body(Body::empty()).unwrap();
+        api.clone().oneshot(request).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn nothing_under_v1_is_told_without_a_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let api = api(&folder);
+        for path in [
+            "/v1",
+            "/v1/",
+            "/v1//",
+            "/v1/nothing",
+            "/v1/exports",
+            "/v1/exports/",
+            "/v1/exports?unknown=1",
+            "/v1/exports/no-uuid",
+            "/v1/exports/%FF",
+            "/v1/exports/no-uuid/download",
+            "/v1/exports/no-uuid/download/",
+            "/v1/exports/a/b/c",
+        ] {
+            for method in [Method::GET, Method::POST, Method::PUT, Method::OPTIONS] {
+                let answer = answer(&api, method, path).await;
+                assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{path}");
+                assert_eq!(answer.headers()[header::WWW_AUTHENTICATE], "Bearer");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn every_refusal_outside_v1_is_in_the_envelope() {
+        let folder = tempfile::tempdir().unwrap();
+        let api = api(&folder);
+        for (method, path, status, code) in [
+            (Method::GET, "/", 404, "NOT_FOUND"),
+            (Method::GET, "/v1x", 404, "NOT_FOUND"),
+            (Method::POST, "/healthz", 405, "METHOD_NOT_ALLOWED"),
+            (Method::GET, "/files/no-uuid", 404, "NOT_FOUND"),
+            (
+                Method::GET,
+                "/files/01935abc-def0-7123-4567-890abcdef012",
+                403,
+                "INVALID_SIGNATURE",
+            ),
+        ] {
+            let answer = answer(&api, method, path).await;
+            assert_eq!(answer.status(), status, "{path}");
+            assert_eq!(answer.headers().contains_key(header::ALLOW), status == 405);
+            let id = answer.headers()["x-request-id"].clone();
+            let body = to_bytes(answer.into_body(), 1000).await.unwrap();
+            let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(body["error"]["code"], code, "{path}");
+            assert_eq!(body["meta"]["request_id"], id.to_str().unwrap());
+        }
+    }
+}

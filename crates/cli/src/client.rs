@@ -1,0 +1,178 @@
+//! A consumer of the API, as any other: it knows the contract and nothing else.
+
+use std::path::Path;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use reqwest::{RequestBuilder, Response, header};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use tokio::fs::File;
+use tokio::io::{AsyncWriteExt, BufWriter};
+use uuid::Uuid;
+
+use crate::error::{Context, Error, Result};
+
+#[derive(Debug)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    address: String,
+    key: String,
+}
+
+/// What of an export is used here.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Export {
+    pub(crate) id: Uuid,
+    pub(crate) status: String,
+    pub(crate) row_count: Option<u64>,
+    pub(crate) file_size_bytes: Option<u64>,
+    pub(crate) sha256: Option<String>,
+    pub(crate) started_at: Option<DateTime<Utc>>,
+    pub(crate) completed_at: Option<DateTime<Utc>>,
+    pub(crate) error_message: Option<String>,
+}
+
+/// A file as it came.
+#[derive(Debug)]
+pub(crate) struct Downloaded {
+    pub(crate) bytes: u64,
+    pub(crate) sha256: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Envelope<T> {
+    data: T,
+}
+
+#[derive(Debug, Deserialize)]
+struct Refusal {
+    error: Reason,
+}
+
+#[derive(Debug, Deserialize)]
+struct Reason {
+    code: String,
+    message: String,
+}
+
+/// If the API does not say when to ask again.
+const POLL: Duration = Duration::from_secs(1);
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// Between two pieces of an answer.
+const READ_LIMIT: Duration = Duration::from_secs(30);
+
+impl Client {
+    pub(crate) fn new(address: &str, key: &str) -> Result<Self> {
+        // The HTTP library wants its TLS set up even where none is spoken. A provider that is
+        // there already is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder()
+            // It talks to this machine: not by a proxy of the user's, and without certificates,
+            // which a fresh machine does not have.
+            .no_proxy()
+            .tls_certs_only([])
+            .connect_timeout(CONNECT_LIMIT)
+            .read_timeout(READ_LIMIT)
+            .build()
+            .context("cannot set up HTTP")?;
+        Ok(Self {
+            http,
+            address: address.trim_end_matches('/').to_owned(),
+            key: key.to_owned(),
+        })
+    }
+
+    /// POST /v1/exports
+    pub(crate) async fn create(&self, direction: &str, start: &str, end: &str) -> Result<Export> {
+        let body = json!({"direction": direction, "start_time": start, "end_time": end});
+        let request = self.http.post(format!("{}/v1/exports", self.address));
+        data(self.send(request.json(&body)).await?).await
+    }
+
+    /// GET /v1/exports/{id}, again and again until it is over, in the rhythm that the API asks for.
+    pub(crate) async fn wait_for(
+        &self,
+        id: Uuid,
+        mut on_state: impl FnMut(&str),
+    ) -> Result<Export> {
+        loop {
+            let request = self.http.get(format!("{}/v1/exports/{id}", self.address));
+            let response = self.send(request).await?;
+            let pause = retry_after(&response).unwrap_or(POLL);
+            let export: Export = data(response).await?;
+            on_state(&export.status);
+            match export.status.as_str() {
+                "completed" => return Ok(export),
+                "pending" | "processing" => tokio::time::sleep(pause).await,
+                other => {
+                    let reason = export.error_message.as_deref().unwrap_or("no reason given");
+                    return Err(Error::new(format!("export {id} is {other}: {reason}")));
+                }
+            }
+        }
+    }
+
+    /// GET /v1/exports/{id}/download, and where that leads, into a file.
+    pub(crate) async fn download(
+        &self,
+        id: Uuid,
+        to: &Path,
+        mut on_progress: impl FnMut(u64),
+    ) -> Result<Downloaded> {
+        let url = format!("{}/v1/exports/{id}/download", self.address);
+        let mut response = accepted(self.send(self.http.get(url)).await?).await?;
+        let writing = || format!("cannot write {}", to.display());
+        let mut file = BufWriter::new(File::create(to).await.context(writing())?);
+        let (mut bytes, mut digest) = (0, Sha256::new());
+        while let Some(chunk) = response.chunk().await.context("the download broke off")? {
+            bytes += chunk.len() as u64;
+            digest.update(&chunk);
+            file.write_all(&chunk).await.context(writing())?;
+            on_progress(bytes);
+        }
+        file.flush().await.context(writing())?;
+        Ok(Downloaded {
+            bytes,
+            sha256: hex::encode(digest.finalize()),
+        })
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Response> {
+        let sent = request.bearer_auth(&self.key).send().await;
+        sent.context("the API does not answer")
+    }
+}
+
+fn retry_after(response: &Response) -> Option<Duration> {
+    let value = response.headers().get(header::RETRY_AFTER)?;
+    Some(Duration::from_secs(value.to_str().ok()?.parse().ok()?))
+}
+
+async fn data<T: DeserializeOwned>(response: Response) -> Result<T> {
+    let envelope: Envelope<T> = accepted(response)
+        .await?
+        .json()
+        .await
+        .context("the API's answer is not understood")?;
+    Ok(envelope.data)
+}
+
+/// A refusal as an error.
+async fn accepted(response: Response) -> Result<Response> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    Err(Error::new(match response.json::<Refusal>().await {
+        Ok(Refusal { error }) => {
+            format!(
+                "the API answered {status}, {}: {}",
+                error.code, error.message
+            )
+        }
+        Err(_) => format!("the API answered {status}"),
+    }))
+}

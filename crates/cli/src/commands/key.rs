@@ -1,0 +1,170 @@
+//! `exportctl key`: a key's text is printed once, when it is made; from then on it is known by its
+//! id or its first characters.
+
+use clap::{Args, Subcommand};
+use exports_domain::ProjectId;
+use exports_domain::time::to_wire;
+use exports_settings::DatabaseSettings;
+use exports_storage::ApiKey;
+use uuid::Uuid;
+
+use super::key_table::table;
+use super::{open, unknown};
+use crate::error::{Context, Error, Result};
+use crate::output::{note, print};
+
+/// Manages API keys
+#[derive(Debug, Subcommand)]
+pub(super) enum Key {
+    Create(Create),
+    List(List),
+    Revoke(Revoke),
+}
+
+impl Key {
+    pub(super) async fn run(self) -> Result<()> {
+        match self {
+            Self::Create(command) => command.run().await,
+            Self::List(command) => command.run().await,
+            Self::Revoke(command) => command.run().await,
+        }
+    }
+}
+
+/// Makes a key and prints it, alone on standard output, this once
+#[derive(Debug, Args)]
+pub(super) struct Create {
+    /// The project that it opens
+    #[arg(long)]
+    project: ProjectId,
+    /// What it is for
+    #[arg(long, value_name = "TEXT")]
+    label: Option<String>,
+    #[command(flatten)]
+    database: DatabaseSettings,
+}
+
+impl Create {
+    async fn run(self) -> Result<()> {
+        let database = open(&self.database).await?;
+        let issued = database
+            .create_key(&self.project, self.label.as_deref())
+            .await
+            .context("cannot make the key")?
+            .ok_or_else(|| unknown(&self.project))?;
+        note(&format!(
+            "key {} for {}; it cannot be shown again",
+            issued.id, self.project
+        ));
+        print(&issued.secret)
+    }
+}
+
+/// Lists keys, newest first
+#[derive(Debug, Args)]
+pub(super) struct List {
+    /// Only this project's
+    #[arg(long)]
+    project: Option<ProjectId>,
+    #[command(flatten)]
+    database: DatabaseSettings,
+}
+
+impl List {
+    async fn run(self) -> Result<()> {
+        let database = open(&self.database).await?;
+        if let Some(project) = &self.project {
+            let exists = database.has_project(project).await;
+            if !exists.context("cannot look the project up")? {
+                return Err(unknown(project));
+            }
+        }
+        let keys = database.list_keys(self.project.as_ref()).await;
+        print(&table(&keys.context("cannot list the keys")?))
+    }
+}
+
+/// Revokes a key, at once and for ever
+#[derive(Debug, Args)]
+pub(super) struct Revoke {
+    /// The key's id, its first characters as 'key list' shows them, or the key itself
+    #[arg(value_name = "KEY")]
+    which: String,
+    #[command(flatten)]
+    database: DatabaseSettings,
+}
+
+impl Revoke {
+    async fn run(self) -> Result<()> {
+        let database = open(&self.database).await?;
+        let which = canonical(&self.which);
+        // Looked up first: what names several keys must revoke none.
+        let keys = database
+            .list_keys(None)
+            .await
+            .context("cannot look the key up")?;
+        if let [one, other, ..] = *named(&keys, &which) {
+            return Err(Error::new(format!(
+                "{which} names several keys, {} and {} among them: give the id",
+                one.id, other.id
+            )));
+        }
+        let revoked = database.revoke_keys(&which).await;
+        let revoked = revoked.context("cannot revoke the key")?;
+        // The text is not repeated: it may be a key, of another installation for instance.
+        let Some(key) = revoked.first() else {
+            return Err(Error::new(
+                "there is no such key: 'exportctl key list' shows their ids and first characters",
+            ));
+        };
+        let before = keys.iter().find(|known| known.id == key.id);
+        print(&match before.and_then(|known| known.revoked_at) {
+            Some(at) => format!("{} was revoked at {} already", key.id, to_wire(at)),
+            None => format!("revoked {} ({}) of {}", key.id, key.prefix, key.project_id),
+        })
+    }
+}
+
+/// Ids are compared as text, so they need the one form that the database writes.
+fn canonical(which: &str) -> String {
+    match Uuid::try_parse(which) {
+        Ok(id) => id.to_string(),
+        Err(_) => which.to_owned(),
+    }
+}
+
+fn named<'a>(keys: &'a [ApiKey], which: &str) -> Vec<&'a ApiKey> {
+    keys.iter()
+        .filter(|key| key.prefix == which || key.id.to_string() == which)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(prefix: &str) -> ApiKey {
+        ApiKey {
+            id: Uuid::nil(),
+            project_id: "proj_a".to_owned(),
+            prefix: prefix.to_owned(),
+            label: None,
+            created_at: chrono::DateTime::UNIX_EPOCH,
+            last_used_at: None,
+            revoked_at: None,
+        }
+    }
+
+    #[test]
+    fn a_key_is_named_by_its_prefix_or_its_id_in_any_form() {
+        let keys = [
+            key("exk_00000001"),
+            key("exk_00000002"),
+            key("exk_00000002"),
+        ];
+        assert_eq!(named(&keys, "exk_00000001").len(), 1);
+        assert_eq!(named(&keys, "exk_00000002").len(), 2);
+        assert_eq!(named(&keys, "exk_0000000").len(), 0);
+        assert_eq!(canonical(&"0".repeat(32)), Uuid::nil().to_string());
+    }
+}

@@ -1,0 +1,99 @@
+//! What `demo` and `dev` have in common: the stack, set up by the commands that an operator types,
+//! and a consumer who exports all of it.
+
+use clap::Args;
+use uuid::Uuid;
+
+use super::consumer::export_all;
+use crate::client::Client;
+use crate::error::{Error, Result};
+use crate::output::note;
+use crate::signals::Signals;
+use crate::stack::Stack;
+
+const PROJECT: &str = "proj_demo";
+
+/// How much there is to see.
+#[derive(Debug, Args)]
+pub(super) struct Scene {
+    /// How many messages to export
+    #[arg(long, value_name = "COUNT", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
+    messages: u64,
+}
+
+/// What there is when everything is set up.
+#[derive(Debug)]
+pub(super) struct Site {
+    pub(super) address: String,
+    pub(super) key: String,
+    pub(super) database_url: String,
+    /// An export that is completed.
+    pub(super) export: Uuid,
+}
+
+impl Scene {
+    /// Runs it and then `epilogue`, which a signal does not end by itself; leaves nothing behind,
+    /// however it ends.
+    pub(super) async fn run(
+        self,
+        epilogue: impl AsyncFnOnce(&Site, &mut Signals) -> Result<()>,
+    ) -> Result<()> {
+        let mut signals = Signals::listen()?;
+        let mut stack = Stack::new().await?;
+        let played = tokio::select! {
+            biased;
+            signal = signals.next() => Err(signal),
+            played = self.play(&mut stack) => played,
+        };
+        let outcome = match played {
+            Ok(site) => tokio::select! {
+                biased;
+                error = stack.service_ended() => Err(error),
+                outcome = epilogue(&site, &mut signals) => outcome,
+            },
+            Err(error) => Err(error),
+        };
+        if matches!(outcome, Err(Error::Failed { .. })) {
+            stack.show_logs();
+        }
+        let stopped = stack.stop().await;
+        outcome.and(stopped)
+    }
+
+    async fn play(&self, stack: &mut Stack) -> Result<Site> {
+        let key = self.set_up(stack).await?;
+        let address = stack.start_services().await?;
+        note(&format!(
+            "exports-api and exports-worker are up, the API at {address}"
+        ));
+        let client = Client::new(&address, &key)?;
+        let folder = stack.folder().to_owned();
+        let export = tokio::select! {
+            biased;
+            error = stack.service_ended() => return Err(error),
+            export = export_all(&client, &folder, self.messages) => export?,
+        };
+        let database_url = stack.database_url()?;
+        Ok(Site {
+            address,
+            key,
+            database_url,
+            export,
+        })
+    }
+
+    /// Everything up to the services. Gives the key.
+    async fn set_up(&self, stack: &mut Stack) -> Result<String> {
+        stack.start_postgres().await?;
+        note("a private PostgreSQL is up");
+        stack.exportctl(&["migrate"]).await?;
+        stack.exportctl(&["project", "create", PROJECT]).await?;
+        let key = stack
+            .exportctl(&["key", "create", "--project", PROJECT, "--label", "demo"])
+            .await?;
+        let messages = self.messages.to_string();
+        let seed = ["seed", "--project", PROJECT, "--messages", &messages];
+        note(&stack.exportctl(&seed).await?);
+        Ok(key)
+    }
+}

@@ -1,0 +1,82 @@
+//! What ends a command early, and how it is told: one line on standard error, and an exit code.
+
+use std::error::Error as StdError;
+use std::process::ExitCode;
+
+/// A command's result.
+pub(crate) type Result<T> = std::result::Result<T, Error>;
+
+/// Why a command ended early.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// Something did not work.
+    #[error("{message}")]
+    Failed {
+        message: String,
+        #[source]
+        source: Option<Box<dyn StdError + Send + Sync>>,
+    },
+    /// Somebody told the process to end.
+    #[error("interrupted")]
+    Interrupted { exit_code: u8 },
+}
+
+impl Error {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self::Failed {
+            message: message.into(),
+            source: None,
+        }
+    }
+
+    /// The whole chain in one line. Some libraries repeat the cause in their own text; it is said
+    /// once here.
+    pub(crate) fn line(&self) -> String {
+        let mut line = self.to_string();
+        let mut source = self.source();
+        while let Some(error) = source {
+            let text = error.to_string();
+            if !line.ends_with(&text) {
+                line.push_str(": ");
+                line.push_str(&text);
+            }
+            source = error.source();
+        }
+        line
+    }
+
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Failed { .. } => ExitCode::FAILURE,
+            Self::Interrupted { exit_code } => ExitCode::from(*exit_code),
+        }
+    }
+}
+
+/// Says what was being done when an error came up.
+pub(crate) trait Context<T> {
+    fn context(self, message: impl Into<String>) -> Result<T>;
+}
+
+impl<T, E: Into<Box<dyn StdError + Send + Sync>>> Context<T> for std::result::Result<T, E> {
+    fn context(self, message: impl Into<String>) -> Result<T> {
+        self.map_err(|source| Error::Failed {
+            message: message.into(),
+            source: Some(source.into()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_has_the_whole_chain() {
+        let inner: Result<()> = Err(std::io::Error::other("no space")).context("write");
+        let outer = inner.context("download").unwrap_err();
+        assert_eq!(outer.line(), "download: write: no space");
+        let inner: Result<()> = Err(std::io::Error::other("no space")).context("full: no space");
+        assert_eq!(inner.unwrap_err().line(), "full: no space");
+    }
+}

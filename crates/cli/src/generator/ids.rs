@@ -1,0 +1,39 @@
+//! Ids that are ordered by time and the same for the same numbers.
+
+use chrono::{DateTime, Utc};
+use uuid::{Builder, Uuid};
+
+use super::random::Random;
+
+/// A UUIDv7 of a time. Times before 1970, which the form cannot hold, count as 1970.
+pub(super) fn uuid_v7(time: DateTime<Utc>, random: &mut Random) -> Uuid {
+    let millis = u64::try_from(time.timestamp_millis()).unwrap_or(0);
+    let mut bytes = [0; 10];
+    bytes[..8].copy_from_slice(&random.next().to_be_bytes());
+    bytes[8..].copy_from_slice(&random.next().to_be_bytes()[..2]);
+    Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_a_version_7_of_its_time() {
+        let mut random = Random::new(&"proj_a".parse().unwrap(), 1);
+        let time = exports_domain::time::parse("2025-12-01T00:00:00.123456Z").unwrap();
+        let id = uuid_v7(time, &mut random);
+        assert_eq!(id.get_version_num(), 7);
+        assert_eq!(id.get_variant(), uuid::Variant::RFC4122);
+        let (seconds, nanos) = id.get_timestamp().unwrap().to_unix();
+        assert_eq!((seconds, nanos), (1_764_547_200, 123_000_000));
+        assert_ne!(id, uuid_v7(time, &mut random));
+    }
+
+    #[test]
+    fn a_time_before_1970_has_an_id_too() {
+        let mut random = Random::new(&"proj_a".parse().unwrap(), 1);
+        let time = exports_domain::time::parse("0001-01-01T00:00:00Z").unwrap();
+        assert_eq!(uuid_v7(time, &mut random).get_version_num(), 7);
+    }
+}

@@ -1,0 +1,30 @@
+//! `exportctl`: what an operator does by hand, and the demo of the whole system.
+
+mod client;
+mod commands;
+mod error;
+mod output;
+mod progress;
+mod signals;
+mod stack;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use error::Error;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments: commands::Arguments = exports_settings::parse();
+    match arguments.run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // What is on the terminal's last line is a progress bar, or ^C.
+            if matches!(error, Error::Interrupted { .. }) && std::io::stderr().is_terminal() {
+                output::note("");
+            }
+            output::note(&format!("error: {}", error.line()));
+            error.exit_code()
+        }
+    }
+}

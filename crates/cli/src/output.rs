@@ -1,0 +1,18 @@
+//! Standard output is for results, standard error for everything that is said beside them.
+
+use std::io::Write;
+
+use crate::error::{Context, Result};
+
+/// Prints a result. A reader that is gone is an error: `println!` would panic.
+pub(crate) fn print(line: &str) -> Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "{line}")
+        .and_then(|()| stdout.flush())
+        .context("standard output")
+}
+
+/// Says something beside the results. If nobody can read it, nothing is lost.
+pub(crate) fn note(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}

@@ -1,0 +1,138 @@
+//! The demo, with the real services beside it (`cargo build --workspace --bins`), told to work in
+//! a temporary folder where whatever it leaves can be seen.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use exports_tests::{PATIENCE, Process, eventually, http_client};
+use nix::sys::signal::Signal;
+use tempfile::TempDir;
+
+/// A folder in which PostgreSQL's own user can work too.
+fn public_folder() -> TempDir {
+    let folder = tempfile::tempdir_in("/tmp").expect("a temporary folder");
+    std::fs::set_permissions(folder.path(), Permissions::from_mode(0o1777)).expect("its mode");
+    folder
+}
+
+/// Starts a command in an environment that is as wrong as a user's can be.
+fn start(command: &[&str], folder: &Path) -> Process {
+    let environment = [
+        ("TMPDIR", folder.to_str().expect("UTF-8")),
+        ("DATABASE_URL", "nonsense"),
+        ("EXPORTS_SOURCE_DATABASE_URL", "nonsense"),
+        ("EXPORTS_LISTEN", "nonsense"),
+        ("EXPORTS_OBJECT_STORE_URL", "nonsense"),
+        ("EXPORTS_LOG_FORMAT", "nonsense"),
+        ("PGSSLMODE", "verify-full"),
+        ("PGOPTIONS", "-c nonsense=1"),
+        ("http_proxy", "http://127.0.0.1:9"),
+        ("SSL_CERT_FILE", "/nonexistent"),
+        ("RUST_LOG", "off"),
+    ];
+    let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    Process::start("exportctl", command, environment)
+}
+
+/// Neither files nor processes: all of them have the folder's name in their arguments, their
+/// working directory or their environment.
+async fn nothing_is_left_of(folder: &Path) {
+    eventually("nothing is left", PATIENCE, async || {
+        let files = std::fs::read_dir(folder).expect("the folder").count();
+        (files == 0 && processes_in(folder) == 0).then_some(())
+    })
+    .await;
+}
+
+fn processes_in(folder: &Path) -> usize {
+    let needle = folder.to_str().expect("UTF-8");
+    let processes = std::fs::read_dir("/proc").expect("/proc").flatten();
+    processes
+        .filter(|process| process.file_name().to_string_lossy().parse::<u32>().is_ok())
+        .filter(|process| {
+            let read = |file| std::fs::read(process.path().join(file)).unwrap_or_default();
+            let cwd = std::fs::read_link(process.path().join("cwd"));
+            [read("cmdline"), read("environ")]
+                .iter()
+                .any(|text| String::from_utf8_lossy(text).contains(needle))
+                || cwd.is_ok_and(|cwd| cwd.starts_with(folder))
+        })
+        .count()
+}
+
+#[tokio::test]
+async fn the_demo_exports_every_message_and_leaves_nothing() {
+    let folder = public_folder();
+    let mut demo = start(&["demo", "--messages", "3000"], folder.path());
+    let status = demo.wait_for(2 * PATIENCE).await;
+    assert_eq!(status.code(), Some(0), "{}", demo.log());
+    // At once: what the demo started has ended before it.
+    assert_eq!(processes_in(folder.path()), 0);
+    assert_eq!(
+        std::fs::read_dir(folder.path())
+            .expect("the folder")
+            .count(),
+        0
+    );
+    let summary = demo.output();
+    for part in [
+        "outbound, export ",
+        "inbound, export ",
+        ", checked",
+        "rows per second",
+        "message_id,endpoint_id,endpoint,status",
+        "message_id,inbound_endpoint_id,endpoint,status",
+        "all 3,000 messages are in the two files",
+    ] {
+        assert!(summary.contains(part), "{part:?} is not in: {summary}");
+    }
+    // No terminal, so lines and no bars.
+    assert!(!demo.log().contains(['\r', '\u{1b}']), "{:?}", demo.log());
+    assert!(demo.log().contains("seeded 3,000 messages"));
+}
+
+#[tokio::test]
+async fn a_signal_at_any_time_ends_the_demo_and_leaves_nothing() {
+    for (line, signal, code) in [
+        ("PostgreSQL is up", Signal::SIGINT, Some(130)),
+        ("exports-worker are up", Signal::SIGTERM, Some(143)),
+        ("created outbound export", Signal::SIGINT, Some(130)),
+        // It can clean up nothing then; its guardians do.
+        ("created outbound export", Signal::SIGKILL, None),
+    ] {
+        let folder = public_folder();
+        let mut demo = start(&["demo", "--messages", "200000"], folder.path());
+        demo.wait_for_line(line).await;
+        demo.signal(signal);
+        assert_eq!(demo.wait().await.code(), code, "{signal} at {line:?}");
+        nothing_is_left_of(folder.path()).await;
+    }
+}
+
+#[tokio::test]
+async fn dev_stays_until_it_is_told_to_end_and_its_lines_are_ready_to_paste() {
+    let folder = public_folder();
+    let mut dev = start(&["dev", "--messages", "100"], folder.path());
+    dev.wait_for_line("Ctrl-C ends").await;
+    let lines = dev.output();
+    for verb in ["# create", "# get", "# list", "# download", "# delete"] {
+        assert!(lines.contains(verb), "{verb} is not in: {lines}");
+    }
+    let get = lines.lines().skip_while(|line| *line != "# get").nth(1);
+    let get = get.expect("a line to paste");
+    let words: Vec<_> = get.split('\'').collect();
+    let (auth, url) = (words[1], words[2].trim());
+    let (_, key) = auth.split_once(": ").expect("a header");
+    let answer = http_client()
+        .get(url)
+        .header("authorization", key)
+        .send()
+        .await;
+    assert_eq!(answer.expect("an answer").status().as_u16(), 200, "{get}");
+    dev.signal(Signal::SIGINT);
+    let status = dev.wait_for(Duration::from_secs(30)).await;
+    assert_eq!(status.code(), Some(0), "{}", dev.log());
+    nothing_is_left_of(folder.path()).await;
+}

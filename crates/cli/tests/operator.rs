@@ -1,0 +1,212 @@
+//! What an operator does with `exportctl`, against a database of the test's own.
+
+use std::process::{Command, Output, Stdio};
+
+use exports_tests::{TestDatabase, program};
+use serde_json::{Value, json};
+
+/// What a command printed and how it ended.
+struct Answer {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+/// Runs a command with these variables and nothing of the user's.
+async fn exportctl(environment: &[(&str, &str)], command: &str) -> Answer {
+    let mut process = Command::new(program("exportctl"));
+    process
+        .args(command.split(' '))
+        .env_clear()
+        .envs(environment.iter().copied())
+        .stdin(Stdio::null());
+    let output: Output = tokio::task::spawn_blocking(move || process.output())
+        .await
+        .expect("no panic")
+        .expect("exportctl starts");
+    let text = |bytes| {
+        String::from_utf8(bytes)
+            .expect("UTF-8")
+            .trim_end()
+            .to_owned()
+    };
+    Answer {
+        code: output.status.code(),
+        out: text(output.stdout),
+        err: text(output.stderr),
+    }
+}
+
+impl Answer {
+    /// The result of a command that succeeded.
+    fn ok(self) -> String {
+        assert_eq!(self.code, Some(0), "{}", self.err);
+        self.out
+    }
+
+    /// The one line of a command that failed.
+    fn error(self) -> String {
+        assert_eq!(
+            (self.code, self.out.as_str()),
+            (Some(1), ""),
+            "{}",
+            self.err
+        );
+        assert_eq!(self.err.lines().count(), 1, "{}", self.err);
+        self.err
+    }
+}
+
+#[tokio::test]
+async fn an_empty_database_becomes_one_with_a_project_and_a_key() {
+    let database = TestDatabase::empty().await;
+    let env = [("DATABASE_URL", database.url())];
+    let run = async |command: &str| exportctl(&env, command).await;
+
+    let early = run("project create proj_abc123").await.error();
+    assert!(early.contains("run 'exportctl migrate'"), "{early}");
+    assert!(run("migrate").await.ok().starts_with("applied "));
+    assert_eq!(run("migrate").await.ok(), "the schema was up to date");
+    let create = "project create proj_abc123";
+    assert_eq!(run(create).await.ok(), "created proj_abc123");
+    assert_eq!(run(create).await.ok(), "proj_abc123 exists already");
+
+    let unknown = run("key create --project proj_nobody").await.error();
+    assert!(unknown.contains("no project proj_nobody"), "{unknown}");
+    let key = run("key create --project proj_abc123 --label first")
+        .await
+        .ok();
+    assert!(key.starts_with("exk_") && key.len() == 68, "{key}");
+    let owner = database.storage().authenticate(&key).await.unwrap();
+    assert_eq!(owner, Some("proj_abc123".parse().unwrap()));
+    let list = run("key list --project proj_abc123").await.ok();
+    assert!(
+        list.contains(&key[..12]) && list.contains("first"),
+        "{list}"
+    );
+    assert!(!list.contains(&key), "{list}");
+}
+
+#[tokio::test]
+async fn a_key_is_revoked_by_its_id_its_prefix_or_itself_but_never_two_at_once() {
+    let database = TestDatabase::create().await;
+    database.project("proj_a").await;
+    let env = [("DATABASE_URL", database.url())];
+    let run = async |command: &str| exportctl(&env, command).await;
+    let revoke = async |which: &str| exportctl(&env, &format!("key revoke {which}")).await;
+    let create = async || run("key create --project proj_a").await.ok();
+
+    let (itself, by_prefix, by_id) = (create().await, create().await, create().await);
+    let prefix = &by_id[..12];
+    let query = format!("SELECT id FROM api_keys WHERE prefix = '{prefix}'");
+    let id = database.value(&query).await;
+    let id = id.as_str().unwrap().to_uppercase();
+    for (which, key) in [
+        (itself.as_str(), &itself),
+        (&by_prefix[..12], &by_prefix),
+        (&id, &by_id),
+    ] {
+        assert!(revoke(which).await.ok().starts_with("revoked "));
+        assert_eq!(database.storage().authenticate(key).await.unwrap(), None);
+        assert!(revoke(which).await.ok().ends_with(" already"));
+    }
+    let unknown = revoke("exk_nothing").await.error();
+    assert!(unknown.contains("no such key"), "{unknown}");
+
+    let (one, other) = (create().await, create().await);
+    database
+        .execute("UPDATE api_keys SET prefix = 'exk_00000000' WHERE revoked_at IS NULL")
+        .await;
+    let ambiguous = revoke("exk_00000000").await.error();
+    assert!(ambiguous.contains("names several keys"), "{ambiguous}");
+    for key in [one, other] {
+        assert!(
+            database
+                .storage()
+                .authenticate(&key)
+                .await
+                .unwrap()
+                .is_some()
+        );
+    }
+}
+
+/// Everything that was seeded, in one number.
+async fn content(database: &TestDatabase) -> Value {
+    database
+        .value("SELECT md5(string_agg(line, '|' ORDER BY line)) FROM (SELECT m::text AS line FROM messages m UNION ALL SELECT e::text FROM endpoints e) rows")
+        .await
+}
+
+#[tokio::test]
+async fn a_seed_is_the_same_everywhere_and_is_written_once_or_not_at_all() {
+    let seed = "seed --project proj_a --messages 3000";
+    let (one, other) = (TestDatabase::create().await, TestDatabase::create().await);
+    for database in [&one, &other] {
+        database.project("proj_a").await;
+        exportctl(&[("DATABASE_URL", database.url())], seed)
+            .await
+            .ok();
+    }
+    let seeded = content(&one).await;
+    assert_eq!(seeded, content(&other).await);
+    assert_eq!(
+        one.value("SELECT count(*) FROM messages").await,
+        json!(3000)
+    );
+
+    let env = [("DATABASE_URL", one.url())];
+    let again = exportctl(&env, seed).await;
+    assert_eq!(again.code, Some(1));
+    assert!(
+        again.err.contains("there already") && again.err.contains("--seed"),
+        "{}",
+        again.err
+    );
+    // The last message is there, those before it are not: they must not come to be.
+    one.execute("DELETE FROM messages WHERE created_at < '2025-12-06 23:59:59+00'")
+        .await;
+    assert_eq!(exportctl(&env, seed).await.code, Some(1));
+    assert_eq!(one.value("SELECT count(*) FROM messages").await, json!(1));
+
+    exportctl(&env, &format!("{seed} --seed 2")).await.ok();
+    assert_eq!(
+        one.value("SELECT count(*) FROM messages").await,
+        json!(3001)
+    );
+    assert_eq!(one.value("SELECT count(*) FROM endpoints").await, json!(36));
+}
+
+#[tokio::test]
+async fn a_seed_goes_where_the_messages_come_from() {
+    let (control, source) = (TestDatabase::create().await, TestDatabase::create().await);
+    let env = [
+        ("DATABASE_URL", control.url()),
+        ("EXPORTS_SOURCE_DATABASE_URL", source.url()),
+    ];
+    let seed = "seed --project proj_a --messages 10";
+    let unknown = exportctl(&env, seed).await.error();
+    assert!(unknown.contains("no project proj_a"), "{unknown}");
+    control.project("proj_a").await;
+    exportctl(&env, seed).await.ok();
+    assert_eq!(
+        control.value("SELECT count(*) FROM messages").await,
+        json!(0)
+    );
+    assert_eq!(
+        source.value("SELECT count(*) FROM messages").await,
+        json!(10)
+    );
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_used_is_one_line_that_names_the_variable() {
+    for url in ["nonsense", "postgres://u:secret@127.0.0.1:1/d"] {
+        let line = exportctl(&[("DATABASE_URL", url)], "migrate").await.error();
+        assert!(line.starts_with("error: DATABASE_URL: "), "{line}");
+        assert!(!line.contains("secret"), "{line}");
+    }
+    let missing = exportctl(&[], "migrate").await;
+    assert_eq!(missing.code, Some(2));
+    assert_eq!(missing.err, "error: DATABASE_URL must be set");
+}
