@@ -7,9 +7,10 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use exports_domain::{ExportId, ProjectId};
+use exports_settings::error_line;
 use exports_storage::Deleted;
 
-use crate::error::{ApiError, chain};
+use crate::error::ApiError;
 use crate::path::ExportPath;
 use crate::query::NoQuery;
 use crate::state::AppState;
@@ -53,7 +54,7 @@ async fn delete(state: &AppState, project: &ProjectId, id: ExportId) -> Result<(
         // Nobody writes a finished file any more, so there is no second sweep to wait for. If the
         // note is not taken, the janitor finds nothing to delete and takes it.
         if let Err(error) = state.database.object_deleted(&key, Duration::ZERO).await {
-            tracing::warn!(error = chain(&error), "a deletion was not noted");
+            tracing::warn!(error = error_line(&error), "a deletion was not noted");
         }
     }
     tracing::info!("export deleted");

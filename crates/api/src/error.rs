@@ -4,7 +4,6 @@
 //! The body needs the request's id, so it is written by [`crate::request_id`], which every answer
 //! passes last; until then the error travels as an extension of the response.
 
-use std::error::Error as StdError;
 use std::sync::Arc;
 
 use axum::http::HeaderName;
@@ -12,6 +11,7 @@ use axum::http::header::{CONTENT_RANGE, HeaderMap, HeaderValue, RETRY_AFTER, WWW
 use axum::response::{IntoResponse, Response};
 use exports_domain::ExportStatus;
 use exports_objects::StoreError;
+use exports_settings::error_line;
 use exports_storage::{Error as DatabaseError, MigrationState};
 
 use crate::error_code::ErrorCode;
@@ -154,7 +154,7 @@ impl ApiError {
     /// wrong is no news.
     pub(crate) fn log(&self) {
         if self.code().status().is_server_error() && !matches!(self, Self::Panicked) {
-            tracing::error!(error = chain(self), "the request failed");
+            tracing::error!(error = error_line(self), "the request failed");
         }
     }
 }
@@ -177,21 +177,6 @@ impl IntoResponse for ApiError {
         response.extensions_mut().insert(Arc::new(self));
         response
     }
-}
-
-/// An error and what caused it, in one line. Some libraries' errors repeat their cause themselves.
-pub(crate) fn chain(error: &dyn StdError) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let text = error.to_string();
-        if !line.ends_with(&text) {
-            line.push_str(": ");
-            line.push_str(&text);
-        }
-        cause = error.source();
-    }
-    line.replace('\n', " ")
 }
 
 /// A client's own text in a message: in quotes, escaped, and never whole if it is long.
@@ -231,17 +216,5 @@ mod tests {
         assert_eq!(quoted("a\"b\n\u{1b}"), r#""a\"b\n\u{1b}""#);
         let long = quoted(&"é".repeat(1000));
         assert_eq!(long.chars().count(), 64 + 3);
-    }
-
-    #[test]
-    fn a_chain_is_one_line() {
-        let error = ApiError::Schema(MigrationState::Behind {
-            missing: 1,
-            known: 3,
-        });
-        assert_eq!(
-            chain(&error),
-            "the schema is not ready: the database lacks 1 of 3 migrations: run 'exportctl migrate'"
-        );
     }
 }

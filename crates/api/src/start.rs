@@ -6,12 +6,11 @@ use std::net::SocketAddr;
 use clap::Parser;
 use exports_objects::{LinkSigner, OpenError, Store, StoreConfig};
 use exports_settings::{
-    ApiSettings, DatabaseSettings, ExposeSecret, LogSettings, StoreSettings, init_logging,
+    ApiSettings, DatabaseSettings, ExposeSecret, LogSettings, StoreSettings, error_line,
+    init_logging,
 };
 use exports_storage::{Database, MigrationState, PoolPurpose, Source};
 use tokio::net::TcpListener;
-
-use crate::error::chain;
 
 const DATABASE: &str = "DATABASE_URL";
 const SOURCE: &str = "EXPORTS_SOURCE_DATABASE_URL";
@@ -41,7 +40,7 @@ pub struct StartError(String);
 
 /// For `map_err`: names the variable.
 fn in_variable<E: StdError>(variable: &'static str) -> impl FnOnce(E) -> StartError {
-    move |error| StartError(format!("{variable}: {}", chain(&error)))
+    move |error| StartError(format!("{variable}: {}", error_line(&error)))
 }
 
 /// What was opened.

@@ -29,22 +29,6 @@ impl Error {
         }
     }
 
-    /// The whole chain in one line. Some libraries repeat the cause in their own text; it is said
-    /// once here.
-    pub(crate) fn line(&self) -> String {
-        let mut line = self.to_string();
-        let mut source = self.source();
-        while let Some(error) = source {
-            let text = error.to_string();
-            if !line.ends_with(&text) {
-                line.push_str(": ");
-                line.push_str(&text);
-            }
-            source = error.source();
-        }
-        line
-    }
-
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Failed { .. } => ExitCode::FAILURE,
@@ -64,19 +48,5 @@ impl<T, E: Into<Box<dyn StdError + Send + Sync>>> Context<T> for std::result::Re
             message: message.into(),
             source: Some(source.into()),
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_line_has_the_whole_chain() {
-        let inner: Result<()> = Err(std::io::Error::other("no space")).context("write");
-        let outer = inner.context("download").unwrap_err();
-        assert_eq!(outer.line(), "download: write: no space");
-        let inner: Result<()> = Err(std::io::Error::other("no space")).context("full: no space");
-        assert_eq!(inner.unwrap_err().line(), "full: no space");
     }
 }

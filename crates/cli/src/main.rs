@@ -12,6 +12,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use error::Error;
+use exports_settings::error_line;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -23,7 +24,7 @@ async fn main() -> ExitCode {
             if matches!(error, Error::Interrupted { .. }) && std::io::stderr().is_terminal() {
                 output::note("");
             }
-            output::note(&format!("error: {}", error.line()));
+            output::note(&format!("error: {}", error_line(&error)));
             error.exit_code()
         }
     }

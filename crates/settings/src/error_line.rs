@@ -18,3 +18,29 @@ pub fn error_line(error: &dyn Error) -> String {
     }
     line.replace('\n', " ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{text}")]
+    struct Failed {
+        text: &'static str,
+        source: Option<Box<Failed>>,
+    }
+
+    fn failed(text: &'static str, source: Option<Failed>) -> Failed {
+        let source = source.map(Box::new);
+        Failed { text, source }
+    }
+
+    #[test]
+    fn each_cause_is_said_once_in_one_line() {
+        let inner = || failed("no\nspace", None);
+        let outer = failed("download", Some(failed("write", Some(inner()))));
+        assert_eq!(error_line(&outer), "download: write: no space");
+        let repeating = failed("full: no\nspace", Some(inner()));
+        assert_eq!(error_line(&repeating), "full: no space");
+    }
+}

@@ -11,7 +11,7 @@ use exports_objects::{FileHeaders, MAX_PARTS, PART_SIZE, Store, StoreError, Uplo
 use exports_settings::error_line;
 use exports_storage::{Claim, Database, Fenced};
 use sha2::{Digest, Sha256};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::failing::{JobError, WriteError};
 use crate::start::Context;
@@ -31,6 +31,8 @@ pub(crate) struct OutputFile {
     part: Vec<u8>,
     parts: usize,
     upload: Option<Upload>,
+    /// The upload that is being begun: see [`OutputFile::begin_upload`].
+    beginning: Option<JoinHandle<Result<Upload, StoreError>>>,
     sending: JoinSet<Result<(), StoreError>>,
     /// Something of it may be in the store.
     touched: bool,
@@ -56,6 +58,7 @@ impl OutputFile {
             part: Vec::new(),
             parts: 0,
             upload: None,
+            beginning: None,
             sending: JoinSet::new(),
             touched: false,
             hash: Sha256::new(),
@@ -113,6 +116,9 @@ impl OutputFile {
         // First the parts, so that none arrives after the upload is gone.
         self.sending.shutdown().await;
         let taken_back = tokio::time::timeout(DISCARD_LIMIT, async {
+            if let Some(beginning) = self.beginning.take() {
+                abort_once_begun(beginning).await;
+            }
             if let Some(upload) = self.upload.take() {
                 upload.abort().await?;
             }
@@ -146,12 +152,16 @@ impl OutputFile {
         Ok(())
     }
 
+    /// Begins it in a task of its own: if this attempt is broken off meanwhile, the store has an
+    /// upload all the same, whose id is known to nobody but who reads the answer.
     async fn begin_upload(&mut self) -> Result<(), WriteError> {
         self.touched = true;
-        let upload = self
-            .store
-            .begin_upload(&self.key, &self.headers)
-            .await
+        let (store, key, headers) = (self.store.clone(), self.key.clone(), self.headers.clone());
+        let begin = async move { store.begin_upload(&key, &headers).await };
+        let begun = self.beginning.insert(tokio::spawn(begin)).await;
+        self.beginning = None;
+        let upload = begun
+            .map_err(|panicked| JobError::internal(&panicked))?
             .map_err(|error| JobError::store(&error))?;
         let upload = self.upload.insert(upload);
         let Some(id) = upload.id().map(str::to_owned) else {
@@ -177,4 +187,17 @@ impl OutputFile {
             Some(Err(panicked)) => Err(JobError::internal(&panicked).into()),
         }
     }
+}
+
+/// Goes on to its end when it is no longer waited for.
+async fn abort_once_begun(beginning: JoinHandle<Result<Upload, StoreError>>) {
+    let aborting = tokio::spawn(async move {
+        if let Ok(Ok(upload)) = beginning.await
+            && let Err(error) = upload.abort().await
+        {
+            tracing::warn!(error = error_line(&error), "an upload could not be aborted");
+        }
+    });
+    // A panic in it was logged by the runtime.
+    aborting.await.ok();
 }
