@@ -36,7 +36,9 @@ queries: postgresql tools ## Write the metadata of changed queries to .sqlx
 
 bench-memory: postgresql ## Peak memory of the worker at 1 and 5 million rows
 	cargo build --release --bins
-	scripts/bench-memory
+	for messages in 1000000 5000000; do \
+		target/release/exportctl demo --messages $$messages 2>/dev/null | grep -E '^(all|peak)'; \
+	done
 
 fmt: ## Format the code
 	cargo fmt --all

@@ -2,12 +2,13 @@
 //! and a consumer who exports all of it.
 
 use clap::Args;
+use indicatif::BinaryBytes;
 use uuid::Uuid;
 
 use super::consumer::export_all;
 use crate::client::Client;
 use crate::error::{Error, Result};
-use crate::output::note;
+use crate::output::{note, print};
 use crate::signals::Signals;
 use crate::stack::Stack;
 
@@ -73,6 +74,9 @@ impl Scene {
             error = stack.service_ended() => return Err(error),
             export = export_all(&client, &folder, self.messages) => export?,
         };
+        for (name, peak) in stack.peak_memory() {
+            print(&format!("peak memory of {name}: {}", BinaryBytes(peak)))?;
+        }
         let database_url = stack.database_url()?;
         Ok(Site {
             address,

@@ -141,6 +141,12 @@ impl Stack {
         }
     }
 
+    /// The most memory that each service has had so far, in bytes, where the system tells.
+    pub(crate) fn peak_memory(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let services = self.services.iter();
+        services.filter_map(|service| Some((service.name(), service.peak_memory()?)))
+    }
+
     /// Shows what the services said last.
     pub(crate) fn show_logs(&self) {
         for service in &self.services {

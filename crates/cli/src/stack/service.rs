@@ -92,6 +92,21 @@ impl Service {
         ended.context(format!("cannot wait for {}", self.name))
     }
 
+    pub(super) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The most memory that it has had so far, in bytes; where the system tells (Linux).
+    pub(super) fn peak_memory(&self) -> Option<u64> {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.process.id()?)).ok()?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))?;
+        let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+        Some(kibibytes * 1024)
+    }
+
     /// The end of its log.
     pub(super) fn tail(&self) -> String {
         let text = std::fs::read(&self.log).unwrap_or_default();
