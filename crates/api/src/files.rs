@@ -53,9 +53,10 @@ impl Ticket {
     fn parse(raw: Option<&str>) -> Option<Self> {
         let query = Query::parse(raw, &["expires", "signature"]).ok()?;
         let expires = query.get("expires")?;
-        let digits = expires.bytes().all(|byte| byte.is_ascii_digit());
+        // One spelling only: a link that opens a file is the link that was given out.
+        let seconds = expires.parse::<i64>().ok();
         Some(Self {
-            expires: expires.parse().ok().filter(|_| digits)?,
+            expires: seconds.filter(|it| *it >= 0 && it.to_string() == expires)?,
             signature: query.get("signature")?.to_owned(),
         })
     }
@@ -265,6 +266,7 @@ mod tests {
             "expires=1&signature=a&x=1",
             "expires=-1&signature=a",
             "expires=%2B1&signature=a",
+            "expires=01&signature=a",
             "expires=99999999999999999999&signature=a",
         ] {
             assert_eq!(Ticket::parse(Some(bad)), None, "{bad}");

@@ -63,7 +63,10 @@ const LOOK_AGAIN: u64 = 1;
                 "meta": { "request_id": "req_xyz123" },
             })),
         (status = 304, description = "Nothing has changed since the `ETag` of `If-None-Match`",
-            headers(("ETag" = String, description = "The same"))),
+            headers(
+                ("ETag" = String, description = "The same"),
+                ("Retry-After" = u64, description = "As with 200"),
+            )),
     ),
     security(("bearer" = [])),
 )]

@@ -140,6 +140,7 @@ fn add_errors(operation: &mut Operation, codes: &[ErrorCode]) {
     let other = ResponseBuilder::new()
         .description(other)
         .content("application/json", envelope().build())
+        .header("Allow", text("With 405: the methods that are allowed"))
         .build();
     responses.insert("default".to_owned(), other.into());
 }

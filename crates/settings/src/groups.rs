@@ -58,7 +58,8 @@ pub struct ApiSettings {
     )]
     pub listen: SocketAddr,
     /// The API's address as consumers see it [default: http:// and the listen address]
-    #[arg(long, env = "EXPORTS_PUBLIC_URL", value_name = "URL", value_parser = parse_public_url)]
+    // What is refused can hold a password.
+    #[arg(long, env = "EXPORTS_PUBLIC_URL", value_name = "URL", hide_env_values = true, value_parser = parse_public_url)]
     pub public_url: Option<Url>,
     /// Signs the file store's links: any text of 32 bytes or more; needed with that store only
     #[arg(

@@ -37,7 +37,7 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 impl Database {
     /// Names a database without connecting to it.
     pub fn new(url: &str, purpose: PoolPurpose) -> Result<Self, UrlError> {
-        let options = parse_url(url)?.options([("statement_timeout", STATEMENT_TIMEOUT)]);
+        let options = short_statements(parse_url(url)?);
         Ok(Self {
             pool: pool(options.clone(), purpose),
             options,
@@ -66,6 +66,12 @@ impl Database {
     pub(crate) async fn fresh_connection(&self) -> Result<PgConnection, Error> {
         connect(&self.options).await
     }
+}
+
+/// Settings for sessions whose statements read a few rows each. The compiler for expressions is
+/// off: it starts by estimated costs, and took half a second for a claim of half a millisecond.
+pub(crate) fn short_statements(options: PgConnectOptions) -> PgConnectOptions {
+    options.options([("statement_timeout", STATEMENT_TIMEOUT), ("jit", "off")])
 }
 
 /// Reads a database's address; what it does not say comes from the usual `PG*` variables.
@@ -108,7 +114,13 @@ pub(crate) fn pool(options: PgConnectOptions, purpose: PoolPurpose) -> PgPool {
 pub(crate) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, Error> {
     match tokio::time::timeout(ACQUIRE_TIMEOUT, PgConnection::connect_with(options)).await {
         Ok(connected) => Ok(connected?),
-        Err(_) => Err(Error::from(sqlx::Error::PoolTimedOut)),
+        Err(_) => Err(Error::Unavailable {
+            maybe_committed: false,
+            source: sqlx::Error::Io(std::io::Error::new(
+                std::io::ErrorKind::TimedOut,
+                format!("no answer within {} s", ACQUIRE_TIMEOUT.as_secs()),
+            )),
+        }),
     }
 }
 

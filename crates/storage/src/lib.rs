@@ -1,7 +1,8 @@
 //! All SQL, and nothing else.
 //!
-//! [`Database`] is the service's own database: what consumers see (`exports`), the queue and its
-//! leases (`claims`), what is to be cleaned up (`sweeps`), projects and keys (`keys`), migrations.
+//! [`Database`] is the service's own database: what consumers see (`creates`, `exports`), the queue
+//! (`claims`) and its `leases`, what is to be cleaned up (`sweeps`), projects and keys (`keys`),
+//! migrations.
 //! [`Source`] is where messages and endpoints come from: the same database, another one, or a
 //! replica. [`seed`] writes such rows, for demos and tests.
 //!
@@ -9,10 +10,12 @@
 //! pooled connection (see `clippy.toml` for the reason). Every time is the database's.
 
 mod claims;
+mod creates;
 mod database;
 mod error;
 mod exports;
 mod keys;
+mod leases;
 mod listener;
 mod migrations;
 mod row;
@@ -20,11 +23,13 @@ pub mod seed;
 pub mod source;
 mod sweeps;
 
-pub use claims::{Claim, ClaimRequest, Completed, Fenced, FileFacts};
+pub use claims::{Claim, ClaimRequest};
+pub use creates::{Created, NewExport};
 pub use database::{Database, PoolPurpose};
 pub use error::{Error, UrlError};
-pub use exports::{Created, Cursor, Deleted, FileLookup, ListRequest, NewExport, Page};
+pub use exports::{Cursor, Deleted, FileLookup, ListRequest, Page};
 pub use keys::{ApiKey, IssuedKey};
+pub use leases::{Completed, Fenced, FileFacts};
 pub use listener::QueueListener;
 pub use migrations::{MigrateError, MigrationState};
 pub use source::Source;

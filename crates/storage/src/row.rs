@@ -1,10 +1,13 @@
-//! A row of `exports`, and the domain's export made from it.
+//! A row of `exports`, and the domain's export made from it; durations and counts on their way in.
+
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use exports_domain::{
     EndpointId, Export, ExportFile, ExportId, ExportState, ExportStatus, Failure, MessageFilter,
     TimeRange,
 };
+use sqlx::postgres::types::PgInterval;
 use uuid::Uuid;
 
 use crate::error::Error;
@@ -145,4 +148,17 @@ pub(crate) fn corrupt(id: Uuid, column: &'static str, value: &dyn ToString) -> E
         column,
         value: value.to_string(),
     }
+}
+
+/// Microseconds, which hold every duration that the settings allow.
+pub(crate) fn interval(duration: Duration) -> PgInterval {
+    PgInterval {
+        months: 0,
+        days: 0,
+        microseconds: i64::try_from(duration.as_micros()).unwrap_or(i64::MAX),
+    }
+}
+
+pub(crate) fn attempts(count: u32) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
 }

@@ -1,15 +1,16 @@
 //! What janitors do: end what nobody ends, and find what has to leave the object store.
 //!
 //! Every sweep repeats its guards inside its update and skips rows that another janitor holds, so
-//! that any number of workers can sweep at the same time.
+//! that any number of workers can sweep at the same time. The rows that it has picked are passed
+//! on as an array: joined, a planner that expects many of them reads the whole table.
 
 use std::time::Duration;
 
 use exports_domain::{ExportId, Failure};
 
-use crate::claims::{attempts, interval};
 use crate::database::Database;
 use crate::error::Error;
+use crate::row::{attempts, interval};
 
 /// An object that has to go. Taking it up hides it from other janitors for a minute.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,19 +28,19 @@ impl Database {
             r#"
             WITH due AS MATERIALIZED (
                 SELECT id FROM exports
-                WHERE status = 'completed' AND expires_at <= clock_timestamp()
+                -- Asked for once, the time is a bound of the index: what lives on is not read.
+                WHERE status = 'completed' AND expires_at <= (SELECT clock_timestamp())
                 ORDER BY expires_at LIMIT $1
                 FOR UPDATE SKIP LOCKED
             ), expired AS (
                 UPDATE exports e SET status = 'expired', object_key = NULL
-                FROM due
-                WHERE e.id = due.id AND e.status = 'completed' AND e.expires_at <= clock_timestamp()
+                WHERE e.id = ANY (ARRAY (SELECT id FROM due)) AND e.status = 'completed' AND e.expires_at <= clock_timestamp()
                 RETURNING e.id
             ), doomed AS (
                 -- Nobody writes a file that was finished: one sweep is enough.
-                UPDATE export_objects o
+                UPDATE export_objects
                 SET state = 'doomed', sweep_at = clock_timestamp(), sweeps_left = 1
-                FROM expired WHERE o.export_id = expired.id AND o.state = 'kept'
+                WHERE export_id = ANY (ARRAY (SELECT id FROM expired)) AND state = 'kept'
             )
             SELECT id FROM expired
             "#,
@@ -69,13 +70,12 @@ impl Database {
                 SET status = 'failed', error_code = $2, error_message = $3,
                     attempt_error = 'the lease of ' || e.lease_owner || ' ended',
                     lease_expires_at = NULL, lease_owner = NULL
-                FROM lost
-                WHERE e.id = lost.id AND e.status = 'processing'
+                WHERE e.id = ANY (ARRAY (SELECT id FROM lost)) AND e.status = 'processing'
                   AND e.lease_expires_at <= clock_timestamp() AND e.attempt >= $1
                 RETURNING e.id
             ), doomed AS (
-                UPDATE export_objects o SET state = 'doomed', sweep_at = clock_timestamp()
-                FROM failed WHERE o.export_id = failed.id AND o.state = 'writing'
+                UPDATE export_objects SET state = 'doomed', sweep_at = clock_timestamp()
+                WHERE export_id = ANY (ARRAY (SELECT id FROM failed)) AND state = 'writing'
             )
             SELECT id FROM failed
             "#,
@@ -94,11 +94,12 @@ impl Database {
         let cleared = sqlx::query!(
             r#"
             UPDATE exports SET idempotency_key = NULL
-            WHERE id IN (
+            WHERE id = ANY (ARRAY (
                 SELECT id FROM exports
-                WHERE idempotency_key IS NOT NULL AND created_at <= clock_timestamp() - interval '24 hours'
-                LIMIT $1
-                FOR UPDATE SKIP LOCKED)
+                WHERE idempotency_key IS NOT NULL
+                  AND created_at <= (SELECT clock_timestamp() - interval '24 hours')
+                ORDER BY created_at LIMIT $1
+                FOR UPDATE SKIP LOCKED))
             "#,
             i64::from(limit),
         )
@@ -114,12 +115,12 @@ impl Database {
             r#"
             WITH due AS MATERIALIZED (
                 SELECT key FROM export_objects
-                WHERE sweep_at <= clock_timestamp()
+                WHERE sweep_at <= (SELECT clock_timestamp())
                 ORDER BY sweep_at LIMIT $1
                 FOR UPDATE SKIP LOCKED
             )
             UPDATE export_objects o SET sweep_at = clock_timestamp() + interval '1 minute'
-            FROM due WHERE o.key = due.key AND o.state = 'doomed' AND o.sweep_at <= clock_timestamp()
+            WHERE o.key = ANY (ARRAY (SELECT key FROM due)) AND o.state = 'doomed' AND o.sweep_at <= clock_timestamp()
             RETURNING o.key, o.upload_id
             "#,
             i64::from(limit),

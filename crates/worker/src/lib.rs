@@ -14,6 +14,7 @@ mod health;
 mod heartbeat;
 mod janitor;
 mod output;
+mod part_buffers;
 mod reader;
 mod sessions;
 mod start;

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::failing::{JobError, WriteError};
+use crate::part_buffers::PartBuffers;
 use crate::start::Context;
 
 /// Parts that are sent at the same time.
@@ -29,6 +30,7 @@ pub(crate) struct OutputFile {
     key: String,
     headers: FileHeaders,
     part: Vec<u8>,
+    buffers: PartBuffers,
     parts: usize,
     upload: Option<Upload>,
     /// The upload that is being begun: see [`OutputFile::begin_upload`].
@@ -56,6 +58,7 @@ impl OutputFile {
             key: claim.object_key.clone(),
             headers: FileHeaders::attachment(&name),
             part: Vec::new(),
+            buffers: PartBuffers::default(),
             parts: 0,
             upload: None,
             beginning: None,
@@ -77,6 +80,7 @@ impl OutputFile {
             }
             let room = PART_SIZE - self.part.len();
             let (now, later) = bytes.split_at(room.min(bytes.len()));
+            self.make_room(now.len());
             self.part.extend_from_slice(now);
             bytes = later;
         }
@@ -134,6 +138,16 @@ impl OutputFile {
         }
     }
 
+    /// A small file takes the memory that it needs; any other gets that of a part at once, rather
+    /// than that of a half and then that of twice as much.
+    fn make_room(&mut self, length: usize) {
+        const SMALL: usize = 512 * 1024;
+        let length = self.part.len() + length;
+        if length > SMALL && length > self.part.capacity() {
+            self.part.reserve_exact(PART_SIZE - self.part.len());
+        }
+    }
+
     async fn send_part(&mut self) -> Result<(), WriteError> {
         if self.parts == MAX_PARTS {
             return Err(JobError::too_large(MAX_PARTS as u64 * PART_SIZE as u64).into());
@@ -144,10 +158,10 @@ impl OutputFile {
         while self.sending.len() >= IN_FLIGHT {
             self.one_part_sent().await?;
         }
-        let part = std::mem::replace(&mut self.part, Vec::with_capacity(PART_SIZE));
+        let part = std::mem::replace(&mut self.part, self.buffers.take());
         if let Some(upload) = &mut self.upload {
             self.parts += 1;
-            self.sending.spawn(upload.put_part(Bytes::from(part)));
+            self.sending.spawn(upload.put_part(self.buffers.send(part)));
         }
         Ok(())
     }

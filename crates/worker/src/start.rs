@@ -4,11 +4,13 @@ use std::error::Error as StdError;
 use std::time::Duration;
 
 use clap::Parser;
-use exports_objects::{Store, StoreConfig};
+use exports_objects::{OpenError, Store, StoreConfig};
 use exports_settings::{
     DatabaseSettings, ExposeSecret, LogSettings, StoreSettings, WorkerSettings, error_line,
 };
 use exports_storage::{Database, MigrationState, PoolPurpose, Source};
+
+const STORE: &str = "EXPORTS_OBJECT_STORE_URL";
 
 /// Takes exports from the queue and writes their files into the object store
 #[derive(Debug, Parser)]
@@ -57,7 +59,6 @@ impl Context {
     pub(crate) async fn open(settings: Settings) -> Result<Self, StartError> {
         const DATABASE: &str = "DATABASE_URL";
         const SOURCE: &str = "EXPORTS_SOURCE_DATABASE_URL";
-        const STORE: &str = "EXPORTS_OBJECT_STORE_URL";
         let purpose = PoolPurpose::Worker {
             concurrency: settings.worker.concurrency,
         };
@@ -72,7 +73,7 @@ impl Context {
             url: settings.store.url,
             public_endpoint: settings.store.public_endpoint,
         })
-        .map_err(|e| StartError::new(STORE, &e))?;
+        .map_err(|e| StartError::new(store_variable(&e), &e))?;
 
         database
             .check()
@@ -98,6 +99,14 @@ impl Context {
             settings: settings.worker,
             name: process_name(),
         })
+    }
+}
+
+/// Which variable is to blame.
+fn store_variable(error: &OpenError) -> &'static str {
+    match error {
+        OpenError::PublicEndpoint(_) => "EXPORTS_OBJECT_STORE_PUBLIC_ENDPOINT",
+        OpenError::Url(_) | OpenError::Environment(_) | OpenError::Directory(_) => STORE,
     }
 }
 

@@ -20,16 +20,15 @@ struct Signals {
 }
 
 impl Worker {
-    /// Sets up logs, opens database and store, and takes over the signals.
+    /// Opens database and store, takes over the signals and sets up logs.
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
-        exports_settings::init_logging(settings.log.log_format)
-            .map_err(|error| StartError::new("logs", &error))?;
         // The one error is that something else was installed before, which would do as well.
         rustls::crypto::ring::default_provider()
             .install_default()
             .ok();
         let signals = Signals::catch().map_err(|error| StartError::new("signals", &error))?;
         let health_listen = settings.worker.health_listen;
+        let log_format = settings.log.log_format;
         let context = Context::open(settings).await?;
         let health = match health_listen {
             None => None,
@@ -39,6 +38,9 @@ impl Worker {
                     .map_err(|error| StartError::new("EXPORTS_HEALTH_LISTEN", &error))?,
             ),
         };
+        // Only now: until here the libraries' words would only surround the one line that counts.
+        exports_settings::init_logging(log_format)
+            .map_err(|error| StartError::new("logs", &error))?;
         Ok(Self {
             context,
             health,

@@ -12,7 +12,7 @@ use exports_domain::{Direction, EndpointId, ProjectId};
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 
-use crate::database::{Database, PoolPurpose, check, parse_url, pool};
+use crate::database::{Database, PoolPurpose, check, parse_url, pool, short_statements};
 use crate::error::{Error, UrlError};
 
 pub use decode::{Decoder, MessageRow, PgTimestamp};
@@ -40,7 +40,7 @@ impl Source {
 
     /// Reads from another database, or from a replica of `database`. Does not connect.
     pub fn at(url: &str, database: &Database, purpose: PoolPurpose) -> Result<Self, UrlError> {
-        let options = parse_url(url)?.options([("statement_timeout", "10s")]);
+        let options = short_statements(parse_url(url)?);
         Ok(Self {
             pool: pool(options.clone(), purpose),
             options,
