@@ -1,0 +1,182 @@
+//! What a test can do to the requests of an S3 server, and what it can count of them.
+//!
+//! Owns telling requests apart and the rules in force; carrying them out is the server's part.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::http::Method;
+use tokio::sync::watch;
+
+/// What a request does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are those of the operations")]
+pub enum Kind {
+    Put,
+    CreateUpload,
+    PutPart,
+    CompleteUpload,
+    AbortUpload,
+    Head,
+    Get,
+    Delete,
+    List,
+}
+
+/// A request, as a test picks it.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// What it does.
+    pub kind: Kind,
+    /// The object's key; empty for [`Kind::List`].
+    pub key: String,
+}
+
+impl Seen {
+    pub(super) fn of(request: &Request) -> Self {
+        let key = request.uri().path().trim_start_matches('/');
+        let key = key.split_once('/').map_or("", |(_, key)| key).to_owned();
+        let has = |name| query(request, name).is_some();
+        let kind = match *request.method() {
+            Method::POST if has("uploads") => Kind::CreateUpload,
+            Method::POST if has("uploadId") => Kind::CompleteUpload,
+            Method::DELETE if has("uploadId") => Kind::AbortUpload,
+            Method::POST | Method::DELETE => Kind::Delete,
+            Method::PUT if has("partNumber") => Kind::PutPart,
+            Method::PUT => Kind::Put,
+            Method::HEAD => Kind::Head,
+            _ if key.is_empty() => Kind::List,
+            _ => Kind::Get,
+        };
+        Self { kind, key }
+    }
+}
+
+pub(super) fn query<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
+    let pairs = request.uri().query()?.split('&');
+    pairs
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .find_map(|(found, value)| (found == name).then_some(value))
+}
+
+/// What happens to a request instead of its plain answer.
+#[derive(Debug, Clone, Copy)]
+pub enum Fault {
+    /// It is answered with this status and has no effect.
+    Answer(u16),
+    /// It is served after this long.
+    Delay(Duration),
+    /// It is served once the fault is dropped.
+    Hold,
+    /// It is served, and answered once the fault is dropped.
+    HoldAnswer,
+    /// The first is served, but the answer is replaced by a 502; later ones are served.
+    LoseAnswer,
+}
+
+/// A fault that is in force; dropping it ends it and lets held requests go on.
+#[derive(Debug)]
+pub struct Injected {
+    faults: Faults,
+    rule: Arc<Rule>,
+}
+
+impl Injected {
+    /// How many requests have met it.
+    #[must_use]
+    pub fn hits(&self) -> usize {
+        *self.rule.hits.borrow()
+    }
+
+    /// Waits until that many requests have met it.
+    pub async fn reached(&self, hits: usize) {
+        let mut changes = self.rule.hits.subscribe();
+        let reached = changes.wait_for(|met| *met >= hits).await;
+        reached.expect("the rule has the sender");
+    }
+}
+
+impl Drop for Injected {
+    fn drop(&mut self) {
+        self.faults
+            .lock()
+            .rules
+            .retain(|rule| !Arc::ptr_eq(rule, &self.rule));
+        self.rule.released.send_replace(true);
+    }
+}
+
+pub(super) struct Rule {
+    when: Box<dyn Fn(&Seen) -> bool + Send + Sync>,
+    pub(super) fault: Fault,
+    hits: watch::Sender<usize>,
+    released: watch::Sender<bool>,
+}
+
+impl Rule {
+    /// Waits until the fault is dropped.
+    pub(super) async fn dropped(&self) {
+        let mut released = self.released.subscribe();
+        let released = released.wait_for(|released| *released).await;
+        debug_assert!(released.is_ok(), "the rule has the sender");
+    }
+}
+
+impl fmt::Debug for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rule")
+            .field("fault", &self.fault)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Faults(Arc<Mutex<Switchboard>>);
+
+#[derive(Debug, Default)]
+struct Switchboard {
+    rules: Vec<Arc<Rule>>,
+    seen: Vec<Seen>,
+}
+
+impl Faults {
+    pub(super) fn inject(
+        &self,
+        when: impl Fn(&Seen) -> bool + Send + Sync + 'static,
+        fault: Fault,
+    ) -> Injected {
+        let rule = Arc::new(Rule {
+            when: Box::new(when),
+            fault,
+            hits: watch::Sender::new(0),
+            released: watch::Sender::new(false),
+        });
+        self.lock().rules.push(Arc::clone(&rule));
+        Injected {
+            faults: self.clone(),
+            rule,
+        }
+    }
+
+    pub(super) fn count(&self, kind: Kind) -> usize {
+        let board = self.lock();
+        board.seen.iter().filter(|seen| seen.kind == kind).count()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Switchboard> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Records the request and finds what it meets, and as the how manieth.
+    pub(super) fn meet(&self, seen: Seen) -> Option<(Arc<Rule>, usize)> {
+        let mut board = self.lock();
+        let rule = board.rules.iter().find(|rule| (rule.when)(&seen)).cloned();
+        board.seen.push(seen);
+        let rule = rule?;
+        rule.hits.send_modify(|hits| *hits += 1);
+        let hits = *rule.hits.borrow();
+        Some((rule, hits))
+    }
+}

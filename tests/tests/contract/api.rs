@@ -1,0 +1,94 @@
+//! The API as a stranger calls it, with a witness: every answer is held to what the contract says
+//! of all of them, and to the schema of its operation and status.
+
+use exports_tests::{Client, Reply};
+use reqwest::{Method, RequestBuilder};
+use serde_json::Value;
+
+use crate::book::Book;
+
+/// A client of the API whose answers are all looked at.
+#[derive(Debug, Clone)]
+pub(crate) struct Api {
+    client: Client,
+}
+
+impl Api {
+    pub(crate) fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// The same without a key.
+    pub(crate) fn without_key(&self) -> Self {
+        Self::new(self.client.without_key())
+    }
+
+    /// Where it is, `http://host:port`.
+    pub(crate) fn base(&self) -> &str {
+        self.client.base()
+    }
+
+    /// The key that it shows.
+    pub(crate) fn key(&self) -> &str {
+        self.client.key().expect("a client with a key")
+    }
+
+    /// A request with whatever `dress` gives it, to a path or a whole URL of this API.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        dress: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> Reply {
+        let request = dress(self.client.request(method.clone(), path));
+        let reply = self.client.send(request).await;
+        self.witness(&method, path, &reply).await;
+        reply
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        self.send(Method::GET, path, |request| request).await
+    }
+
+    pub(crate) async fn head(&self, path: &str) -> Reply {
+        self.send(Method::HEAD, path, |request| request).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Reply {
+        self.send(Method::DELETE, path, |request| request).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Reply {
+        self.send(Method::POST, path, |request| request.json(body))
+            .await
+    }
+
+    /// A create with an `Idempotency-Key`.
+    pub(crate) async fn post_keyed(&self, key: &str, body: &Value) -> Reply {
+        self.send(Method::POST, "/v1/exports", |request| {
+            request.header("Idempotency-Key", key).json(body)
+        })
+        .await
+    }
+
+    /// Looks at an answer that came by another way.
+    pub(crate) async fn witness(&self, method: &Method, path: &str, reply: &Reply) {
+        let path = path.strip_prefix(self.base()).unwrap_or(path);
+        let path = path.split_once('?').map_or(path, |(path, _)| path);
+        Book::of(&self.client).await.check(method, path, reply);
+    }
+}
+
+/// Fails unless the answer is this refusal, with a message in which all these words occur.
+#[track_caller]
+pub(crate) fn assert_refused(reply: &Reply, status: u16, code: &str, says: &[&str]) {
+    let message = reply.error_message();
+    assert_eq!(
+        (reply.status, &*reply.error_code()),
+        (status, code),
+        "{message}"
+    );
+    for words in says {
+        assert!(message.contains(words), "{words:?} is not in {message:?}");
+    }
+}

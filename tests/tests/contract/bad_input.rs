@@ -1,0 +1,68 @@
+//! Bad input of every kind: each has its exact refusal, none is a failure of the service's, and
+//! none is worth a line of error in the log.
+
+use exports_domain::ExportStatus;
+use serde_json::Value;
+
+use crate::api::assert_refused;
+use crate::bad_requests;
+use crate::world::{World, story};
+
+#[test]
+fn every_bad_request_is_refused_with_its_code_and_the_field_and_the_rule() {
+    story(async |world| {
+        let consumer = world.consumer().await;
+        let id = consumer.put(consumer.row(ExportStatus::Completed)).await;
+        let cases = bad_requests::all(&id);
+        assert!(cases.len() >= 60, "{}", cases.len());
+        for case in cases {
+            let dress = |request: reqwest::RequestBuilder| {
+                let request = case.headers.iter().fold(request, |request, (name, value)| {
+                    request.header(*name, value.as_slice())
+                });
+                request.body(case.body.clone())
+            };
+            let reply = consumer
+                .api
+                .send(case.method.clone(), &case.path, dress)
+                .await;
+            let shown: String = String::from_utf8_lossy(&case.body)
+                .chars()
+                .take(200)
+                .collect();
+            let shown = format!("{} {:.200} {shown}", case.method, case.path);
+            assert_eq!(
+                (reply.status, &*reply.error_code()),
+                (case.status, case.code),
+                "{shown}: {}",
+                reply.error_message()
+            );
+            assert_refused(&reply, case.status, case.code, &case.says);
+            let message = reply.error_message();
+            assert!(message.len() < 300, "{shown}: {message}");
+            let plain = message.chars().all(|c| !c.is_control());
+            assert!(plain, "{shown}: {message:?}");
+        }
+        assert_eq!(consumer.get(&id).await["status"], "completed");
+        let list = consumer.api.get("/v1/exports").await.expect(200).data();
+        assert_eq!(
+            list.as_array().map(Vec::len),
+            Some(1),
+            "nothing was created"
+        );
+        assert_nothing_went_wrong(&world).await;
+    });
+}
+
+/// The shared services serve nothing but stories in which nothing of theirs goes wrong.
+pub(crate) async fn assert_nothing_went_wrong(world: &World) {
+    let log = world
+        .service(exports_tests::StoreKind::File)
+        .await
+        .api_log();
+    for line in log.lines() {
+        let event: Value = serde_json::from_str(line).expect("a line of JSON");
+        let level = event["level"].as_str().unwrap();
+        assert!(matches!(level, "INFO" | "DEBUG"), "{line}");
+    }
+}

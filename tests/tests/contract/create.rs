@@ -1,0 +1,256 @@
+//! `POST /v1/exports`.
+
+use exports_tests::{Endpoint, uuid};
+use reqwest::Method;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::api::assert_refused;
+use crate::world::{Consumer, fields, id_of, path, request, request_with, story};
+
+#[test]
+fn a_create_is_answered_with_the_queued_export_and_where_to_find_it() {
+    story(async |world| {
+        let consumer = world.consumer().await;
+        let before = consumer.stack.database().now().await;
+        let reply = consumer.api.post("/v1/exports", &request()).await;
+        let reply = reply.expect(201);
+        let export = reply.data();
+        assert_eq!(
+            fields(&export),
+            [
+                "attempt",
+                "created_at",
+                "direction",
+                "filter_end_time",
+                "filter_start_time",
+                "id",
+                "project_id",
+                "status"
+            ]
+        );
+        assert_eq!(export["status"], "pending");
+        assert_eq!(export["direction"], "outbound", "the default");
+        assert_eq!(export["project_id"], *consumer.project);
+        assert_eq!(export["filter_start_time"], "2025-12-01T00:00:00Z");
+        assert_eq!(export["filter_end_time"], "2025-12-06T23:59:59Z");
+        let id: Uuid = id_of(&export).parse().unwrap();
+        assert_eq!(id.get_version_num(), 7);
+        let created: chrono::DateTime<chrono::Utc> =
+            export["created_at"].as_str().unwrap().parse().unwrap();
+        assert!((before..=consumer.stack.database().now().await).contains(&created));
+
+        assert_eq!(reply.header("idempotency-replayed"), None);
+        let location = reply.header("location").unwrap();
+        assert_eq!(
+            location,
+            format!("{}/v1/exports/{id}", consumer.api.base()),
+            "the public URL and the export's path"
+        );
+        let found = consumer.api.get(location).await.expect(200).data();
+        assert_eq!(found["id"], export["id"]);
+    });
+}
+
+#[test]
+fn every_filter_is_shown_as_it_was_given_and_endpoints_as_plain_uuids() {
+    story(async |world| {
+        let consumer = world.consumer().await;
+        let (outbound, inbound) = endpoints_of(&consumer).await;
+        let wire_id = format!("ep_{}", outbound.simple());
+        let export = consumer
+            .create(&request_with(json!({
+                "direction": "outbound", "status": "failed_permanent", "endpoint_id": wire_id
+            })))
+            .await;
+        assert_eq!(export["filter_status"], "failed_permanent");
+        assert_eq!(export["filter_endpoint_id"], outbound.to_string());
+        assert_eq!(export.get("filter_inbound_endpoint_id"), None);
+
+        let export = consumer
+            .create(&request_with(json!({
+                "direction": "inbound", "inbound_endpoint_id": inbound.to_string()
+            })))
+            .await;
+        assert_eq!(export["direction"], "inbound");
+        assert_eq!(export["filter_inbound_endpoint_id"], inbound.to_string());
+        assert_eq!(export.get("filter_endpoint_id"), None);
+        assert_eq!(export.get("filter_status"), None);
+    });
+}
+
+#[test]
+fn every_status_of_a_message_is_a_filter() {
+    story(async |world| {
+        let consumer = world.consumer().await;
+        for status in [
+            "queued",
+            "delivering",
+            "succeeded",
+            "pending_retry",
+            "failed_permanent",
+        ] {
+            let export = consumer
+                .create(&request_with(json!({ "status": status })))
+                .await;
+            assert_eq!(export["filter_status"], status);
+        }
+    });
+}
+
+#[test]
+fn an_endpoint_of_the_other_direction_or_of_another_project_is_not_found() {
+    story(async |world| {
+        let consumer = world.consumer().await;
+        let stranger = world.consumer().await;
+        let (outbound, inbound) = endpoints_of(&consumer).await;
+        let asks = async |request: Value| consumer.api.post("/v1/exports", &request).await;
+        let as_outbound =
+            |id: Uuid| request_with(json!({"endpoint_id": format!("ep_{}", id.simple())}));
+        let as_inbound = |id: Uuid| {
+            request_with(json!({"direction": "inbound", "inbound_endpoint_id": id.to_string()}))
+        };
+
+        for nowhere in [
+            as_outbound(inbound),
+            as_inbound(outbound),
+            as_outbound(Uuid::now_v7()),
+            as_inbound(Uuid::nil()),
+        ] {
+            assert_refused(
+                &asks(nowhere).await,
+                400,
+                "ENDPOINT_NOT_FOUND",
+                &["endpoint not found"],
+            );
+        }
+        let reply = stranger
+            .api
+            .post("/v1/exports", &as_outbound(outbound))
+            .await;
+        assert_refused(&reply, 400, "ENDPOINT_NOT_FOUND", &["endpoint not found"]);
+        let _ = asks(as_outbound(outbound)).await.expect(201);
+        let _ = asks(as_inbound(inbound)).await.expect(201);
+    });
+}
+
+#[test]
+fn null_is_the_same_as_absent() {
+    story(async |world| {
+        let consumer = world.consumer().await;
+        let export = consumer
+            .create(&request_with(json!({
+                "direction": null, "status": null, "endpoint_id": null, "inbound_endpoint_id": null
+            })))
+            .await;
+        assert_eq!(export["direction"], "outbound");
+        assert_eq!(export.get("filter_status"), None);
+
+        let refused = request_with(json!({ "start_time": null }));
+        let reply = consumer.api.post("/v1/exports", &refused).await;
+        assert_refused(&reply, 400, "INVALID_REQUEST", &["start_time is required"]);
+    });
+}
+
+#[test]
+fn the_digits_of_an_endpoint_s_id_can_be_of_either_case() {
+    story(async |world| {
+        let consumer = world.consumer().await;
+        let (outbound, _) = endpoints_of(&consumer).await;
+        let wire_id = format!("ep_{}", outbound.simple().to_string().to_uppercase());
+        let export = consumer
+            .create(&request_with(json!({ "endpoint_id": wire_id })))
+            .await;
+        assert_eq!(export["filter_endpoint_id"], outbound.to_string());
+    });
+}
+
+#[test]
+fn a_body_is_json_whatever_its_content_type_says() {
+    story(async |world| {
+        let consumer = world.consumer().await;
+        let body = request().to_string();
+        for kind in [
+            None,
+            Some("text/plain"),
+            Some("application/xml; charset=latin1"),
+            Some("multipart/form-data"),
+            Some("no type at all"),
+        ] {
+            let reply = consumer
+                .api
+                .send(Method::POST, "/v1/exports", |request| {
+                    let request = request.body(body.clone());
+                    match kind {
+                        Some(kind) => request.header("Content-Type", kind),
+                        None => request,
+                    }
+                })
+                .await;
+            assert_eq!(reply.status, 201, "{kind:?}");
+        }
+    });
+}
+
+#[test]
+fn a_body_may_have_64_kib_and_not_a_byte_more() {
+    const LIMIT: usize = 64 * 1024;
+    story(async |world| {
+        let consumer = world.consumer().await;
+        let padded = |length: usize| {
+            let body = request().to_string();
+            let rest = " ".repeat(length - body.len());
+            body + &rest
+        };
+        let send = |body: reqwest::Body| {
+            consumer
+                .api
+                .send(Method::POST, "/v1/exports", |request| request.body(body))
+        };
+        let chunked = |body: String| {
+            let chunks = body.into_bytes();
+            let chunks: Vec<_> = chunks.chunks(10_000).map(<[u8]>::to_vec).collect();
+            let chunks = chunks.into_iter().map(Ok::<_, std::io::Error>);
+            reqwest::Body::wrap_stream(futures_util::stream::iter(chunks))
+        };
+        assert_eq!(padded(LIMIT).len(), LIMIT);
+        let _ = send(padded(LIMIT).into()).await.expect(201);
+        let _ = send(chunked(padded(LIMIT))).await.expect(201);
+        for large in [
+            padded(LIMIT + 1).into(),
+            chunked(padded(LIMIT + 1)),
+            padded(4 << 20).into(),
+        ] {
+            let reply = send(large).await;
+            assert_refused(&reply, 413, "PAYLOAD_TOO_LARGE", &["65536"]);
+        }
+    });
+}
+
+#[test]
+fn two_creates_without_a_key_are_two_exports() {
+    story(async |world| {
+        let consumer = world.consumer().await;
+        let one = consumer.create(&request()).await;
+        let other = consumer.create(&request()).await;
+        assert_ne!(one["id"], other["id"]);
+        for export in [one, other] {
+            let _ = consumer.api.get(&path(&id_of(&export))).await.expect(200);
+        }
+    });
+}
+
+/// An outbound and an inbound endpoint of theirs.
+async fn endpoints_of(consumer: &Consumer<'_>) -> (Uuid, Uuid) {
+    let (outbound, inbound) = (Uuid::now_v7(), Uuid::now_v7());
+    let project = &consumer.project;
+    assert_ne!(outbound, uuid(0));
+    consumer
+        .stack
+        .insert_endpoints(&[
+            Endpoint::outbound(project, outbound, "https://example.com/hook"),
+            Endpoint::inbound(project, inbound, "https://example.com/in"),
+        ])
+        .await;
+    (outbound, inbound)
+}

@@ -1,0 +1,117 @@
+//! Clients that hang up in the middle of a create: others must not notice.
+//!
+//! This is the regression test for a trap of sqlx (seen in 0.9.0): a `pool.begin()` that is
+//! cancelled, as an axum handler is when its client disconnects, can put a session back into the
+//! pool inside an open transaction. The next autocommit INSERT on it then reports success and is
+//! never committed. The API therefore never calls `begin`; this fails if a create ever does again.
+
+use std::time::Duration;
+
+use exports_tests::{PATIENCE, Stack, eventually};
+use futures_util::future::join_all;
+use serde_json::Value;
+
+use crate::wire::Wire;
+use crate::world::{Consumer, id_of, request, story};
+
+/// A create as it goes over the wire.
+fn message(consumer: &Consumer<'_>) -> String {
+    let (key, body) = (consumer.api.key(), request().to_string());
+    let length = body.len();
+    format!(
+        "POST /v1/exports HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+}
+
+/// How many sessions of the service there are of this kind.
+async fn sessions(stack: &Stack, condition: &str) -> Value {
+    let sql = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+         AND backend_type = 'client backend' AND pid <> pg_backend_pid() AND {condition}"
+    );
+    stack.database().value(&sql).await
+}
+
+/// No session is left inside a transaction, and what is answered 201 is there for everybody, on
+/// whichever session it was written.
+async fn assert_creates_are_committed(consumer: &Consumer<'_>) {
+    // First, since whoever begins and commits another transaction would end the one left open.
+    assert_no_open_transaction(consumer.stack).await;
+    let request = request();
+    let created = join_all((0..48).map(|_| consumer.create(&request))).await;
+    for export in created {
+        let id = id_of(&export).parse().unwrap();
+        let row = consumer.stack.database().export_row(id).await;
+        assert!(row.is_some(), "{id} was answered 201 and was not committed");
+    }
+    assert_no_open_transaction(consumer.stack).await;
+}
+
+async fn assert_no_open_transaction(stack: &Stack) {
+    eventually("no statement runs", PATIENCE, async || {
+        (sessions(stack, "state = 'active'").await == 0).then_some(())
+    })
+    .await;
+    let open = sessions(stack, "state LIKE 'idle in transaction%'").await;
+    assert_eq!(open, 0, "sessions inside an open transaction");
+}
+
+#[test]
+fn at_whatever_moment_clients_hang_up_no_transaction_stays_open() {
+    story(async |_| {
+        let stack = Stack::builder().workers(0).database_proxy().start().await;
+        let consumer = Consumer::owner_of(&stack);
+        let message = message(&consumer);
+        // Every session of the pool is open already.
+        let request = request();
+        join_all((0..16).map(|_| consumer.create(&request))).await;
+        // The database is a few milliseconds away, so that each exchange with it lasts long enough
+        // to be met.
+        stack.database_proxy().slow_down(Duration::from_millis(3));
+        for round in 0..6 {
+            let clients = (0..16).map(async |number: u64| {
+                let mut wire = Wire::to(&consumer.api).await;
+                wire.send(&message).await;
+                // Each waits for another part of its request's life: 96 moments of 48 ms.
+                let moment = Duration::from_micros(500 * (number * 6 + round));
+                tokio::time::timeout(moment, wire.reply()).await.ok();
+            });
+            join_all(clients).await;
+        }
+        stack.database_proxy().restore();
+        assert_creates_are_committed(&consumer).await;
+    });
+}
+
+#[test]
+fn a_create_that_waits_for_a_lock_when_its_client_hangs_up_comes_to_its_end() {
+    const CLIENTS: usize = 12;
+    story(async |_| {
+        let stack = Stack::builder().workers(0).start().await;
+        let consumer = Consumer::owner_of(&stack);
+        let message = message(&consumer);
+        let mut blocker = stack.database().connect().await;
+        sqlx::raw_sql("BEGIN; LOCK TABLE exports IN ACCESS EXCLUSIVE MODE")
+            .execute(&mut blocker)
+            .await
+            .unwrap();
+        let mut waiting = Vec::new();
+        for _ in 0..CLIENTS {
+            let mut wire = Wire::to(&consumer.api).await;
+            wire.send(&message).await;
+            waiting.push(wire);
+        }
+        eventually("every insert waits", PATIENCE, async || {
+            (sessions(&stack, "wait_event_type = 'Lock'").await == CLIENTS).then_some(())
+        })
+        .await;
+        drop(waiting);
+        sqlx::raw_sql("COMMIT").execute(&mut blocker).await.unwrap();
+        eventually("every insert is committed", PATIENCE, async || {
+            let count = stack.database().value("SELECT count(*) FROM exports").await;
+            (count == CLIENTS).then_some(())
+        })
+        .await;
+        assert_creates_are_committed(&consumer).await;
+    });
+}

@@ -1,0 +1,58 @@
+//! `GET /healthz`, `GET /readyz`, and what the API needs at its start.
+
+use exports_tests::{Stack, StoreKind};
+use reqwest::Method;
+
+use crate::api::assert_refused;
+use crate::world::{Consumer, story};
+
+#[test]
+fn a_running_service_is_healthy_and_ready_on_every_store() {
+    story(async |world| {
+        for store in StoreKind::ALL {
+            let api = world.consumer_on(store).await.api.without_key();
+            for path in ["/healthz", "/readyz"] {
+                let _ = api.get(path).await.expect(200);
+                assert_eq!(api.head(path).await.status, 200, "{path}");
+                let reply = api.send(Method::POST, path, |request| request).await;
+                assert_refused(&reply, 405, "METHOD_NOT_ALLOWED", &[]);
+            }
+        }
+    });
+}
+
+#[test]
+fn a_database_whose_schema_is_not_this_version_s_is_not_ready() {
+    story(async |_| {
+        let stack = Stack::builder().workers(0).start().await;
+        let api = Consumer::owner_of(&stack).api.without_key();
+        let _ = api.get("/readyz").await.expect(200);
+        let database = stack.database();
+        let later = "INSERT INTO _sqlx_migrations SELECT version + 1000, description, installed_on, true, checksum, execution_time FROM _sqlx_migrations ORDER BY version DESC LIMIT 1";
+        database.execute(later).await;
+        let _ = api.get("/readyz").await.expect(200);
+
+        for (breaks, mends) in [
+            (
+                "ALTER TABLE _sqlx_migrations RENAME TO away",
+                "ALTER TABLE away RENAME TO _sqlx_migrations",
+            ),
+            (
+                "UPDATE _sqlx_migrations SET checksum = checksum || '\\x00' WHERE version = 1",
+                "UPDATE _sqlx_migrations SET checksum = substr(checksum, 1, length(checksum) - 1) WHERE version = 1",
+            ),
+        ] {
+            database.execute(breaks).await;
+            let reply = api.get("/readyz").await;
+            assert_refused(&reply, 503, "UNAVAILABLE", &[]);
+            assert!(reply.header("retry-after").is_some());
+            assert!(
+                !reply.error_message().contains("migration"),
+                "nothing internal"
+            );
+            let _ = api.get("/healthz").await.expect(200);
+            database.execute(mends).await;
+            let _ = api.get("/readyz").await.expect(200);
+        }
+    });
+}

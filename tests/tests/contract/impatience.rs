@@ -1,0 +1,94 @@
+//! Nothing takes for ever. One story here takes half a minute, because the limit is that long.
+
+use std::time::{Duration, Instant};
+
+use exports_tests::{Reply, Stack};
+use futures_util::future::join_all;
+use reqwest::Method;
+
+use crate::api::assert_refused;
+use crate::wire::Wire;
+use crate::world::{Consumer, request, story};
+
+/// Whoever is refused before their body is read may still be sending it, and would see a broken
+/// connection instead of the answer; so it is waited for, but not long.
+#[test]
+fn a_refused_request_s_body_is_not_waited_for_long() {
+    story(async |world| {
+        let api = world.consumer().await.api;
+        let key = format!("Authorization: Bearer {}\r\n", api.key());
+        let begun = Instant::now();
+        let cases = [
+            ("", 100, 401, "UNAUTHORIZED"),
+            (&*key, 99_999_999_999_u64, 413, "PAYLOAD_TOO_LARGE"),
+        ];
+        join_all(cases.map(async |(key, length, status, code)| {
+            let mut wire = Wire::to(&api).await;
+            wire.send(format!(
+                "POST /v1/exports HTTP/1.1\r\nHost: x\r\n{key}Content-Length: {length}\r\n\r\n{{"
+            ))
+            .await;
+            let reply = wire.reply().await.expect("an answer");
+            api.witness(&Method::POST, "/v1/exports", &reply).await;
+            assert_refused(&reply, status, code, &[]);
+        }))
+        .await;
+        assert!(
+            begun.elapsed() < Duration::from_secs(15),
+            "{:?}",
+            begun.elapsed()
+        );
+    });
+}
+
+#[test]
+fn a_body_that_does_not_come_and_a_database_that_does_not_answer_end_in_a_503() {
+    story(async |_| {
+        let stack = Stack::builder().workers(0).database_proxy().start().await;
+        let consumer = Consumer::owner_of(&stack);
+        let api = &consumer.api;
+        let key = format!("Host: x\r\nAuthorization: Bearer {}\r\n", api.key());
+        let begun = Instant::now();
+
+        // The head of a create and a part of its body, and then nothing more.
+        let mut slow = Wire::to(api).await;
+        slow.send(format!(
+            "POST /v1/exports HTTP/1.1\r\n{key}Content-Length: 200\r\n\r\n{{\"start_time\""
+        ))
+        .await;
+        // One that ends in the middle of its body is told so, or hung up on, at once.
+        let mut short = Wire::to(api).await;
+        short
+            .send(format!(
+                "POST /v1/exports HTTP/1.1\r\n{key}Content-Length: 200\r\n\r\n{{"
+            ))
+            .await;
+        short.end().await;
+        if let Some(reply) = short.reply().await {
+            assert_eq!(reply.status, 400);
+        }
+        assert!(begun.elapsed() < Duration::from_secs(10));
+        // Others are served meanwhile.
+        consumer.create(&request()).await;
+
+        // A read whose answer from the database does not come.
+        stack.database_proxy().hold();
+        let mut held = Wire::to(api).await;
+        held.send(format!("GET /v1/exports HTTP/1.1\r\n{key}\r\n"))
+            .await;
+        for (wire, method) in [(&mut slow, Method::POST), (&mut held, Method::GET)] {
+            let reply: Reply = wire.reply().await.expect("an answer");
+            assert!(begun.elapsed() < Duration::from_secs(45), "{method}");
+            api.witness(&method, "/v1/exports", &reply).await;
+            assert_refused(&reply, 503, "UNAVAILABLE", &[]);
+            assert!(reply.header("retry-after").is_some(), "{method}");
+        }
+        stack.database_proxy().restore();
+        let list = api.get("/v1/exports").await.expect(200).data();
+        assert_eq!(
+            list.as_array().map(Vec::len),
+            Some(1),
+            "nothing half-read was created"
+        );
+    });
+}

@@ -1,0 +1,37 @@
+//! The HTTP contract, sentence by sentence, told of the real programs: `exports-api` and
+//! `exports-worker` over real HTTP, on real `PostgreSQL`, with files and with S3.
+//!
+//! Every answer that a test gets from the API passes through `api`, which holds it to what is true
+//! of all answers and to the schema that `/openapi.json` gives for its operation and status.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod api;
+mod book;
+mod wire;
+mod world;
+
+mod auth;
+mod bad_bodies;
+mod bad_input;
+mod bad_requests;
+mod buckets;
+mod create;
+mod delete;
+mod download;
+mod envelope;
+mod faults;
+mod get;
+mod hangups;
+mod health;
+mod idempotency;
+mod impatience;
+mod links;
+mod list;
+mod openapi;
+mod protocol;
+mod ranges;
+mod secrets;
+mod shutdown;
+mod stock_client;
+mod times;

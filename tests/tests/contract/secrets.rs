@@ -1,0 +1,145 @@
+//! Secrets: none of them is ever written into a log.
+
+use exports_tests::{Client, Process, Stack, StoreKind};
+use reqwest::Method;
+
+use crate::api::{Api, assert_refused};
+use crate::world::{Consumer, SIGNING_KEY, id_of, path, request, story};
+
+/// Everything that a consumer does, right and wrong.
+async fn live(consumer: &Consumer<'_>) -> Vec<String> {
+    let export = consumer.completed().await;
+    let link = consumer.link(&id_of(&export)).await;
+    let client = Client::new("");
+    for address in [
+        link.as_str(),
+        &format!("{link}0"),
+        &link.as_str().replace("expires=", "expires=1"),
+    ] {
+        client.send(client.request(Method::GET, address)).await;
+    }
+    let wrong = format!("exk_{}", "0b".repeat(32));
+    let malformed = "not-a-key-but-somebody-s-password";
+    for bad in [&wrong, malformed] {
+        let authorize = |request: reqwest::RequestBuilder| request.bearer_auth(bad);
+        let reply = consumer.api.without_key();
+        let reply = reply.send(Method::GET, "/v1/exports", authorize).await;
+        assert_refused(&reply, 401, "UNAUTHORIZED", &[]);
+    }
+    let in_query = format!("/v1/exports?key={}", consumer.api.key());
+    assert_eq!(consumer.api.get(&in_query).await.status, 400);
+    assert_eq!(
+        consumer.api.delete(&path(&id_of(&export))).await.status,
+        204
+    );
+    let signature = link
+        .query_pairs()
+        .find(|(name, _)| name.to_lowercase().ends_with("signature"));
+    let (_, signature) = signature.expect("a signed link");
+    vec![
+        wrong,
+        malformed.to_owned(),
+        consumer.api.key().to_owned(),
+        signature.into_owned(),
+    ]
+}
+
+fn assert_tells_no(log: &str, secrets: &[String]) {
+    assert!(log.lines().count() > 5, "there is a log to look at: {log}");
+    for secret in secrets {
+        assert!(secret.len() >= 10, "{secret} is no secret");
+        // A part of one would be too much as well; a key's shown prefix has 12 characters.
+        let part = &secret[secret.len() - 10..];
+        for line in log.lines() {
+            assert!(!line.contains(part), "a secret is in the log: {line}");
+        }
+    }
+}
+
+#[test]
+fn no_key_no_password_and_no_signature_is_in_any_log() {
+    story(async |_| {
+        for store in StoreKind::ALL {
+            let builder = Stack::builder().store(store).database_proxy();
+            let stack = builder
+                .env("RUST_LOG", "debug")
+                .api_env("EXPORTS_SIGNING_KEY", SIGNING_KEY)
+                .start()
+                .await;
+            let consumer = Consumer::owner_of(&stack);
+            let mut secrets = live(&consumer).await;
+            // Errors are where secrets get out.
+            stack.database_proxy().take_away();
+            assert_eq!(consumer.api.get("/v1/exports").await.status, 503);
+            stack.database_proxy().restore();
+            secrets.push(SIGNING_KEY.to_owned());
+            secrets.extend(password_of(stack.database().url()));
+            if store == StoreKind::S3 {
+                secrets.push(stack.s3().secret_key().to_owned());
+            }
+            assert_tells_no(&stack.logs(), &secrets);
+        }
+    });
+}
+
+#[test]
+fn neither_the_text_log_nor_a_failing_start_tells_a_secret() {
+    story(async |_| {
+        let stack = Stack::builder().workers(0).start().await;
+        let mut url: url::Url = stack.database().url().parse().unwrap();
+        let environment = |url: &url::Url, name: &str| {
+            vec![
+                ("DATABASE_URL".to_owned(), url.to_string()),
+                (
+                    "EXPORTS_OBJECT_STORE_URL".to_owned(),
+                    format!("file:///tmp/{name}"),
+                ),
+                ("EXPORTS_SIGNING_KEY".to_owned(), SIGNING_KEY.to_owned()),
+                ("EXPORTS_LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
+            ]
+        };
+        let folder = tempfile::TempDir::new().unwrap();
+        let name = folder
+            .path()
+            .strip_prefix("/tmp")
+            .unwrap()
+            .to_str()
+            .unwrap();
+        let mut secrets = vec![SIGNING_KEY.to_owned(), stack.key().to_owned()];
+        secrets.extend(password_of(url.as_str()));
+
+        let mut api = Process::start("exports-api", &[], environment(&url, name));
+        let line = api.wait_for_line("listening").await;
+        let (_, address) = line.split_once("http://").expect("the address");
+        let client = Client::new(&format!("http://{}", address.trim_end_matches('"')));
+        let there = Api::new(client.with_key(stack.key()));
+        let _ = there.post("/v1/exports", &request()).await.expect(201);
+        let reply = there.without_key().get("/v1/exports").await;
+        assert_refused(&reply, 401, "UNAUTHORIZED", &[]);
+        api.terminate();
+        assert_eq!(api.wait().await.code(), Some(0));
+        assert!(!api.log().contains("{\""), "this log is text");
+        for secret in &secrets {
+            assert!(!api.log().contains(secret), "{}", api.log());
+        }
+
+        url.set_path("/there-is-no-such-database");
+        url.set_password(Some("a-password-of-somebody")).unwrap();
+        for program in ["exports-api", "exports-worker"] {
+            let mut process = Process::start(program, &[], environment(&url, name));
+            assert!(!process.wait().await.success());
+            let log = process.log();
+            assert!(log.contains("DATABASE_URL"), "{log}");
+            assert!(
+                !log.contains("a-password-of-somebody") && !log.contains(SIGNING_KEY),
+                "{log}"
+            );
+        }
+    });
+}
+
+fn password_of(url: &str) -> Option<String> {
+    let url: url::Url = url.parse().unwrap();
+    let password = url.password().map(str::to_owned);
+    password.filter(|it| it.len() >= 10)
+}

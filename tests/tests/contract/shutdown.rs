@@ -1,0 +1,104 @@
+//! SIGTERM: what was begun comes to its end, nothing new begins, and the process says 0.
+
+use exports_tests::{PATIENCE, Stack, eventually};
+use reqwest::Method;
+use tokio::net::TcpStream;
+
+use crate::wire::Wire;
+use crate::world::{Consumer, id_of, request, story};
+
+#[test]
+fn requests_in_flight_are_finished_before_the_process_ends() {
+    story(async |_| {
+        let mut stack = Stack::builder().workers(0).start().await;
+        let api = Consumer::owner_of(&stack).api;
+        let body = request().to_string();
+        let head = format!(
+            "POST /v1/exports HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Length: {}\r\n\r\n",
+            api.key(),
+            body.len()
+        );
+        // One that waits for the database, one whose body is on its way, one that asks nothing
+        // (any more).
+        let mut blocker = stack.database().connect().await;
+        sqlx::raw_sql("BEGIN; LOCK TABLE exports IN ACCESS EXCLUSIVE MODE")
+            .execute(&mut blocker)
+            .await
+            .unwrap();
+        let mut waiting = Wire::to(&api).await;
+        waiting.send(format!("{head}{body}")).await;
+        let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted";
+        eventually("the insert waits", PATIENCE, async || {
+            (stack.database().value(waits).await == 1).then_some(())
+        })
+        .await;
+        let mut idle = Wire::to(&api).await;
+        idle.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        assert_eq!(idle.reply().await.unwrap().status, 200);
+        let mut sending = Wire::to(&api).await;
+        let expects = head.replace("Host: x", "Host: x\r\nExpect: 100-continue");
+        sending.send(&expects).await;
+        // It is being read: the server has asked for the body.
+        assert_eq!(sending.reply().await.unwrap().status, 100);
+        sending.send(&body[..10]).await;
+
+        stack.api_process().terminate();
+        stack.api_process().wait_for_line("stopping").await;
+        idle.closed().await;
+        let address = api.base().trim_start_matches("http://").to_owned();
+        eventually("nobody listens any more", PATIENCE, async || {
+            TcpStream::connect(&address).await.is_err().then_some(())
+        })
+        .await;
+        assert!(
+            stack.api_process().ended().is_none(),
+            "two requests are still open"
+        );
+
+        sending.send(&body[10..]).await;
+        sqlx::raw_sql("COMMIT").execute(&mut blocker).await.unwrap();
+        for wire in [&mut waiting, &mut sending] {
+            let reply = wire.reply().await.expect("an answer").expect(201);
+            api.witness(&Method::POST, "/v1/exports", &reply).await;
+            let id = id_of(&reply.data()).parse().unwrap();
+            assert!(stack.database().export_row(id).await.is_some());
+        }
+        let ended = stack.api_process().wait().await;
+        assert_eq!(ended.code(), Some(0));
+        let log = stack.api_log();
+        assert!(!log.contains("WARN") && !log.contains("ERROR"), "{log}");
+    });
+}
+
+#[test]
+fn a_create_whose_client_has_hung_up_is_finished_too() {
+    story(async |_| {
+        let mut stack = Stack::builder().workers(0).start().await;
+        let api = Consumer::owner_of(&stack).api;
+        let body = request().to_string();
+        let mut blocker = stack.database().connect().await;
+        sqlx::raw_sql("BEGIN; LOCK TABLE exports IN ACCESS EXCLUSIVE MODE")
+            .execute(&mut blocker)
+            .await
+            .unwrap();
+        let mut wire = Wire::to(&api).await;
+        wire.send(format!(
+            "POST /v1/exports HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Length: {}\r\n\r\n{body}",
+            api.key(),
+            body.len()
+        ))
+        .await;
+        let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted";
+        eventually("the insert waits", PATIENCE, async || {
+            (stack.database().value(waits).await == 1).then_some(())
+        })
+        .await;
+        drop(wire);
+        stack.api_process().terminate();
+        stack.api_process().wait_for_line("stopping").await;
+        sqlx::raw_sql("COMMIT").execute(&mut blocker).await.unwrap();
+        assert_eq!(stack.api_process().wait().await.code(), Some(0));
+        let count = stack.database().value("SELECT count(*) FROM exports").await;
+        assert_eq!(count, 1);
+    });
+}

@@ -1,0 +1,90 @@
+//! HTTP byte by byte, for what no HTTP library would send.
+
+use bytes::Bytes;
+use exports_tests::{PATIENCE, Reply};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::api::Api;
+
+/// A connection to the API.
+pub(crate) struct Wire(TcpStream);
+
+impl Wire {
+    pub(crate) async fn to(api: &Api) -> Self {
+        let address = api.base().trim_start_matches("http://");
+        Self(TcpStream::connect(address).await.expect("a connection"))
+    }
+
+    /// Sends bytes. A server may have answered and hung up before it has read them all.
+    pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.0.write_all(bytes.as_ref()).await.ok();
+    }
+
+    /// Sends no more, and goes on listening.
+    pub(crate) async fn end(&mut self) {
+        self.0.shutdown().await.ok();
+    }
+
+    /// The next answer, if there is one before the connection's end.
+    pub(crate) async fn reply(&mut self) -> Option<Reply> {
+        let mut seen = Vec::new();
+        let head = loop {
+            if let Some(end) = find(&seen, b"\r\n\r\n") {
+                break end;
+            }
+            if self.read(&mut seen).await == 0 {
+                return None;
+            }
+        };
+        let (status, headers) = parse(std::str::from_utf8(&seen[..head]).expect("a head of ASCII"));
+        let length = headers.get("content-length").map_or(0, |value| {
+            value.to_str().unwrap().parse().expect("a number of bytes")
+        });
+        let begin = head + 4;
+        while seen.len() < begin + length {
+            assert_ne!(self.read(&mut seen).await, 0, "the body breaks off");
+        }
+        assert_eq!(seen.len(), begin + length, "there is more than one answer");
+        let body = Bytes::copy_from_slice(&seen[begin..]);
+        Some(Reply {
+            status,
+            headers,
+            body,
+        })
+    }
+
+    /// Waits for the server to hang up without another word.
+    pub(crate) async fn closed(&mut self) {
+        let mut rest = Vec::new();
+        assert_eq!(self.read(&mut rest).await, 0, "{rest:?}");
+    }
+
+    async fn read(&mut self, into: &mut Vec<u8>) -> usize {
+        let read = timeout(PATIENCE, self.0.read_buf(into)).await;
+        // A reset is an end as well.
+        read.expect("the server says something, or hangs up")
+            .unwrap_or(0)
+    }
+}
+
+fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
+    bytes.windows(part.len()).position(|window| window == part)
+}
+
+fn parse(head: &str) -> (u16, HeaderMap) {
+    let mut lines = head.split("\r\n");
+    let status = lines.next().unwrap().split(' ').nth(1).unwrap();
+    let headers = lines
+        .map(|line| line.split_once(": ").expect("a header"))
+        .map(|(name, value)| {
+            (
+                name.parse::<HeaderName>().unwrap(),
+                value.parse::<HeaderValue>().unwrap(),
+            )
+        })
+        .collect();
+    (status.parse().expect("a status"), headers)
+}

@@ -1,0 +1,114 @@
+//! Stacks: the whole service, started, used and gone.
+
+use exports_tests::{Client, Message, PATIENCE, Stack, StoreKind, eventually};
+use serde_json::json;
+
+#[tokio::test]
+async fn a_stack_exports_a_file_with_either_store() {
+    for kind in StoreKind::ALL {
+        let stack = Stack::builder().store(kind).start().await;
+        stack
+            .insert_messages(&[
+                Message::outbound(stack.project()).last_error("one"),
+                Message::outbound(stack.project()).last_error("two"),
+            ])
+            .await;
+        let export = stack
+            .create_export(json!({
+                "start_time": "2025-12-01T00:00:00Z",
+                "end_time": "2025-12-06T23:59:59Z",
+            }))
+            .await;
+        let id = export["id"].as_str().unwrap();
+        let export = stack.wait_until(id, "completed").await;
+        assert_eq!(export["row_count"], 2, "{kind:?}");
+        let file = stack.download(id).await;
+        assert_eq!(file.text().lines().count(), 3, "{kind:?}");
+        assert_eq!(stack.store_listing(), [stack.object_key(id).await]);
+
+        let path = format!("/v1/exports/{id}");
+        let _ = stack.api().delete(&path).await.expect(204);
+        stack.wait_for_store(&[]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_stack_leaves_no_process_behind() {
+    let mut stack = Stack::builder().workers(2).start().await;
+    let added = stack.add_worker(&[("EXPORTS_CONCURRENCY", "1")]);
+    let ids = [
+        stack.api_process().id(),
+        stack.worker(0).id(),
+        stack.worker(1).id(),
+        stack.worker(added).id(),
+    ];
+    let running = || {
+        ids.iter()
+            .filter(|id| std::path::Path::new(&format!("/proc/{id}")).exists())
+    };
+    assert_eq!(running().count(), 4);
+    drop(stack);
+    assert_eq!(running().count(), 0);
+}
+
+#[tokio::test]
+async fn a_stack_s_database_can_be_taken_away_and_given_back() {
+    let stack = Stack::builder().workers(0).database_proxy().start().await;
+    let status = async || stack.api().get("/v1/exports").await.status;
+    assert_eq!(status().await, 200);
+    stack.database_proxy().take_away();
+    assert_eq!(status().await, 503);
+    stack.database_proxy().restore();
+    eventually("the API answers again", PATIENCE, async || {
+        (status().await == 200).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn consumers_of_a_stack_have_keys_of_their_own() {
+    let stack = Stack::builder().workers(0).start().await;
+    let other = stack.another_consumer("proj_other").await;
+    let export = stack
+        .create_export(json!({
+            "start_time": "2025-12-01T00:00:00Z",
+            "end_time": "2025-12-06T23:59:59Z",
+        }))
+        .await;
+    let count = async |client: &Client| {
+        client
+            .get("/v1/exports")
+            .await
+            .data()
+            .as_array()
+            .unwrap()
+            .len()
+    };
+    assert_eq!(count(stack.api()).await, 1);
+    assert_eq!(count(&other).await, 0);
+    assert_eq!(
+        stack.api().without_key().get("/v1/exports").await.status,
+        401
+    );
+    assert_eq!(export["project_id"], stack.project());
+    assert!(!stack.logs().contains(stack.key()), "a key is in the log");
+}
+
+#[tokio::test]
+async fn the_programs_see_nothing_of_the_users_environment() {
+    let mut stack = Stack::builder().workers(0).start().await;
+    let environ = format!("/proc/{}/environ", stack.api_process().id());
+    let environment = std::fs::read_to_string(environ).unwrap();
+    let names: Vec<_> = environment
+        .split_terminator('\0')
+        .map(|variable| variable.split('=').next().unwrap())
+        .collect();
+    assert!(names.contains(&"EXPORTS_SIGNING_KEY"), "{names:?}");
+    for name in names {
+        let is_ours =
+            ["PATH", "TMPDIR", "DATABASE_URL"].contains(&name) || name.starts_with("EXPORTS_");
+        assert!(is_ours, "{name}");
+    }
+    let own = format!("DATABASE_URL={}\0", stack.database().url());
+    assert!(environment.contains(&own));
+}

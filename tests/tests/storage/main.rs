@@ -1,0 +1,28 @@
+//! Storage against real PostgreSQL: what its SQL promises to the API and to the workers.
+
+#![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
+
+mod claims;
+mod constraints;
+mod constraints_around;
+mod consumers;
+mod fairness;
+mod fencing;
+mod idempotency;
+mod janitors;
+mod journal;
+mod keys;
+mod listener;
+mod lists;
+mod lost_answers;
+mod migrations;
+mod odd_sources;
+mod plans;
+mod replica;
+mod sessions;
+mod snapshots;
+mod source;
+mod states;
+mod support;
+mod sweeps;
+mod tls;

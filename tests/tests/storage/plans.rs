@@ -1,0 +1,192 @@
+//! How statements find their rows: by small indexes, however many exports there have ever been
+//! and whatever the planner believes of the numbers.
+//!
+//! A statement that is prepared once and run for weeks is planned for nobody's parameters in
+//! particular (`force_generic_plan`), or each time anew; both have to be good.
+
+use std::path::Path;
+
+use exports_tests::TestDatabase;
+use serde_json::Value;
+use sqlx::{AssertSqlSafe, PgConnection};
+
+use crate::support::{PROJECT, database};
+
+/// A statement of storage with parameters, and how many rows it has to touch in `crowded`.
+struct Case {
+    /// Words that only this statement has.
+    marker: &'static str,
+    types: &'static str,
+    arguments: String,
+    rows: f64,
+}
+
+/// The text of a statement, from the metadata that its compile-time check is made with.
+fn statement(marker: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.sqlx");
+    let mut found = Vec::new();
+    for entry in folder.read_dir().expect("the metadata of the queries") {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        let query: Value = serde_json::from_str(&text).unwrap();
+        let query = query["query"].as_str().unwrap();
+        if query.contains(marker) {
+            found.push(query.to_owned());
+        }
+    }
+    assert_eq!(found.len(), 1, "statements with {marker:?}");
+    found.remove(0)
+}
+
+/// Every node of a plan.
+fn nodes(plan: &Value) -> Vec<&Value> {
+    let children = plan["Plans"].as_array().into_iter().flatten();
+    std::iter::once(plan)
+        .chain(children.flat_map(nodes))
+        .collect()
+}
+
+/// How many blocks it looked at.
+fn blocks(plan: &Value) -> u64 {
+    let kinds = ["Shared Hit Blocks", "Shared Read Blocks"];
+    kinds.iter().map(|kind| plan[kind].as_u64().unwrap()).sum()
+}
+
+async fn run(connection: &mut PgConnection, sql: impl Into<String>) {
+    sqlx::raw_sql(AssertSqlSafe(sql.into()))
+        .execute(connection)
+        .await
+        .unwrap();
+}
+
+/// Runs it, undoes it, and checks how it went about it.
+async fn check(connection: &mut PgConnection, case: &Case, mode: &str) {
+    run(connection, format!("SET plan_cache_mode = {mode}; BEGIN")).await;
+    let explain = format!(
+        "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE tried ({})",
+        case.arguments
+    );
+    let plan: Value = sqlx::query_scalar(AssertSqlSafe(explain))
+        .fetch_one(&mut *connection)
+        .await
+        .unwrap();
+    run(connection, "ROLLBACK").await;
+    let plan = &plan[0]["Plan"];
+    let context = format!("{} with {mode}: {plan:#}", case.marker);
+    for node in nodes(plan) {
+        let archive = ["exports", "export_objects"].map(Value::from);
+        let scanned = node["Node Type"] == "Seq Scan" && archive.contains(&node["Relation Name"]);
+        assert!(!scanned, "{context}");
+    }
+    let rows = |node: &Value| node["Actual Rows"].as_f64().unwrap();
+    // What goes into a write; without RETURNING, nothing comes out of it.
+    let written = nodes(plan)
+        .into_iter()
+        .filter(|node| node["Node Type"] == "ModifyTable")
+        .flat_map(|node| node["Plans"].as_array().into_iter().flatten())
+        .filter(|child| child["Parent Relationship"] == "Outer")
+        .map(rows)
+        .fold(0.0, f64::max);
+    let touched = written.max(rows(plan));
+    assert!(
+        (touched - case.rows).abs() < 0.5,
+        "{touched} rows: {context}"
+    );
+    // Each of a few rows is found, locked and written, with its index entries.
+    assert!(blocks(plan) < 400, "{} blocks: {context}", blocks(plan));
+}
+
+/// 200,000 exports and as many objects: 50,000 pending and not due for an hour, 100,000 completed
+/// with a week left, 50,000 failed; and of each kind that somebody looks for, ten.
+async fn crowded() -> TestDatabase {
+    let database = database().await;
+    database
+        .execute(
+            "CREATE FUNCTION put(kind text, count int, at timestamptz, key text) RETURNS void LANGUAGE sql AS $$
+               INSERT INTO exports (id, project_id, created_at, direction, filter_start_time, filter_end_time, status, attempt, due_at,
+                                    started_at, completed_at, expires_at, row_count, file_size_bytes, sha256, object_key,
+                                    error_code, error_message, lease_token, lease_owner, lease_expires_at, idempotency_key)
+               SELECT gen_random_uuid(), 'proj_a', at - interval '8 days', 'outbound', '2025-12-01', '2025-12-02', kind, 1, each,
+                      CASE WHEN kind <> 'pending' THEN at - interval '8 days' END,
+                      CASE kind WHEN 'completed' THEN at - interval '8 days' END, CASE kind WHEN 'completed' THEN each END,
+                      CASE kind WHEN 'completed' THEN 1 END, CASE kind WHEN 'completed' THEN 1 END,
+                      CASE kind WHEN 'completed' THEN sha256('x') END, CASE kind WHEN 'completed' THEN 'key' END,
+                      CASE kind WHEN 'failed' THEN 'INTERNAL_ERROR' END, CASE kind WHEN 'failed' THEN 'why' END,
+                      gen_random_uuid(), CASE kind WHEN 'processing' THEN 'worker-1' END, CASE kind WHEN 'processing' THEN each END,
+                      key || n
+               FROM (SELECT n, at + n * interval '1 ms' AS each FROM generate_series(1, count) n) each $$;
+             SELECT put('pending', 50000, now() + interval '1 hour', NULL), put('pending', 10, now() - interval '1 hour', NULL),
+                    put('completed', 100000, now() + interval '7 days', NULL), put('completed', 10, now() - interval '1 hour', NULL),
+                    put('failed', 50000, now(), NULL), put('processing', 10, now() - interval '1 hour', NULL),
+                    put('failed', 10, now(), 'old-');
+             UPDATE exports SET created_at = now(), started_at = NULL, idempotency_key = 'new-' || id
+             WHERE id IN (SELECT id FROM exports WHERE status = 'failed' AND idempotency_key IS NULL LIMIT 20000);
+             INSERT INTO export_objects (key, export_id, state) SELECT 'key-' || id, id, CASE status WHEN 'completed' THEN 'kept' ELSE 'writing' END
+             FROM exports WHERE status IN ('completed', 'processing');
+             INSERT INTO export_objects (key, export_id, state, sweep_at)
+             SELECT 'doomed-' || n, gen_random_uuid(), 'doomed', now() + CASE WHEN n > 10 THEN interval '1 hour' ELSE interval '-1 hour' END
+             FROM generate_series(1, 100000) n",
+        )
+        .await;
+    database
+}
+
+#[tokio::test]
+async fn nothing_that_is_done_every_second_reads_the_archive() {
+    let database = crowded().await;
+    let cursor = database
+        .value(
+            "SELECT format('''%s'', ''%s''', created_at, id) FROM exports
+             ORDER BY created_at DESC, id DESC OFFSET 150000 LIMIT 1",
+        )
+        .await;
+    let page = format!("'{PROJECT}', NULL, {}, 5", cursor.as_str().unwrap());
+    let cases = [
+        (
+            "WITH RECURSIVE waiting",
+            "text, int8, interval, int4",
+            "'w', 5, '30 s', 8",
+            5.0,
+        ),
+        ("SET status = 'expired'", "int8", "5", 5.0),
+        (
+            "'the lease of '",
+            "int4, text, text, int8",
+            "1, 'INTERNAL_ERROR', 'why', 5",
+            5.0,
+        ),
+        ("ORDER BY created_at LIMIT $1", "int8", "5", 5.0),
+        ("ORDER BY sweep_at LIMIT", "int8", "5", 5.0),
+        (
+            "CROSS JOIN LATERAL (\n                SELECT CASE",
+            "text, text, timestamptz, uuid, int8",
+            &page,
+            5.0,
+        ),
+    ]
+    .map(|(marker, types, arguments, rows)| Case {
+        marker,
+        types,
+        arguments: arguments.to_owned(),
+        rows,
+    });
+    let mut connection = database.connect().await;
+    // As in the service's own sessions.
+    run(&mut connection, "SET jit = off").await;
+    // Right after the rows came, when little is known of them, and later.
+    for statistics in [
+        "SELECT 1",
+        "VACUUM ANALYZE exports",
+        "VACUUM ANALYZE export_objects",
+    ] {
+        database.execute(statistics).await;
+        for case in &cases {
+            let text = statement(case.marker);
+            let prepare = format!("PREPARE tried ({}) AS {text}", case.types);
+            run(&mut connection, prepare).await;
+            for mode in ["force_custom_plan", "force_generic_plan"] {
+                check(&mut connection, case, mode).await;
+            }
+            run(&mut connection, "DEALLOCATE tried").await;
+        }
+    }
+}

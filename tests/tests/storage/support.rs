@@ -1,0 +1,136 @@
+//! Small verbs for the stories of storage.
+
+use std::time::Duration;
+
+use exports_domain::{
+    Direction, ExportId, Failure, FailureCode, MessageFilter, ProjectId, TimeRange, time,
+};
+use exports_storage::{Claim, ClaimRequest, Database, FileFacts, NewExport};
+use exports_tests::TestDatabase;
+use serde_json::Value;
+use uuid::Uuid;
+
+pub(crate) const PROJECT: &str = "proj_a";
+/// Longer than any test.
+pub(crate) const LEASE: Duration = Duration::from_hours(1);
+
+/// A database with the project [`PROJECT`].
+pub(crate) async fn database() -> TestDatabase {
+    let database = TestDatabase::create().await;
+    database.project(PROJECT).await;
+    database
+}
+
+pub(crate) fn project() -> ProjectId {
+    PROJECT.parse().unwrap()
+}
+
+/// One export, for an hour, at most 8 attempts.
+pub(crate) fn worker(owner: &str) -> ClaimRequest<'_> {
+    ClaimRequest {
+        owner,
+        limit: 1,
+        lease: LEASE,
+        max_attempts: 8,
+    }
+}
+
+/// Claims the next export, if there is one to be had.
+pub(crate) async fn claim(storage: &Database) -> Option<Claim> {
+    let mut claims = storage.claim(&worker("worker-1")).await.unwrap();
+    assert!(claims.len() <= 1, "more than the limit: {claims:?}");
+    claims.pop()
+}
+
+/// The first week of December 2025, outbound.
+pub(crate) fn filter() -> MessageFilter {
+    filter_of("2025-12-01T00:00:00Z", "2025-12-07T23:59:59.999999Z")
+}
+
+pub(crate) fn filter_of(start: &str, end: &str) -> MessageFilter {
+    let at = |text| time::parse(text).unwrap();
+    MessageFilter {
+        range: TimeRange::new(at(start), at(end)).unwrap(),
+        direction: Direction::Outbound,
+        status: None,
+        endpoint: None,
+    }
+}
+
+/// A request for an export of [`PROJECT`].
+pub(crate) fn new_export() -> NewExport {
+    NewExport {
+        id: ExportId::generate(),
+        project: project(),
+        filter: filter(),
+        idempotency_key: None,
+    }
+}
+
+pub(crate) fn facts() -> FileFacts {
+    FileFacts {
+        row_count: 3,
+        size_bytes: 120,
+        sha256: [0xab; 32],
+        ttl: Duration::from_hours(1),
+    }
+}
+
+pub(crate) fn failure() -> Failure {
+    Failure {
+        code: FailureCode::AttemptsExhausted,
+        message: "The export could not be finished. Please try again.".to_owned(),
+    }
+}
+
+/// Queues that many exports of a project, the first due the longest; gives their ids in that order.
+pub(crate) async fn queue(database: &TestDatabase, project: &str, count: i32) -> Vec<Uuid> {
+    database.project(project).await;
+    sqlx::query_scalar(
+        "INSERT INTO exports (id, project_id, created_at, direction, filter_start_time, filter_end_time, status, due_at)
+         SELECT gen_random_uuid(), $1, due, 'outbound', '2025-12-01', '2025-12-02', 'pending', due
+         FROM (SELECT clock_timestamp() - interval '1 hour' + n * interval '1 ms' AS due
+               FROM generate_series(1, $2) n) queued
+         RETURNING id",
+    )
+    .bind(project)
+    .bind(count)
+    .fetch_all(database.pool())
+    .await
+    .unwrap()
+}
+
+/// Moves a time of an export into the past.
+pub(crate) async fn backdate(database: &TestDatabase, id: Uuid, column: &str) {
+    database
+        .execute(format!(
+            "UPDATE exports SET {column} = clock_timestamp() - interval '1 ms' WHERE id = '{id}'"
+        ))
+        .await;
+}
+
+/// What is recorded of an export's objects, by key: state, uploads, sweeps.
+pub(crate) async fn objects(database: &TestDatabase, id: Uuid) -> Vec<Value> {
+    database
+        .rows(&format!(
+            "SELECT key, state, upload_id, sweeps_left, sweep_at <= clock_timestamp() AS due
+             FROM export_objects WHERE export_id = '{id}' ORDER BY created_at, key"
+        ))
+        .await
+}
+
+/// The state that is recorded of an object; null if it is forgotten.
+pub(crate) async fn object_state(database: &TestDatabase, key: &str) -> Value {
+    let rows = database
+        .rows(&format!(
+            "SELECT state FROM export_objects WHERE key = '{key}'"
+        ))
+        .await;
+    rows.first().map_or(Value::Null, |row| row["state"].clone())
+}
+
+/// To where the test runner does not swallow it: a story that cannot be told is not a silent one.
+pub(crate) fn not_run(reason: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "NOT RUN: {reason}");
+}

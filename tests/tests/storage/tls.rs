@@ -1,0 +1,92 @@
+//! TLS to `PostgreSQL`: what `sslmode` and `sslrootcert` in a URL promise is kept.
+
+use std::error::Error;
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+
+use exports_local::{LocalPostgres, Shutdown};
+use exports_storage::{Database, PoolPurpose};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+use crate::support::not_run;
+
+fn certificate(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("certificates");
+    folder.join(name)
+}
+
+/// Gives the server its certificate, which is for `localhost`.
+async fn switch_tls_on(postgres: &LocalPostgres, folder: &Path) {
+    let data = folder.join("data");
+    let owner = data.metadata().unwrap();
+    for name in ["server.pem", "server.key"] {
+        let copy = data.join(name);
+        std::fs::copy(certificate(name), &copy).unwrap();
+        std::fs::set_permissions(&copy, Permissions::from_mode(0o600)).unwrap();
+        chown(&copy, Some(owner.uid()), Some(owner.gid())).unwrap();
+    }
+    let mut connection = PgConnection::connect(&postgres.url()).await.unwrap();
+    for setting in [
+        "ssl = on",
+        "ssl_cert_file = 'server.pem'",
+        "ssl_key_file = 'server.key'",
+    ] {
+        let set = AssertSqlSafe(format!("ALTER SYSTEM SET {setting}"));
+        sqlx::raw_sql(set).execute(&mut connection).await.unwrap();
+    }
+    connection.close().await.unwrap();
+}
+
+/// What comes of connecting: the last cause of the error, if there is one.
+async fn connect(url: &str) -> Result<(), String> {
+    let database = Database::new(url, PoolPurpose::Command).unwrap();
+    let Err(error) = database.check().await else {
+        return Ok(());
+    };
+    let mut cause: &dyn Error = &error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    Err(cause.to_string())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_url_that_wants_a_verified_server_gets_no_other() {
+    let postgres = tokio::task::spawn_blocking(LocalPostgres::start);
+    let postgres = postgres.await.unwrap().unwrap();
+    let Some(folder) = postgres.folder().map(Path::to_owned) else {
+        not_run("the private server is a container, whose certificate cannot be set");
+        return;
+    };
+    let by_name = postgres.url().replace("127.0.0.1", "localhost");
+    let refused = connect(&format!("{by_name}?sslmode=require")).await;
+    assert!(refused.unwrap_err().contains("does not support TLS"));
+
+    switch_tls_on(&postgres, &folder).await;
+    let postgres = tokio::task::spawn_blocking(move || {
+        postgres.restart(Shutdown::Fast).unwrap();
+        postgres
+    });
+    let postgres = postgres.await.unwrap();
+
+    let verified = |url: &str, authority: &str| {
+        let authority = certificate(authority);
+        format!(
+            "{url}?sslmode=verify-full&sslrootcert={}",
+            authority.display()
+        )
+    };
+    assert_eq!(connect(&verified(&by_name, "ca.pem")).await, Ok(()));
+    let other_name = connect(&verified(&postgres.url(), "ca.pem")).await;
+    assert!(other_name.unwrap_err().contains("not valid for name"));
+    let other_authority = connect(&verified(&by_name, "other-ca.pem")).await;
+    assert!(other_authority.unwrap_err().contains("UnknownIssuer"));
+    let no_authority = connect(&verified(&by_name, "missing.pem")).await;
+    assert!(no_authority.unwrap_err().contains("No such file"));
+
+    tokio::task::spawn_blocking(|| postgres.stop())
+        .await
+        .unwrap()
+        .unwrap();
+}

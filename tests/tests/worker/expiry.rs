@@ -1,0 +1,188 @@
+//! Files go when their time is over, when their export is deleted, and at last even if the store
+//! would not have it; nothing else is left in the store.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+use chrono::TimeDelta;
+use exports_domain::{ExportId, ExportStatus};
+use exports_storage::Deleted;
+use exports_tests::s3::{Fault, Injected, Kind};
+use exports_tests::{ExportRow, PATIENCE, eventually};
+
+use crate::workshop::{PROJECT, Worker, Workshop, on_both};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_its_time_an_export_expires_and_its_file_goes() {
+    on_both(async |shop| {
+        shop.put_one().await;
+        let mut patient = shop.worker(&[]);
+        let stays = shop.ask_for_all().await;
+        shop.file(stays).await;
+        patient.terminate();
+        patient.wait().await;
+        let _workers = shop.janitors(&[("EXPORTS_FILE_TTL", "2s")]).await;
+
+        let goes = shop.ask_for_all().await;
+        shop.column_is(goes, "status", "expired").await;
+
+        shop.holds_only(&[stays]).await;
+        let lived =
+            "SELECT expires_at - completed_at = '2s' AND object_key IS NULL AND row_count = 1
+             AND num_nulls(file_size_bytes, sha256) = 0 FROM exports WHERE status = 'expired'";
+        assert_eq!(shop.database.value(lived).await, true);
+        let week =
+            "SELECT expires_at - completed_at = '7d' FROM exports WHERE status = 'completed'";
+        assert_eq!(shop.database.value(week).await, true);
+        nothing_is_doomed(shop).await;
+
+        its_time_passes(shop, stays).await;
+        shop.column_is(stays, "status", "expired").await;
+        shop.holds_nothing().await;
+        nothing_is_doomed(shop).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_files_of_expired_and_deleted_exports_go_when_the_store_is_back() {
+    on_both(async |shop| {
+        shop.put_one().await;
+        let workers = shop.janitors(&[]).await;
+        let [expired, deleted] = [shop.ask_for_all().await, shop.ask_for_all().await];
+        shop.file(expired).await;
+        shop.file(deleted).await;
+        let refusing = [
+            RefusingDeletion::of(shop, expired).await,
+            RefusingDeletion::of(shop, deleted).await,
+        ];
+
+        its_time_passes(shop, expired).await;
+        shop.column_is(expired, "status", "expired").await;
+        is_deleted(shop, deleted).await;
+
+        refused(&workers, 2).await;
+        assert_ne!(shop.listing(), [""; 0]);
+        drop(refusing);
+        // A minute passes.
+        shop.sweep().await;
+        shop.holds_nothing().await;
+        nothing_is_doomed(shop).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sweeps_of_two_workers_do_not_tread_on_each_other() {
+    on_both(async |shop| {
+        const EXPORTS: usize = 250;
+        for _ in 0..EXPORTS {
+            let row = ExportRow::of(PROJECT, ExportStatus::Completed);
+            let over = row.with_ago("expires_at", TimeDelta::seconds(1));
+            over.insert_with_object(shop.database.pool(), "kept").await;
+        }
+        let workers = [shop.worker(&[]), shop.worker(&[])];
+
+        let unexpired = "SELECT count(*) FROM exports WHERE status <> 'expired'";
+        eventually("every export is expired", PATIENCE, async || {
+            (shop.database.value(unexpired).await == 0).then_some(())
+        })
+        .await;
+        nothing_is_doomed(shop).await;
+        let events: Vec<_> = workers.iter().flat_map(|worker| worker.events()).collect();
+        let expired = events
+            .iter()
+            .filter(|event| event["message"] == "export expired");
+        let ids: Vec<_> = expired
+            .map(|event| event["export.id"].to_string())
+            .collect();
+        assert_eq!(ids.len(), EXPORTS);
+        assert_eq!(ids.iter().collect::<HashSet<_>>().len(), EXPORTS);
+        let warnings = events.iter().filter(|event| event["level"] != "INFO");
+        assert_eq!(warnings.count(), 0);
+    })
+    .await;
+}
+
+async fn its_time_passes(shop: &Workshop, id: ExportId) {
+    let pass = "UPDATE exports SET expires_at = clock_timestamp() WHERE id =";
+    shop.database.execute(format!("{pass} '{id}'")).await;
+}
+
+/// Deletes an export as the API does, up to the store.
+async fn is_deleted(shop: &Workshop, id: ExportId) {
+    let key = shop.object_key(id).await;
+    let storage = shop.database.storage();
+    let deleted = storage.delete_export(&shop.project, id).await;
+    let deleted = deleted.expect("an answer of the database");
+    assert_eq!(
+        deleted,
+        Deleted::Gone {
+            object_keys: vec![key]
+        }
+    );
+    // Half a minute is the deleter's own time to try.
+    let soon = "UPDATE export_objects SET sweep_at = clock_timestamp() WHERE state = 'doomed' AND sweep_at > clock_timestamp()
+         AND export_id NOT IN (SELECT id FROM exports)";
+    shop.database.execute(soon).await;
+}
+
+/// Waits until janitors have tried in vain so many times.
+async fn refused(workers: &[Worker], times: usize) {
+    const REFUSED: &str = "an object could not be deleted";
+    eventually("janitors have tried", PATIENCE, async || {
+        let logs = workers.iter().map(|worker| worker.log());
+        let tried: usize = logs.map(|log| log.matches(REFUSED).count()).sum();
+        (tried >= times).then_some(())
+    })
+    .await;
+}
+
+/// Waits until no janitor has anything left to do, now or later.
+async fn nothing_is_doomed(shop: &Workshop) {
+    let doomed = "SELECT count(*) FROM export_objects WHERE state = 'doomed'";
+    eventually("nothing is doomed", PATIENCE, async || {
+        (shop.database.value(doomed).await == 0).then_some(())
+    })
+    .await;
+}
+
+/// A store that deletes nothing for as long as this lives.
+enum RefusingDeletion {
+    S3 {
+        _refusing: Injected,
+    },
+    /// A folder that is not empty stands where the file was, which lies aside.
+    File {
+        path: PathBuf,
+        aside: PathBuf,
+    },
+}
+
+impl RefusingDeletion {
+    async fn of(shop: &Workshop, id: ExportId) -> Self {
+        let Some(folder) = shop.folder() else {
+            let deletes = |kind| matches!(kind, Kind::Delete | Kind::AbortUpload);
+            let refusing = shop
+                .s3()
+                .inject(move |seen| deletes(seen.kind), Fault::Answer(403));
+            return Self::S3 {
+                _refusing: refusing,
+            };
+        };
+        let path = folder.join(shop.object_key(id).await);
+        let aside = path.with_extension("aside");
+        std::fs::rename(&path, &aside).expect("the file moves aside");
+        std::fs::create_dir_all(path.join("in the way")).expect("a folder in the way");
+        Self::File { path, aside }
+    }
+}
+
+impl Drop for RefusingDeletion {
+    fn drop(&mut self) {
+        if let Self::File { path, aside } = self {
+            std::fs::remove_dir_all(&*path).expect("the folder in the way");
+            std::fs::rename(aside, path).expect("the file moves back");
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! What goes wrong around a worker, and what becomes of its exports then.
+
+mod database;
+mod lost_answers;
+mod source;
+mod store;
+
+use exports_domain::Failure;
+use exports_tests::s3::{Fault, Injected};
+
+use crate::workshop::{PROJECT, Workshop};
+
+/// A store that refuses every file for as long as this lives.
+enum RefusingStore {
+    S3 {
+        _refusing: Injected,
+    },
+    /// A file stands where the project's folder has to be.
+    File(std::path::PathBuf),
+}
+
+impl RefusingStore {
+    fn of(shop: &Workshop) -> Self {
+        match shop.folder() {
+            None => Self::S3 {
+                _refusing: shop.s3().inject(|_| true, Fault::Answer(403)),
+            },
+            Some(folder) => {
+                let path = folder.join(PROJECT);
+                std::fs::write(&path, "in the way").expect("a file in the way");
+                Self::File(path)
+            }
+        }
+    }
+}
+
+impl Drop for RefusingStore {
+    fn drop(&mut self) {
+        if let Self::File(path) = self {
+            std::fs::remove_file(path).expect("the file in the way");
+        }
+    }
+}
+
+/// The consumer reads what to do and nothing of how the service is built.
+fn tells_only_what_to_do(shop: &Workshop, failure: &Failure) {
+    let message = &failure.message;
+    assert!(message.contains("Please"), "{message}");
+    let lower = message.to_lowercase();
+    let internals = [
+        "/",
+        "\\",
+        "://",
+        "127.0.0.1",
+        "localhost",
+        "select",
+        "relation",
+        "postgres",
+        "sql",
+        "s3",
+        "bucket",
+        "aws",
+        "http",
+        "403",
+        "503",
+        "error",
+        "directory",
+        "proj_",
+        "messages\"",
+        ".csv",
+        "worker",
+        "attempt",
+    ];
+    for internal in internals {
+        assert!(!lower.contains(internal), "{internal:?} is in {message:?}");
+    }
+    for (_, value) in shop.environment(&[]) {
+        assert!(!message.contains(&value), "{value:?} is in {message:?}");
+    }
+}

@@ -1,0 +1,6 @@
+//! The file is right, whatever the messages are.
+
+mod any_rows;
+mod facts;
+mod snapshot;
+mod views;

@@ -1,0 +1,265 @@
+//! Any mix of rows comes back as it went in.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use exports_domain::{Direction, EndpointId, MessageFilter, MessageStatus, TimeRange};
+use exports_tests::{Endpoint, StoreKind, uuid};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use uuid::Uuid;
+
+use crate::rows::{Row, file_of};
+use crate::workshop::{PROJECT, Workshop, everything};
+
+/// The first and the last microsecond of the years 1 and 9999, in Unix time.
+const FIRST: i64 = -62_135_596_800_000_000;
+const LAST: i64 = 253_402_300_799_999_999;
+/// 2025-12-03, noon.
+const USUAL: i64 = 1_764_763_200_000_000;
+
+/// Endpoints are numbered: 0 and 1 are outbound, 2 and 3 inbound, 4 is another project's, 5 is none.
+const ENDPOINTS: usize = 6;
+
+#[derive(Debug, Clone)]
+struct Case {
+    /// By id.
+    rows: BTreeMap<u128, Row>,
+    urls: Vec<String>,
+    status: Option<MessageStatus>,
+    endpoint: Option<usize>,
+    /// The rows whose times are the ends of the range.
+    ends: Option<(prop::sample::Index, prop::sample::Index)>,
+}
+
+#[test]
+fn any_mix_of_rows_comes_back_from_a_folder() {
+    any_mix_of_rows_comes_back(StoreKind::File);
+}
+
+#[test]
+fn any_mix_of_rows_comes_back_from_a_bucket() {
+    any_mix_of_rows_comes_back(StoreKind::S3);
+}
+
+fn any_mix_of_rows_comes_back(kind: StoreKind) {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let shop = runtime.block_on(Workshop::open(kind));
+    let _worker = runtime.block_on(async { shop.worker(&[]) });
+    let mut runner = TestRunner::new(Config {
+        cases: 24,
+        max_shrink_iters: 300,
+        failure_persistence: None,
+        ..Config::default()
+    });
+    let ran = runner.run(&case(), |case| {
+        runtime.block_on(check(&shop, &case));
+        Ok(())
+    });
+    // The input in full, and the seed that leads to it.
+    ran.unwrap_or_else(|error| panic!("{error}\n{runner}"));
+}
+
+async fn check(shop: &Workshop, case: &Case) {
+    shop.database.execute("TRUNCATE messages, endpoints").await;
+    put_endpoints(shop, case).await;
+    let messages: Vec<_> = case.rows.values().map(Row::message).collect();
+    shop.put(&messages).await;
+    for direction in Direction::ALL {
+        let filter = case.filter(direction);
+        let wanted = case.rows.values().filter(|row| passes(&filter, row));
+        let expected = file_of(direction, wanted, &case.urls_of(direction));
+
+        let file = shop.file(shop.ask(filter).await).await;
+
+        let file = std::str::from_utf8(&file).expect("the file is UTF-8");
+        assert_eq!(records(file), records(&expected));
+        assert_eq!(file, expected);
+    }
+}
+
+async fn put_endpoints(shop: &Workshop, case: &Case) {
+    let (id, url) = (endpoint, |number: usize| &*case.urls[number]);
+    let endpoints = [
+        Endpoint::outbound(PROJECT, id(0), url(0)),
+        Endpoint::outbound(PROJECT, id(1), url(1)),
+        Endpoint::inbound(PROJECT, id(2), url(2)),
+        Endpoint::inbound(PROJECT, id(3), url(3)),
+        Endpoint::outbound("proj_another", id(4), url(4)),
+    ];
+    Endpoint::insert(shop.database.pool(), &endpoints).await;
+}
+
+/// What a reader of CSV makes of the file.
+fn records(file: &str) -> Vec<Vec<String>> {
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .from_reader(file.as_bytes());
+    reader
+        .records()
+        .map(|record| {
+            let record = record.expect("a well-formed record");
+            record.iter().map(str::to_owned).collect()
+        })
+        .collect()
+}
+
+fn passes(filter: &MessageFilter, row: &Row) -> bool {
+    row.direction == filter.direction
+        && (filter.range.start()..=filter.range.end()).contains(&row.created_at)
+        && filter
+            .status
+            .is_none_or(|status| status.as_str() == row.status)
+        && filter
+            .endpoint
+            .is_none_or(|endpoint| endpoint.0 == row.endpoint)
+}
+
+impl Case {
+    fn filter(&self, direction: Direction) -> MessageFilter {
+        let mut filter = everything(direction);
+        filter.status = self.status;
+        filter.endpoint = self.endpoint.map(|number| EndpointId(endpoint(number)));
+        if let Some((one, other)) = self.ends
+            && !self.rows.is_empty()
+        {
+            let times: Vec<_> = self.rows.values().map(|row| row.created_at).collect();
+            let (one, other) = (*one.get(&times), *other.get(&times));
+            let (start, end) = (one.min(other), one.max(other));
+            // A range has some length.
+            let start = if start == end {
+                start - TimeDelta::microseconds(1)
+            } else {
+                start
+            };
+            filter.range = TimeRange::new(start, end).expect("the end is after the start");
+        }
+        filter
+    }
+
+    fn urls_of(&self, direction: Direction) -> HashMap<Uuid, String> {
+        let numbers = match direction {
+            Direction::Outbound => [0, 1],
+            Direction::Inbound => [2, 3],
+        };
+        let url = |number| (endpoint(number), self.urls[number].clone());
+        numbers.map(url).into()
+    }
+}
+
+fn endpoint(number: usize) -> Uuid {
+    uuid(number as u128 + 1)
+}
+
+fn case() -> impl Strategy<Value = Case> {
+    (
+        prop::collection::btree_map(any::<u128>(), row(), 0..60),
+        prop::collection::vec(text(), ENDPOINTS),
+        prop::option::weighted(0.2, prop::sample::select(&MessageStatus::ALL[..])),
+        prop::option::weighted(0.2, 0..ENDPOINTS),
+        prop::option::weighted(0.5, any::<(prop::sample::Index, prop::sample::Index)>()),
+    )
+        .prop_map(|(mut rows, urls, status, endpoint, ends)| {
+            for (id, row) in &mut rows {
+                row.id = Uuid::from_u128(*id);
+            }
+            Case {
+                rows,
+                urls,
+                status,
+                endpoint,
+                ends,
+            }
+        })
+}
+
+fn row() -> impl Strategy<Value = Row> {
+    let statuses = MessageStatus::ALL.map(MessageStatus::as_str);
+    let who = (
+        prop::sample::select(&Direction::ALL[..]),
+        0..ENDPOINTS,
+        prop::sample::select(statuses.to_vec()),
+    );
+    let when = (time(), prop::option::of(time()), prop::option::of(time()));
+    let numbers = (
+        int(),
+        prop::option::of(int()),
+        prop::option::of(int()),
+        prop::option::of(int()),
+    );
+    (who, when, numbers, prop::option::of(text())).prop_map(|(who, when, numbers, last_error)| {
+        Row {
+            id: Uuid::nil(),
+            direction: who.0,
+            endpoint: endpoint(who.1),
+            status: who.2,
+            attempt_count: numbers.0,
+            created_at: when.0,
+            delivered_at: when.1,
+            next_attempt_at: when.2,
+            response_status: numbers.1,
+            response_latency_ms: numbers.2,
+            total_delivery_ms: numbers.3,
+            last_error,
+        }
+    })
+}
+
+/// Often the same few microseconds, so that ids decide the order, and sometimes the far ends.
+fn time() -> impl Strategy<Value = DateTime<Utc>> {
+    // One above the first, for a range that has to begin before a row.
+    let micros = prop_oneof![
+        4 => USUAL..USUAL + 3,
+        2 => FIRST + 1..=LAST,
+        1 => Just(FIRST + 1),
+        1 => Just(LAST),
+    ];
+    micros.prop_map(|micros| DateTime::from_timestamp_micros(micros).expect("a time"))
+}
+
+fn int() -> impl Strategy<Value = i32> {
+    prop_oneof![
+        Just(i32::MIN),
+        Just(-1),
+        Just(0),
+        Just(i32::MAX),
+        any::<i32>()
+    ]
+}
+
+/// Anything that PostgreSQL takes for text, rich in what CSV and spreadsheets stumble over.
+fn text() -> impl Strategy<Value = String> {
+    const PIECES: [&str; 24] = [
+        "\"",
+        "\"\"",
+        ",",
+        "\r",
+        "\n",
+        "\r\n",
+        "\t",
+        "=",
+        "+",
+        "-",
+        "@",
+        "'",
+        ";",
+        " ",
+        "\\",
+        "\\.",
+        "a",
+        "NULL",
+        "🦀",
+        "👩‍👩‍👧",
+        "e\u{301}",
+        "\u{feff}",
+        "\u{2028}",
+        "\u{85}",
+    ];
+    let pieces = prop::collection::vec(prop::sample::select(&PIECES[..]), 0..8);
+    let characters =
+        prop::collection::vec(any::<char>().prop_filter("no NUL", |c| *c != '\0'), 0..30);
+    prop_oneof![
+        3 => pieces.prop_map(|pieces| pieces.concat()),
+        1 => characters.prop_map(String::from_iter),
+    ]
+}

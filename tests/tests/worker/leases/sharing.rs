@@ -1,0 +1,89 @@
+//! Workers share the queue, and keep what they have taken for as long as they work on it.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use exports_tests::{PATIENCE, eventually, holds_within};
+
+use crate::rows::{OUTBOUND_HEADER, put_large};
+use crate::workshop::{Worker, on_both};
+
+const EXPORTS: usize = 200;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_workers_process_200_exports_once_each() {
+    on_both(async |shop| {
+        shop.put_one().await;
+        let mut workers = [shop.worker(&[]), shop.worker(&[])];
+        for worker in &mut workers {
+            worker.wait_for_event("worker started").await;
+        }
+
+        let mut ids = Vec::new();
+        for _ in 0..EXPORTS {
+            ids.push(shop.ask_for_all().await);
+        }
+        let unfinished = "SELECT count(*) FROM exports WHERE status <> 'completed' OR attempt <> 1";
+        eventually(
+            "every export is completed at the first attempt",
+            PATIENCE,
+            async || (shop.database.value(unfinished).await == 0).then_some(()),
+        )
+        .await;
+
+        // One file each, and nothing that a second worker has begun.
+        shop.holds_only(&ids).await;
+        assert!(
+            shop.file(ids[EXPORTS - 1])
+                .await
+                .starts_with(OUTBOUND_HEADER.as_bytes())
+        );
+        let [one, other] = &workers.each_ref().map(completed_by);
+        assert!(
+            !one.is_empty() && !other.is_empty(),
+            "{} and {}",
+            one.len(),
+            other.len()
+        );
+        assert!(one.is_disjoint(other), "an export was completed twice");
+        assert_eq!(one.len() + other.len(), EXPORTS);
+        let objects = "SELECT count(*) FROM export_objects WHERE state = 'kept'";
+        assert_eq!(shop.database.value(objects).await, EXPORTS);
+    })
+    .await;
+}
+
+/// The exports that a worker says it has completed.
+fn completed_by(worker: &Worker) -> HashSet<String> {
+    let events = worker.events().into_iter();
+    let completed = events.filter(|event| event["message"] == "export completed");
+    completed
+        .map(|event| event["span"]["export.id"].to_string())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_that_takes_longer_than_its_lease_stays_with_its_worker() {
+    on_both(async |shop| {
+        let lease = ("EXPORTS_LEASE", "2s");
+        let (_slow, source) = shop.worker_that_gets_stuck(&[lease]).await;
+        let expected = put_large(&shop.database, 120).await;
+        let id = shop.ask_for_all().await;
+        shop.first_part_is_stored().await;
+
+        let _eager = shop.worker(&[lease]);
+        let token = shop.database.export_column(id.0, "lease_token").await;
+        holds_within(
+            "the worker keeps it",
+            Duration::from_millis(4500),
+            async || shop.database.export_column(id.0, "lease_token").await == token,
+        )
+        .await;
+        source.restore();
+
+        assert!(shop.file(id).await == expected);
+        assert_eq!(shop.export(id).await.attempt, 1);
+        shop.holds_only(&[id]).await;
+    })
+    .await;
+}

@@ -1,0 +1,51 @@
+//! Programs start with all they need, or say in one line what is missing and end.
+
+mod health;
+mod parts;
+mod settings;
+
+use std::time::{Duration, Instant};
+
+use exports_tests::Process;
+
+/// Programs with the variables that each needs besides the database and the store.
+const PROGRAMS: [(&str, &[(&str, &str)]); 2] = [
+    ("exports-worker", &[]),
+    (
+        "exports-api",
+        &[
+            ("EXPORTS_LISTEN", "127.0.0.1:0"),
+            (
+                "EXPORTS_SIGNING_KEY",
+                "a signing key for tests, which is long enough",
+            ),
+        ],
+    ),
+];
+
+/// No start may take longer to fail.
+const BOUND: Duration = Duration::from_secs(20);
+/// Stands in values that must not be shown.
+const SECRET: &str = "hush-hush-hush";
+
+/// Starts a program that cannot start, and gives the one line that it says.
+async fn complaint(program: &str, environment: Vec<(String, String)>) -> String {
+    let begun = Instant::now();
+    let mut process = Process::start(program, &[], environment);
+    let status = process.wait_for(BOUND).await;
+    let log = process.log();
+    let code = status.code();
+    assert!(
+        code.is_some_and(|code| code != 0),
+        "{program} ended with {status}: {log}"
+    );
+    assert_eq!(
+        log.lines().count(),
+        1,
+        "{program} after {:?}: {log}",
+        begun.elapsed()
+    );
+    assert_eq!(process.output(), "", "{program}");
+    assert!(!log.contains(SECRET), "{program}: {log}");
+    log.trim_end().to_owned()
+}

@@ -1,0 +1,169 @@
+//! A database or a store that cannot be used.
+
+use exports_tests::{Proxy, StoreKind, TestDatabase};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::{PROGRAMS, SECRET, complaint};
+use crate::workshop::Workshop;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_not_there_is_named() {
+    let shop = Workshop::open(StoreKind::File).await;
+    let nobody = address_of_nobody().await;
+    let mute = Proxy::to_postgres(shop.database.url()).await;
+    mute.hold();
+    let refusing = refusing_postgres().await;
+    let url = |address: &str| format!("postgres://me:{SECRET}@{address}/exports?sslmode=disable");
+    let bad = [
+        (url(&nobody), "Connection refused"),
+        (url(&refusing), "password authentication failed"),
+        (shop.database.url_of("not_there"), "does not exist"),
+        (mute.url(shop.database.url()), "no answer"),
+    ];
+    let says = ["DATABASE_URL", "EXPORTS_SOURCE_DATABASE_URL"].map(async |variable| {
+        for (url, reason) in &bad {
+            says(&shop, &[(variable, url)], variable, reason).await;
+        }
+    });
+    futures_util::future::join_all(says).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_without_our_schema_is_named() {
+    let shop = Workshop::open(StoreKind::File).await;
+    let empty = TestDatabase::empty().await;
+    says(
+        &shop,
+        &[("DATABASE_URL", empty.url())],
+        "DATABASE_URL",
+        "exportctl migrate",
+    )
+    .await;
+
+    let behind = TestDatabase::create().await;
+    behind.execute("DELETE FROM _sqlx_migrations WHERE version = (SELECT max(version) FROM _sqlx_migrations)").await;
+    says(
+        &shop,
+        &[("DATABASE_URL", behind.url())],
+        "DATABASE_URL",
+        "lacks 1 of",
+    )
+    .await;
+
+    let foreign = TestDatabase::create().await;
+    foreign
+        .execute("UPDATE _sqlx_migrations SET checksum = '\\x00' WHERE version = 1")
+        .await;
+    says(
+        &shop,
+        &[("DATABASE_URL", foreign.url())],
+        "DATABASE_URL",
+        "migration 1",
+    )
+    .await;
+
+    let unfinished = TestDatabase::create().await;
+    unfinished
+        .execute("UPDATE _sqlx_migrations SET success = false WHERE version = 1")
+        .await;
+    says(
+        &shop,
+        &[("DATABASE_URL", unfinished.url())],
+        "DATABASE_URL",
+        "migration 1",
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_that_cannot_be_used_is_named() {
+    const STORE: &str = "EXPORTS_OBJECT_STORE_URL";
+    let shop = Workshop::open(StoreKind::S3).await;
+    let nobody = format!("http://{}", address_of_nobody().await);
+    let mute = Proxy::to(shop.s3().endpoint().trim_start_matches("http://")).await;
+    mute.hold();
+    let mute = format!("http://{}", mute.address());
+    let says = [
+        (("AWS_ENDPOINT_URL", nobody.as_str()), "cannot connect"),
+        (("AWS_ENDPOINT_URL", &mute), "no answer"),
+        (("AWS_ENDPOINT_URL", "nowhere"), "AWS_ENDPOINT_URL"),
+        (("AWS_ALLOW_HTTP", "false"), "AWS_ALLOW_HTTP"),
+        (("AWS_SECRET_ACCESS_KEY", SECRET), "refuses the credentials"),
+        ((STORE, "s3://another-bucket"), "the bucket does not exist"),
+    ]
+    .map(async |(set, reason)| says(&shop, &[set], STORE, reason).await);
+    futures_util::future::join_all(says).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_cannot_be_used_is_named() {
+    const STORE: &str = "EXPORTS_OBJECT_STORE_URL";
+    let shop = Workshop::open(StoreKind::File).await;
+    let folder = shop.folder().expect("the store is a folder");
+    let file = folder.join("file");
+    std::fs::write(&file, "in the way").expect("a file");
+    for path in [file.clone(), file.join("below"), "/proc/exports".into()] {
+        let url = format!("file://{}", path.display());
+        says(&shop, &[(STORE, &url)], STORE, "directory").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_is_taken_is_named() {
+    let shop = Workshop::open(StoreKind::File).await;
+    let taken = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let taken = taken
+        .local_addr()
+        .map(|address| (address.to_string(), taken));
+    let (address, _listener) = taken.expect("its address");
+    for ((program, needed), variable) in PROGRAMS
+        .into_iter()
+        .zip(["EXPORTS_HEALTH_LISTEN", "EXPORTS_LISTEN"])
+    {
+        let set: Vec<_> = needed
+            .iter()
+            .copied()
+            .filter(|(name, _)| *name != variable)
+            .collect();
+        let set = [&set[..], &[(variable, &*address)]].concat();
+        let line = complaint(program, shop.environment(&set)).await;
+        assert!(line.contains(variable) && line.contains("in use"), "{line}");
+    }
+}
+
+/// Each program, with these variables, names that one and says why.
+async fn says(shop: &Workshop, set: &[(&str, &str)], variable: &str, reason: &str) {
+    let programs = PROGRAMS.map(async |(program, needed)| {
+        let line = complaint(program, shop.environment(&[needed, set].concat())).await;
+        assert!(line.contains(variable), "{program}, {set:?}: {line}");
+        assert!(line.contains(reason), "{program}, {set:?}: {line}");
+    });
+    futures_util::future::join_all(programs).await;
+}
+
+/// Where a moment ago somebody listened.
+async fn address_of_nobody() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await;
+    let address = listener.expect("a free port").local_addr();
+    address.expect("its address").to_string()
+}
+
+/// A server that refuses every password, as PostgreSQL does.
+async fn refusing_postgres() -> String {
+    const REFUSAL: &[u8] =
+        b"SFATAL\0VFATAL\0C28P01\0Mpassword authentication failed for user \"me\"\0\0";
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("its address").to_string();
+    tokio::spawn(async move {
+        while let Ok((mut connection, _)) = listener.accept().await {
+            let mut startup = [0; 1024];
+            // Whatever it says, and whether or not it hears the answer.
+            let _ = connection.read(&mut startup).await;
+            let length = u32::try_from(REFUSAL.len() + 4).expect("a short message");
+            let answer = [b"E", &length.to_be_bytes()[..], REFUSAL].concat();
+            let _ = connection.write_all(&answer).await;
+        }
+    });
+    address
+}

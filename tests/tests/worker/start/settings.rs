@@ -1,0 +1,219 @@
+//! Settings that are wrong, missing or unknown.
+
+use exports_tests::StoreKind;
+use futures_util::StreamExt;
+
+use super::{PROGRAMS, complaint};
+use crate::workshop::Workshop;
+
+/// How many programs to start at the same time.
+const AT_A_TIME: usize = 6;
+
+/// A variable of every program, a value that it cannot have, and what is said of it.
+const OF_BOTH: [(&str, &str, &str); 24] = [
+    ("DATABASE_URL", "", "postgres://"),
+    (
+        "DATABASE_URL",
+        "mysql://me:hush-hush-hush@db/exports",
+        "postgres://",
+    ),
+    (
+        "DATABASE_URL",
+        "postgres://me:hush-hush-hush@db:port/exports",
+        "port",
+    ),
+    (
+        "DATABASE_URL",
+        "postgres://me:hush-hush-hush@db/exports?sslmode=maybe",
+        "ssl_mode",
+    ),
+    ("EXPORTS_SOURCE_DATABASE_URL", "nowhere", "postgres://"),
+    (
+        "EXPORTS_SOURCE_DATABASE_URL",
+        "http://me:hush-hush-hush@db/exports",
+        "postgres://",
+    ),
+    ("EXPORTS_OBJECT_STORE_URL", "", "file:///directory"),
+    ("EXPORTS_OBJECT_STORE_URL", "exports", "file:///directory"),
+    (
+        "EXPORTS_OBJECT_STORE_URL",
+        "ftp://host/exports",
+        "file:///directory",
+    ),
+    (
+        "EXPORTS_OBJECT_STORE_URL",
+        "file://relative/exports",
+        "absolute path",
+    ),
+    (
+        "EXPORTS_OBJECT_STORE_URL",
+        "file:///",
+        "root of the file system",
+    ),
+    ("EXPORTS_OBJECT_STORE_URL", "s3://", "names no bucket"),
+    (
+        "EXPORTS_OBJECT_STORE_URL",
+        "s3://key:hush-hush-hush@bucket",
+        "password",
+    ),
+    (
+        "EXPORTS_OBJECT_STORE_URL",
+        "s3://bucket:9000",
+        "AWS_ENDPOINT_URL",
+    ),
+    ("EXPORTS_OBJECT_STORE_URL", "s3://bucket?region=x", "query"),
+    (
+        "EXPORTS_OBJECT_STORE_PUBLIC_ENDPOINT",
+        "https://files.example.com",
+        "a directory has none",
+    ),
+    (
+        "EXPORTS_OBJECT_STORE_PUBLIC_ENDPOINT",
+        "files.example.com",
+        "not a URL",
+    ),
+    (
+        "EXPORTS_OBJECT_STORE_PUBLIC_ENDPOINT",
+        "https://me:hush-hush-hush@files.example.com",
+        "password",
+    ),
+    ("EXPORTS_LOG_FORMAT", "xml", "text or json"),
+    ("EXPORTS_LOG_FORMAT", "", "text or json"),
+    ("RUST_LOG", "exports=loud", "level filter"),
+    ("EXPORTS_LEESE", "30s", "is not a setting"),
+    ("EXPORTS_", "x", "is not a setting"),
+    ("EXPORTS_lease", "30s", "is not a setting"),
+];
+
+const OF_THE_WORKER: [(&str, &str, &str); 26] = [
+    ("EXPORTS_LEASE", "", "a duration such as"),
+    ("EXPORTS_LEASE", "30", "a duration such as"),
+    ("EXPORTS_LEASE", "soon", "a duration such as"),
+    ("EXPORTS_LEASE", "-1s", "a duration such as"),
+    ("EXPORTS_LEASE", "0s", "one second or more"),
+    ("EXPORTS_LEASE", "999ms", "one second or more"),
+    ("EXPORTS_FILE_TTL", "a week", "a duration such as"),
+    ("EXPORTS_FILE_TTL", "0s", "one second or more"),
+    ("EXPORTS_FILE_TTL", "200years", "a hundred years or less"),
+    ("EXPORTS_MAX_DURATION", "long", "a duration such as"),
+    ("EXPORTS_MAX_DURATION", "1ms", "one second or more"),
+    ("EXPORTS_SHUTDOWN_GRACE", "none", "a duration such as"),
+    ("EXPORTS_SHUTDOWN_GRACE", "0s", "one second or more"),
+    ("EXPORTS_MAX_ATTEMPTS", "", "integer"),
+    ("EXPORTS_MAX_ATTEMPTS", "many", "digit"),
+    ("EXPORTS_MAX_ATTEMPTS", "0", "1..=1000"),
+    ("EXPORTS_MAX_ATTEMPTS", "1001", "1..=1000"),
+    ("EXPORTS_MAX_ATTEMPTS", "-1", "1..=1000"),
+    ("EXPORTS_CONCURRENCY", "two", "digit"),
+    ("EXPORTS_CONCURRENCY", "0", "1..=256"),
+    ("EXPORTS_CONCURRENCY", "257", "1..=256"),
+    ("EXPORTS_CONCURRENCY", "1.5", "digit"),
+    ("EXPORTS_HEALTH_LISTEN", "", "address"),
+    ("EXPORTS_HEALTH_LISTEN", "8081", "address"),
+    ("EXPORTS_HEALTH_LISTEN", "localhost:8081", "address"),
+    ("EXPORTS_HEALTH_LISTEN", "127.0.0.1:99999", "address"),
+];
+
+const OF_THE_API: [(&str, &str, &str); 9] = [
+    ("EXPORTS_LISTEN", "", "address"),
+    ("EXPORTS_LISTEN", "8080", "address"),
+    ("EXPORTS_LISTEN", "nowhere:8080", "address"),
+    ("EXPORTS_PUBLIC_URL", "", "relative URL"),
+    ("EXPORTS_PUBLIC_URL", "exports.example.com", "relative URL"),
+    (
+        "EXPORTS_PUBLIC_URL",
+        "ftp://exports.example.com",
+        "http:// or https://",
+    ),
+    (
+        "EXPORTS_PUBLIC_URL",
+        "https://me:hush-hush-hush@example.com",
+        "http:// or https://",
+    ),
+    ("EXPORTS_SIGNING_KEY", "", "32 bytes or more"),
+    ("EXPORTS_SIGNING_KEY", "hush-hush-hush", "32 bytes or more"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_value_stops_the_start_with_one_line_that_names_the_variable() {
+    let shop = Workshop::open(StoreKind::File).await;
+    let of_each = [&OF_THE_WORKER[..], &OF_THE_API[..]];
+    let cases = PROGRAMS
+        .into_iter()
+        .zip(of_each)
+        .flat_map(|((program, needed), own)| {
+            OF_BOTH
+                .iter()
+                .chain(own)
+                .map(move |case| (program, needed, case))
+        });
+    let complaints = cases.map(async |(program, needed, (variable, value, reason))| {
+        let set = [needed, &[(*variable, *value)]].concat();
+        let line = complaint(program, shop.environment(&set)).await;
+        assert!(
+            line.contains(variable),
+            "{program}, {variable}={value}: {line}"
+        );
+        assert!(
+            line.contains(reason),
+            "{program}, {variable}={value}: {line}"
+        );
+    });
+    let complaints = futures_util::stream::iter(complaints).buffer_unordered(AT_A_TIME);
+    assert_eq!(
+        complaints.count().await,
+        2 * OF_BOTH.len() + OF_THE_WORKER.len() + OF_THE_API.len()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_set_is_named() {
+    let shop = Workshop::open(StoreKind::File).await;
+    for (program, needed) in PROGRAMS {
+        let without = |unset: &[&str]| {
+            let mut environment = shop.environment(needed);
+            environment.retain(|(name, _)| !unset.contains(&name.as_str()));
+            complaint(program, environment)
+        };
+        assert_eq!(
+            without(&["DATABASE_URL"]).await,
+            "error: DATABASE_URL must be set"
+        );
+        assert_eq!(
+            without(&["EXPORTS_OBJECT_STORE_URL"]).await,
+            "error: EXPORTS_OBJECT_STORE_URL must be set"
+        );
+        assert_eq!(
+            without(&["DATABASE_URL", "EXPORTS_OBJECT_STORE_URL"]).await,
+            "error: DATABASE_URL and EXPORTS_OBJECT_STORE_URL must be set"
+        );
+        if program == "exports-api" {
+            let line = without(&["EXPORTS_SIGNING_KEY"]).await;
+            assert!(line.contains("EXPORTS_SIGNING_KEY"), "{line}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_ignores_what_is_the_api_s() {
+    let shop = Workshop::open(StoreKind::File).await;
+    let mut worker = shop.worker(&[
+        ("EXPORTS_LISTEN", "nowhere"),
+        ("EXPORTS_PUBLIC_URL", "ftp://"),
+        ("EXPORTS_SIGNING_KEY", "short"),
+    ]);
+    worker.wait_for_event("worker started").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_finest_log_has_no_secret_in_it() {
+    let shop = Workshop::open(StoreKind::S3).await;
+    let mut worker = shop.worker(&[("RUST_LOG", "trace"), ("EXPORTS_LOG_FORMAT", "text")]);
+    shop.put_one().await;
+    let id = shop.ask_for_all().await;
+    shop.file(id).await;
+    worker.terminate();
+    // Dropping it looks for the secrets that it was given.
+    assert_eq!(worker.wait().await.code(), Some(0));
+    assert!(worker.log().contains("TRACE"));
+}
