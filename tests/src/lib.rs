@@ -10,7 +10,7 @@
 //! - [`Process`] is one of our programs, with its log, under every signal.
 //! - [`Proxy`] stands between a service and its database or store, and cuts, holds or loses things.
 //! - [`s3`] is an S3 server inside the test's process.
-//! - [`eventually`] waits for a fact. Nothing here sleeps in the hope that something has happened.
+//! - [`eventually()`] waits for a fact. Nothing here sleeps in the hope that something has happened.
 //!
 //! ```no_run
 //! # use exports_tests::{Message, Stack, StoreKind};

@@ -2,7 +2,7 @@
 //!
 //! Owns the server (`s3s-fs` over a temporary folder, in a thread and runtime of its own, so that tests without one and
 //! other processes can use it) and carries out the faults that a test puts in front of it. It answers as S3 does where `s3s-fs` does
-//! not: a request about an upload that is gone is a 404.
+//! not: a request about an upload that is gone is a 404, and a part that arrives while its upload is aborted goes too.
 
 mod faults;
 
@@ -254,13 +254,32 @@ async fn answer(State(front): State<Front>, request: Request, next: Next) -> Res
 
 impl Front {
     async fn serve(&self, request: Request, next: Next) -> Response {
-        let upload =
-            query(&request, "uploadId").map(|id| self.root.join(format!(".upload-{id}.json")));
-        let served = next.run(request).await;
-        match upload {
-            Some(upload) if served.status() == StatusCode::FORBIDDEN && !upload.exists() => {
-                error(404, "NoSuchUpload")
+        let Some(upload) = query(&request, "uploadId").map(str::to_owned) else {
+            return next.run(request).await;
+        };
+        let front = self.clone();
+        // In a task of its own: a client that goes away must not take the second half with it.
+        let served = tokio::spawn(async move {
+            let served = next.run(request).await;
+            front.settle(&upload, served)
+        });
+        served.await.expect("serving does not panic")
+    }
+
+    /// Of an upload that is gone nothing is left, whenever its last part has arrived.
+    fn settle(&self, upload: &str, served: Response) -> Response {
+        if self.root.join(format!(".upload-{upload}.json")).exists() {
+            return served;
+        }
+        let part = format!(".upload_id-{upload}.part-");
+        for entry in self.root.read_dir().into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(&part) {
+                // Another request may do the same at this moment.
+                let _ = std::fs::remove_file(entry.path());
             }
+        }
+        match served.status() {
+            StatusCode::FORBIDDEN => error(404, "NoSuchUpload"),
             _ => served,
         }
     }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use exports_domain::{
-    EndpointId, Export, ExportFile, ExportId, ExportState, ExportStatus, Failure, MessageFilter,
-    TimeRange,
+    EndpointId, Export, ExportFile, ExportId, ExportState, ExportStatus, Failure, FailureCode,
+    MessageFilter, TimeRange,
 };
 use sqlx::postgres::types::PgInterval;
 use uuid::Uuid;
@@ -99,11 +99,11 @@ impl ExportRow {
             ExportStatus::Failed => ExportState::Failed {
                 started_at: self.started_at,
                 failure: Failure {
-                    code: known(
-                        self.id,
-                        "error_code",
-                        &set(self.id, "error_code", self.error_code)?,
-                    )?,
+                    // A later version's worker may know more codes than this program: the message
+                    // says what happened all the same.
+                    code: set(self.id, "error_code", self.error_code)?
+                        .parse()
+                        .unwrap_or(FailureCode::InternalError),
                     message: set(self.id, "error_message", self.error_message)?,
                 },
             },

@@ -172,9 +172,9 @@ impl OutputFile {
         self.touched = true;
         let (store, key, headers) = (self.store.clone(), self.key.clone(), self.headers.clone());
         let begin = async move { store.begin_upload(&key, &headers).await };
-        let begun = self.beginning.insert(tokio::spawn(begin)).await;
+        let answer = self.beginning.insert(tokio::spawn(begin)).await;
         self.beginning = None;
-        let upload = begun
+        let upload = answer
             .map_err(|panicked| JobError::internal(&panicked))?
             .map_err(|error| JobError::store(&error))?;
         let upload = self.upload.insert(upload);
