@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use exports_domain::ExportStatus;
-use exports_tests::Stack;
+use exports_tests::{PATIENCE, Stack, eventually};
 use reqwest::Method;
 
 use crate::api::assert_refused;
@@ -222,11 +222,15 @@ fn the_id_is_in_every_log_line_of_the_request() {
             api.head("/healthz").await,
         ] {
             let id = reply.header("x-request-id").unwrap();
-            let log = consumer.stack.api_log();
-            let lines: Vec<_> = log.lines().filter(|line| line.contains(id)).collect();
-            assert!(!lines.is_empty(), "{id} is not in the log");
-            for line in lines {
-                let event: serde_json::Value = serde_json::from_str(line).unwrap();
+            // What the program has written arrives here a moment later than its answer.
+            let lines = eventually("the request is in the log", PATIENCE, async || {
+                let log = consumer.stack.api_log();
+                let lines = log.lines().filter(|line| line.contains(id));
+                let lines: Vec<_> = lines.map(str::to_owned).collect();
+                (!lines.is_empty()).then_some(lines)
+            });
+            for line in lines.await {
+                let event: serde_json::Value = serde_json::from_str(&line).unwrap();
                 assert_eq!(event["span"]["request_id"], id, "{line}");
             }
         }
@@ -265,22 +269,30 @@ fn what_breaks_inside_is_a_500_that_tells_nothing_internal() {
                 "{message}"
             );
             let id = reply.header("x-request-id").unwrap();
-            let log = stack.api_log();
-            let told = log
-                .lines()
-                .find(|line| line.contains(id) && line.contains("ERROR"));
-            assert!(
-                told.is_some_and(|line| line.contains(&id_of(&export))),
-                "{log}"
-            );
+            let told = eventually("the failure is in the log", PATIENCE, async || {
+                let log = stack.api_log();
+                let mut lines = log.lines();
+                let told = lines.find(|line| line.contains(id) && line.contains("ERROR"));
+                told.map(str::to_owned)
+            });
+            let told = told.await;
+            assert!(told.contains(&id_of(&export)), "{told}");
         }
-        // A row from a version of the service that is not written yet.
+    });
+}
+
+#[test]
+fn a_failure_that_only_a_later_version_knows_is_shown_with_its_message() {
+    story(async |world| {
+        let consumer = world.consumer().await;
         let row = consumer
             .row(ExportStatus::Failed)
             .with("error_code", "FROM_THE_FUTURE");
         let id = consumer.put(row).await;
-        let reply = consumer.api.get(&path(&id)).await;
-        assert_refused(&reply, 500, "INTERNAL_ERROR", &[]);
-        assert!(!reply.error_message().contains("FUTURE"));
+        let export = consumer.api.get(&path(&id)).await.expect(200).data();
+        assert_eq!(export["error_code"], "INTERNAL_ERROR");
+        assert!(export["error_message"].is_string());
+        let listed = consumer.api.get("/v1/exports").await.expect(200).data();
+        assert_eq!(listed, serde_json::json!([export]));
     });
 }
