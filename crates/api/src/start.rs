@@ -70,7 +70,8 @@ impl Opened {
             .map_err(in_variable(LISTEN))?;
         let address = listener.local_addr().map_err(in_variable(LISTEN))?;
         // Only now: until here the libraries' words would only surround the one line that counts.
-        init_logging(settings.log.log_format).map_err(|error| StartError(error.to_string()))?;
+        init_logging(settings.log.log_format)
+            .map_err(|error| StartError(format!("RUST_LOG: {error}")))?;
         let public_url = settings
             .api
             .public_url

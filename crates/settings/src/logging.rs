@@ -11,7 +11,7 @@ use crate::groups::LogFormat;
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// The levels are not understood.
-    #[error("RUST_LOG: {0}")]
+    #[error("{0}")]
     Levels(tracing_subscriber::filter::FromEnvError),
     /// Something else in the process has set up logs before.
     #[error("logs are already set up")]

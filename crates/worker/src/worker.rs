@@ -40,7 +40,7 @@ impl Worker {
         };
         // Only now: until here the libraries' words would only surround the one line that counts.
         exports_settings::init_logging(log_format)
-            .map_err(|error| StartError::new("logs", &error))?;
+            .map_err(|error| StartError::new("RUST_LOG", &error))?;
         Ok(Self {
             context,
             health,
