@@ -5,16 +5,18 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .PHONY: help demo dev build test check fmt tools queries bench-memory
 
+RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
+
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 demo: postgresql ## Build everything, export a million messages, show what came out
 	cargo build --release --bins
-	target/release/exportctl demo
+	$(RELEASE)/exportctl demo
 
 dev: postgresql ## The same system kept running, with lines to paste
 	cargo build --release --bins
-	target/release/exportctl dev
+	$(RELEASE)/exportctl dev
 
 build: ## Build every program, for development
 	cargo build --workspace --bins
@@ -37,7 +39,7 @@ queries: postgresql tools ## Write the metadata of changed queries to .sqlx
 bench-memory: postgresql ## Peak memory of the worker at 1 and 5 million rows
 	cargo build --release --bins
 	for messages in 1000000 5000000; do \
-		target/release/exportctl demo --messages $$messages 2>/dev/null | grep -E '^(all|peak)'; \
+		$(RELEASE)/exportctl demo --messages $$messages 2>/dev/null | grep -E '^(all|peak)'; \
 	done
 
 fmt: ## Format the code
