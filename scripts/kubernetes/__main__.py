@@ -1,0 +1,32 @@
+"""Checks the rendered manifests. Owns what is checked and how it is told, not the rules."""
+
+import sys
+from pathlib import Path
+
+import autoscaling
+import pods
+import references
+import schemas
+from render import Rendering, ours, theirs
+
+RULES = (schemas.problems, pods.problems, references.problems, autoscaling.problems)
+
+
+def main(folders: list[str]) -> int:
+    found = 0
+    renderings = theirs(map(Path, folders)) if folders else ours()
+    for rendering in renderings:
+        for problem in problems(rendering):
+            found += 1
+            print(f"{rendering.name}: {problem}", file=sys.stderr)
+        print(f"{rendering.name}: {len(rendering.objects)} objects checked")
+    return 1 if found else 0
+
+
+def problems(rendering: Rendering):
+    for rule in RULES:
+        yield from rule(rendering)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

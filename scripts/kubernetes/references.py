@@ -1,0 +1,136 @@
+"""Names that must be there: labels, ports, accounts, Secrets, settings. And what must not: secrets."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from render import Rendering, pod, title
+
+TABLE = Path("crates/settings/src/groups.rs")
+# Variables whose values are secrets, and values that hold one whatever they are called.
+SECRET_NAME = re.compile(r"DATABASE_URL|PASSWORD|SECRET|SIGNING_KEY|TOKEN$|ACCESS_KEY|CREDENTIALS")
+SECRET_VALUE = re.compile(r"://[^/\s]*:[^/\s]*@|-----BEGIN")
+
+
+def problems(rendering: Rendering) -> Iterator[str]:
+    yield from selectors(rendering)
+    yield from accounts(rendering)
+    yield from variables(rendering)
+    yield from namespaces(rendering)
+    if rendering.given is not None:
+        yield from sources(rendering, rendering.given)
+
+
+def selectors(rendering: Rendering) -> Iterator[str]:
+    for deployment in rendering.of("Deployment"):
+        if not selected(deployment["spec"]["selector"]["matchLabels"], [deployment]):
+            yield f"{title(deployment)}: its selector does not match its own pods"
+        budgets = rendering.of("PodDisruptionBudget")
+        if not any(selected(x["spec"]["selector"]["matchLabels"], [deployment]) for x in budgets):
+            yield f"{title(deployment)}: no PodDisruptionBudget is for its pods"
+    for thing, labels, ports in selecting(rendering):
+        pods = selected(labels, rendering.workloads())
+        if not pods:
+            yield f"{title(thing)}: it selects no pod by {labels}"
+        known = {port["name"] for x in pods for c in pod(x)["containers"] for port in c.get("ports", [])}
+        for port in ports - known:
+            yield f"{title(thing)}: the pods have no port {port}, only {sorted(known)}"
+    for ingress in rendering.of("Ingress"):
+        for path in [path for rule in ingress["spec"]["rules"] for path in rule["http"]["paths"]]:
+            wanted = path["backend"]["service"]
+            service = rendering.named("Service", wanted["name"])
+            if not service or wanted["port"]["name"] not in {p["name"] for p in service["spec"]["ports"]}:
+                yield f"{title(ingress)}: there is no Service {wanted['name']} with a port {wanted['port']['name']}"
+
+
+def selecting(rendering: Rendering) -> Iterator[tuple[dict, dict, set[str]]]:
+    """What selects pods: the object, the labels, the pods' ports that it names."""
+    for service in rendering.of("Service"):
+        yield service, service["spec"]["selector"], {port["targetPort"] for port in service["spec"]["ports"]}
+    for budget in rendering.of("PodDisruptionBudget"):
+        yield budget, budget["spec"]["selector"]["matchLabels"], set()
+    for monitor in rendering.of("PodMonitor"):
+        ports = {endpoint["port"] for endpoint in monitor["spec"]["podMetricsEndpoints"]}
+        yield monitor, monitor["spec"]["selector"]["matchLabels"], ports
+    for policy in rendering.of("NetworkPolicy"):
+        ports = {port["port"] for rule in policy["spec"].get("ingress", []) for port in rule["ports"]}
+        yield policy, policy["spec"]["podSelector"]["matchLabels"], ports
+
+
+def selected(labels: dict, workloads: list[dict]) -> list[dict]:
+    return [x for x in workloads if labels.items() <= x["spec"]["template"]["metadata"]["labels"].items()]
+
+
+def accounts(rendering: Rendering) -> Iterator[str]:
+    for workload in rendering.workloads():
+        name = pod(workload).get("serviceAccountName", "default")
+        if not rendering.named("ServiceAccount", name):
+            yield f"{title(workload)}: there is no ServiceAccount {name}"
+
+
+def variables(rendering: Rendering) -> Iterator[str]:
+    known = set(re.findall(r'^    "(EXPORTS_\w+)",$', TABLE.read_text(), re.MULTILINE))
+    if not known:
+        yield f"{TABLE} has no list of names that this check can read"
+    for where, name, value in settings(rendering):
+        if name.startswith("EXPORTS_") and name not in known:
+            yield f"{where}: {name} is not in the table of {TABLE}"
+        if value is not None and (SECRET_NAME.search(name) or SECRET_VALUE.search(value)):
+            yield f"{where}: {name} is a secret: refer to one instead"
+    for secret in rendering.of("Secret"):
+        yield f"{title(secret)}: secrets are not part of the manifests"
+
+
+def settings(rendering: Rendering) -> Iterator[tuple[str, str, str | None]]:
+    """Every variable with the value that stands in the manifests, if one does."""
+    for config in rendering.of("ConfigMap"):
+        yield from ((title(config), name, value) for name, value in config["data"].items())
+    for workload in rendering.workloads():
+        for container in pod(workload)["containers"]:
+            for entry in container.get("env", []):
+                yield title(workload), entry["name"], entry.get("value")
+    for secret in rendering.given or []:
+        yield from ((title(secret), name, None) for name in secret.get("stringData", {}))
+
+
+def namespaces(rendering: Rendering) -> Iterator[str]:
+    found = {x["metadata"].get("namespace") for x in rendering.objects if x["kind"] != "Namespace"}
+    if len(found) > 1:
+        yield f"objects are in several namespaces: {sorted(map(str, found))}"
+
+
+def sources(rendering: Rendering, given: list[dict]) -> Iterator[str]:
+    """Secrets and ConfigMaps that are referred to: rendered, or among those that are told of."""
+    there = {
+        (x["kind"], x["metadata"]["name"]): x.get("data", {}) | x.get("stringData", {})
+        for x in rendering.objects + given
+        if x["kind"] in ("Secret", "ConfigMap")
+    }
+    for where, kind, name, key in wanted(rendering):
+        if (kind, name) not in there:
+            yield f"{where}: there is no {kind} {name}"
+        elif key is not None and key not in there[kind, name]:
+            yield f"{where}: {kind} {name} has no key {key}"
+
+
+def wanted(rendering: Rendering) -> Iterator[tuple[str, str, str, str | None]]:
+    for workload in rendering.workloads():
+        where = title(workload)
+        for volume in pod(workload).get("volumes", []):
+            if "configMap" in volume:
+                yield where, "ConfigMap", volume["configMap"]["name"], None
+            if "secret" in volume:
+                yield where, "Secret", volume["secret"]["secretName"], None
+        for container in pod(workload)["containers"]:
+            for source in container.get("envFrom", []):
+                for field, kind in (("configMapRef", "ConfigMap"), ("secretRef", "Secret")):
+                    if field in source:
+                        yield where, kind, source[field]["name"], None
+            for entry in container.get("env", []):
+                for field, kind in (("configMapKeyRef", "ConfigMap"), ("secretKeyRef", "Secret")):
+                    if field in entry.get("valueFrom", {}):
+                        reference = entry["valueFrom"][field]
+                        yield where, kind, reference["name"], reference["key"]
+    for authentication in rendering.of("TriggerAuthentication"):
+        for reference in authentication["spec"]["secretTargetRef"]:
+            yield title(authentication), "Secret", reference["name"], reference["key"]
