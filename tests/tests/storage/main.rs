@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
 
+mod autoscaling;
 mod claims;
 mod constraints;
 mod constraints_around;
