@@ -79,7 +79,7 @@ def add_components(overlay: Path, names: list[str]) -> None:
     """Does what the example's comments tell its reader to do."""
     path = overlay / "kustomization.yaml"
     text = yaml.safe_load((FOLDER / "overlays/example/kustomization.yaml").read_text())
-    text["components"] += [f"../../components/{name}" for name in names]
+    text["components"] = (text["components"] or []) + [f"../../components/{name}" for name in names]
     if "keda" in names:
         text["replicas"] = [entry for entry in text["replicas"] if entry["name"] != "exports-worker"]
     path.write_text(yaml.safe_dump(text))

@@ -11,7 +11,7 @@ VERSIONS = ("1.30", "1.37")
 
 # Kinds of others, for which there is no schema here: the fields that are used.
 FOREIGN = {
-    "PodMonitor": {"selector", "podMetricsEndpoints"},
+    "PodMonitor": {"jobLabel", "selector", "podMetricsEndpoints"},
     "ScaledObject": {
         "scaleTargetRef", "pollingInterval", "minReplicaCount", "maxReplicaCount", "advanced", "triggers",
     },
