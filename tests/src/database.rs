@@ -8,9 +8,12 @@ use exports_storage::{Database, PoolPurpose};
 use serde_json::Value;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
+use url::Url;
 use uuid::Uuid;
 
 use crate::server::{Template, TestServer};
+
+const ROLE_PASSWORD: &str = "the password of a tests role";
 
 /// A database of one test. Dropping it drops the database, whoever is still connected.
 pub struct TestDatabase {
@@ -141,6 +144,20 @@ impl TestDatabase {
             .fetch_one(&self.pool)
             .await
             .expect("the database's time")
+    }
+
+    /// Creates a role that may log in and nothing else, and gives its name and the address of this
+    /// database as that role sees it. It goes with the database.
+    pub async fn role(&self, suffix: &str) -> (String, String) {
+        let name = format!("{}_{suffix}", self.name);
+        let quoted = name.replace('"', "\"\"");
+        let create = format!(r#"CREATE ROLE "{quoted}" LOGIN PASSWORD '{ROLE_PASSWORD}'"#);
+        self.execute(create).await;
+        let mut url: Url = self.url.parse().expect("the server's URL");
+        url.set_username(&name)
+            .and_then(|()| url.set_password(Some(ROLE_PASSWORD)))
+            .expect("a URL with a host");
+        (name, url.into())
     }
 
     /// Creates a project, straight in its table; nothing happens if there is one.

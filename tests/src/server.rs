@@ -175,6 +175,23 @@ impl TestServer {
         if let Err(error) = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&self.admin).await {
             eprintln!("{name} was not dropped: {error}");
         }
+        self.drop_roles(name).await;
+    }
+
+    /// The roles of a database carry its name: see [`TestDatabase::role`](crate::TestDatabase::role).
+    async fn drop_roles(&self, database: &str) {
+        let roles: Result<Vec<String>, _> =
+            sqlx::query_scalar("SELECT rolname FROM pg_roles WHERE starts_with(rolname, $1)")
+                .bind(format!("{database}_"))
+                .fetch_all(&self.admin)
+                .await;
+        for role in roles.unwrap_or_default() {
+            let quoted = role.replace('"', "\"\"");
+            let sql = format!(r#"DROP ROLE IF EXISTS "{quoted}""#);
+            if let Err(error) = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&self.admin).await {
+                eprintln!("{role} was not dropped: {error}");
+            }
+        }
     }
 
     /// Drops a database from where nothing can be awaited. In a given server, blocks until it is

@@ -88,6 +88,42 @@ async fn an_empty_database_becomes_one_with_a_project_and_a_key() {
 }
 
 #[tokio::test]
+async fn a_migration_grants_the_programs_roles_what_they_need() {
+    let database = TestDatabase::empty().await;
+    let env = [("DATABASE_URL", database.url())];
+    let run = async |command: String| exportctl(&env, &command).await;
+    let ((api, _), (worker, url)) = (database.role("api").await, database.role("worker").await);
+
+    let same = run(format!("migrate --api-role {api} --worker-role {api}")).await;
+    assert!(same.error().contains("a role of its own"));
+    let both = run(format!("migrate --api-role {api} --worker-role {worker}")).await;
+    let lines = both.ok();
+    assert!(lines.starts_with("applied "), "{lines}");
+    assert!(
+        lines.contains(&format!("{api} may do what exports-api does")),
+        "{lines}"
+    );
+    assert!(
+        lines.contains(&format!("{worker} may do what exports-worker does")),
+        "{lines}"
+    );
+    let again = run(format!("migrate --worker-role {worker}")).await.ok();
+    assert!(again.starts_with("the schema was up to date"), "{again}");
+    let refused = exportctl(&[("DATABASE_URL", &url)], "key list")
+        .await
+        .error();
+    assert!(
+        refused.contains("permission denied for table api_keys"),
+        "{refused}"
+    );
+
+    let nobody = run("migrate --api-role nobody_at_all".to_owned()).await;
+    assert_eq!(nobody.code, Some(1));
+    let told = "error: --api-role: there is no role \"nobody_at_all\": create it first";
+    assert!(nobody.err.starts_with(told), "{}", nobody.err);
+}
+
+#[tokio::test]
 async fn a_key_is_revoked_by_its_id_its_prefix_or_itself_but_never_two_at_once() {
     let database = TestDatabase::create().await;
     database.project("proj_a").await;

@@ -2,7 +2,7 @@
 //!
 //! [`Database`] is the service's own database: what consumers see (`creates`, `exports`), the queue
 //! (`claims`) and its `leases`, what is to be cleaned up (`sweeps`), projects and keys (`keys`),
-//! migrations.
+//! migrations, and what the programs' roles may do (`grants`).
 //! [`Source`] is where messages and endpoints come from: the same database, another one, or a
 //! replica. [`seed`] writes such rows, for demos and tests.
 //!
@@ -14,6 +14,7 @@ mod creates;
 mod database;
 mod error;
 mod exports;
+mod grants;
 mod keys;
 mod leases;
 mod listener;
@@ -28,6 +29,7 @@ pub use creates::{Created, NewExport};
 pub use database::{Database, PoolPurpose};
 pub use error::{Error, UrlError};
 pub use exports::{Cursor, Deleted, FileLookup, ListRequest, Page};
+pub use grants::{GrantError, Program};
 pub use keys::{ApiKey, IssuedKey};
 pub use leases::{Completed, Fenced, FileFacts};
 pub use listener::QueueListener;

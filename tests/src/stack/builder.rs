@@ -1,7 +1,7 @@
 //! Which parts a stack has, and its start.
 
 use exports_domain::ProjectId;
-use exports_storage::Database;
+use exports_storage::{Database, Program};
 
 use super::{RunningStore, Stack, StoreKind};
 use crate::database::TestDatabase;
@@ -20,6 +20,7 @@ pub struct StackBuilder {
     workers: usize,
     database_proxy: bool,
     public_endpoint: bool,
+    roles: bool,
     both: Vec<(String, String)>,
     api: Vec<(String, String)>,
     worker: Vec<(String, String)>,
@@ -32,6 +33,7 @@ impl Default for StackBuilder {
             workers: 1,
             database_proxy: false,
             public_endpoint: false,
+            roles: false,
             both: Vec::new(),
             api: Vec::new(),
             worker: Vec::new(),
@@ -66,6 +68,14 @@ impl StackBuilder {
     #[must_use]
     pub fn public_endpoint(mut self) -> Self {
         self.public_endpoint = true;
+        self
+    }
+
+    /// Each program connects as a role of its own that may do what `exportctl migrate` grants it,
+    /// and no more.
+    #[must_use]
+    pub fn roles(mut self) -> Self {
+        self.roles = true;
         self
     }
 
@@ -123,8 +133,19 @@ impl StackBuilder {
                 &endpoint,
             );
         }
-        set_all(&mut for_api, &self.api);
         let mut worker_environment = common;
+        if self.roles {
+            for (program, name, environment) in [
+                (Program::Api, "api", &mut for_api),
+                (Program::Worker, "worker", &mut worker_environment),
+            ] {
+                let (role, url) = database.role(name).await;
+                let granted = storage.grant(program, &role).await;
+                granted.expect("a role with the rights of its program");
+                set(environment, "DATABASE_URL", &url);
+            }
+        }
+        set_all(&mut for_api, &self.api);
         set_all(&mut worker_environment, &self.worker);
 
         let workers = (0..self.workers)

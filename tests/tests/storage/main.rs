@@ -20,6 +20,7 @@ mod migrations;
 mod odd_sources;
 mod plans;
 mod replica;
+mod roles;
 mod sessions;
 mod snapshots;
 mod source;
