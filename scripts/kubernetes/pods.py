@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from render import Rendering, environment, pod, title
 
@@ -13,8 +14,9 @@ UNITS = {"": 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
 SECONDS = {"s": 1, "m": 60, "h": 3600}
 # After EXPORTS_SHUTDOWN_GRACE a worker takes some ten seconds to give the rest back.
 GIVING_BACK = 15
-# GRACE of crates/api/src/server.rs, and a little.
-API_STOPPING = 35
+# How long the API lets requests go on, and how much longer it may take to end.
+API_GRACE = (Path("crates/api/src/server.rs"), r"const GRACE: Duration = Duration::from_secs\((\d+)\);")
+API_ENDING = 5
 
 
 def problems(rendering: Rendering) -> Iterator[str]:
@@ -113,7 +115,12 @@ def stops_in_time(spec: dict, container: dict, values: dict[str, str]) -> Iterat
             return
         needed += seconds(values["EXPORTS_SHUTDOWN_GRACE"]) + GIVING_BACK
     else:
-        needed += API_STOPPING
+        path, constant = API_GRACE
+        grace = re.search(constant, path.read_text())
+        if grace is None:
+            yield f"{path} has no GRACE that this check can read"
+            return
+        needed += int(grace[1]) + API_ENDING
     if given < needed:
         yield f"terminationGracePeriodSeconds is {given}; it must be {needed} or more"
 

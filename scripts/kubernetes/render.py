@@ -86,9 +86,7 @@ def add_components(overlay: Path, names: list[str]) -> None:
 
 
 def render(folder: Path) -> list[dict]:
-    run = subprocess.run(
-        ["kubectl", "kustomize", folder], capture_output=True, text=True, check=False
-    )
+    run = subprocess.run(["kubectl", "kustomize", folder], capture_output=True, text=True, check=False)
     if run.returncode or run.stderr:
         sys.exit(f"{folder} cannot be rendered:\n{run.stderr}")
     return documents(run.stdout)
