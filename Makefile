@@ -26,12 +26,13 @@ build: ## Build every program, for development
 test: postgresql build ## Run all tests, on real PostgreSQL
 	cargo test --workspace
 
-check: postgresql tools ## What CI checks: format, lints, docs, dependencies, query metadata
+check: postgresql tools ## What CI checks: format, lints, docs, dependencies, query metadata, manifests
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items
 	scripts/check-dependencies
 	scripts/prepare-queries --check
+	scripts/check-kubernetes
 
 queries: postgresql tools ## Write the metadata of changed queries to .sqlx
 	scripts/prepare-queries
