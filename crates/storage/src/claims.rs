@@ -38,6 +38,8 @@ pub struct Claim {
     pub object_key: String,
     /// How long it was due before it was claimed.
     pub waited: Duration,
+    /// Another worker held it until its lease ended.
+    pub taken_over: bool,
 }
 
 struct ClaimRow {
@@ -52,6 +54,7 @@ struct ClaimRow {
     lease_token: Uuid,
     object_key: String,
     waited: f64,
+    taken_over: bool,
 }
 
 impl TryFrom<ClaimRow> for Claim {
@@ -77,6 +80,7 @@ impl TryFrom<ClaimRow> for Claim {
                 .map_err(|_| corrupt(row.id, "attempt", &row.attempt))?,
             object_key: row.object_key,
             waited: Duration::try_from_secs_f64(row.waited).unwrap_or_default(),
+            taken_over: row.taken_over,
         })
     }
 }
@@ -123,10 +127,10 @@ impl Database {
                 WHERE e.status = 'processing' AND e.lease_expires_at <= clock_timestamp()
             ), candidate AS MATERIALIZED (
                 -- LATERAL: in the order of turns, row by row, whatever the planner thinks of the numbers.
-                SELECT free.id
+                SELECT free.id, free.status
                 FROM (SELECT id FROM due ORDER BY turn, due_at) next
                 CROSS JOIN LATERAL (
-                    SELECT e.id FROM exports e
+                    SELECT e.id, e.status FROM exports e
                     WHERE e.id = next.id
                       AND ((e.status = 'pending' AND e.due_at <= clock_timestamp())
                         OR (e.status = 'processing' AND e.lease_expires_at <= clock_timestamp() AND e.attempt < $4))
@@ -154,7 +158,10 @@ impl Database {
             SELECT id, project_id, direction, filter_start_time, filter_end_time, filter_status,
                    filter_endpoint_id, attempt, lease_token AS "lease_token!",
                    object_key AS "object_key!",
-                   extract(epoch FROM clock_timestamp() - due_at)::float8 AS "waited!"
+                   extract(epoch FROM clock_timestamp() - due_at)::float8 AS "waited!",
+                   -- The candidate was locked as it was: nothing has changed it before this statement did.
+                   (SELECT candidate.status = 'processing' FROM candidate
+                    WHERE candidate.id = claimed.id) AS "taken_over!"
             FROM claimed
             "#,
             request.owner,

@@ -22,6 +22,17 @@ pub enum PoolPurpose {
     Command,
 }
 
+/// What the connections of a pool are doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolUse {
+    /// Open, and waiting for a statement.
+    pub idle: u32,
+    /// In somebody's hands.
+    pub used: u32,
+    /// The most that there can be.
+    pub max: u32,
+}
+
 /// The service's own database.
 #[derive(Debug, Clone)]
 pub struct Database {
@@ -55,6 +66,19 @@ impl Database {
             .fetch_one(&self.pool)
             .await?;
         Ok(())
+    }
+
+    /// What the pool's connections are doing now.
+    #[must_use]
+    pub fn pool_use(&self) -> PoolUse {
+        let open = self.pool.size();
+        // The two are not read at the same moment.
+        let idle = u32::try_from(self.pool.num_idle()).map_or(open, |idle| idle.min(open));
+        PoolUse {
+            idle,
+            used: open - idle,
+            max: self.pool.options().get_max_connections(),
+        }
     }
 
     /// Waits until every connection is given back, and closes them.

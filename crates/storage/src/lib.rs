@@ -1,8 +1,8 @@
 //! All SQL, and nothing else.
 //!
 //! [`Database`] is the service's own database: what consumers see (`creates`, `exports`), the queue
-//! (`claims`) and its `leases`, what is to be cleaned up (`sweeps`), projects and keys (`keys`),
-//! migrations, and what the programs' roles may do (`grants`).
+//! (`claims`, and its length: `queue`) and its `leases`, what is to be cleaned up (`sweeps`),
+//! projects and keys (`keys`), migrations, and what the programs' roles may do (`grants`).
 //! [`Source`] is where messages and endpoints come from: the same database, another one, or a
 //! replica. [`seed`] writes such rows, for demos and tests.
 //!
@@ -19,6 +19,7 @@ mod keys;
 mod leases;
 mod listener;
 mod migrations;
+mod queue;
 mod row;
 pub mod seed;
 pub mod source;
@@ -26,7 +27,7 @@ mod sweeps;
 
 pub use claims::{Claim, ClaimRequest};
 pub use creates::{Created, NewExport};
-pub use database::{Database, PoolPurpose};
+pub use database::{Database, PoolPurpose, PoolUse};
 pub use error::{Error, UrlError};
 pub use exports::{Cursor, Deleted, FileLookup, ListRequest, Page};
 pub use grants::{GrantError, Program};
@@ -34,5 +35,6 @@ pub use keys::{ApiKey, IssuedKey};
 pub use leases::{Completed, Fenced, FileFacts};
 pub use listener::QueueListener;
 pub use migrations::{MigrateError, MigrationState};
+pub use queue::{QueueDepth, QueueState};
 pub use source::Source;
 pub use sweeps::DoomedObject;
