@@ -11,6 +11,7 @@ use tracing::Instrument;
 use crate::export;
 use crate::failing::{Fate, JobError, WriteError};
 use crate::heartbeat::Heartbeat;
+use crate::metrics::{Outcome, PhaseClock, Running};
 use crate::output::OutputFile;
 use crate::sessions::IdleSessions;
 use crate::start::{Context, jittered};
@@ -58,10 +59,12 @@ impl Attempt {
             export.id = %self.claim.lease.export,
             attempt = self.claim.attempt,
         );
-        self.see_through(abandon, sessions).instrument(span).await;
+        let _running = Running::begin(&self.context.metrics);
+        let outcome = self.see_through(abandon, sessions).instrument(span).await;
+        self.context.metrics.ended(outcome);
     }
 
-    async fn see_through(&self, abandon: &CancellationToken, sessions: &IdleSessions) {
+    async fn see_through(&self, abandon: &CancellationToken, sessions: &IdleSessions) -> Outcome {
         let settings = &self.context.settings;
         let heartbeat = Heartbeat::start(
             self.context.database.clone(),
@@ -70,13 +73,14 @@ impl Attempt {
             self.claimed_at,
         );
         let mut file = OutputFile::new(&self.context, &self.claim);
+        let mut clock = PhaseClock::start(self.context.metrics.clone(), self.claimed_at);
         let ended = tokio::select! {
             biased;
             () = heartbeat.lost() => Ended::LeaseLost,
             () = abandon.cancelled() => Ended::Abandoned,
             () = tokio::time::sleep(settings.max_duration) =>
                 Ended::Failed(JobError::timed_out(settings.max_duration)),
-            written = export::write(&self.context, &self.claim, sessions, &mut file) => match written {
+            written = export::write(&self.context, &self.claim, sessions, &mut file, &mut clock) => match written {
                 Ok(facts) => Ended::Written(facts),
                 Err(WriteError::LeaseLost) => Ended::LeaseLost,
                 Err(WriteError::Failed(error)) => Ended::Failed(error),
@@ -84,26 +88,35 @@ impl Attempt {
         };
         match ended {
             Ended::Written(facts) => match self.settle(&heartbeat, &facts).await {
-                Settled::Completed => self.log_completed(&facts),
+                Settled::Completed => {
+                    self.log_completed(&facts);
+                    self.context.metrics.completed(&facts);
+                    Outcome::Completed
+                }
                 Settled::Refused => {
                     tracing::warn!("the lease was lost before the file was recorded");
                     file.discard().await;
+                    Outcome::LeaseLost
                 }
-                Settled::Unknown => tracing::warn!(
-                    "the database did not say whether the export is completed; its lease decides"
-                ),
+                Settled::Unknown => {
+                    tracing::warn!(
+                        "the database did not say whether the export is completed; its lease decides"
+                    );
+                    Outcome::Unknown
+                }
             },
             Ended::Failed(error) => {
                 file.discard().await;
-                self.record_failure(&error).await;
+                self.record_failure(&error).await
             }
             Ended::LeaseLost => {
                 tracing::warn!("the lease was lost, the work stops");
                 file.discard().await;
+                Outcome::LeaseLost
             }
             Ended::Abandoned => {
                 file.discard().await;
-                self.give_back().await;
+                self.give_back().await
             }
         }
     }
@@ -140,7 +153,7 @@ impl Attempt {
         }
     }
 
-    async fn record_failure(&self, error: &JobError) {
+    async fn record_failure(&self, error: &JobError) -> Outcome {
         let policy = RetryPolicy {
             max_attempts: self.context.settings.max_attempts,
         };
@@ -149,41 +162,32 @@ impl Attempt {
             Fate::Fail => None,
         };
         let (database, lease) = (&self.context.database, self.claim.lease);
-        let recorded = if let Some(pause) = pause {
+        let (recorded, ended) = if let Some(pause) = pause {
             tracing::warn!(
                 error = error.reason,
                 retry_in_s = pause.as_secs(),
                 "the attempt failed"
             );
-            database.retry(lease, pause, &error.reason).await
+            let recorded = database.retry(lease, pause, &error.reason).await;
+            (recorded, Outcome::Retried)
         } else {
             tracing::error!(
                 error = error.reason,
                 error_code = %error.failure.code,
                 "the export failed"
             );
-            database.fail(lease, &error.failure, &error.reason).await
+            let recorded = database.fail(lease, &error.failure, &error.reason).await;
+            (recorded, Outcome::Failed)
         };
-        self.log_unrecorded(recorded);
+        let outcome = outcome_of(recorded, ended);
+        self.context.metrics.failed(outcome, error.failure.code);
+        outcome
     }
 
-    async fn give_back(&self) {
+    async fn give_back(&self) -> Outcome {
         tracing::info!("the export is given back");
         let recorded = self.context.database.release(self.claim.lease).await;
-        self.log_unrecorded(recorded);
-    }
-
-    /// What could not be recorded is found by whoever claims the export when its lease ends.
-    #[expect(clippy::unused_self, reason = "reads as the attempt's own doing")]
-    fn log_unrecorded(&self, recorded: Result<Fenced, exports_storage::Error>) {
-        match recorded {
-            Ok(Fenced::Held) => {}
-            Ok(Fenced::Lost) => tracing::warn!("the lease was lost before the end was recorded"),
-            Err(error) => tracing::warn!(
-                error = error_line(&error),
-                "the attempt's end was not recorded, its lease will end it"
-            ),
-        }
+        outcome_of(recorded, Outcome::Released)
     }
 
     fn log_completed(&self, facts: &FileFacts) {
@@ -196,5 +200,24 @@ impl Attempt {
             duration_ms = millis(self.claimed_at.elapsed()),
             "export completed"
         );
+    }
+}
+
+/// `ended`, if that is what the database knows. What could not be recorded is found by whoever
+/// claims the export when its lease ends.
+fn outcome_of(recorded: Result<Fenced, exports_storage::Error>, ended: Outcome) -> Outcome {
+    match recorded {
+        Ok(Fenced::Held) => ended,
+        Ok(Fenced::Lost) => {
+            tracing::warn!("the lease was lost before the end was recorded");
+            Outcome::LeaseLost
+        }
+        Err(error) => {
+            tracing::warn!(
+                error = error_line(&error),
+                "the attempt's end was not recorded, its lease will end it"
+            );
+            Outcome::Unknown
+        }
     }
 }

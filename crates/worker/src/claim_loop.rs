@@ -132,6 +132,7 @@ fn start_attempt(
     claimed_at: Instant,
     permit: Option<OwnedSemaphorePermit>,
 ) {
+    starter.context.metrics.claimed(&claim);
     let attempt = Attempt::new(starter.context.clone(), claim, claimed_at);
     let (abandon, sessions) = (starter.abandon.clone(), starter.sessions.clone());
     starter.attempts.spawn(async move {

@@ -5,6 +5,7 @@ use exports_storage::{Claim, Error as StorageError, FileFacts};
 
 use crate::encoder::{self, Encoder, UrlSource};
 use crate::failing::{JobError, WriteError};
+use crate::metrics::{Phase, PhaseClock};
 use crate::output::OutputFile;
 use crate::reader;
 use crate::sessions::IdleSessions;
@@ -21,6 +22,7 @@ pub(crate) async fn write(
     claim: &Claim,
     sessions: &IdleSessions,
     file: &mut OutputFile,
+    clock: &mut PhaseClock,
 ) -> Result<FileFacts, WriteError> {
     let source = |error: StorageError| JobError::source(&error);
     let mut session = begin_snapshot(context, claim, sessions)
@@ -39,7 +41,7 @@ pub(crate) async fn write(
     let rows = session.rows(&claim.filter, column).await.map_err(source)?;
     // When either side stops, dropping its end of the channel stops the encoder, and that the
     // other side.
-    let reading = reader::read(rows, chunks);
+    let reading = reader::read(rows, chunks, || clock.ended(Phase::FirstRow));
     let writing = async move {
         while let Some(bytes) = csv.recv().await {
             file.write(&bytes).await?;
@@ -52,9 +54,11 @@ pub(crate) async fn write(
     let row_count = encoding
         .await
         .map_err(|panicked| JobError::internal(&panicked))??;
+    clock.ended(Phase::Streaming);
     give_back(session, sessions).await;
 
     let written = file.finish().await?;
+    clock.ended(Phase::UploadCompletion);
     Ok(FileFacts {
         row_count,
         size_bytes: written.size_bytes,

@@ -1,4 +1,4 @@
-//! `/healthz` and `/readyz` of a worker, on a listener of their own.
+//! `/healthz` and `/readyz` of a worker, and the listener that these share with `/metrics`.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -24,14 +24,10 @@ impl Server {
     }
 
     /// Answers until `stop`: from then on the worker is not ready, and soon not there.
-    pub(crate) async fn run(self, database: Database, stop: CancellationToken) {
+    pub(crate) async fn run(self, routes: Router, stop: CancellationToken) {
         if let Ok(address) = self.0.local_addr() {
             tracing::info!(address = format!("http://{address}"), "health listening");
         }
-        let routes = Router::new()
-            .route("/healthz", get(|| async { Json(json!({"status": "ok"})) }))
-            .route("/readyz", get(ready))
-            .with_state(database);
         let served = axum::serve(self.0, routes)
             .with_graceful_shutdown(stop.cancelled_owned())
             .await;
@@ -39,6 +35,14 @@ impl Server {
             tracing::error!(%error, "the health listener broke");
         }
     }
+}
+
+/// The probes.
+pub(crate) fn routes(database: Database) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { Json(json!({"status": "ok"})) }))
+        .route("/readyz", get(ready))
+        .with_state(database)
 }
 
 async fn ready(State(database): State<Database>) -> (StatusCode, Json<Value>) {

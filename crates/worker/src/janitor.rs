@@ -8,6 +8,7 @@ use exports_settings::error_line;
 use exports_storage::{DoomedObject, Error};
 use tokio_util::sync::CancellationToken;
 
+use crate::metrics::{Cause, SweepResult};
 use crate::start::{Context, jittered};
 
 /// How often to sweep.
@@ -31,8 +32,15 @@ pub(crate) async fn run(context: Context, stop: CancellationToken) {
             return;
         };
         let swept = stop.run_until_cancelled(sweep(&context, &mut keys_cleared));
-        if let Some(Err(error)) = swept.await {
-            tracing::warn!(error = error_line(&error), "a sweep broke off");
+        let sweeps = &context.metrics.janitor.sweeps;
+        match swept.await {
+            Some(Ok(())) => sweeps.inc(SweepResult::Ok),
+            Some(Err(error)) => {
+                sweeps.inc(SweepResult::Failed);
+                tracing::warn!(error = error_line(&error), "a sweep broke off");
+            }
+            // The worker stops.
+            None => {}
         }
     }
 }
@@ -51,6 +59,7 @@ async fn sweep(context: &Context, keys_cleared: &mut Option<Instant>) -> Result<
 async fn expire(context: &Context) -> Result<(), Error> {
     loop {
         let expired = context.database.expire_due(BATCH).await?;
+        context.metrics.janitor.expired.inc_by(expired.len() as u64);
         for id in &expired {
             tracing::info!(export.id = %id, "export expired");
         }
@@ -72,6 +81,11 @@ async fn fail_exhausted(context: &Context) -> Result<(), Error> {
         .database
         .fail_exhausted(max_attempts, &failure, BATCH)
         .await?;
+    let metrics = &context.metrics;
+    metrics.janitor.exhausted.inc_by(failed.len() as u64);
+    metrics
+        .failures
+        .inc_by(Cause(failure.code), failed.len() as u64);
     for id in failed {
         tracing::error!(export.id = %id, "the export failed: its last worker stopped without a word");
     }
@@ -101,6 +115,7 @@ async fn delete(context: &Context, object: &DoomedObject) -> Result<(), Error> {
     };
     match deleted.await {
         Ok(()) => {
+            context.metrics.janitor.objects_deleted.inc();
             tracing::debug!(object.key, "object deleted");
             context
                 .database
@@ -108,6 +123,7 @@ async fn delete(context: &Context, object: &DoomedObject) -> Result<(), Error> {
                 .await
         }
         Err(error) => {
+            context.metrics.janitor.deletions_failed.inc();
             tracing::warn!(
                 object.key,
                 error = error_line(&error),

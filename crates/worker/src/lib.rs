@@ -2,7 +2,8 @@
 //!
 //! `worker` tells its life; `claim_loop` takes exports, `attempt` sees one through under its lease
 //! (`heartbeat`), `export` is the work itself: `reader` → `encoder` (`cells`) → `output`.
-//! `janitor` sweeps, `wakeup` hears of new work, `health` answers probes.
+//! `janitor` sweeps, `wakeup` hears of new work, `health` answers probes and scrapes, `metrics` is what
+//! is counted for these.
 
 mod attempt;
 mod cells;
@@ -13,6 +14,7 @@ mod failing;
 mod health;
 mod heartbeat;
 mod janitor;
+mod metrics;
 mod output;
 mod part_buffers;
 mod reader;

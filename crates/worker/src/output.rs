@@ -3,6 +3,7 @@
 //! What fits into one part is a single PUT; what does not is a multipart upload, whose id is
 //! recorded before its first part. Memory: one part being filled and [`IN_FLIGHT`] on their way.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use sha2::{Digest, Sha256};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::failing::{JobError, WriteError};
+use crate::metrics::{UploadOperation, WorkerMetrics};
 use crate::part_buffers::PartBuffers;
 use crate::start::Context;
 
@@ -26,6 +28,7 @@ const DISCARD_LIMIT: Duration = Duration::from_secs(5);
 pub(crate) struct OutputFile {
     store: Store,
     database: Database,
+    metrics: Arc<WorkerMetrics>,
     lease: Lease,
     key: String,
     headers: FileHeaders,
@@ -54,6 +57,7 @@ impl OutputFile {
         Self {
             store: context.store.clone(),
             database: context.database.clone(),
+            metrics: context.metrics.clone(),
             lease: claim.lease,
             key: claim.object_key.clone(),
             headers: FileHeaders::attachment(&name),
@@ -95,15 +99,14 @@ impl OutputFile {
             self.store
                 .put(&self.key, body, &self.headers)
                 .await
-                .map_err(|error| JobError::store(&error))?;
+                .map_err(|error| self.failed(UploadOperation::Put, &error))?;
+            self.metrics.bytes_uploaded.inc_by(self.size);
         } else {
             self.send_part().await?;
             while self.one_part_sent().await? {}
             if let Some(upload) = &mut self.upload {
-                upload
-                    .complete()
-                    .await
-                    .map_err(|error| JobError::store(&error))?;
+                let completed = upload.complete().await;
+                completed.map_err(|error| self.failed(UploadOperation::Complete, &error))?;
             }
         }
         Ok(Written {
@@ -119,6 +122,7 @@ impl OutputFile {
         }
         // First the parts, so that none arrives after the upload is gone.
         self.sending.shutdown().await;
+        let failures = &self.metrics.upload_failures;
         let taken_back = tokio::time::timeout(DISCARD_LIMIT, async {
             if let Some(beginning) = self.beginning.take() {
                 abort_once_begun(beginning).await;
@@ -132,9 +136,13 @@ impl OutputFile {
         match taken_back.await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
+                failures.inc(UploadOperation::Discard);
                 tracing::warn!(error = error_line(&error), "a janitor has to clean up");
             }
-            Err(_) => tracing::warn!("the store is slow, a janitor has to clean up"),
+            Err(_) => {
+                failures.inc(UploadOperation::Discard);
+                tracing::warn!("the store is slow, a janitor has to clean up");
+            }
         }
     }
 
@@ -161,7 +169,13 @@ impl OutputFile {
         let part = std::mem::replace(&mut self.part, self.buffers.take());
         if let Some(upload) = &mut self.upload {
             self.parts += 1;
-            self.sending.spawn(upload.put_part(self.buffers.send(part)));
+            let (length, metrics) = (part.len() as u64, self.metrics.clone());
+            let sent = upload.put_part(self.buffers.send(part));
+            self.sending.spawn(async move {
+                sent.await?;
+                metrics.bytes_uploaded.inc_by(length);
+                Ok(())
+            });
         }
         Ok(())
     }
@@ -176,7 +190,7 @@ impl OutputFile {
         self.beginning = None;
         let upload = answer
             .map_err(|panicked| JobError::internal(&panicked))?
-            .map_err(|error| JobError::store(&error))?;
+            .map_err(|error| self.failed(UploadOperation::Begin, &error))?;
         let upload = self.upload.insert(upload);
         let Some(id) = upload.id().map(str::to_owned) else {
             return Ok(());
@@ -197,9 +211,14 @@ impl OutputFile {
         match self.sending.join_next().await {
             None => Ok(false),
             Some(Ok(Ok(()))) => Ok(true),
-            Some(Ok(Err(error))) => Err(JobError::store(&error).into()),
+            Some(Ok(Err(error))) => Err(self.failed(UploadOperation::Part, &error).into()),
             Some(Err(panicked)) => Err(JobError::internal(&panicked).into()),
         }
+    }
+
+    fn failed(&self, operation: UploadOperation, error: &StoreError) -> JobError {
+        self.metrics.upload_failures.inc(operation);
+        JobError::store(error)
     }
 }
 

@@ -10,14 +10,20 @@ use tokio::sync::mpsc;
 /// enough that many exports at a time fit into memory.
 const CHUNK: usize = 256 * 1024;
 
-/// Reads to the end, or until nobody takes the chunks any more.
+/// Reads to the end, or until nobody takes the chunks any more. Calls `begun` once, when the first
+/// row is there, or the end of none.
 pub(crate) async fn read(
     mut rows: RowStream<'_>,
     chunks: mpsc::Sender<Vec<u8>>,
+    begun: impl FnOnce(),
 ) -> Result<(), Error> {
+    let mut begun = Some(begun);
     // A small export has a small chunk: its buffer grows as it needs.
     let mut chunk = Vec::new();
     while let Some(bytes) = rows.try_next().await? {
+        if let Some(begun) = begun.take() {
+            begun();
+        }
         chunk.extend_from_slice(&bytes);
         if chunk.len() >= CHUNK {
             let full = std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK + CHUNK / 8));

@@ -1,14 +1,18 @@
 //! What a worker needs before it can begin, and the one line that says what is missing.
 
 use std::error::Error as StdError;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
+use exports_metrics::Registry;
 use exports_objects::{OpenError, Store, StoreConfig};
 use exports_settings::{
     DatabaseSettings, ExposeSecret, LogSettings, StoreSettings, WorkerSettings, error_line,
 };
 use exports_storage::{Database, MigrationState, PoolPurpose, Source};
+
+use crate::metrics::WorkerMetrics;
 
 const STORE: &str = "EXPORTS_OBJECT_STORE_URL";
 
@@ -50,13 +54,14 @@ pub(crate) struct Context {
     pub(crate) source: Source,
     pub(crate) store: Store,
     pub(crate) settings: WorkerSettings,
+    pub(crate) metrics: Arc<WorkerMetrics>,
     /// This process, in `lease_owner` and in logs.
     pub(crate) name: String,
 }
 
 impl Context {
     /// Opens everything and asks each part once whether it is there.
-    pub(crate) async fn open(settings: Settings) -> Result<Self, StartError> {
+    pub(crate) async fn open(settings: Settings, registry: &Registry) -> Result<Self, StartError> {
         const DATABASE: &str = "DATABASE_URL";
         const SOURCE: &str = "EXPORTS_SOURCE_DATABASE_URL";
         let purpose = PoolPurpose::Worker {
@@ -97,6 +102,7 @@ impl Context {
             source,
             store,
             settings: settings.worker,
+            metrics: Arc::new(WorkerMetrics::new(registry)),
             name: process_name(),
         })
     }

@@ -1,15 +1,18 @@
 //! The life of a worker process: begin, work until told to stop, finish or give back, end.
 
+use exports_metrics::Registry;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::claim_loop::ClaimLoop;
+use crate::metrics::Sampler;
 use crate::start::{Context, Settings, StartError};
 use crate::{health, janitor, wakeup};
 
 /// A worker that has everything it needs.
 pub struct Worker {
     context: Context,
+    registry: Registry,
     health: Option<health::Server>,
     signals: Signals,
 }
@@ -29,7 +32,8 @@ impl Worker {
         let signals = Signals::catch().map_err(|error| StartError::new("signals", &error))?;
         let health_listen = settings.worker.health_listen;
         let log_format = settings.log.log_format;
-        let context = Context::open(settings).await?;
+        let registry = Registry::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+        let context = Context::open(settings, &registry).await?;
         let health = match health_listen {
             None => None,
             Some(address) => Some(
@@ -43,6 +47,7 @@ impl Worker {
             .map_err(|error| StartError::new("RUST_LOG", &error))?;
         Ok(Self {
             context,
+            registry,
             health,
             signals,
         })
@@ -59,9 +64,12 @@ impl Worker {
 
         let wakeup = wakeup::spawn(context.database.clone(), stop.clone());
         let janitor = tokio::spawn(janitor::run(context.clone(), stop.clone()));
-        let health = self
-            .health
-            .map(|server| tokio::spawn(server.run(context.database.clone(), stop.clone())));
+        let health = self.health.map(|server| {
+            let metrics = Sampler::new(&self.registry, context.database.clone());
+            let routes = health::routes(context.database.clone())
+                .merge(exports_metrics::routes(self.registry, metrics));
+            tokio::spawn(server.run(routes, stop.clone()))
+        });
         let claims = ClaimLoop::new(context.clone(), wakeup, abandon.clone());
         let mut claims = tokio::spawn(claims.run(stop.clone()));
 
