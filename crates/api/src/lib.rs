@@ -4,7 +4,7 @@
 //! (which path is whose), `request_id`, `guard` and `auth` (what every request passes through,
 //! from the outside in), `error` and `error_code` (every refusal, mapped to code and status once),
 //! `envelope` and `export_json` (what is sent), `query`, `body`, `path`, `cursor`, `range` and `etag` (what is
-//! read). `start` opens what the API needs and `server` runs it.
+//! read). `start` opens what the API needs and `server` runs it; `metrics` is what it counts.
 //!
 //! What an export is, is `domain`'s; how it is stored, `storage`'s and `objects`'.
 
@@ -24,6 +24,7 @@ mod get_export;
 mod guard;
 mod health;
 mod list_exports;
+mod metrics;
 mod openapi;
 mod path;
 mod query;

@@ -11,7 +11,7 @@ use crate::error::ApiError;
 use crate::state::AppState;
 use crate::{
     auth, body, create_export, delete_export, download_export, files, get_export, guard, health,
-    list_exports, openapi, request_id,
+    list_exports, metrics, openapi, request_id,
 };
 
 /// The whole API. Layers are listed from the inside out.
@@ -29,6 +29,10 @@ pub(crate) fn router(state: Arc<AppState>) -> Router {
         .layer(guard::catch_panics())
         .layer(from_fn(guard::limit_time))
         .layer(from_fn(request_id::identify))
+        .layer(from_fn_with_state(
+            Arc::clone(&state.metrics),
+            metrics::measure,
+        ))
         .with_state(state)
 }
 
@@ -70,6 +74,7 @@ mod tests {
     use axum::body::{Body, to_bytes};
     use axum::http::{Method, StatusCode, header};
     use exports_domain::SystemClock;
+    use exports_metrics::Registry;
     use exports_objects::{LinkSigner, Store, StoreConfig};
     use exports_storage::{Database, PoolPurpose, Source};
     use tower::ServiceExt;
@@ -91,6 +96,7 @@ mod tests {
             public_url: "http://127.0.0.1".to_owned(),
             clock: Arc::new(SystemClock),
             tasks: tokio_util::task::TaskTracker::new(),
+            metrics: Arc::new(metrics::ApiMetrics::new(&Registry::new("test", "0"))),
             document: openapi::document("http://127.0.0.1"),
         }))
     }

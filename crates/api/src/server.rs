@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use axum::serve::ListenerExt;
 use exports_domain::SystemClock;
+use exports_metrics::Registry;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::guard;
+use crate::metrics::{ApiMetrics, MetricsServer};
 use crate::openapi;
 use crate::router::router;
 use crate::start::{Opened, Settings, StartError};
@@ -25,12 +27,18 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     state: Arc<AppState>,
+    metrics: Option<MetricsServer>,
 }
 
 impl Server {
     /// Opens everything and begins to listen.
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
         let opened = Opened::open(settings).await?;
+        let registry = Registry::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+        let metrics = Arc::new(ApiMetrics::new(&registry));
+        let metrics_server = opened
+            .metrics_listener
+            .map(|listener| MetricsServer::new(listener, registry, opened.database.clone()));
         let state = AppState {
             database: opened.database,
             source: opened.source,
@@ -40,11 +48,13 @@ impl Server {
             public_url: opened.public_url,
             clock: Arc::new(SystemClock),
             tasks: TaskTracker::new(),
+            metrics,
         };
         Ok(Self {
             listener: opened.listener,
             address: opened.address,
             state: Arc::new(state),
+            metrics: metrics_server,
         })
     }
 
@@ -54,6 +64,8 @@ impl Server {
         let mut signals = Signals::install();
         let address = format!("http://{}", self.address);
         tracing::info!(address, "listening");
+        // Until the very end: what happens while the last requests are answered can be seen.
+        let _metrics = self.metrics.map(MetricsServer::spawn);
         let stopping = CancellationToken::new();
         let listener = self.listener.tap_io(|connection| {
             // Without it a small answer can wait for the acknowledgement of the one before.

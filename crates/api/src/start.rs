@@ -18,6 +18,7 @@ const STORE: &str = "EXPORTS_OBJECT_STORE_URL";
 const STORE_PUBLIC: &str = "EXPORTS_OBJECT_STORE_PUBLIC_ENDPOINT";
 const SIGNING_KEY: &str = "EXPORTS_SIGNING_KEY";
 const LISTEN: &str = "EXPORTS_LISTEN";
+const METRICS_LISTEN: &str = "EXPORTS_METRICS_LISTEN";
 
 /// Serves the HTTP API
 #[derive(Debug, Parser)]
@@ -51,6 +52,7 @@ pub(crate) struct Opened {
     pub(crate) signer: Option<LinkSigner>,
     pub(crate) listener: TcpListener,
     pub(crate) address: SocketAddr,
+    pub(crate) metrics_listener: Option<TcpListener>,
     pub(crate) public_url: String,
 }
 
@@ -69,6 +71,14 @@ impl Opened {
             .await
             .map_err(in_variable(LISTEN))?;
         let address = listener.local_addr().map_err(in_variable(LISTEN))?;
+        let metrics_listener = match settings.api.metrics_listen {
+            None => None,
+            Some(address) => Some(
+                TcpListener::bind(address)
+                    .await
+                    .map_err(in_variable(METRICS_LISTEN))?,
+            ),
+        };
         // Only now: until here the libraries' words would only surround the one line that counts.
         init_logging(settings.log.log_format)
             .map_err(|error| StartError(format!("RUST_LOG: {error}")))?;
@@ -83,6 +93,7 @@ impl Opened {
             signer,
             listener,
             address,
+            metrics_listener,
             public_url: public_url.trim_end_matches('/').to_owned(),
         })
     }

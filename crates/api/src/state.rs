@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use crate::error::ApiError;
+use crate::metrics::ApiMetrics;
 
 pub(crate) struct AppState {
     pub(crate) database: Database,
@@ -22,6 +23,7 @@ pub(crate) struct AppState {
     pub(crate) clock: Arc<dyn Clock>,
     /// Work that goes on when its client hangs up; a shutdown waits for it.
     pub(crate) tasks: TaskTracker,
+    pub(crate) metrics: Arc<ApiMetrics>,
     /// The `OpenAPI` document.
     pub(crate) document: Bytes,
 }

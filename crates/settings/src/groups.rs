@@ -57,6 +57,9 @@ pub struct ApiSettings {
         default_value = "127.0.0.1:8080"
     )]
     pub listen: SocketAddr,
+    /// The address of /metrics; off unless set
+    #[arg(long, env = "EXPORTS_METRICS_LISTEN", value_name = "ADDRESS")]
+    pub metrics_listen: Option<SocketAddr>,
     /// The API's address as consumers see it [default: http:// and the listen address]
     // What is refused can hold a password.
     #[arg(long, env = "EXPORTS_PUBLIC_URL", value_name = "URL", hide_env_values = true, value_parser = parse_public_url)]
@@ -75,7 +78,7 @@ pub struct ApiSettings {
 /// What the worker needs besides.
 #[derive(Debug, Clone, Args)]
 pub struct WorkerSettings {
-    /// The address of /healthz and /readyz; off unless set
+    /// The address of /healthz, /readyz and /metrics; off unless set
     #[arg(long, env = "EXPORTS_HEALTH_LISTEN", value_name = "ADDRESS")]
     pub health_listen: Option<SocketAddr>,
     /// How long a finished file can be downloaded
@@ -121,7 +124,7 @@ pub enum LogFormat {
 }
 
 /// Every `EXPORTS_*` name of the groups above; a test holds the two together.
-pub(crate) const NAMES: [&str; 14] = [
+pub(crate) const NAMES: [&str; 15] = [
     "EXPORTS_CONCURRENCY",
     "EXPORTS_FILE_TTL",
     "EXPORTS_HEALTH_LISTEN",
@@ -130,6 +133,7 @@ pub(crate) const NAMES: [&str; 14] = [
     "EXPORTS_LOG_FORMAT",
     "EXPORTS_MAX_ATTEMPTS",
     "EXPORTS_MAX_DURATION",
+    "EXPORTS_METRICS_LISTEN",
     "EXPORTS_OBJECT_STORE_PUBLIC_ENDPOINT",
     "EXPORTS_OBJECT_STORE_URL",
     "EXPORTS_PUBLIC_URL",
