@@ -27,10 +27,12 @@ test: postgresql build ## Run all tests, on real PostgreSQL
 	cargo test --workspace
 
 check: postgresql tools ## What CI checks: format, lints, docs, dependencies, query metadata, manifests
+check: postgresql tools ## What CI checks: format, lints, docs, dependencies, alerts, query metadata
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items
 	scripts/check-dependencies
+	scripts/check-alerts
 	scripts/prepare-queries --check
 	scripts/check-kubernetes
 
