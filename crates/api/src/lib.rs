@@ -4,7 +4,8 @@
 //! (which path is whose), `request_id`, `guard` and `auth` (what every request passes through,
 //! from the outside in), `error` and `error_code` (every refusal, mapped to code and status once),
 //! `envelope` and `export_json` (what is sent), `query`, `body`, `path`, `cursor`, `range` and `etag` (what is
-//! read). `start` opens what the API needs and `server` runs it; `metrics` is what it counts.
+//! read). `start` opens what the API needs, `server` runs it, `metrics` is what it counts, and
+//! `healthcheck` asks it how it is.
 //!
 //! What an export is, is `domain`'s; how it is stored, `storage`'s and `objects`'.
 
@@ -23,6 +24,7 @@ mod files;
 mod get_export;
 mod guard;
 mod health;
+mod healthcheck;
 mod list_exports;
 mod metrics;
 mod openapi;
@@ -35,5 +37,6 @@ mod server;
 mod start;
 mod state;
 
+pub use healthcheck::HealthCheck;
 pub use server::Server;
 pub use start::{Settings, StartError};

@@ -2,10 +2,13 @@
 
 use std::process::ExitCode;
 
-use exports_api::{Server, Settings};
+use exports_api::{HealthCheck, Server, Settings};
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    if let Some(outcome) = exports_healthcheck::run(HealthCheck::address) {
+        return outcome;
+    }
     let settings: Settings = exports_settings::parse();
     match Server::start(settings).await {
         Ok(server) => {

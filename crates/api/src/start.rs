@@ -22,7 +22,7 @@ const METRICS_LISTEN: &str = "EXPORTS_METRICS_LISTEN";
 
 /// Serves the HTTP API
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, after_help = exports_healthcheck::HELP)]
 pub struct Settings {
     #[command(flatten)]
     database: DatabaseSettings,

@@ -3,7 +3,7 @@
 //! `worker` tells its life; `claim_loop` takes exports, `attempt` sees one through under its lease
 //! (`heartbeat`), `export` is the work itself: `reader` → `encoder` (`cells`) → `output`.
 //! `janitor` sweeps, `wakeup` hears of new work, `health` answers probes and scrapes, `metrics` is what
-//! is counted for these.
+//! is counted for these, and `healthcheck` is a probe.
 
 mod attempt;
 mod cells;
@@ -12,6 +12,7 @@ mod encoder;
 mod export;
 mod failing;
 mod health;
+mod healthcheck;
 mod heartbeat;
 mod janitor;
 mod metrics;
@@ -24,5 +25,6 @@ mod wakeup;
 mod worker;
 
 pub use encoder::{Encoder, UrlSource};
+pub use healthcheck::HealthCheck;
 pub use start::{Settings, StartError};
 pub use worker::Worker;

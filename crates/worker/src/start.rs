@@ -18,7 +18,7 @@ const STORE: &str = "EXPORTS_OBJECT_STORE_URL";
 
 /// Takes exports from the queue and writes their files into the object store
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, after_help = exports_healthcheck::HELP)]
 pub struct Settings {
     #[command(flatten)]
     pub(crate) database: DatabaseSettings,
