@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help demo dev build test check fmt tools queries bench-memory
+.PHONY: help demo dev build test check fmt tools queries bench-memory images
 
 RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
 
@@ -44,6 +44,9 @@ bench-memory: postgresql ## Peak memory of the worker at 1 and 5 million rows
 	for messages in 1000000 5000000; do \
 		$(RELEASE)/exportctl demo --messages $$messages 2>/dev/null | grep -E '^(all|peak)'; \
 	done
+
+images: ## Build the container images; pull, or build stand-ins for, those they stand on
+	@scripts/ensure-images
 
 fmt: ## Format the code
 	cargo fmt --all
