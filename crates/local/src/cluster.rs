@@ -52,7 +52,7 @@ impl Cluster {
 
     /// A guarded folder without a cluster in it yet.
     fn prepare(programs: Programs, user: RunAs, password: Password) -> Result<Self, Error> {
-        let (folder, guardian) = folder::create(&user)?;
+        let (folder, guardian) = folder::create("postgres", &user)?;
         Ok(Self {
             guardian,
             files: Files::in_folder(&folder),

@@ -75,7 +75,7 @@ pub enum Error {
         output: String,
     },
     /// The process that cleans up afterwards could not be started, so nothing else was.
-    #[error("could not start the guardian that removes the PostgreSQL afterwards: {reason}")]
+    #[error("could not start the guardian that cleans up afterwards: {reason}")]
     Guardian {
         /// What it or the system said.
         reason: String,

@@ -1,4 +1,4 @@
-//! The temporary folder of a cluster: where it may lie, whose it is, and that it is guarded before it exists.
+//! The temporary folder of a server: where it may lie, whose it is, and that it is guarded before it exists.
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
@@ -9,10 +9,10 @@ use crate::error::Error;
 use crate::guardian::Guardian;
 use crate::user::RunAs;
 
-/// A new folder that `user` owns and can reach, with its guardian: below `TMPDIR` or, where its parents are closed to that user,
+/// A new folder `exports-<what>-…` that `user` owns and can reach, with its guardian: below `TMPDIR` or, where its parents are closed to that user,
 /// in a public place.
-pub(crate) fn create(user: &RunAs) -> Result<(PathBuf, Guardian), Error> {
-    create_below(&parents(), user)
+pub(crate) fn create(what: &str, user: &RunAs) -> Result<(PathBuf, Guardian), Error> {
+    create_below(&parents(), what, user)
 }
 
 fn parents() -> Vec<PathBuf> {
@@ -25,14 +25,18 @@ fn parents() -> Vec<PathBuf> {
     parents
 }
 
-fn create_below(parents: &[PathBuf], user: &RunAs) -> Result<(PathBuf, Guardian), Error> {
+fn create_below(
+    parents: &[PathBuf],
+    what: &str,
+    user: &RunAs,
+) -> Result<(PathBuf, Guardian), Error> {
     let mut tried = Vec::new();
     for parent in parents {
         if !user.can_enter(parent) {
             tried.push(format!("{} cannot be entered", parent.display()));
             continue;
         }
-        let folder = parent.join(format!("exports-postgres-{}", random_name()));
+        let folder = parent.join(format!("exports-{what}-{}", random_name()));
         // First the guardian: an owner that is killed in between leaves no folder behind.
         let guardian = Guardian::of_folder(folder.as_os_str())?;
         match DirBuilder::new().mode(0o700).create(&folder) {
@@ -57,7 +61,7 @@ mod tests {
     fn a_parent_that_cannot_be_used_is_passed_over() {
         let user = RunAs::choose().unwrap();
         let parents = ["/nonexistent", "/proc", "/tmp"].map(PathBuf::from);
-        let (folder, guardian) = create_below(&parents, &user).unwrap();
+        let (folder, guardian) = create_below(&parents, "test", &user).unwrap();
         assert!(folder.starts_with("/tmp"));
         assert!(user.can_enter(&folder));
         drop(guardian);
@@ -68,7 +72,7 @@ mod tests {
     fn the_error_names_every_folder_tried() {
         let user = RunAs::choose().unwrap();
         let parents = ["/nonexistent", "/dev/null"].map(PathBuf::from);
-        let error = create_below(&parents, &user).unwrap_err();
+        let error = create_below(&parents, "test", &user).unwrap_err();
         let message = error.to_string();
         assert!(message.contains("/nonexistent cannot"), "{message}");
         assert!(message.contains("/dev/null cannot"), "{message}");

@@ -2,7 +2,7 @@
 //!
 //! Owns finding the programs (or a container), the throw-away cluster, and its removal however the owning process ends.
 //! Does not own databases, schemas or rows: callers create those through SQL. Never reads `DATABASE_URL`, so that it cannot
-//! touch a database that somebody else uses.
+//! touch a database that somebody else uses. [`GuardedFolder`] is the removal alone, for other servers.
 //!
 //! Everything here blocks; async callers use `spawn_blocking`, also for the drop.
 
@@ -11,6 +11,7 @@ mod cluster;
 mod container;
 mod error;
 mod folder;
+mod guarded;
 mod guardian;
 mod postgres;
 mod postmaster;
@@ -20,6 +21,7 @@ mod settings;
 mod user;
 
 pub use error::Error;
+pub use guarded::GuardedFolder;
 pub use postgres::LocalPostgres;
 pub use postmaster::Shutdown;
 pub use server::{Given, Server};
