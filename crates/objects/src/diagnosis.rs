@@ -148,8 +148,9 @@ impl Facts {
             return self.broken(transport);
         }
         let what = match self.kind(error) {
+            // S3 says so of what the credentials do not allow, Garage also of a wrong secret.
             ErrorKind::Refused if code == Some("AccessDenied") => {
-                "the credentials do not allow it".to_owned()
+                "the store refuses the credentials or what they were used for".to_owned()
             }
             ErrorKind::Refused if self.io.is_none() => {
                 "the store refuses the credentials".to_owned()
@@ -272,6 +273,18 @@ mod tests {
             found.reason
         );
         assert!(!format!("{}{}", found.reason, found.detail).contains("hush"));
+    }
+
+    #[test]
+    fn a_wrong_secret_is_told_as_well_where_the_code_says_access_denied() {
+        let found = of(&generic(
+            "status code: 403 Forbidden: <Error><Code>AccessDenied</Code><Message>Forbidden: Invalid signature</Message></Error>",
+        ));
+        assert_eq!(found.kind, ErrorKind::Refused);
+        assert_eq!(
+            found.reason,
+            "the store refuses the credentials or what they were used for (AccessDenied: Forbidden: Invalid signature)"
+        );
     }
 
     #[test]
