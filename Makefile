@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help demo dev build test check fmt tools queries bench-memory images
+.PHONY: help demo dev build test check fmt tools garage images queries bench-memory
 
 RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
 
@@ -22,12 +22,11 @@ build: ## Build every program, for development
 	cargo build --workspace --bins
 
 # The stories run the real programs, so these are built first. DATABASE_URL is nobody's business
-# here: tests use a server of their own, or TEST_DATABASE_URL.
-test: postgresql build ## Run all tests, on real PostgreSQL
+# here: tests use a server of their own, or TEST_DATABASE_URL; TEST_GARAGE names another Garage.
+test: postgresql garage build ## Run all tests, on real PostgreSQL and Garage
 	cargo test --workspace
 
-check: postgresql tools ## What CI checks: format, lints, docs, dependencies, query metadata, manifests
-check: postgresql tools ## What CI checks: format, lints, docs, dependencies, alerts, query metadata
+check: postgresql tools ## What CI checks: format, lints, docs, dependencies, alerts, manifests, query metadata
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items
@@ -57,3 +56,6 @@ postgresql:
 
 tools:
 	@scripts/install-tools
+
+garage: ## Build Garage, the S3 server beside the tests: some minutes, once
+	@test -n "$${TEST_GARAGE:-}" || scripts/install-tools garage
