@@ -9,7 +9,7 @@
 //! - [`Client`] speaks HTTP and judges nothing; [`Reply`] is what came back.
 //! - [`Process`] is one of our programs, with its log, under every signal.
 //! - [`Proxy`] stands between a service and its database or store, and cuts, holds or loses things.
-//! - [`s3`] is an S3 server inside the test's process.
+//! - [`s3`] is an S3 server of the test's own: in its process, or a real Garage.
 //! - [`eventually()`] waits for a fact. Nothing here sleeps in the hope that something has happened.
 //!
 //! ```no_run

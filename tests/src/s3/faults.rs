@@ -68,6 +68,8 @@ pub enum Fault {
     Answer(u16),
     /// It is served after this long.
     Delay(Duration),
+    /// The last byte of its body arrives as another.
+    Corrupt,
     /// It is served once the fault is dropped.
     Hold,
     /// It is served, and answered once the fault is dropped.

@@ -13,11 +13,28 @@ pub enum StoreKind {
     File,
     /// An S3 server inside the test's process.
     S3,
+    /// A real Garage.
+    Garage,
 }
 
 impl StoreKind {
-    /// Every one, for stories that are told of each.
-    pub const ALL: [Self; 2] = [Self::File, Self::S3];
+    /// Every one that this machine has, for stories that are told of each. Garage can be missing: see
+    /// [`S3Server::has_garage`].
+    #[must_use]
+    pub fn all() -> &'static [Self] {
+        const ALL: &[StoreKind] = &[StoreKind::File, StoreKind::S3, StoreKind::Garage];
+        if S3Server::has_garage() {
+            ALL
+        } else {
+            &ALL[..2]
+        }
+    }
+
+    /// Those that are S3 servers.
+    #[must_use]
+    pub fn buckets() -> &'static [Self] {
+        &Self::all()[1..]
+    }
 }
 
 /// A store that is there for one test. Dropping it removes it.
@@ -30,12 +47,13 @@ pub enum RunningStore {
 }
 
 impl RunningStore {
-    /// Makes an empty one.
+    /// Makes an empty one. Panics if it cannot: for Garage, see [`StoreKind::all`].
     #[must_use]
     pub fn start(kind: StoreKind) -> Self {
         match kind {
             StoreKind::File => Self::File(TempDir::new().expect("a temporary folder")),
-            StoreKind::S3 => Self::S3(S3Server::start()),
+            StoreKind::S3 => Self::S3(S3Server::in_process()),
+            StoreKind::Garage => Self::S3(S3Server::garage().expect("this machine has a Garage")),
         }
     }
 

@@ -11,35 +11,48 @@ use crate::world::{Consumer, id_of, story};
 #[test]
 fn a_link_of_a_bucket_ends_at_its_time_and_opens_nothing_else() {
     story(async |world| {
-        let consumer = world.consumer_on(StoreKind::S3).await;
-        let (one, other) = (consumer.completed().await, consumer.completed().await);
-        let (link, foreign) = (
-            consumer.link(&id_of(&one)).await,
-            consumer.link(&id_of(&other)).await,
-        );
-        let mut forged = link.clone();
-        forged.set_path(foreign.path());
-        assert_eq!(fetch(&forged, &[]).await.status, 403, "another object");
-        for (name, value) in [
-            ("X-Amz-Expires", "86400"),
-            ("X-Amz-Date", "20990101T000000Z"),
-            ("X-Amz-Signature", &"0".repeat(64)),
-        ] {
-            let forged = with_parameter(&link, name, value);
-            assert_eq!(fetch(&forged, &[]).await.status, 403, "{name}");
+        for &store in StoreKind::buckets() {
+            let consumer = world.consumer_on(store).await;
+            let (one, other) = (consumer.completed().await, consumer.completed().await);
+            let (link, foreign) = (
+                consumer.link(&id_of(&one)).await,
+                consumer.link(&id_of(&other)).await,
+            );
+            let mut forged = link.clone();
+            forged.set_path(foreign.path());
+            assert_refused(&forged, "another object").await;
+            for (name, value) in [
+                ("X-Amz-Expires", "86400"),
+                ("X-Amz-Date", "20990101T000000Z"),
+                ("X-Amz-Signature", &"0".repeat(64)),
+            ] {
+                let forged = with_parameter(&link, name, value);
+                assert_refused(&forged, name).await;
+            }
+            let sql = format!(
+                "UPDATE exports SET expires_at = clock_timestamp() + interval '3 seconds' WHERE id = '{}'",
+                id_of(&one)
+            );
+            consumer.stack.database().execute(sql).await;
+            let short = consumer.link(&id_of(&one)).await;
+            let _ = fetch(&short, &[]).await.expect(200);
+            eventually("the link ends", Duration::from_secs(20), async || {
+                (fetch(&short, &[]).await.status != 200).then_some(())
+            })
+            .await;
         }
-        let sql = format!(
-            "UPDATE exports SET expires_at = clock_timestamp() + interval '3 seconds' WHERE id = '{}'",
-            id_of(&one)
-        );
-        consumer.stack.database().execute(sql).await;
-        let short = consumer.link(&id_of(&one)).await;
-        let _ = fetch(&short, &[]).await.expect(200);
-        eventually("the link ends", Duration::from_secs(20), async || {
-            (fetch(&short, &[]).await.status != 200).then_some(())
-        })
-        .await;
     });
+}
+
+/// Amazon's S3 answers 403 to all of them, Garage 400 to a date that does not fit.
+async fn assert_refused(link: &Url, what: &str) {
+    let reply = fetch(link, &[]).await;
+    assert!(
+        matches!(reply.status, 400 | 403),
+        "{what}: {}",
+        reply.status
+    );
+    assert!(reply.text().contains("<Error>"), "{what}: {}", reply.text());
 }
 
 fn with_parameter(link: &Url, name: &str, value: &str) -> Url {
@@ -58,21 +71,23 @@ fn with_parameter(link: &Url, name: &str, value: &str) -> Url {
 #[test]
 fn a_bucket_s_link_has_the_address_that_consumers_see() {
     story(async |_| {
-        let builder = Stack::builder().store(StoreKind::S3).public_endpoint();
-        let stack = builder.start().await;
-        let consumer = Consumer::owner_of(&stack);
-        let export = consumer.completed().await;
-        let link = consumer.link(&id_of(&export)).await;
-        let public: Url = stack.s3().public_endpoint().parse().unwrap();
-        assert_eq!(link.host_str(), Some("localhost"));
-        assert_eq!((link.host(), link.port()), (public.host(), public.port()));
-        assert_is_the_file_of(&export, &fetch(&link, &[]).await);
-        let mut inner = link.clone();
-        inner.set_host(Some("127.0.0.1")).unwrap();
-        assert_eq!(
-            fetch(&inner, &[]).await.status,
-            403,
-            "signed for the other name"
-        );
+        for &store in StoreKind::buckets() {
+            let builder = Stack::builder().store(store).public_endpoint();
+            let stack = builder.start().await;
+            let consumer = Consumer::owner_of(&stack);
+            let export = consumer.completed().await;
+            let link = consumer.link(&id_of(&export)).await;
+            let public: Url = stack.s3().public_endpoint().parse().unwrap();
+            assert_eq!(link.host_str(), Some("localhost"));
+            assert_eq!((link.host(), link.port()), (public.host(), public.port()));
+            assert_is_the_file_of(&export, &fetch(&link, &[]).await);
+            let mut inner = link.clone();
+            inner.set_host(Some("127.0.0.1")).unwrap();
+            assert_eq!(
+                fetch(&inner, &[]).await.status,
+                403,
+                "signed for the other name"
+            );
+        }
     });
 }

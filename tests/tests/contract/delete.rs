@@ -10,7 +10,7 @@ use crate::world::{id_of, path, story};
 #[test]
 fn a_deleted_export_is_gone_everywhere_with_its_file_and_its_links() {
     story(async |world| {
-        for store in StoreKind::ALL {
+        for &store in StoreKind::all() {
             let consumer = world.consumer_on(store).await;
             let kept = id_of(&consumer.completed().await);
             let id = id_of(&consumer.completed().await);

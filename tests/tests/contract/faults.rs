@@ -148,31 +148,33 @@ fn a_database_that_does_not_answer_is_noticed_by_readyz_within_seconds() {
 #[test]
 fn a_delete_while_the_store_is_down_is_503_and_the_file_goes_when_it_is_back() {
     story(async |_| {
-        let stack = Stack::builder().store(StoreKind::S3).start().await;
-        let consumer = Consumer::owner_of(&stack);
-        let id = id_of(&consumer.completed().await);
-        let key = stack.object_key(&id).await;
-        let away = stack.s3().inject(|_| true, Fault::Answer(503));
-        assert_unavailable(&consumer.api.delete(&path(&id)).await);
-        assert!(away.hits() > 0);
-        // It was deleted all the same, before its file was to go.
-        for path in [path(&id), format!("{}/download", path(&id))] {
-            let reply = consumer.api.get(&path).await;
-            assert_refused(&reply, 404, "NOT_FOUND", &["Export not found"]);
-        }
-        let again = consumer.api.delete(&path(&id)).await;
-        assert_refused(&again, 404, "NOT_FOUND", &[]);
-        assert_eq!(stack.store_listing(), [key], "the file is still there");
+        for &store in StoreKind::buckets() {
+            let stack = Stack::builder().store(store).start().await;
+            let consumer = Consumer::owner_of(&stack);
+            let id = id_of(&consumer.completed().await);
+            let key = stack.object_key(&id).await;
+            let away = stack.s3().inject(|_| true, Fault::Answer(503));
+            assert_unavailable(&consumer.api.delete(&path(&id)).await);
+            assert!(away.hits() > 0);
+            // It was deleted all the same, before its file was to go.
+            for path in [path(&id), format!("{}/download", path(&id))] {
+                let reply = consumer.api.get(&path).await;
+                assert_refused(&reply, 404, "NOT_FOUND", &["Export not found"]);
+            }
+            let again = consumer.api.delete(&path(&id)).await;
+            assert_refused(&again, 404, "NOT_FOUND", &[]);
+            assert_eq!(stack.store_listing(), [key], "the file is still there");
 
-        drop(away);
-        // The janitor would come for it half a minute after the delete.
-        stack
-            .database()
-            .execute(
-                "UPDATE export_objects SET sweep_at = clock_timestamp() WHERE state = 'doomed'",
-            )
-            .await;
-        stack.wait_for_store(&[]).await;
+            drop(away);
+            // The janitor would come for it half a minute after the delete.
+            stack
+                .database()
+                .execute(
+                    "UPDATE export_objects SET sweep_at = clock_timestamp() WHERE state = 'doomed'",
+                )
+                .await;
+            stack.wait_for_store(&[]).await;
+        }
     });
 }
 

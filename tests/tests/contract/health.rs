@@ -9,7 +9,7 @@ use crate::world::{Consumer, story};
 #[test]
 fn a_running_service_is_healthy_and_ready_on_every_store() {
     story(async |world| {
-        for store in StoreKind::ALL {
+        for &store in StoreKind::all() {
             let api = world.consumer_on(store).await.api.without_key();
             for path in ["/healthz", "/readyz"] {
                 let _ = api.get(path).await.expect(200);

@@ -85,7 +85,7 @@ fn a_key_is_a_project_s_own() {
 #[test]
 fn sixteen_equal_creates_at_once_make_one_export() {
     story(async |world| {
-        for kind in StoreKind::ALL {
+        for &kind in StoreKind::all() {
             let consumer = world.consumer_on(kind).await;
             let request = request();
             let creates = (0..16).map(|_| consumer.api.post_keyed("at-once", &request));

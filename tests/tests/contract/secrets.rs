@@ -59,7 +59,7 @@ fn assert_tells_no(log: &str, secrets: &[String]) {
 #[test]
 fn no_key_no_password_and_no_signature_is_in_any_log() {
     story(async |_| {
-        for store in StoreKind::ALL {
+        for &store in StoreKind::all() {
             let builder = Stack::builder().store(store).database_proxy();
             let stack = builder
                 .env("RUST_LOG", "debug")
@@ -74,7 +74,7 @@ fn no_key_no_password_and_no_signature_is_in_any_log() {
             stack.database_proxy().restore();
             secrets.push(SIGNING_KEY.to_owned());
             secrets.extend(password_of(stack.database().url()));
-            if store == StoreKind::S3 {
+            if store != StoreKind::File {
                 secrets.push(stack.s3().secret_key().to_owned());
             }
             assert_tells_no(&stack.logs(), &secrets);

@@ -188,7 +188,7 @@ impl StockClient {
 #[test]
 fn a_stock_client_works_unchanged_from_the_first_create_to_the_delete() {
     story(async |world| {
-        for store in StoreKind::ALL {
+        for &store in StoreKind::all() {
             let consumer = world.consumer_on(store).await;
             let endpoint = Uuid::now_v7();
             let url = "https://example.com/hook";

@@ -33,6 +33,7 @@ static NUMBER: AtomicU32 = AtomicU32::new(0);
 struct Shared {
     file: OnceCell<Stack>,
     s3: OnceCell<Stack>,
+    garage: OnceCell<Stack>,
 }
 
 /// What a story is given.
@@ -53,6 +54,7 @@ impl World {
         let cell = match kind {
             StoreKind::File => &self.0.file,
             StoreKind::S3 => &self.0.s3,
+            StoreKind::Garage => &self.0.garage,
         };
         cell.get_or_init(|| {
             Stack::builder()

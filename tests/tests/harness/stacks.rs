@@ -4,8 +4,8 @@ use exports_tests::{Client, Message, PATIENCE, Stack, StoreKind, eventually};
 use serde_json::json;
 
 #[tokio::test]
-async fn a_stack_exports_a_file_with_either_store() {
-    for kind in StoreKind::ALL {
+async fn a_stack_exports_a_file_with_every_store() {
+    for &kind in StoreKind::all() {
         let stack = Stack::builder().store(kind).start().await;
         stack
             .insert_messages(&[

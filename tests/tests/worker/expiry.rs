@@ -10,11 +10,11 @@ use exports_storage::Deleted;
 use exports_tests::s3::{Fault, Injected, Kind};
 use exports_tests::{ExportRow, PATIENCE, eventually};
 
-use crate::workshop::{PROJECT, Worker, Workshop, on_both};
+use crate::workshop::{PROJECT, Worker, Workshop, on_every_store};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn at_its_time_an_export_expires_and_its_file_goes() {
-    on_both(async |shop| {
+    on_every_store(async |shop| {
         shop.put_one().await;
         let mut patient = shop.worker(&[]);
         let stays = shop.ask_for_all().await;
@@ -46,7 +46,7 @@ async fn at_its_time_an_export_expires_and_its_file_goes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_files_of_expired_and_deleted_exports_go_when_the_store_is_back() {
-    on_both(async |shop| {
+    on_every_store(async |shop| {
         shop.put_one().await;
         let workers = shop.janitors(&[]).await;
         let [expired, deleted] = [shop.ask_for_all().await, shop.ask_for_all().await];
@@ -74,7 +74,7 @@ async fn the_files_of_expired_and_deleted_exports_go_when_the_store_is_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sweeps_of_two_workers_do_not_tread_on_each_other() {
-    on_both(async |shop| {
+    on_every_store(async |shop| {
         const EXPORTS: usize = 250;
         for _ in 0..EXPORTS {
             let row = ExportRow::of(PROJECT, ExportStatus::Completed);

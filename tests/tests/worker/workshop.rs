@@ -36,15 +36,24 @@ pub(crate) struct Worker {
     secrets: Vec<String>,
 }
 
-/// Tells a story of each store, of both at the same time.
-pub(crate) async fn on_both(story: impl AsyncFn(&Workshop)) {
-    let shops = StoreKind::ALL.map(Workshop::open);
+/// Tells a story of every store, of all at the same time.
+pub(crate) async fn on_every_store(story: impl AsyncFn(&Workshop)) {
+    on_each(StoreKind::all(), story).await;
+}
+
+/// Tells a story of every store that is an S3 server: of what only requests can meet.
+pub(crate) async fn on_every_bucket(story: impl AsyncFn(&Workshop)) {
+    on_each(StoreKind::buckets(), story).await;
+}
+
+async fn on_each(kinds: &[StoreKind], story: impl AsyncFn(&Workshop)) {
+    let shops = kinds.iter().copied().map(Workshop::open);
     let shops = futures_util::future::join_all(shops).await;
     let told = shops
         .iter()
         .map(|shop| AssertUnwindSafe(story(shop)).catch_unwind());
     let ended = futures_util::future::join_all(told).await;
-    for (kind, ended) in StoreKind::ALL.into_iter().zip(ended) {
+    for (kind, ended) in kinds.iter().zip(ended) {
         if let Err(panic) = ended {
             eprintln!("the story was told of the store {kind:?}");
             resume_unwind(panic);

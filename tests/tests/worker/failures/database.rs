@@ -3,11 +3,11 @@
 use exports_tests::Proxy;
 
 use crate::rows::put_large;
-use crate::workshop::{Worker, Workshop, on_both};
+use crate::workshop::{Worker, Workshop, on_every_store};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_worker_goes_on_when_the_database_is_back() {
-    on_both(async |shop| {
+    on_every_store(async |shop| {
         let (mut worker, database) = worker_behind(shop, &[]).await;
         shop.put_one().await;
         let before = shop.ask_for_all().await;
@@ -28,7 +28,7 @@ async fn an_idle_worker_goes_on_when_the_database_is_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_that_lost_its_database_is_taken_up_again_when_it_is_back() {
-    on_both(async |shop| {
+    on_every_store(async |shop| {
         let database = Proxy::to_postgres(shop.database.url()).await;
         let url = database.url(shop.database.url());
         let variables = [("DATABASE_URL", url.as_str()), ("EXPORTS_LEASE", "2s")];
@@ -53,7 +53,7 @@ async fn an_export_that_lost_its_database_is_taken_up_again_when_it_is_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_that_are_cut_are_made_anew() {
-    on_both(async |shop| {
+    on_every_store(async |shop| {
         let (_worker, database) = worker_behind(shop, &[]).await;
         shop.put_one().await;
         let first = shop.ask_for_all().await;

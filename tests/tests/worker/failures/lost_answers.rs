@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use exports_tests::s3::{Fault, Kind};
-use exports_tests::{Loss, Proxy, StoreKind, eventually};
+use exports_tests::{Loss, Proxy, eventually};
 
 use crate::rows::put_large;
-use crate::workshop::{Worker, Workshop, on_both};
+use crate::workshop::{Worker, Workshop, on_every_bucket, on_every_store};
 
 /// In requests to the database this is the beginning of the object's key: of the ones that a
 /// single PUT needs, only the last has it, the one that completes the export.
@@ -15,23 +15,29 @@ const KEY: &str = "proj_abc123/";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_store_s_answer_to_a_put() {
-    let shop = Workshop::open(StoreKind::S3).await;
-    shop.put_one().await;
-    its_answer_is_lost(&shop, Kind::Put).await;
+    on_every_bucket(async |shop| {
+        shop.put_one().await;
+        its_answer_is_lost(shop, Kind::Put).await;
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_store_s_answer_to_a_part() {
-    let shop = Workshop::open(StoreKind::S3).await;
-    put_large(&shop.database, 120).await;
-    its_answer_is_lost(&shop, Kind::PutPart).await;
+    on_every_bucket(async |shop| {
+        put_large(&shop.database, 120).await;
+        its_answer_is_lost(shop, Kind::PutPart).await;
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_store_s_answer_to_the_completion_of_an_upload() {
-    let shop = Workshop::open(StoreKind::S3).await;
-    put_large(&shop.database, 120).await;
-    its_answer_is_lost(&shop, Kind::CompleteUpload).await;
+    on_every_bucket(async |shop| {
+        put_large(&shop.database, 120).await;
+        its_answer_is_lost(shop, Kind::CompleteUpload).await;
+    })
+    .await;
 }
 
 async fn its_answer_is_lost(shop: &Workshop, kind: Kind) {
@@ -47,12 +53,12 @@ async fn its_answer_is_lost(shop: &Workshop, kind: Kind) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_database_s_answer_to_the_completion() {
-    on_both(async |shop| the_completion_is_lost(shop, Loss::Reply).await).await;
+    on_every_store(async |shop| the_completion_is_lost(shop, Loss::Reply).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_completion_on_its_way_to_the_database() {
-    on_both(async |shop| the_completion_is_lost(shop, Loss::Request).await).await;
+    on_every_store(async |shop| the_completion_is_lost(shop, Loss::Request).await).await;
 }
 
 async fn the_completion_is_lost(shop: &Workshop, loss: Loss) {
@@ -69,7 +75,7 @@ async fn the_completion_is_lost(shop: &Workshop, loss: Loss) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_answer_to_the_completion_until_the_lease_is_over() {
-    on_both(async |shop| {
+    on_every_store(async |shop| {
         shop.put_one().await;
         let (mut worker, database) = worker_and_its_database(shop).await;
         // More than the worker has connections; new ones it does not get.
@@ -98,7 +104,7 @@ async fn every_answer_to_the_completion_until_the_lease_is_over() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_completion_until_the_lease_is_over() {
-    on_both(async |shop| {
+    on_every_store(async |shop| {
         shop.put_one().await;
         let (mut worker, database) = worker_and_its_database(shop).await;
         // Cut before anything of it arrives, and all that follows with it.

@@ -4,11 +4,11 @@ use exports_domain::FailureCode;
 
 use super::tells_only_what_to_do;
 use crate::rows::put_large;
-use crate::workshop::on_both;
+use crate::workshop::on_every_store;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_is_missing_for_a_while_costs_attempts() {
-    on_both(async |shop| {
+    on_every_store(async |shop| {
         let mut worker = shop.worker(&[]);
         shop.put_one().await;
         shop.database
@@ -29,7 +29,7 @@ async fn a_source_that_is_missing_for_a_while_costs_attempts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_stays_missing_fails_the_export_with_words_for_the_consumer() {
-    on_both(async |shop| {
+    on_every_store(async |shop| {
         let _worker = shop.worker(&[("EXPORTS_MAX_ATTEMPTS", "2")]);
         shop.database.execute("DROP TABLE messages").await;
         let id = shop.ask_for_all().await;
@@ -46,7 +46,7 @@ async fn a_source_that_stays_missing_fails_the_export_with_words_for_the_consume
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_that_takes_longer_than_it_may_fails_and_leaves_nothing() {
-    on_both(async |shop| {
+    on_every_store(async |shop| {
         let (_worker, source) = shop
             .worker_that_gets_stuck(&[("EXPORTS_MAX_DURATION", "3s")])
             .await;
@@ -71,7 +71,7 @@ async fn an_export_that_takes_longer_than_it_may_fails_and_leaves_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_that_kills_every_worker_fails_in_the_end() {
-    on_both(async |shop| {
+    on_every_store(async |shop| {
         let variables = [("EXPORTS_LEASE", "1s"), ("EXPORTS_MAX_ATTEMPTS", "2")];
         put_large(&shop.database, 120).await;
         let id = shop.ask_for_all().await;

@@ -1,42 +1,43 @@
 //! The object store fails, for a while or for good.
 
 use exports_domain::FailureCode;
-use exports_tests::StoreKind;
 use exports_tests::s3::{Fault, Kind};
 
 use super::{RefusingStore, tells_only_what_to_do};
 use crate::rows::put_large;
-use crate::workshop::{Workshop, on_both};
+use crate::workshop::{on_every_bucket, on_every_store};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_is_overloaded_for_a_moment_costs_no_attempt() {
     for status in [503, 429] {
-        let shop = Workshop::open(StoreKind::S3).await;
-        let _worker = shop.worker(&[]);
-        let expected = put_large(&shop.database, 120).await;
-        let is_of_the_upload = |kind| {
-            matches!(
-                kind,
-                Kind::CreateUpload | Kind::PutPart | Kind::CompleteUpload
-            )
-        };
-        let overloaded = shop.s3().inject(
-            move |seen| is_of_the_upload(seen.kind),
-            Fault::Answer(status),
-        );
-        let id = shop.ask_for_all().await;
-        overloaded.reached(2).await;
-        drop(overloaded);
+        on_every_bucket(async |shop| {
+            let _worker = shop.worker(&[]);
+            let expected = put_large(&shop.database, 120).await;
+            let is_of_the_upload = |kind| {
+                matches!(
+                    kind,
+                    Kind::CreateUpload | Kind::PutPart | Kind::CompleteUpload
+                )
+            };
+            let overloaded = shop.s3().inject(
+                move |seen| is_of_the_upload(seen.kind),
+                Fault::Answer(status),
+            );
+            let id = shop.ask_for_all().await;
+            overloaded.reached(2).await;
+            drop(overloaded);
 
-        assert!(shop.file(id).await == expected);
-        assert_eq!(shop.export(id).await.attempt, 1);
-        shop.holds_only(&[id]).await;
+            assert!(shop.file(id).await == expected);
+            assert_eq!(shop.export(id).await.attempt, 1);
+            shop.holds_only(&[id]).await;
+        })
+        .await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_refuses_for_a_while_costs_attempts() {
-    on_both(async |shop| {
+    on_every_store(async |shop| {
         let mut worker = shop.worker(&[]);
         worker.wait_for_event("worker started").await;
         shop.put_one().await;
@@ -67,7 +68,7 @@ async fn a_store_that_refuses_for_a_while_costs_attempts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_always_refuses_fails_the_export_with_words_for_the_consumer() {
-    on_both(async |shop| {
+    on_every_store(async |shop| {
         let mut worker = shop.worker(&[("EXPORTS_MAX_ATTEMPTS", "2")]);
         worker.wait_for_event("worker started").await;
         shop.put_one().await;
@@ -89,15 +90,17 @@ async fn a_store_that_always_refuses_fails_the_export_with_words_for_the_consume
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_part_that_is_refused_takes_the_upload_with_it() {
-    let shop = Workshop::open(StoreKind::S3).await;
-    let _worker = shop.worker(&[("EXPORTS_MAX_ATTEMPTS", "1")]);
-    put_large(&shop.database, 120).await;
-    let refusing = shop
-        .s3()
-        .inject(|seen| seen.kind == Kind::PutPart, Fault::Answer(403));
-    let id = shop.ask_for_all().await;
+    on_every_bucket(async |shop| {
+        let _worker = shop.worker(&[("EXPORTS_MAX_ATTEMPTS", "1")]);
+        put_large(&shop.database, 120).await;
+        let refusing = shop
+            .s3()
+            .inject(|seen| seen.kind == Kind::PutPart, Fault::Answer(403));
+        let id = shop.ask_for_all().await;
 
-    assert_eq!(shop.failed(id).await.code, FailureCode::StorageUnavailable);
-    assert!(refusing.hits() > 0);
-    shop.holds_nothing().await;
+        assert_eq!(shop.failed(id).await.code, FailureCode::StorageUnavailable);
+        assert!(refusing.hits() > 0);
+        shop.holds_nothing().await;
+    })
+    .await;
 }

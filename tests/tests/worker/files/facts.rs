@@ -7,11 +7,11 @@ use exports_tests::s3::Kind;
 use exports_tests::{Endpoint, Message, StoreKind, uuid};
 
 use crate::rows::{INBOUND_HEADER, OUTBOUND_HEADER, Row, file_of, put_large};
-use crate::workshop::{PROJECT, Workshop, everything, on_both, range};
+use crate::workshop::{PROJECT, Workshop, everything, on_every_store, range};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_has_exactly_these_bytes() {
-    on_both(async |shop| {
+    on_every_store(async |shop| {
         let _worker = shop.worker(&[]);
         let odd = |message: Message| {
             message
@@ -47,7 +47,7 @@ async fn a_file_has_exactly_these_bytes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_ends_of_the_range_are_in_and_their_neighbours_are_out() {
-    on_both(async |shop| {
+    on_every_store(async |shop| {
         let _worker = shop.worker(&[]);
         let times = [
             "0001-01-01T00:00:00Z",
@@ -77,7 +77,7 @@ async fn both_ends_of_the_range_are_in_and_their_neighbours_are_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_project_s_messages_of_that_direction_status_and_endpoint_are_in() {
-    on_both(async |shop| {
+    on_every_store(async |shop| {
         let _worker = shop.worker(&[]);
         let message = |number| {
             Message::outbound(PROJECT)
@@ -123,7 +123,7 @@ async fn only_the_project_s_messages_of_that_direction_status_and_endpoint_are_i
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_rows_make_a_file_with_a_header() {
-    on_both(async |shop| {
+    on_every_store(async |shop| {
         let _worker = shop.worker(&[]);
         for (direction, header) in [
             (Direction::Outbound, OUTBOUND_HEADER),
@@ -179,7 +179,7 @@ async fn thousands_of_endpoints_make_the_same_file_as_a_few() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_file_is_stored_in_parts() {
-    on_both(async |shop| {
+    on_every_store(async |shop| {
         let _worker = shop.worker(&[]);
         let expected = put_large(&shop.database, 270).await;
         let id = shop.ask_for_all().await;

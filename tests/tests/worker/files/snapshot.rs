@@ -7,7 +7,7 @@ use exports_tests::{PATIENCE, eventually};
 use sqlx::{Connection, Executor};
 
 use crate::rows::{Row, file_of, put_large};
-use crate::workshop::{Workshop, on_both};
+use crate::workshop::{Workshop, on_every_store};
 
 /// An update of a row at the end, one that leaves and one that comes.
 const CHANGES: &str = "
@@ -18,7 +18,7 @@ const CHANGES: &str = "
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_changes_before_the_first_row_is_read_does_not_show() {
-    on_both(async |shop| {
+    on_every_store(async |shop| {
         let rows: Vec<_> = (0..5).map(Row::plain).collect();
         shop.put(&rows.iter().map(Row::message).collect::<Vec<_>>())
             .await;
@@ -52,7 +52,7 @@ async fn what_changes_before_the_first_row_is_read_does_not_show() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_changes_while_rows_are_read_does_not_show() {
-    on_both(async |shop| {
+    on_every_store(async |shop| {
         let (_worker, source) = shop.worker_that_gets_stuck(&[]).await;
         let expected = put_large(&shop.database, 120).await;
         let id = shop.ask_for_all().await;

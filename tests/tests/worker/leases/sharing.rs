@@ -6,13 +6,13 @@ use std::time::Duration;
 use exports_tests::{PATIENCE, eventually, holds_within};
 
 use crate::rows::{OUTBOUND_HEADER, put_large};
-use crate::workshop::{Worker, on_both};
+use crate::workshop::{Worker, on_every_store};
 
 const EXPORTS: usize = 200;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_workers_process_200_exports_once_each() {
-    on_both(async |shop| {
+    on_every_store(async |shop| {
         shop.put_one().await;
         let mut workers = [shop.worker(&[]), shop.worker(&[])];
         for worker in &mut workers {
@@ -64,7 +64,7 @@ fn completed_by(worker: &Worker) -> HashSet<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_that_takes_longer_than_its_lease_stays_with_its_worker() {
-    on_both(async |shop| {
+    on_every_store(async |shop| {
         let lease = ("EXPORTS_LEASE", "2s");
         let (_slow, source) = shop.worker_that_gets_stuck(&[lease]).await;
         let expected = put_large(&shop.database, 120).await;

@@ -6,14 +6,14 @@ use exports_tests::PATIENCE;
 use nix::sys::signal::Signal;
 
 use crate::rows::put_large;
-use crate::workshop::{Workshop, on_both};
+use crate::workshop::{Workshop, on_every_store};
 
 /// Well below every grace period but the shortest.
 const AT_ONCE: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_with_nothing_to_do_stops_at_once() {
-    on_both(async |shop| {
+    on_every_store(async |shop| {
         for signal in [Signal::SIGTERM, Signal::SIGINT] {
             let mut worker = shop.worker(&[]);
             worker.wait_for_event("worker started").await;
@@ -28,7 +28,7 @@ async fn a_worker_with_nothing_to_do_stops_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_can_finish_within_the_grace_period_does() {
-    on_both(async |shop| {
+    on_every_store(async |shop| {
         // The lease is shorter than what follows: it is kept alive while the worker stops.
         let (mut worker, source) = shop
             .worker_that_gets_stuck(&[("EXPORTS_LEASE", "2s")])
@@ -60,7 +60,7 @@ async fn what_can_finish_within_the_grace_period_does() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_finish_within_the_grace_period_is_given_back() {
-    on_both(async |shop| {
+    on_every_store(async |shop| {
         let (mut worker, _source) = shop
             .worker_that_gets_stuck(&[("EXPORTS_SHUTDOWN_GRACE", "1s")])
             .await;
@@ -86,7 +86,7 @@ async fn what_cannot_finish_within_the_grace_period_is_given_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_signal_ends_the_grace_period() {
-    on_both(async |shop| {
+    on_every_store(async |shop| {
         let (mut worker, _source) = shop
             .worker_that_gets_stuck(&[("EXPORTS_SHUTDOWN_GRACE", "10m")])
             .await;

@@ -5,16 +5,16 @@
 
 use exports_domain::{Direction, ExportId};
 use exports_tests::s3::{Fault, Kind, Seen};
-use exports_tests::{PATIENCE, StoreKind, eventually};
+use exports_tests::{PATIENCE, eventually};
 
 use crate::rows::put_large;
-use crate::workshop::{Worker, Workshop, everything, on_both};
+use crate::workshop::{Worker, Workshop, everything, on_every_bucket, on_every_store};
 
 const LEASE: (&str, &str) = ("EXPORTS_LEASE", "2s");
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stopped_before_it_has_stored_anything() {
-    on_both(async |shop| {
+    on_every_store(async |shop| {
         let (mut stopped, source) = shop.worker_behind_a_proxy(&[LEASE]).await;
         shop.put_one().await;
         source.hold();
@@ -32,7 +32,7 @@ async fn stopped_before_it_has_stored_anything() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stopped_in_the_middle_of_its_file() {
-    on_both(async |shop| {
+    on_every_store(async |shop| {
         let (mut stopped, source) = shop.worker_that_gets_stuck(&[LEASE]).await;
         let expected = put_large(&shop.database, 120).await;
         let id = shop.ask_for_all().await;
@@ -53,78 +53,89 @@ async fn stopped_in_the_middle_of_its_file() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stopped_while_its_only_put_is_under_way() {
-    let shop = Workshop::open(StoreKind::S3).await;
-    shop.put_one().await;
-    let mut stopped = shop.worker(&[LEASE]);
-    let held = shop.s3().inject(first_attempt(Kind::Put), Fault::Hold);
-    let id = shop.ask_for_all().await;
-    held.reached(1).await;
-    stopped.pause().await;
+    on_every_bucket(async |shop| {
+        shop.put_one().await;
+        let mut stopped = shop.worker(&[LEASE]);
+        let held = shop.s3().inject(first_attempt(Kind::Put), Fault::Hold);
+        let id = shop.ask_for_all().await;
+        held.reached(1).await;
+        stopped.pause().await;
 
-    let (_winner, row) = another_worker_finishes(&shop, id).await;
-    // The stopped worker's file arrives after all.
-    drop(held);
-    lies_in_the_store(&shop, ".csv", 2).await;
+        let (_winner, row) = another_worker_finishes(shop, id).await;
+        // The stopped worker's file arrives after all.
+        drop(held);
+        two_files_lie_in_the_store(shop).await;
 
-    goes_on_for_nothing(&shop, &mut stopped, id, &row).await;
+        goes_on_for_nothing(shop, &mut stopped, id, &row).await;
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stopped_while_it_begins_its_upload() {
-    let shop = Workshop::open(StoreKind::S3).await;
-    put_large(&shop.database, 120).await;
-    let mut stopped = shop.worker(&[LEASE]);
-    let held = shop
-        .s3()
-        .inject(first_attempt(Kind::CreateUpload), Fault::Hold);
-    let id = shop.ask_for_all().await;
-    held.reached(1).await;
-    stopped.pause().await;
+    on_every_bucket(async |shop| {
+        put_large(&shop.database, 120).await;
+        let mut stopped = shop.worker(&[LEASE]);
+        let held = shop
+            .s3()
+            .inject(first_attempt(Kind::CreateUpload), Fault::Hold);
+        let id = shop.ask_for_all().await;
+        held.reached(1).await;
+        stopped.pause().await;
 
-    let (_winner, row) = another_worker_finishes(&shop, id).await;
-    // An upload that is recorded nowhere.
-    drop(held);
-    lies_in_the_store(&shop, ".metadata.json", 1).await;
+        let (_winner, row) = another_worker_finishes(shop, id).await;
+        // An upload that is recorded nowhere.
+        drop(held);
+        eventually("an upload has begun", PATIENCE, async || {
+            (shop.s3().uploads() == 1).then_some(())
+        })
+        .await;
 
-    goes_on_for_nothing(&shop, &mut stopped, id, &row).await;
+        goes_on_for_nothing(shop, &mut stopped, id, &row).await;
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stopped_before_it_completes_its_upload() {
-    let shop = Workshop::open(StoreKind::S3).await;
-    let expected = put_large(&shop.database, 120).await;
-    let mut stopped = shop.worker(&[LEASE]);
-    let held = shop.s3().inject(first_attempt(Kind::PutPart), Fault::Hold);
-    let id = shop.ask_for_all().await;
-    // Both parts are under way: what comes next is to put them together.
-    held.reached(2).await;
-    stopped.pause().await;
+    on_every_bucket(async |shop| {
+        let expected = put_large(&shop.database, 120).await;
+        let mut stopped = shop.worker(&[LEASE]);
+        let held = shop.s3().inject(first_attempt(Kind::PutPart), Fault::Hold);
+        let id = shop.ask_for_all().await;
+        // Both parts are under way: what comes next is to put them together.
+        held.reached(2).await;
+        stopped.pause().await;
 
-    let (_winner, row) = another_worker_finishes(&shop, id).await;
-    drop(held);
+        let (_winner, row) = another_worker_finishes(shop, id).await;
+        drop(held);
 
-    goes_on_for_nothing(&shop, &mut stopped, id, &row).await;
-    assert!(shop.file(id).await == expected);
+        goes_on_for_nothing(shop, &mut stopped, id, &row).await;
+        assert!(shop.file(id).await == expected);
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stopped_while_it_completes_its_upload() {
-    let shop = Workshop::open(StoreKind::S3).await;
-    let expected = put_large(&shop.database, 120).await;
-    let mut stopped = shop.worker(&[LEASE]);
-    let held = shop
-        .s3()
-        .inject(first_attempt(Kind::CompleteUpload), Fault::Hold);
-    let id = shop.ask_for_all().await;
-    held.reached(1).await;
-    stopped.pause().await;
+    on_every_bucket(async |shop| {
+        let expected = put_large(&shop.database, 120).await;
+        let mut stopped = shop.worker(&[LEASE]);
+        let held = shop
+            .s3()
+            .inject(first_attempt(Kind::CompleteUpload), Fault::Hold);
+        let id = shop.ask_for_all().await;
+        held.reached(1).await;
+        stopped.pause().await;
 
-    let (_winner, row) = another_worker_finishes(&shop, id).await;
-    drop(held);
-    lies_in_the_store(&shop, ".csv", 2).await;
+        let (_winner, row) = another_worker_finishes(shop, id).await;
+        drop(held);
+        two_files_lie_in_the_store(shop).await;
 
-    goes_on_for_nothing(&shop, &mut stopped, id, &row).await;
-    assert!(shop.file(id).await == expected);
+        goes_on_for_nothing(shop, &mut stopped, id, &row).await;
+        assert!(shop.file(id).await == expected);
+    })
+    .await;
 }
 
 /// Requests about the file of an export's first attempt.
@@ -140,12 +151,9 @@ async fn another_worker_finishes(shop: &Workshop, id: ExportId) -> (Worker, Stri
     (winner, shop.row(id).await)
 }
 
-/// Waits until so many things with such a name do.
-async fn lies_in_the_store(shop: &Workshop, name: &str, count: usize) {
-    let fact = format!("{count} {name} lie in the store");
-    eventually(&fact, PATIENCE, async || {
-        let found = shop.listing().into_iter().filter(|key| key.contains(name));
-        (found.count() == count).then_some(())
+async fn two_files_lie_in_the_store(shop: &Workshop) {
+    eventually("two files lie in the store", PATIENCE, async || {
+        (shop.s3().uploads() == 0 && shop.listing().len() == 2).then_some(())
     })
     .await;
 }

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use crate::rows::put_large;
-use crate::workshop::{Workshop, on_both};
+use crate::workshop::{Workshop, on_every_store};
 
 const LEASE: (&str, &str) = ("EXPORTS_LEASE", "2s");
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_is_killed_mid_file_is_replaced_when_its_lease_ends() {
-    on_both(async |shop| {
+    on_every_store(async |shop| {
         let (mut killed, _source) = shop.worker_that_gets_stuck(&[LEASE]).await;
         let expected = put_large(&shop.database, 120).await;
         let id = shop.ask_for_all().await;
@@ -33,7 +33,7 @@ async fn a_worker_that_is_killed_mid_file_is_replaced_when_its_lease_ends() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_takeover_waits_for_the_end_of_the_lease() {
-    on_both(async |shop| {
+    on_every_store(async |shop| {
         let (mut killed, source) = shop.worker_behind_a_proxy(&[("EXPORTS_LEASE", "3s")]).await;
         shop.put_one().await;
         source.hold();
@@ -54,7 +54,7 @@ async fn a_takeover_waits_for_the_end_of_the_lease() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_stopped_worker_stores_after_a_janitor_came_by_goes_an_hour_later() {
-    on_both(async |shop| {
+    on_every_store(async |shop| {
         let (mut killed, source) = shop.worker_behind_a_proxy(&[LEASE]).await;
         shop.put_one().await;
         source.hold();

@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::{PROGRAMS, SECRET, complaint};
-use crate::workshop::Workshop;
+use crate::workshop::{Workshop, on_every_bucket};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_is_not_there_is_named() {
@@ -79,21 +79,23 @@ async fn a_database_without_our_schema_is_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bucket_that_cannot_be_used_is_named() {
     const STORE: &str = "EXPORTS_OBJECT_STORE_URL";
-    let shop = Workshop::open(StoreKind::S3).await;
-    let nobody = format!("http://{}", address_of_nobody().await);
-    let mute = Proxy::to(shop.s3().endpoint().trim_start_matches("http://")).await;
-    mute.hold();
-    let mute = format!("http://{}", mute.address());
-    let says = [
-        (("AWS_ENDPOINT_URL", nobody.as_str()), "cannot connect"),
-        (("AWS_ENDPOINT_URL", &mute), "no answer"),
-        (("AWS_ENDPOINT_URL", "nowhere"), "AWS_ENDPOINT_URL"),
-        (("AWS_ALLOW_HTTP", "false"), "AWS_ALLOW_HTTP"),
-        (("AWS_SECRET_ACCESS_KEY", SECRET), "refuses the credentials"),
-        ((STORE, "s3://another-bucket"), "the bucket does not exist"),
-    ]
-    .map(async |(set, reason)| says(&shop, &[set], STORE, reason).await);
-    futures_util::future::join_all(says).await;
+    on_every_bucket(async |shop| {
+        let nobody = format!("http://{}", address_of_nobody().await);
+        let mute = Proxy::to(shop.s3().endpoint().trim_start_matches("http://")).await;
+        mute.hold();
+        let mute = format!("http://{}", mute.address());
+        let says = [
+            (("AWS_ENDPOINT_URL", nobody.as_str()), "cannot connect"),
+            (("AWS_ENDPOINT_URL", &mute), "no answer"),
+            (("AWS_ENDPOINT_URL", "nowhere"), "AWS_ENDPOINT_URL"),
+            (("AWS_ALLOW_HTTP", "false"), "AWS_ALLOW_HTTP"),
+            (("AWS_SECRET_ACCESS_KEY", SECRET), "refuses the credentials"),
+            ((STORE, "s3://another-bucket"), "the bucket does not exist"),
+        ]
+        .map(async |(set, reason)| says(shop, &[set], STORE, reason).await);
+        futures_util::future::join_all(says).await;
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

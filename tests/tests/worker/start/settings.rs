@@ -4,7 +4,7 @@ use exports_tests::StoreKind;
 use futures_util::StreamExt;
 
 use super::{PROGRAMS, complaint};
-use crate::workshop::Workshop;
+use crate::workshop::{Workshop, on_every_bucket};
 
 /// How many programs to start at the same time.
 const AT_A_TIME: usize = 6;
@@ -207,13 +207,15 @@ async fn a_worker_ignores_what_is_the_api_s() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_finest_log_has_no_secret_in_it() {
-    let shop = Workshop::open(StoreKind::S3).await;
-    let mut worker = shop.worker(&[("RUST_LOG", "trace"), ("EXPORTS_LOG_FORMAT", "text")]);
-    shop.put_one().await;
-    let id = shop.ask_for_all().await;
-    shop.file(id).await;
-    worker.terminate();
-    // Dropping it looks for the secrets that it was given.
-    assert_eq!(worker.wait().await.code(), Some(0));
-    assert!(worker.log().contains("TRACE"));
+    on_every_bucket(async |shop| {
+        let mut worker = shop.worker(&[("RUST_LOG", "trace"), ("EXPORTS_LOG_FORMAT", "text")]);
+        shop.put_one().await;
+        let id = shop.ask_for_all().await;
+        shop.file(id).await;
+        worker.terminate();
+        // Dropping it looks for the secrets that it was given.
+        assert_eq!(worker.wait().await.code(), Some(0));
+        assert!(worker.log().contains("TRACE"));
+    })
+    .await;
 }

@@ -1,0 +1,116 @@
+//! Requests that go wrong: answers that are lost, refusals, outages, bytes that change on their way.
+
+use bytes::Bytes;
+use exports_objects::{ErrorKind, PART_SIZE};
+use exports_tests::s3::{Fault, Kind, S3Server};
+
+use crate::{KEY, bucket, content, download, headers, upload};
+
+on_each_server!(
+    a_lost_answer_to_complete_is_settled_by_size,
+    a_file_of_another_size_settles_nothing,
+    a_short_outage_is_ridden_out,
+    a_held_request_goes_on_when_it_is_released,
+    refusals_and_outages_are_told_apart,
+);
+
+async fn a_lost_answer_to_complete_is_settled_by_size(server: S3Server) {
+    let store = bucket(&server);
+    let lost = server.inject(|seen| seen.kind == Kind::CompleteUpload, Fault::LoseAnswer);
+    let file = content(PART_SIZE + 1);
+    upload(
+        &store,
+        KEY,
+        [file.slice(..PART_SIZE), file.slice(PART_SIZE..)],
+    )
+    .await;
+    assert!(lost.hits() >= 2, "it was asked again");
+    assert!(download(&store, KEY).await == file, "the file differs");
+}
+
+async fn a_file_of_another_size_settles_nothing(server: S3Server) {
+    let store = bucket(&server);
+    let mut upload = store.begin_upload(KEY, &headers()).await.unwrap();
+    upload.put_part(content(1000)).await.unwrap();
+    store.abort_upload(KEY, upload.id()).await.unwrap();
+    store.put(KEY, content(999), &headers()).await.unwrap();
+    let error = upload.complete().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+}
+
+async fn a_short_outage_is_ridden_out(server: S3Server) {
+    let store = bucket(&server);
+    let twice = std::sync::atomic::AtomicUsize::new(0);
+    let busy = server.inject(
+        move |seen| {
+            seen.kind == Kind::Put && twice.fetch_add(1, std::sync::atomic::Ordering::SeqCst) < 2
+        },
+        Fault::Answer(503),
+    );
+    store
+        .put(KEY, Bytes::from_static(b"x"), &headers())
+        .await
+        .unwrap();
+    assert_eq!(busy.hits(), 2);
+    assert_eq!(server.count(Kind::Put), 3);
+}
+
+async fn a_held_request_goes_on_when_it_is_released(server: S3Server) {
+    let store = bucket(&server);
+    let held = server.inject(
+        |seen| seen.kind == Kind::Put && seen.key == KEY,
+        Fault::Hold,
+    );
+    let put = tokio::spawn({
+        let store = store.clone();
+        async move { store.put(KEY, Bytes::from_static(b"x"), &headers()).await }
+    });
+    held.reached(1).await;
+    assert_eq!(server.objects(), [""; 0]);
+    drop(held);
+    put.await.unwrap().unwrap();
+    assert_eq!(server.objects(), [KEY]);
+}
+
+async fn refusals_and_outages_are_told_apart(server: S3Server) {
+    let store = bucket(&server);
+    let refusing = server.inject(|_| true, Fault::Answer(403));
+    let error = store.put(KEY, Bytes::new(), &headers()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
+    drop(refusing);
+
+    let busy = server.inject(|_| true, Fault::Answer(503));
+    let error = store.delete(KEY).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    assert!(
+        error.to_string().contains("503 Service Unavailable"),
+        "{error}"
+    );
+    assert!(busy.hits() > 1, "it was tried again");
+}
+
+// `s3s-fs` notices as well, but with a 500, which the client repeats until it gives up.
+#[tokio::test]
+async fn a_byte_that_changes_on_its_way_is_noticed() {
+    let Some(server) = S3Server::garage() else {
+        return;
+    };
+    let store = bucket(&server);
+    let carries_data = |kind| matches!(kind, Kind::Put | Kind::PutPart);
+    let damaging = server.inject(move |seen| carries_data(seen.kind), Fault::Corrupt);
+    // The signature of a request covers the hash of its body.
+    let error = store
+        .put(KEY, content(1000), &headers())
+        .await
+        .expect_err("other bytes were refused");
+    assert!(error.is_transient(), "{error}");
+    let mut upload = store.begin_upload(KEY, &headers()).await.unwrap();
+    let error = upload
+        .put_part(content(PART_SIZE))
+        .await
+        .expect_err("other bytes were refused");
+    assert!(error.is_transient(), "{error}");
+    assert_eq!(damaging.hits(), 2);
+    upload.abort().await.unwrap();
+    assert_eq!(server.objects(), [""; 0]);
+}

@@ -1,0 +1,95 @@
+//! What an operator reads when a bucket cannot be used.
+
+use std::time::Duration;
+
+use exports_objects::{ErrorKind, Store, StoreConfig};
+use exports_tests::s3::{Fault, S3Server};
+
+on_each_server!(a_check_says_what_is_wrong,);
+
+/// The one line that an operator gets, and that it comes soon.
+async fn complaint(store: &Store) -> (ErrorKind, String) {
+    let check = tokio::time::timeout(Duration::from_secs(11), store.check());
+    let error = check.await.expect("a check is bounded").unwrap_err();
+    let mut whole = format!("{error} {error:?}");
+    let mut source = std::error::Error::source(&error);
+    while let Some(inner) = source {
+        whole.push_str(&inner.to_string());
+        source = inner.source();
+    }
+    assert!(!whole.contains("secret"), "{whole}");
+    assert!(!error.to_string().contains('\n'), "{error}");
+    (error.kind(), error.to_string())
+}
+
+async fn a_check_says_what_is_wrong(server: S3Server) {
+    let with = |url: &str, changes: &[(&str, &str)]| {
+        let mut env = server.env();
+        env.retain(|(name, _)| !changes.iter().any(|(changed, _)| name == changed));
+        env.extend(
+            changes
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        );
+        let config = StoreConfig {
+            url: url.to_owned(),
+            public_endpoint: None,
+        };
+        Store::open_with(&config, env).unwrap()
+    };
+    let bucket = server.url();
+
+    let (kind, line) = complaint(&with("s3://missing", &[])).await;
+    assert_eq!(
+        (kind, line.as_str()),
+        (
+            ErrorKind::Unavailable,
+            "cannot use the object store: the bucket does not exist"
+        )
+    );
+
+    let (kind, line) = complaint(&with(
+        &bucket,
+        &[("AWS_SECRET_ACCESS_KEY", "another-secret")],
+    ))
+    .await;
+    assert_eq!(kind, ErrorKind::Refused, "{line}");
+    let refusal = if server.is_garage() {
+        "refuses the credentials or what they were used for (AccessDenied: Forbidden: Invalid signature)"
+    } else {
+        "refuses the credentials (SignatureDoesNotMatch"
+    };
+    assert!(line.contains(refusal), "{line}");
+
+    let closed = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let (kind, line) = complaint(&with(
+        &bucket,
+        &[("AWS_ENDPOINT_URL", &format!("http://{closed}"))],
+    ))
+    .await;
+    assert_eq!(kind, ErrorKind::Unavailable, "{line}");
+    assert!(
+        line.contains(&format!("cannot connect to {closed}: Connection refused")),
+        "{line}"
+    );
+
+    let nowhere = with(
+        &bucket,
+        &[("AWS_ENDPOINT_URL", "http://no-such-host.invalid:9000")],
+    );
+    let (kind, line) = complaint(&nowhere).await;
+    assert_eq!(kind, ErrorKind::Unavailable, "{line}");
+    assert!(
+        line.contains("cannot connect to no-such-host.invalid:9000: "),
+        "{line}"
+    );
+
+    let slow = server.inject(|_| true, Fault::Hold);
+    let (kind, line) = complaint(&with(&bucket, &[])).await;
+    assert_eq!(kind, ErrorKind::Unavailable, "{line}");
+    assert!(line.contains("no answer from 127.0.0.1"), "{line}");
+    drop(slow);
+}

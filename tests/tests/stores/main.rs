@@ -1,0 +1,101 @@
+//! What every store must do, run on each that can run here, and what only a bucket does: links, lost answers, faults.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use exports_objects::{FileHeaders, Store, StoreConfig};
+use exports_tests::s3::S3Server;
+use futures_util::future::try_join_all;
+use reqwest::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use tokio::io::AsyncReadExt;
+
+/// Makes two tests of each story: one on the S3 server in this process, one on Garage where there is one.
+macro_rules! on_each_server {
+    ($($story:ident),+ $(,)?) => {
+        mod on_s3s_fs {
+            $(#[tokio::test]
+            async fn $story() {
+                super::$story(exports_tests::s3::S3Server::in_process()).await;
+            })+
+        }
+
+        mod on_garage {
+            $(#[tokio::test]
+            async fn $story() {
+                // Where there is none, it has said so.
+                if let Some(server) = exports_tests::s3::S3Server::garage() {
+                    super::$story(server).await;
+                }
+            })+
+        }
+    };
+}
+
+mod answers;
+mod check;
+mod links;
+mod server;
+mod suite;
+
+pub(crate) const KEY: &str = "proj_1/0190a1b2-0000-7000-8000-000000000001/1-token.csv";
+pub(crate) const MINUTE: Duration = Duration::from_mins(1);
+
+pub(crate) fn headers() -> FileHeaders {
+    FileHeaders::attachment("export-0190a1b2.csv")
+}
+
+pub(crate) fn bucket_with(
+    server: &S3Server,
+    prefix: &str,
+    public_endpoint: Option<String>,
+) -> Store {
+    let config = StoreConfig {
+        url: format!("{}{prefix}", server.url()),
+        public_endpoint,
+    };
+    Store::open_with(&config, server.env()).unwrap()
+}
+
+pub(crate) fn bucket(server: &S3Server) -> Store {
+    bucket_with(server, "", None)
+}
+
+/// Three parts' worth of bytes in which no two places look alike.
+pub(crate) fn content(length: usize) -> Bytes {
+    let mut state = 1_u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state.to_be_bytes()[0]
+    };
+    (0..length).map(|_| next()).collect()
+}
+
+/// The file, by the way that a consumer gets it.
+pub(crate) async fn download(store: &Store, key: &str) -> Bytes {
+    let Some(url) = store.sign(key, MINUTE).await.unwrap() else {
+        let mut found = store.local_file(key).await.unwrap();
+        let mut bytes = Vec::new();
+        found.file.read_to_end(&mut bytes).await.unwrap();
+        assert_eq!(found.size, bytes.len() as u64);
+        return bytes.into();
+    };
+    let answer = reqwest::get(url).await.unwrap().error_for_status().unwrap();
+    assert_eq!(answer.headers()[CONTENT_TYPE], "text/csv; charset=utf-8");
+    let disposition = &answer.headers()[CONTENT_DISPOSITION];
+    assert_eq!(disposition, "attachment; filename=\"export-0190a1b2.csv\"");
+    answer.bytes().await.unwrap()
+}
+
+/// Uploads `parts` at once and in parts.
+pub(crate) async fn upload(store: &Store, key: &str, parts: impl IntoIterator<Item = Bytes>) {
+    let mut upload = store.begin_upload(key, &headers()).await.unwrap();
+    let sent: Vec<_> = parts
+        .into_iter()
+        .map(|part| upload.put_part(part))
+        .collect();
+    // The last first: the order of the calls counts, not that of the work.
+    try_join_all(sent.into_iter().rev()).await.unwrap();
+    upload.complete().await.unwrap();
+}

@@ -1,0 +1,172 @@
+//! The suite that every store passes.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use exports_objects::{ErrorKind, MAX_PARTS, PART_SIZE, Store, StoreConfig};
+use exports_tests::s3::S3Server;
+use tempfile::TempDir;
+
+use crate::{KEY, bucket, bucket_with, content, download, headers, upload};
+
+on_each_server!(
+    a_bucket_that_stores_checksums_passes_the_suite,
+    a_bucket_passes_the_suite,
+    a_bucket_with_a_prefix_passes_the_suite,
+);
+
+/// The suite. `left` lists everything that lies in the store, hidden remains included.
+async fn every_store_must_pass(store: &Store, left: impl Fn() -> Vec<String>) {
+    store.check().await.unwrap();
+    assert_eq!(left(), [""; 0], "a check leaves nothing");
+    one_request(store, &left).await;
+    in_parts(store, &left).await;
+    aborted(store, &left).await;
+    completed_and_then_aborted(store, &left).await;
+    malformed(store).await;
+    assert_eq!(left(), [""; 0]);
+}
+
+async fn one_request(store: &Store, left: &impl Fn() -> Vec<String>) {
+    assert_eq!(store.size(KEY).await.unwrap(), None);
+    for file in [
+        Bytes::new(),
+        Bytes::from_static(b"message_id\r\n"),
+        content(1_000_000),
+    ] {
+        store.put(KEY, file.clone(), &headers()).await.unwrap();
+        assert_eq!(store.size(KEY).await.unwrap(), Some(file.len() as u64));
+        assert_eq!(download(store, KEY).await, file);
+        store.delete(KEY).await.unwrap();
+        assert_eq!(store.size(KEY).await.unwrap(), None);
+        assert_eq!(left(), [""; 0]);
+        store.delete(KEY).await.unwrap();
+    }
+}
+
+async fn in_parts(store: &Store, left: &impl Fn() -> Vec<String>) {
+    let file = content(2 * PART_SIZE + 1000);
+    let parts = [
+        file.slice(..PART_SIZE),
+        file.slice(PART_SIZE..2 * PART_SIZE),
+        file.slice(2 * PART_SIZE..),
+    ];
+    upload(store, KEY, parts).await;
+    assert_eq!(store.size(KEY).await.unwrap(), Some(file.len() as u64));
+    assert!(download(store, KEY).await == file, "the file differs");
+    store.delete(KEY).await.unwrap();
+    assert_eq!(left(), [""; 0]);
+}
+
+async fn aborted(store: &Store, left: &impl Fn() -> Vec<String>) {
+    let begun = async || {
+        let mut upload = store.begin_upload(KEY, &headers()).await.unwrap();
+        upload.put_part(content(PART_SIZE)).await.unwrap();
+        assert_ne!(left(), [""; 0], "there is something to abort");
+        assert_eq!(
+            store.size(KEY).await.unwrap(),
+            None,
+            "a file appears when it is complete"
+        );
+        upload
+    };
+    begun().await.abort().await.unwrap();
+    assert_eq!(left(), [""; 0], "aborted by its owner");
+
+    // As the janitor does it, from what was recorded, while the owner still holds the upload; and once more.
+    let mut upload = begun().await;
+    let id = upload.id().map(str::to_owned);
+    store.abort_upload(KEY, id.as_deref()).await.unwrap();
+    store.abort_upload(KEY, id.as_deref()).await.unwrap();
+    assert_eq!(left(), [""; 0], "aborted by another");
+    let error = upload
+        .complete()
+        .await
+        .expect_err("an aborted upload cannot be completed");
+    assert!(error.is_transient(), "{error}");
+    upload.abort().await.unwrap();
+    assert_eq!(left(), [""; 0]);
+
+    let mut upload = begun().await;
+    drop(upload.put_part(content(PART_SIZE)));
+    let error = upload.complete().await.expect_err("a part was never sent");
+    upload.abort().await.unwrap();
+    assert_eq!(left(), [""; 0], "{error}");
+}
+
+async fn completed_and_then_aborted(store: &Store, left: &impl Fn() -> Vec<String>) {
+    let mut upload = store.begin_upload(KEY, &headers()).await.unwrap();
+    upload.put_part(content(1000)).await.unwrap();
+    upload.complete().await.unwrap();
+    upload.complete().await.unwrap();
+    let id = upload.id().map(str::to_owned);
+    upload.abort().await.unwrap();
+    store.abort_upload(KEY, id.as_deref()).await.unwrap();
+    assert_eq!(
+        download(store, KEY).await,
+        content(1000),
+        "a finished file stays"
+    );
+    store.delete(KEY).await.unwrap();
+    assert_eq!(left(), [""; 0]);
+}
+
+async fn malformed(store: &Store) {
+    for key in ["", "../x", "a//b", "/a"] {
+        let error = store.put(key, Bytes::new(), &headers()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{key:?}: {error}");
+    }
+    let mut upload = store.begin_upload(KEY, &headers()).await.unwrap();
+    for _ in 0..MAX_PARTS {
+        drop(upload.put_part(Bytes::new()));
+    }
+    let error = upload.put_part(Bytes::new()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+    upload.abort().await.unwrap();
+}
+
+fn directory(root: &Path) -> Store {
+    let config = StoreConfig {
+        url: format!("file://{}", root.display()),
+        public_endpoint: None,
+    };
+    Store::open_with(&config, []).unwrap()
+}
+
+#[tokio::test]
+async fn a_directory_passes_the_suite() {
+    let root = TempDir::new().unwrap();
+    let list = || {
+        let entries = std::fs::read_dir(root.path()).unwrap();
+        entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect()
+    };
+    every_store_must_pass(&directory(root.path()), list).await;
+}
+
+async fn a_bucket_passes_the_suite(server: S3Server) {
+    every_store_must_pass(&bucket(&server), || server.objects()).await;
+}
+
+async fn a_bucket_with_a_prefix_passes_the_suite(server: S3Server) {
+    let store = bucket_with(&server, "/some/prefix/", None);
+    every_store_must_pass(&store, || server.objects()).await;
+    store
+        .put(KEY, Bytes::from_static(b"x"), &headers())
+        .await
+        .unwrap();
+    assert_eq!(server.objects(), [format!("some/prefix/{KEY}")]);
+}
+
+/// `AWS_CHECKSUM_ALGORITHM` is the client's own variable, for buckets whose policy demands stored checksums.
+async fn a_bucket_that_stores_checksums_passes_the_suite(server: S3Server) {
+    let mut env = server.env();
+    env.push(("AWS_CHECKSUM_ALGORITHM".to_owned(), "sha256".to_owned()));
+    let config = StoreConfig {
+        url: server.url(),
+        public_endpoint: None,
+    };
+    let store = Store::open_with(&config, env).unwrap();
+    every_store_must_pass(&store, || server.objects()).await;
+}
