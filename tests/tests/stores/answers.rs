@@ -7,6 +7,9 @@ use exports_tests::s3::{Fault, Kind, S3Server};
 use crate::{KEY, bucket, content, download, headers, upload};
 
 on_each_server!(
+    a_lost_answer_to_the_beginning_leaves_an_upload_behind,
+    a_part_that_comes_after_the_abort_leaves_nothing,
+    parts_below_5_mib_are_refused_by_all_but_garage,
     a_lost_answer_to_complete_is_settled_by_size,
     a_file_of_another_size_settles_nothing,
     a_short_outage_is_ridden_out,
@@ -113,4 +116,38 @@ async fn a_byte_that_changes_on_its_way_is_noticed() {
     assert_eq!(damaging.hits(), 2);
     upload.abort().await.unwrap();
     assert_eq!(server.objects(), [""; 0]);
+}
+
+async fn a_part_that_comes_after_the_abort_leaves_nothing(server: S3Server) {
+    let store = bucket(&server);
+    let mut upload = store.begin_upload(KEY, &headers()).await.unwrap();
+    upload.put_part(content(PART_SIZE)).await.unwrap();
+    let held = server.inject(|seen| seen.kind == Kind::PutPart, Fault::Hold);
+    let late = tokio::spawn(upload.put_part(content(PART_SIZE)));
+    held.reached(1).await;
+    store.abort_upload(KEY, upload.id()).await.unwrap();
+    drop(held);
+    let error = late.await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+    assert_eq!(server.objects(), [""; 0]);
+}
+
+/// Nobody knows its id: that is what the bucket's rule for unfinished uploads is for. Garage drops it when a later upload of
+/// the same key is completed.
+async fn a_lost_answer_to_the_beginning_leaves_an_upload_behind(server: S3Server) {
+    let store = bucket(&server);
+    let lost = server.inject(|seen| seen.kind == Kind::CreateUpload, Fault::LoseAnswer);
+    upload(&store, KEY, [content(1000)]).await;
+    assert_eq!(lost.hits(), 2);
+    assert_eq!(server.uploads(), usize::from(!server.is_garage()));
+    assert_eq!(download(&store, KEY).await, content(1000));
+}
+
+async fn parts_below_5_mib_are_refused_by_all_but_garage(server: S3Server) {
+    let store = bucket(&server);
+    let mut upload = store.begin_upload(KEY, &headers()).await.unwrap();
+    for _ in 0..2 {
+        upload.put_part(content(1000)).await.unwrap();
+    }
+    assert_eq!(upload.complete().await.is_ok(), server.is_garage());
 }

@@ -8,6 +8,7 @@ use exports_tests::s3::S3Server;
 use crate::{KEY, MINUTE, bucket, bucket_with, download, headers};
 
 on_each_server!(
+    a_link_is_for_one_method_and_the_headers_that_were_stored,
     a_link_is_signed_for_the_address_that_consumers_see,
     a_link_serves_one_object_for_its_time,
 );
@@ -77,4 +78,27 @@ async fn a_link_serves_one_object_for_its_time(server: S3Server) {
     assert_eq!(reqwest::get(url.clone()).await.unwrap().status(), 200);
     store.delete(KEY).await.unwrap();
     assert_eq!(reqwest::get(url).await.unwrap().status(), 404);
+}
+
+async fn a_link_is_for_one_method_and_the_headers_that_were_stored(server: S3Server) {
+    let store = bucket(&server);
+    store
+        .put(KEY, Bytes::from_static(b"a\r\n"), &headers())
+        .await
+        .unwrap();
+    let url = store.sign(KEY, MINUTE).await.unwrap().unwrap();
+    let client = reqwest::Client::new();
+    let head = client.head(url.clone()).send().await.unwrap();
+    assert_eq!(head.status(), 403);
+    let mut other = url.clone();
+    other
+        .query_pairs_mut()
+        .append_pair("response-content-type", "text/html");
+    assert_eq!(reqwest::get(other).await.unwrap().status(), 403);
+
+    let above_a_week = Duration::from_hours(24 * 7 + 1);
+    let long = store.sign(KEY, above_a_week).await.unwrap().unwrap();
+    let status = reqwest::get(long).await.unwrap().status();
+    // `s3s-fs` knows no limit, Amazon's S3 has the same (by its documentation).
+    assert_eq!(status, if server.is_garage() { 400 } else { 200 });
 }
