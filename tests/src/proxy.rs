@@ -4,7 +4,7 @@
 //! It lives on the runtime of the test that made it and ends with it.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -60,7 +60,12 @@ struct Rule {
 impl Proxy {
     /// A proxy to `host:port`.
     pub async fn to(address: &str) -> Self {
-        Self::start(Target::Tcp(address.to_owned())).await
+        Self::to_at(address, Ipv4Addr::LOCALHOST.into()).await
+    }
+
+    /// The same, listening at another address of this machine: where containers reach it.
+    pub async fn to_at(address: &str, listen: IpAddr) -> Self {
+        Self::start(Target::Tcp(address.to_owned()), listen).await
     }
 
     /// A proxy to the server of a `postgres://` URL; [`Self::url`] rewrites that URL.
@@ -74,11 +79,11 @@ impl Proxy {
             (Some((_, folder)), _) => Target::Socket(format!("{folder}/.s.PGSQL.{port}")),
             (None, host) => Target::Tcp(format!("{}:{port}", host.unwrap_or("127.0.0.1"))),
         };
-        Self::start(target).await
+        Self::start(target, Ipv4Addr::LOCALHOST.into()).await
     }
 
-    async fn start(target: Target) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    async fn start(target: Target, listen: IpAddr) -> Self {
+        let listener = TcpListener::bind((listen, 0)).await.expect("a free port");
         let address = listener.local_addr().expect("its address");
         let controls = Arc::new(Controls {
             cuts: watch::Sender::new(0),
@@ -103,7 +108,7 @@ impl Proxy {
         }
     }
 
-    /// Where it listens, `127.0.0.1:port`.
+    /// Where it listens, `127.0.0.1:port` unless told otherwise.
     #[must_use]
     pub fn address(&self) -> String {
         self.address.to_string()
@@ -122,7 +127,8 @@ impl Proxy {
             .clear()
             .extend_pairs(kept)
             .append_pair("sslmode", "disable");
-        url.set_host(Some("127.0.0.1")).expect("a URL with a host");
+        url.set_ip_host(self.address.ip())
+            .expect("a URL with a host");
         url.set_port(Some(self.address.port()))
             .expect("a URL with a port");
         url.into()

@@ -10,7 +10,7 @@ mod garage;
 mod in_process;
 mod listing;
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::thread::JoinHandle;
 
 use axum::Router;
@@ -54,26 +54,31 @@ impl S3Server {
     /// Starts `s3s-fs` in this process, on a free port of 127.0.0.1.
     #[must_use]
     pub fn in_process() -> Self {
-        Self::start(Backend::InProcess(InProcess::start()))
+        Self::in_process_at(Ipv4Addr::LOCALHOST.into())
+    }
+
+    /// The same, at another address of this machine: where containers reach it.
+    #[must_use]
+    pub fn in_process_at(address: IpAddr) -> Self {
+        Self::start(Backend::InProcess(InProcess::start()), address)
     }
 
     /// Starts a Garage that ends with this process, in front of it a free port of 127.0.0.1. `None` on a machine that has
     /// no such program: see [`has_garage`](Self::has_garage).
     #[must_use]
     pub fn garage() -> Option<Self> {
-        Some(Self::start(Backend::Garage(Garage::start(
-            garage::program()?,
-        ))))
+        let garage = Garage::start(garage::program()?);
+        Some(Self::start(Backend::Garage(garage), Ipv4Addr::LOCALHOST.into()))
     }
 
     /// Also installs rustls' crypto provider, which every client needs.
-    fn start(backend: Backend) -> Self {
+    fn start(backend: Backend, address: IpAddr) -> Self {
         // An error only means that another test was first.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let faults = Faults::default();
         let app = front::before(backend.router(), faults.clone());
 
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let listener = TcpListener::bind((address, 0)).expect("a free port");
         listener
             .set_nonblocking(true)
             .expect("a listener for tokio");
