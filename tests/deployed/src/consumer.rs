@@ -1,0 +1,74 @@
+//! What a consumer of the API does: asks, waits, follows the link. Nothing here knows more of the
+//! service than its contract.
+
+use std::time::{Duration, Instant};
+
+use exports_tests::{Client, PATIENCE, Reply};
+use serde_json::{Value, json};
+
+/// Between two looks at an export.
+const POLL: Duration = Duration::from_millis(100);
+
+/// All outbound messages.
+#[must_use]
+pub fn outbound() -> Value {
+    json!({"start_time": "2025-12-01T00:00:00Z", "end_time": "2025-12-31T00:00:00Z"})
+}
+
+/// All inbound messages.
+#[must_use]
+pub fn inbound() -> Value {
+    with(outbound(), "direction", "inbound")
+}
+
+/// A request with one more filter.
+#[must_use]
+pub fn with(mut request: Value, name: &str, value: &str) -> Value {
+    request[name] = value.into();
+    request
+}
+
+/// Asks for an export and gives its id.
+pub(crate) async fn create(client: &Client, request: &Value) -> String {
+    let export = client.post("/v1/exports", request).await.expect(201).data();
+    export["id"].as_str().expect("an export's id").to_owned()
+}
+
+/// The export now.
+pub(crate) async fn get(client: &Client, id: &str) -> Value {
+    let reply = client.get(&format!("/v1/exports/{id}")).await;
+    reply.expect(200).data()
+}
+
+/// Polls until the export has this status, and gives it. Panics at once if it never will.
+pub(crate) async fn wait_until(client: &Client, id: &str, status: &str) -> Value {
+    let begun = Instant::now();
+    loop {
+        let export = get(client, id).await;
+        let now = export["status"].as_str().expect("an export has a status");
+        if now == status {
+            return export;
+        }
+        let is_final =
+            matches!(now, "failed" | "expired") || (now == "completed" && status != "expired");
+        assert!(!is_final, "{status} is out of reach: {export:#}");
+        // Twice as patient as with anything else: exports ride out faults, which takes a while.
+        assert!(begun.elapsed() < 2 * PATIENCE, "not {status}: {export:#}");
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// Asks for the link, and follows it without a key.
+pub(crate) async fn download(client: &Client, id: &str) -> Reply {
+    let link = link(client, id).await;
+    let stranger = client.without_key();
+    stranger.get(&link).await.expect(200)
+}
+
+/// Where the download leads.
+pub(crate) async fn link(client: &Client, id: &str) -> String {
+    let path = format!("/v1/exports/{id}/download");
+    let reply = client.get(&path).await.expect(302);
+    let location = reply.header("location");
+    location.expect("a redirect says where to").to_owned()
+}

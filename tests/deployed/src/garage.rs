@@ -1,0 +1,167 @@
+//! The object store of a deployment: Garage, a real S3 server.
+
+use serde_json::Value;
+use testcontainers::core::{ExecCommand, Mount};
+use testcontainers::runners::AsyncRunner;
+use testcontainers::{GenericImage, ImageExt};
+
+use crate::containers::{Container, free_port, labelled, log_of, unique_name};
+use crate::engine::{GARAGE, docker};
+use crate::network::Network;
+
+const BUCKET: &str = "exports";
+const ACCESS_KEY: &str = "exports-access-key";
+const REGION: &str = "garage";
+const PORT: u16 = 3900;
+/// Written when the layout, the key and the bucket are there.
+const READY: &str = "S3 API server listening on";
+
+const CONFIGURATION: &str = r#"
+metadata_dir = "/var/lib/garage/meta"
+data_dir = "/var/lib/garage/data"
+replication_factor = 1
+rpc_bind_addr = "127.0.0.1:3901"
+rpc_public_addr = "127.0.0.1:3901"
+rpc_secret = "RPC_SECRET"
+[s3_api]
+api_bind_addr = "0.0.0.0:3900"
+s3_region = "garage"
+"#;
+
+/// A running Garage with one bucket and one key.
+pub struct Garage {
+    container: Container,
+    name: String,
+    secret_key: String,
+    port: u16,
+}
+
+impl Garage {
+    /// Starts one; returns when it serves the bucket. `rpc_secret` has 64 hexadecimal digits.
+    pub(crate) async fn start(network: &Network, secret_key: &str, rpc_secret: &str) -> Self {
+        let name = unique_name("garage");
+        let port = free_port();
+        let configuration = CONFIGURATION.replace("RPC_SECRET", rpc_secret);
+        let image = GenericImage::new(GARAGE.0, GARAGE.1);
+        let container = labelled(image, &name, &[(PORT, port)])
+            .with_network(network.name())
+            .with_mount(Mount::tmpfs_mount("/tmp"))
+            .with_copy_to("/etc/garage.toml", configuration.into_bytes())
+            .with_env_var("GARAGE_DEFAULT_ACCESS_KEY", ACCESS_KEY)
+            .with_env_var("GARAGE_DEFAULT_SECRET_KEY", secret_key)
+            .with_env_var("GARAGE_DEFAULT_BUCKET", BUCKET)
+            .with_cmd(["/garage", "server", "--single-node", "--default-bucket"])
+            .start()
+            .await
+            .unwrap_or_else(|error| panic!("Garage: {error}"));
+        let this = Self {
+            container,
+            name,
+            secret_key: secret_key.to_owned(),
+            port,
+        };
+        this.is_ready(1).await;
+        this
+    }
+
+    /// The variables with which the programs find it.
+    pub(crate) fn environment(&self) -> Vec<(String, String)> {
+        [
+            ("EXPORTS_OBJECT_STORE_URL", format!("s3://{BUCKET}")),
+            ("AWS_ENDPOINT_URL", format!("http://{}:{PORT}", self.name)),
+            ("AWS_ALLOW_HTTP", "true".to_owned()),
+            ("AWS_REGION", REGION.to_owned()),
+            ("AWS_ACCESS_KEY_ID", ACCESS_KEY.to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", self.secret_key.clone()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into()
+    }
+
+    /// Its address for consumers: links are signed for it.
+    pub(crate) fn public_endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// What the bucket holds: `objects`, `bytes`, `unfinishedUploads`, …
+    pub async fn bucket(&self) -> Value {
+        let asked = format!(r#"{{"globalAlias":"{BUCKET}"}}"#);
+        let said = self
+            .administer(&["json-api", "GetBucketInfo", &asked])
+            .await;
+        serde_json::from_str(&said).expect("Garage answers in JSON")
+    }
+
+    /// From now on the bucket takes this many bytes and no more; `None` lifts that.
+    pub async fn limit_size(&self, bytes: Option<u64>) {
+        let size = bytes.map_or("none".to_owned(), |bytes| bytes.to_string());
+        self.administer(&["bucket", "set-quotas", BUCKET, "--max-size", &size])
+            .await;
+    }
+
+    /// From now on the key opens nothing.
+    pub async fn refuse_the_key(&self) {
+        self.change_permissions("deny").await;
+    }
+
+    /// The key opens the bucket again.
+    pub async fn accept_the_key(&self) {
+        self.change_permissions("allow").await;
+    }
+
+    async fn change_permissions(&self, verb: &str) {
+        let command = ["bucket", verb, "--read", "--write", BUCKET];
+        let command = [&command[..], &["--key", ACCESS_KEY]].concat();
+        self.administer(&command).await;
+    }
+
+    /// Stops the server. What it has stored stays.
+    pub async fn stop(&self) {
+        let stopped = self.container.stop_with_timeout(Some(10)).await;
+        stopped.expect("Garage's container stops");
+    }
+
+    /// Starts it again; returns when it serves the bucket.
+    pub async fn start_again(&self) {
+        let before = self.times_ready().await;
+        let id = self.container.id();
+        let started = docker().await.start_container(id, None).await;
+        started.expect("Garage's container starts again");
+        self.is_ready(before + 1).await;
+    }
+
+    pub(crate) fn container(&self) -> &Container {
+        &self.container
+    }
+
+    pub(crate) async fn remove(self) {
+        self.container.rm().await.expect("Garage is removed");
+    }
+
+    /// Runs Garage's own command line in the container; gives what it prints.
+    async fn administer(&self, arguments: &[&str]) -> String {
+        let command = [&["/garage"], arguments].concat();
+        let ran = self.container.exec(ExecCommand::new(command)).await;
+        let mut ran = ran.expect("a command in Garage's container");
+        let (out, err) = (ran.stdout_to_vec().await, ran.stderr_to_vec().await);
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        let (out, err) = (
+            text(out.expect("its output")),
+            text(err.expect("its errors")),
+        );
+        let code = ran.exit_code().await.expect("its exit code");
+        assert_eq!(code, Some(0), "garage {arguments:?}: {out}{err}");
+        out
+    }
+
+    async fn is_ready(&self, times: usize) {
+        exports_tests::eventually("Garage is ready", exports_tests::PATIENCE, async || {
+            (self.times_ready().await >= times).then_some(())
+        })
+        .await;
+    }
+
+    async fn times_ready(&self) -> usize {
+        log_of(&self.container).await.matches(READY).count()
+    }
+}

@@ -1,0 +1,46 @@
+//! What a story's deployment consists of.
+
+/// One worker, every variable at its default unless said otherwise.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub(crate) workers: usize,
+    pub(crate) worker_environment: Vec<(String, String)>,
+    pub(crate) store_with_faults: bool,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            workers: 1,
+            worker_environment: Vec::new(),
+            store_with_faults: false,
+        }
+    }
+}
+
+impl Plan {
+    /// No worker from the start: the story adds them.
+    #[must_use]
+    pub fn without_workers() -> Self {
+        Self {
+            workers: 0,
+            ..Self::default()
+        }
+    }
+
+    /// A variable for every worker.
+    #[must_use]
+    pub fn worker_env(mut self, name: &str, value: &str) -> Self {
+        self.worker_environment
+            .push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The store is a server in the test's process, which fails at the story's word:
+    /// [`Deployment::faulty_store`](crate::Deployment::faulty_store).
+    #[must_use]
+    pub fn store_with_faults(mut self) -> Self {
+        self.store_with_faults = true;
+        self
+    }
+}

@@ -1,0 +1,140 @@
+//! The database of a deployment.
+
+use std::time::{Duration, Instant};
+
+use exports_tests::{PATIENCE, eventually};
+use serde_json::Value;
+use sqlx::postgres::PgPoolOptions;
+use sqlx::{AssertSqlSafe, PgPool};
+use testcontainers::runners::AsyncRunner;
+use testcontainers::{GenericImage, ImageExt};
+
+use crate::containers::{Container, free_port, labelled, log_of, unique_name};
+use crate::engine::{POSTGRES, docker};
+use crate::network::Network;
+
+const DATABASE: &str = "exports";
+const OWNER: &str = "exports_owner";
+const PORT: u16 = 5432;
+/// Between two tries to connect.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A running `PostgreSQL`.
+pub struct Postgres {
+    container: Container,
+    name: String,
+    password: String,
+    port: u16,
+    pool: PgPool,
+}
+
+impl Postgres {
+    /// Starts one; returns when it accepts connections.
+    pub(crate) async fn start(network: &Network, password: &str) -> Self {
+        let name = unique_name("postgres");
+        let port = free_port();
+        let image = GenericImage::new(POSTGRES.0, POSTGRES.1);
+        let container = labelled(image, &name, &[(PORT, port)])
+            .with_network(network.name())
+            .with_env_var("POSTGRES_DB", DATABASE)
+            .with_env_var("POSTGRES_USER", OWNER)
+            .with_env_var("POSTGRES_PASSWORD", password)
+            .with_env_var("POSTGRES_INITDB_ARGS", "--no-sync")
+            .start()
+            .await
+            .unwrap_or_else(|error| panic!("PostgreSQL: {error}"));
+        let pool = PgPoolOptions::new()
+            .max_connections(4)
+            .acquire_timeout(Duration::from_secs(5))
+            .connect_lazy(&url(OWNER, password, &format!("127.0.0.1:{port}")))
+            .expect("a URL of our own");
+        let this = Self {
+            container,
+            name,
+            password: password.to_owned(),
+            port,
+            pool,
+        };
+        this.answers().await;
+        this
+    }
+
+    /// Its owner's address for containers on its network.
+    pub(crate) fn url(&self) -> String {
+        url(OWNER, &self.password, &self.host())
+    }
+
+    /// The same by way of `address`, for a proxy.
+    pub(crate) fn url_by(&self, address: &str) -> String {
+        url(OWNER, &self.password, address)
+    }
+
+    /// Where programs reach it: host and port.
+    #[must_use]
+    pub fn host(&self) -> String {
+        format!("{}:{PORT}", self.name)
+    }
+
+    /// Where it is reached from this machine, `127.0.0.1:port`.
+    pub(crate) fn published(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// The one value of a query, as JSON.
+    pub async fn value(&self, sql: &str) -> Value {
+        let wrapped = format!("SELECT to_jsonb(found.value) FROM ({sql}) found (value)");
+        let value: Option<Value> = sqlx::query_scalar(AssertSqlSafe(wrapped))
+            .fetch_one(&self.pool)
+            .await
+            .unwrap_or_else(|error| panic!("{sql}: {error}"));
+        value.unwrap_or(Value::Null)
+    }
+
+    /// Waits until a query gives this value.
+    pub async fn wait_for(&self, sql: &str, expected: impl Into<Value>) {
+        let expected = expected.into();
+        eventually(&format!("{sql} gives {expected}"), PATIENCE, async || {
+            (self.value(sql).await == expected).then_some(())
+        })
+        .await;
+    }
+
+    /// Restarts the server, as an upgrade of the operator's would; returns when it is back.
+    pub async fn restart(&self) {
+        let docker = docker().await;
+        let restarted = docker.restart_container(self.container.id(), None).await;
+        restarted.expect("PostgreSQL's container restarts");
+        self.answers().await;
+    }
+
+    pub(crate) fn container(&self) -> &Container {
+        &self.container
+    }
+
+    pub(crate) async fn remove(self) {
+        self.pool.close().await;
+        self.container.rm().await.expect("PostgreSQL is removed");
+    }
+
+    /// The port is published before the server listens, so only a query tells.
+    async fn answers(&self) {
+        let begun = Instant::now();
+        loop {
+            let asked: Result<i32, _> = sqlx::query_scalar("SELECT 1").fetch_one(&self.pool).await;
+            let Err(error) = asked else { return };
+            if begun.elapsed() > PATIENCE {
+                let log = log_of(&self.container).await;
+                panic!("PostgreSQL does not answer: {error}\n{log}");
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+fn url(user: &str, password: &str, address: &str) -> String {
+    format!("postgres://{user}:{password}@{address}/{DATABASE}?sslmode=disable")
+}

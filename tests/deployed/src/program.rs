@@ -1,0 +1,172 @@
+//! One of our programs in its container, as deployed: on both networks, without a writable file,
+//! a capability, or the rights of root.
+
+use std::time::Instant;
+
+use exports_tests::PATIENCE;
+use testcontainers::bollard::query_parameters::KillContainerOptionsBuilder;
+use testcontainers::runners::AsyncRunner;
+use testcontainers::{ContainerRequest, GenericImage, ImageExt};
+
+use crate::containers::{Container, labelled, log_of, unique_name};
+use crate::engine::{EXPORTCTL, docker};
+use crate::network::Network;
+use crate::pod::Pod;
+
+/// Between two looks at a container.
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// A program in its container.
+pub struct Program {
+    container: Container,
+    pod: Pod,
+}
+
+impl Program {
+    /// Starts the program of an image in a pod; it may take as long as it likes to be ready.
+    pub(crate) async fn start(
+        (name, tag): (&str, &str),
+        pod: Pod,
+        environment: &[(String, String)],
+    ) -> Self {
+        let request = labelled(GenericImage::new(name, tag), &unique_name(name), &[]);
+        let mut request = hardened(request).with_network(pod.network());
+        for (name, value) in environment {
+            request = request.with_env_var(name, value);
+        }
+        let started = request.start().await;
+        let container = started.unwrap_or_else(|error| panic!("{name}: {error}"));
+        Self { container, pod }
+    }
+
+    /// Everything that it has written.
+    pub async fn log(&self) -> String {
+        log_of(&self.container).await
+    }
+
+    /// Waits until this is in its log. Panics at once if the program ends.
+    pub async fn wait_for_log(&self, text: &str) {
+        let begun = Instant::now();
+        loop {
+            let runs = self.container.is_running().await.expect("the container");
+            let log = self.log().await;
+            if log.contains(text) {
+                return;
+            }
+            assert!(runs, "it ended without {text:?}:\n{log}");
+            let patient = begun.elapsed() < PATIENCE;
+            assert!(patient, "no {text:?} within {PATIENCE:?}:\n{log}");
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Waits until it has ended, and gives its exit code.
+    pub async fn ended(&self) -> i64 {
+        let code = exports_tests::eventually("the program ends", PATIENCE, async || {
+            let code = self.container.exit_code().await;
+            code.expect("the container")
+        });
+        code.await
+    }
+
+    /// SIGKILL: no word of farewell.
+    pub async fn kill(&self) {
+        self.signal("SIGKILL").await;
+    }
+
+    /// SIGTERM, which is how an orchestrator asks it to end.
+    pub async fn terminate(&self) {
+        self.signal("SIGTERM").await;
+    }
+
+    async fn signal(&self, signal: &str) {
+        let options = KillContainerOptionsBuilder::new().signal(signal).build();
+        let docker = docker().await;
+        let sent = docker
+            .kill_container(self.container.id(), Some(options))
+            .await;
+        sent.unwrap_or_else(|error| panic!("{signal}: {error}"));
+    }
+
+    /// Freezes it: it does nothing, its connections stay open.
+    pub async fn pause(&self) {
+        self.container.pause().await.expect("the container pauses");
+    }
+
+    /// Lets it go on.
+    pub async fn unpause(&self) {
+        let unpaused = self.container.unpause().await;
+        unpaused.expect("the container goes on");
+    }
+
+    /// Stops it in good order, and waits until it has ended.
+    pub async fn stop(&self) {
+        self.terminate().await;
+        assert_eq!(self.ended().await, 0, "{}", self.log().await);
+    }
+
+    /// Starts it again, in the same container.
+    pub async fn start_again(&self) {
+        let docker = docker().await;
+        let started = docker.start_container(self.container.id(), None).await;
+        started.expect("the container starts again");
+    }
+
+    /// Pulls its cable to this network.
+    pub async fn leave(&self, network: &Network) {
+        self.pod.leave(network).await;
+    }
+
+    /// Plugs it in again.
+    pub async fn join(&self, network: &Network) {
+        self.pod.join(network).await;
+    }
+
+    /// Its processes with their command lines, as everybody on the machine sees them.
+    pub async fn processes(&self) -> String {
+        let processes = docker()
+            .await
+            .top_processes(self.container.id(), None)
+            .await;
+        let processes = processes.expect("the container's processes").processes;
+        processes.unwrap_or_default().concat().join(" ")
+    }
+
+    /// Removes it; what a deployment has is removed with it.
+    pub async fn remove(self) {
+        self.container.rm().await.expect("the program is removed");
+        self.pod.remove().await;
+    }
+}
+
+/// Runs `exportctl` on a network to its end, and gives what it prints.
+pub(crate) async fn exportctl(network: &Network, database_url: &str, arguments: &[&str]) -> String {
+    let image = GenericImage::new(EXPORTCTL.0, EXPORTCTL.1);
+    let container = hardened(labelled(image, &unique_name("exportctl"), &[]))
+        .with_network(network.name())
+        .with_env_var("DATABASE_URL", database_url)
+        .with_cmd(arguments.iter().copied())
+        .start()
+        .await
+        .unwrap_or_else(|error| panic!("exportctl {arguments:?}: {error}"));
+    let code = exports_tests::eventually("exportctl ends", PATIENCE, async || {
+        container.exit_code().await.expect("the container")
+    });
+    assert_eq!(
+        code.await,
+        0,
+        "exportctl {arguments:?}: {}",
+        log_of(&container).await
+    );
+    let printed = container.stdout_to_vec().await.expect("its output");
+    container.rm().await.expect("exportctl is removed");
+    String::from_utf8(printed).expect("it prints text")
+}
+
+/// Deployed without anything that it does not need.
+fn hardened(request: ContainerRequest<GenericImage>) -> ContainerRequest<GenericImage> {
+    request
+        .with_readonly_rootfs(true)
+        .with_cap_drop("ALL")
+        .with_security_opt("no-new-privileges")
+}

@@ -1,0 +1,50 @@
+//! What has to be true when everything is over: the bucket holds the files of completed exports
+//! and nothing else, and no attempt is on record that nobody works on.
+
+use exports_tests::{PATIENCE, eventually};
+use serde_json::{Value, json};
+
+use crate::deployment::Store;
+use crate::postgres::Postgres;
+
+const WRITING: &str = "SELECT count(*) FROM export_objects WHERE state = 'writing'";
+const KEPT: &str =
+    "SELECT coalesce(jsonb_agg(key ORDER BY key), '[]') FROM export_objects WHERE state = 'kept'";
+const COMPLETED: &str = "SELECT coalesce(jsonb_agg(object_key ORDER BY object_key), '[]') FROM exports WHERE status = 'completed'";
+
+/// Waits until that is so; janitors come about every five seconds.
+pub(crate) async fn nothing_is_left_over(postgres: &Postgres, store: &Store) {
+    let mut seen = Value::Null;
+    let tidy = eventually("nothing is left over", PATIENCE, async || {
+        let files = postgres.value(COMPLETED).await;
+        let records = json!({
+            "writing": postgres.value(WRITING).await,
+            "kept": postgres.value(KEPT).await,
+        });
+        let stored = contents(store).await;
+        let expected = match store {
+            Store::Garage(_) => json!({"objects": files.as_array().map(Vec::len), "uploads": 0}),
+            Store::Faulty(_) => files.clone(),
+        };
+        let now = json!({"files": &files, "records": &records, "store": &stored});
+        // Told once per change, so that a failing test says what it was that stayed.
+        if now != seen {
+            println!("left over? {now}");
+            seen = now;
+        }
+        (records == json!({"writing": 0, "kept": files}) && stored == expected).then_some(())
+    });
+    tidy.await;
+}
+
+/// What the store holds, uploads that were begun included: their number, or their keys where a
+/// server of ours can list everything.
+async fn contents(store: &Store) -> Value {
+    match store {
+        Store::Garage(garage) => {
+            let bucket = garage.bucket().await;
+            json!({"objects": bucket["objects"], "uploads": bucket["unfinishedUploads"]})
+        }
+        Store::Faulty(server) => json!(server.objects()),
+    }
+}
