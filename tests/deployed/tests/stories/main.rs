@@ -1,3 +1,9 @@
 //! End-to-end: what is deployed, driven as consumers drive it, under the faults of a cluster.
 
 mod files;
+mod workers;
+
+/// One worker after another is added by the story; each with the short lease.
+fn with_short_leases() -> exports_deployed::Plan {
+    exports_deployed::Plan::without_workers().worker_env("EXPORTS_LEASE", "4s")
+}
