@@ -1,0 +1,118 @@
+//! A worker is lost in the middle of a file, past its lease: another takes the export over in
+//! time, the file is right and written once, and the lost one, should it come back, harms nothing.
+
+use std::time::{Duration, Instant};
+
+use exports_deployed::{Deployment, figure, outbound, story};
+use exports_tests::Proxy;
+
+use crate::{LEASE, with_short_leases};
+
+/// A takeover comes within the lease and this.
+const TAKEOVER: Duration = Duration::from_secs(5);
+const LEASE_LOST: &str = "the lease was lost";
+
+#[test]
+fn killed() {
+    story(with_short_leases(), async |it| {
+        let scene = Scene::set(it).await;
+
+        it.workers[scene.lost].kill().await;
+
+        scene.is_taken_over(it, "a worker that was killed").await;
+        it.nothing_is_left_over().await;
+    });
+}
+
+#[test]
+fn frozen_and_thawed() {
+    story(with_short_leases(), async |it| {
+        let scene = Scene::set(it).await;
+
+        it.workers[scene.lost].pause().await;
+        scene.is_taken_over(it, "a worker that was frozen").await;
+        it.workers[scene.lost].unpause().await;
+
+        scene.the_lost_one_harms_nothing(it).await;
+    });
+}
+
+#[test]
+fn cut_off_from_the_database_and_back() {
+    story(with_short_leases(), async |it| {
+        let scene = Scene::set(it).await;
+
+        it.workers[scene.lost].leave(&it.database_network).await;
+        scene
+            .is_taken_over(it, "a worker that was cut off from the database")
+            .await;
+        it.workers[scene.lost].join(&it.database_network).await;
+
+        scene.the_lost_one_harms_nothing(it).await;
+    });
+}
+
+#[test]
+fn cut_off_from_the_store_and_back() {
+    story(with_short_leases(), async |it| {
+        let scene = Scene::set(it).await;
+        let id = &scene.id;
+
+        it.workers[scene.lost].leave(&it.store_network).await;
+        scene.source.restore();
+        // It still says that it works, so the export stays with it beyond the lease that it had.
+        let beyond = format!(
+            "SELECT lease_expires_at > started_at + 2 * interval '{} s' FROM exports WHERE id = '{id}'",
+            LEASE.as_secs()
+        );
+        it.postgres.wait_for(&beyond, true).await;
+        it.workers[scene.lost].join(&it.store_network).await;
+
+        let export = it.file_is_right(id).await;
+        assert_eq!(export["attempt"], 1);
+        it.nothing_is_left_over().await;
+    });
+}
+
+/// A worker in the middle of a file, and another one that could take over.
+struct Scene {
+    lost: usize,
+    source: Proxy,
+    id: String,
+}
+
+impl Scene {
+    async fn set(it: &mut Deployment) -> Self {
+        it.insert_large_messages(120).await;
+        let (lost, source) = it.add_worker_that_gets_stuck().await;
+        let id = it.create_export(outbound()).await;
+        it.is_in_the_middle_of_its_file(&id, &source).await;
+        it.add_worker().await;
+        Self { lost, source, id }
+    }
+
+    /// The other worker takes the export over in time and finishes it.
+    async fn is_taken_over(&self, it: &Deployment, whose: &str) {
+        let lost = Instant::now();
+        it.is_at_attempt(&self.id, 2).await;
+        let took = lost.elapsed();
+        figure(&format!("takeover from {whose}, lease {LEASE:?}"), took);
+        assert!(took < LEASE + TAKEOVER, "{took:?}");
+        assert_eq!(it.file_is_right(&self.id).await["attempt"], 2);
+    }
+
+    /// The lost worker goes on where it was, with all that it waited for.
+    async fn the_lost_one_harms_nothing(&self, it: &mut Deployment) {
+        let before = it.export(&self.id).await;
+        self.source.restore();
+        it.workers[self.lost].wait_for_log(LEASE_LOST).await;
+        it.nothing_is_left_over().await;
+
+        assert_eq!(it.file_is_right(&self.id).await, before);
+        // It works again, as if nothing had been.
+        it.workers[1 - self.lost].stop().await;
+        let next = it.create_export(outbound()).await;
+        it.file_is_right(&next).await;
+        it.nothing_is_left_over().await;
+    }
+}
