@@ -1,5 +1,6 @@
 //! End-to-end: what is deployed, driven as consumers drive it, under the faults of a cluster.
 
+mod database;
 mod files;
 mod lost_workers;
 mod workers;

@@ -1,0 +1,43 @@
+//! The database goes away and comes back.
+
+use exports_deployed::{outbound, story};
+
+use crate::with_short_leases;
+
+#[test]
+fn restarted_in_the_middle_of_an_export() {
+    story(with_short_leases(), async |it| {
+        it.insert_large_messages(120).await;
+        let (_, source) = it.add_worker_that_gets_stuck().await;
+        let id = it.create_export(outbound()).await;
+        it.is_in_the_middle_of_its_file(&id, &source).await;
+
+        it.postgres.restart().await;
+        source.restore();
+
+        // The snapshot is gone with the server, so it was begun anew.
+        let export = it.file_is_right(&id).await;
+        assert!(export["attempt"].as_u64() >= Some(2), "{export:#}");
+        let next = it.create_export(outbound()).await;
+        it.file_is_right(&next).await;
+        it.nothing_is_left_over().await;
+    });
+}
+
+#[test]
+fn a_wrong_password_ends_a_worker_with_a_line_that_does_not_tell_it() {
+    story(with_short_leases(), async |it| {
+        const WRONG: &str = "nobody-may-read-this-password";
+        let url = format!(
+            "postgres://exports_owner:{WRONG}@{}/exports",
+            it.postgres.host()
+        );
+        let worker = it.start_worker(&[("DATABASE_URL", &url)]).await;
+
+        assert_ne!(worker.ended().await, 0);
+        let log = worker.log().await;
+        assert!(log.contains("DATABASE_URL"), "{log}");
+        assert!(!log.contains(WRONG), "{log}");
+        worker.remove().await;
+    });
+}
