@@ -3,6 +3,7 @@
 mod database;
 mod files;
 mod lost_workers;
+mod store;
 mod workers;
 
 /// Short, so that takeovers come soon.

@@ -1,0 +1,106 @@
+//! The store goes away, is full, is in trouble, or refuses the key.
+
+use exports_deployed::{Plan, outbound, story};
+use exports_tests::s3::{Fault, Kind};
+
+use crate::with_short_leases;
+
+/// Why the latest attempt failed, as operators read it.
+const REASON: &str = "SELECT coalesce(attempt_error, '') FROM exports";
+
+#[test]
+fn restarted_in_the_middle_of_an_upload() {
+    story(with_short_leases(), async |it| {
+        it.insert_large_messages(120).await;
+        let (_, source) = it.add_worker_that_gets_stuck().await;
+        let id = it.create_export(outbound()).await;
+        it.is_in_the_middle_of_its_file(&id, &source).await;
+
+        it.garage().stop().await;
+        source.restore();
+        it.garage().start_again().await;
+
+        let export = it.file_is_right(&id).await;
+        assert_eq!(export["attempt"], 1, "tried again within the attempt");
+        it.nothing_is_left_over().await;
+    });
+}
+
+#[test]
+fn full_until_there_is_room() {
+    story(Plan::default(), async |it| {
+        it.insert_large_messages(120).await;
+        it.garage().limit_size(Some(1 << 20)).await;
+
+        let id = it.create_export(outbound()).await;
+        let failed = format!("{REASON} WHERE id = '{id}' AND status = 'pending'");
+        let failed = format!("SELECT coalesce(({failed}), '') <> ''");
+        it.postgres.wait_for(&failed, true).await;
+        it.garage().limit_size(None).await;
+
+        let export = it.file_is_right(&id).await;
+        assert!(export["attempt"].as_u64() >= Some(2), "{export:#}");
+        it.nothing_is_left_over().await;
+    });
+}
+
+#[test]
+fn a_store_in_trouble_is_asked_again_within_the_attempt() {
+    story(Plan::default().store_with_faults(), async |it| {
+        it.insert_large_messages(120).await;
+        let troubles = [
+            (Kind::CreateUpload, 503),
+            (Kind::PutPart, 500),
+            (Kind::PutPart, 503),
+            (Kind::PutPart, 429),
+            (Kind::CompleteUpload, 503),
+        ];
+        for (kind, status) in troubles {
+            let store = it.faulty_store();
+            let trouble = store.inject(move |seen| seen.kind == kind, Fault::Answer(status));
+            let id = it.create_export(outbound()).await;
+            trouble.reached(2).await;
+            drop(trouble);
+
+            let export = it.file_is_right(&id).await;
+            assert_eq!(export["attempt"], 1, "{kind:?} {status}");
+        }
+        it.nothing_is_left_over().await;
+    });
+}
+
+#[test]
+fn a_key_that_is_refused_fails_the_export_for_a_reason_without_secrets() {
+    let plan = Plan::default().worker_env("EXPORTS_MAX_ATTEMPTS", "2");
+    story(plan, async |it| {
+        it.insert_messages(10).await;
+        it.garage().refuse_the_key().await;
+
+        let id = it.create_export(outbound()).await;
+        let export = it.wait_until(&id, "failed").await;
+
+        assert_eq!(export["error_code"], "STORAGE_UNAVAILABLE");
+        let reason = it.postgres.value(REASON).await.to_string();
+        assert!(reason.len() > 10, "operators read why: {reason}");
+        let told = format!("{export} {reason} {}", it.workers[0].log().await);
+        for secret in it.secrets() {
+            assert!(!told.contains(&secret), "{told}");
+        }
+        it.garage().accept_the_key().await;
+        it.nothing_is_left_over().await;
+    });
+}
+
+#[test]
+fn a_wrong_secret_ends_a_worker_with_a_line_that_does_not_tell_it() {
+    story(Plan::without_workers(), async |it| {
+        const WRONG: &str = "nobody-may-read-this-secret-key";
+        let worker = it.start_worker(&[("AWS_SECRET_ACCESS_KEY", WRONG)]).await;
+
+        assert_ne!(worker.ended().await, 0);
+        let log = worker.log().await;
+        assert!(log.contains("EXPORTS_OBJECT_STORE_URL"), "{log}");
+        assert!(!log.contains(WRONG), "{log}");
+        worker.remove().await;
+    });
+}
