@@ -3,6 +3,7 @@
 mod database;
 mod files;
 mod lost_workers;
+mod secrets;
 mod store;
 mod workers;
 
