@@ -309,7 +309,7 @@ impl Deployment {
 impl Store {
     async fn start(plan: &Plan, network: &Network, secrets: &Secrets) -> Self {
         if plan.store_with_faults {
-            Self::Faulty(S3Server::start_at(network.gateway()))
+            Self::Faulty(S3Server::in_process_at(network.gateway()))
         } else {
             let garage = Garage::start(network, &secrets.store_key, &secrets.rpc).await;
             Self::Garage(Box::new(garage))

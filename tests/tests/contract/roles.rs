@@ -11,7 +11,7 @@ const OLD: &str = "UPDATE exports SET expires_at = completed_at + interval '1 us
 
 #[tokio::test(flavor = "multi_thread")]
 async fn exports_live_and_end_under_roles_of_least_privilege() {
-    for kind in StoreKind::ALL {
+    for kind in StoreKind::all().iter().copied() {
         let mut stack = Stack::builder().store(kind).roles().start().await;
         let endpoint = uuid(7);
         let known = Endpoint::outbound(stack.project(), endpoint, "https://example.com/hook");
