@@ -7,6 +7,7 @@
 //! - [`Stack`] is the whole service: a database, an object store, the programs `exports-api` and
 //!   `exports-worker` as processes, a project and its key.
 //! - [`Client`] speaks HTTP and judges nothing; [`Reply`] is what came back.
+//! - [`Scrape`] is what a program tells on `/metrics`, read strictly.
 //! - [`Process`] is one of our programs, with its log, under every signal.
 //! - [`Proxy`] stands between a service and its database or store, and cuts, holds or loses things.
 //! - [`s3`] is an S3 server of the test's own: in its process, or a real Garage.
@@ -39,6 +40,7 @@ mod messages;
 mod process;
 mod proxy;
 pub mod s3;
+mod scrape;
 mod server;
 mod stack;
 
@@ -49,5 +51,6 @@ pub use http::{Client, Reply, http_client};
 pub use messages::{Endpoint, Message, uuid};
 pub use process::{Process, program};
 pub use proxy::{Loss, Proxy};
+pub use scrape::{Scrape, Series};
 pub use server::private_server;
 pub use stack::{RunningStore, Stack, StackBuilder, StoreKind};

@@ -100,6 +100,7 @@ async fn a_claim_carries_what_was_asked_for() {
     assert_eq!(claim.lease.export, new.id);
     assert_eq!((claim.project, claim.filter), (new.project, new.filter));
     assert_eq!(claim.attempt, 1);
+    assert!(!claim.taken_over, "nobody had it before");
     let (id, token) = (new.id, claim.lease.token.0);
     assert_eq!(claim.object_key, format!("{PROJECT}/{id}/1-{token}.csv"));
     assert!(claim.waited < PATIENCE, "{:?}", claim.waited);
@@ -133,6 +134,7 @@ async fn an_export_is_taken_over_only_when_its_lease_has_ended() {
     assert_eq!(taken.lease.export.0, id);
     assert_ne!(taken.lease.token, row.lease().token);
     assert_eq!(taken.attempt, 2);
+    assert!(taken.taken_over);
     assert!(claim(&storage).await.is_none(), "its new lease lives");
 }
 

@@ -19,6 +19,7 @@ mod lost_answers;
 mod migrations;
 mod odd_sources;
 mod plans;
+mod queue;
 mod replica;
 mod roles;
 mod sessions;

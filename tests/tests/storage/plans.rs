@@ -190,3 +190,28 @@ async fn nothing_that_is_done_every_second_reads_the_archive() {
         }
     }
 }
+
+/// What is asked at each scrape reads the queue, which is short, and not the archive.
+#[tokio::test]
+async fn the_length_of_the_queue_is_found_without_the_archive() {
+    let database = crowded().await;
+    let mut connection = database.connect().await;
+    run(&mut connection, "SET jit = off").await;
+    for statistics in ["SELECT 1", "VACUUM ANALYZE exports"] {
+        database.execute(statistics).await;
+        let explain = format!(
+            "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {}",
+            statement("retrying_age!")
+        );
+        let plan: Value = sqlx::query_scalar(AssertSqlSafe(explain))
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+        let plan = &plan[0]["Plan"];
+        for node in nodes(plan) {
+            assert_ne!(node["Node Type"], "Seq Scan", "{plan:#}");
+        }
+        // Of 200,000 exports 50,000 are pending: those, and their index, but nothing else.
+        assert!(blocks(plan) < 3_000, "{} blocks: {plan:#}", blocks(plan));
+    }
+}

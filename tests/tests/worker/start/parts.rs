@@ -119,10 +119,12 @@ async fn an_address_that_is_taken_is_named() {
         .local_addr()
         .map(|address| (address.to_string(), taken));
     let (address, _listener) = taken.expect("its address");
-    for ((program, needed), variable) in PROGRAMS
-        .into_iter()
-        .zip(["EXPORTS_HEALTH_LISTEN", "EXPORTS_LISTEN"])
-    {
+    let [worker, api] = PROGRAMS;
+    for ((program, needed), variable) in [
+        (worker, "EXPORTS_HEALTH_LISTEN"),
+        (api, "EXPORTS_LISTEN"),
+        (api, "EXPORTS_METRICS_LISTEN"),
+    ] {
         let set: Vec<_> = needed
             .iter()
             .copied()

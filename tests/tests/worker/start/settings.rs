@@ -114,10 +114,12 @@ const OF_THE_WORKER: [(&str, &str, &str); 26] = [
     ("EXPORTS_HEALTH_LISTEN", "127.0.0.1:99999", "address"),
 ];
 
-const OF_THE_API: [(&str, &str, &str); 9] = [
+const OF_THE_API: [(&str, &str, &str); 11] = [
     ("EXPORTS_LISTEN", "", "address"),
     ("EXPORTS_LISTEN", "8080", "address"),
     ("EXPORTS_LISTEN", "nowhere:8080", "address"),
+    ("EXPORTS_METRICS_LISTEN", "", "address"),
+    ("EXPORTS_METRICS_LISTEN", "9090", "address"),
     ("EXPORTS_PUBLIC_URL", "", "relative URL"),
     ("EXPORTS_PUBLIC_URL", "exports.example.com", "relative URL"),
     (
@@ -199,6 +201,7 @@ async fn a_worker_ignores_what_is_the_api_s() {
     let shop = Workshop::open(StoreKind::File).await;
     let mut worker = shop.worker(&[
         ("EXPORTS_LISTEN", "nowhere"),
+        ("EXPORTS_METRICS_LISTEN", "nowhere"),
         ("EXPORTS_PUBLIC_URL", "ftp://"),
         ("EXPORTS_SIGNING_KEY", "short"),
     ]);

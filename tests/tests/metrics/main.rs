@@ -1,0 +1,6 @@
+//! What the programs tell on `/metrics`, and that the dashboard and the alert rules ask for nothing
+//! else.
+
+mod deployed;
+mod service;
+mod stories;

@@ -1,0 +1,129 @@
+//! A service that is scraped.
+
+use exports_tests::{Message, PATIENCE, Process, Scrape, Stack, StackBuilder, eventually};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+/// The variables that a worker needs to be scraped.
+pub(crate) const WORKER: (&str, &str) = ("EXPORTS_HEALTH_LISTEN", "127.0.0.1:0");
+
+/// A stack that is scraped, API and workers.
+pub(crate) fn scraped() -> StackBuilder {
+    Stack::builder()
+        .worker_env(WORKER.0, WORKER.1)
+        .api_env("EXPORTS_METRICS_LISTEN", "127.0.0.1:0")
+}
+
+/// Where a worker tells.
+pub(crate) async fn of_worker(stack: &mut Stack, number: usize) -> String {
+    address(stack.worker(number), "health listening").await
+}
+
+/// Where the API tells.
+pub(crate) async fn of_api(stack: &mut Stack) -> String {
+    address(stack.api_process(), "metrics listening").await
+}
+
+async fn address(process: &mut Process, event: &str) -> String {
+    let event = process.wait_for_event(event).await;
+    event["address"].as_str().expect("an address").to_owned()
+}
+
+/// Scrapes until a series has this value.
+pub(crate) async fn eventually_tells(
+    address: &str,
+    name: &str,
+    labels: &[(&str, &str)],
+    value: f64,
+) -> Scrape {
+    let fact = format!("{name} with {labels:?} is {value}");
+    eventually(&fact, PATIENCE, async || {
+        let scrape = Scrape::of(address).await;
+        let found = scrape.find(name, labels);
+        let sum: f64 = found.iter().map(|series| series.value).sum();
+        (!found.is_empty() && is(sum, value)).then_some(scrape)
+    })
+    .await
+}
+
+/// Both are whole numbers, small enough to be exact.
+pub(crate) fn is(one: f64, other: f64) -> bool {
+    (one - other).abs() < 1e-9
+}
+
+/// Asks for the messages of a day and gives the export's id.
+pub(crate) async fn ask_for(stack: &Stack, day: &str) -> String {
+    let range = json!({
+        "start_time": format!("{day}T00:00:00Z"),
+        "end_time": format!("{day}T23:59:59Z"),
+    });
+    let export = stack.create_export(range).await;
+    export["id"].as_str().expect("an id").to_owned()
+}
+
+/// What a busy service has been through.
+pub(crate) struct Busy {
+    pub(crate) stack: Stack,
+    pub(crate) worker: Scrape,
+    pub(crate) api: Scrape,
+    /// The export that was completed.
+    pub(crate) completed: Value,
+    /// The one that failed.
+    pub(crate) failed: String,
+}
+
+/// One export of three rows that is completed, one that fails, requests that are refused, and one
+/// that finds no database.
+pub(crate) async fn busy(builder: StackBuilder) -> Busy {
+    let mut stack = builder.database_proxy().start().await;
+    let (worker, api) = (of_worker(&mut stack, 0).await, of_api(&mut stack).await);
+    let project = stack.project().to_owned();
+    let message = |at| Message::outbound(&project).at(at);
+    let unwritable = message("2025-12-05T12:00:00Z").with("delivered_at", "infinity");
+    let three = [(); 3].map(|()| message("2025-12-03T12:00:00Z"));
+    // An operator's own table may hold what ours refuses.
+    let unchecked = "ALTER TABLE messages DROP CONSTRAINT messages_delivered_at_check";
+    stack.database().execute(unchecked).await;
+    stack.insert_messages(&three).await;
+    stack.insert_messages(&[unwritable]).await;
+
+    let id = ask_for(&stack, "2025-12-03").await;
+    let completed = stack.wait_until(&id, "completed").await;
+    let failed = ask_for(&stack, "2025-12-05").await;
+    stack.wait_until(&failed, "failed").await;
+    refusals(&stack).await;
+    let proxy = stack.database_proxy();
+    proxy.take_away();
+    let _ = stack.api().get("/v1/exports").await.expect(503);
+    proxy.restore();
+
+    eventually_tells(&worker, "exports_database_up", &[], 1.0).await;
+    // An attempt is over a moment after its export is.
+    let worker = eventually_tells(&worker, "exports_running", &[], 0.0).await;
+    let api = eventually_tells(&api, "exports_database_up", &[], 1.0).await;
+    Busy {
+        stack,
+        worker,
+        api,
+        completed,
+        failed,
+    }
+}
+
+/// Requests that anybody can send, with what they like in it.
+async fn refusals(stack: &Stack) {
+    let api = stack.api();
+    let invented = Method::from_bytes(b"INVENTED").expect("a method");
+    let _ = api.without_key().get("/v1/exports").await.expect(401);
+    let _ = api.get("/v1/no-such-thing?secret=1").await.expect(404);
+    let _ = api.get("/somewhere/else").await.expect(404);
+    let _ = api
+        .send(api.request(invented, "/v1/exports"))
+        .await
+        .expect(405);
+    let _ = api.post("/v1/exports", &json!({})).await.expect(400);
+    let _ = api
+        .get("/v1/exports/01935abc-def0-7123-4567-890abcdef012")
+        .await
+        .expect(404);
+}
