@@ -7,6 +7,7 @@ mod output;
 mod progress;
 mod signals;
 mod stack;
+mod table;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;

@@ -101,11 +101,12 @@ impl ExportState {
         }
     }
 
-    /// Its worker gives it back: to try again later, or because it shuts down.
+    /// Its worker gives it back: to try again later, or because it shuts down. Or an operator has
+    /// it tried again at once.
     pub fn requeue(self) -> Result<Self, InvalidTransition> {
         match self {
-            Self::Processing { .. } => Ok(Self::Pending),
-            Self::Pending | Self::Completed(_) | Self::Failed { .. } | Self::Expired(_) => {
+            Self::Pending | Self::Processing { .. } => Ok(Self::Pending),
+            Self::Completed(_) | Self::Failed { .. } | Self::Expired(_) => {
                 Err(self.refuse(ExportStatus::Pending))
             }
         }
@@ -121,14 +122,18 @@ impl ExportState {
         }
     }
 
-    /// Its worker gave up, or its last attempt ended without a word.
+    /// Its worker gave up, its last attempt ended without a word, or an operator ended it.
     pub fn fail(self, failure: Failure) -> Result<Self, InvalidTransition> {
         match self {
+            Self::Pending => Ok(Self::Failed {
+                started_at: None,
+                failure,
+            }),
             Self::Processing { started_at } => Ok(Self::Failed {
                 started_at: Some(started_at),
                 failure,
             }),
-            Self::Pending | Self::Completed(_) | Self::Failed { .. } | Self::Expired(_) => {
+            Self::Completed(_) | Self::Failed { .. } | Self::Expired(_) => {
                 Err(self.refuse(ExportStatus::Failed))
             }
         }

@@ -20,19 +20,22 @@ pub enum FailureCode {
     TimedOut,
     /// The workers that held it stopped without a word.
     AttemptsExhausted,
+    /// The service's operator ended it.
+    EndedByOperator,
     /// A defect of the service.
     InternalError,
 }
 
 impl FailureCode {
     /// Every code.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::SourceUnavailable,
         Self::InvalidData,
         Self::StorageUnavailable,
         Self::FileTooLarge,
         Self::TimedOut,
         Self::AttemptsExhausted,
+        Self::EndedByOperator,
         Self::InternalError,
     ];
 
@@ -46,6 +49,7 @@ impl FailureCode {
             Self::FileTooLarge => "FILE_TOO_LARGE",
             Self::TimedOut => "TIMED_OUT",
             Self::AttemptsExhausted => "ATTEMPTS_EXHAUSTED",
+            Self::EndedByOperator => "ENDED_BY_OPERATOR",
             Self::InternalError => "INTERNAL_ERROR",
         }
     }

@@ -45,14 +45,16 @@ impl ExportStatus {
     /// Whether an export in this state may go to `next` in one step.
     ///
     /// `processing → processing` is the takeover of a lease that ended; `processing → pending` a
-    /// retry, or a release at shutdown.
+    /// retry, a release at shutdown, or an operator's doing; `pending → pending` an operator's too,
+    /// who does not want to wait; `pending → failed` one who ends it. Nothing leaves `failed`: its
+    /// consumer may have seen it and have asked for another.
     #[must_use]
     pub const fn can_become(self, next: Self) -> bool {
         match (self, next) {
-            (Self::Pending | Self::Processing, Self::Processing)
-            | (Self::Processing, Self::Pending | Self::Completed | Self::Failed)
+            (Self::Pending | Self::Processing, Self::Pending | Self::Processing | Self::Failed)
+            | (Self::Processing, Self::Completed)
             | (Self::Completed, Self::Expired) => true,
-            (Self::Pending, Self::Pending | Self::Completed | Self::Failed | Self::Expired)
+            (Self::Pending, Self::Completed | Self::Expired)
             | (Self::Processing, Self::Expired)
             | (
                 Self::Completed,

@@ -84,6 +84,9 @@ pub struct WorkerSettings {
     /// How long a finished file can be downloaded
     #[arg(long, env = "EXPORTS_FILE_TTL", value_name = "DURATION", default_value = "7d", value_parser = parse_duration)]
     pub file_ttl: Duration,
+    /// How long the record of an export without a file is kept
+    #[arg(long, env = "EXPORTS_RECORD_TTL", value_name = "DURATION", default_value = "90d", value_parser = parse_duration)]
+    pub record_ttl: Duration,
     /// How long a worker that says nothing keeps an export
     #[arg(long, env = "EXPORTS_LEASE", value_name = "DURATION", default_value = "30s", value_parser = parse_duration)]
     pub lease: Duration,
@@ -124,7 +127,7 @@ pub enum LogFormat {
 }
 
 /// Every `EXPORTS_*` name of the groups above; a test holds the two together.
-pub(crate) const NAMES: [&str; 15] = [
+pub(crate) const NAMES: [&str; 16] = [
     "EXPORTS_CONCURRENCY",
     "EXPORTS_FILE_TTL",
     "EXPORTS_HEALTH_LISTEN",
@@ -137,6 +140,7 @@ pub(crate) const NAMES: [&str; 15] = [
     "EXPORTS_OBJECT_STORE_PUBLIC_ENDPOINT",
     "EXPORTS_OBJECT_STORE_URL",
     "EXPORTS_PUBLIC_URL",
+    "EXPORTS_RECORD_TTL",
     "EXPORTS_SHUTDOWN_GRACE",
     "EXPORTS_SIGNING_KEY",
     "EXPORTS_SOURCE_DATABASE_URL",

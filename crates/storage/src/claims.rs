@@ -141,7 +141,8 @@ impl Database {
                 SET status = 'processing', attempt = e.attempt + 1,
                     started_at = greatest(e.created_at, clock_timestamp()),
                     lease_token = gen_random_uuid(), lease_owner = $1,
-                    lease_expires_at = clock_timestamp() + $3
+                    lease_expires_at = clock_timestamp() + $3,
+                    progress_rows = NULL, progress_bytes = NULL
                 WHERE e.id = ANY (ARRAY (SELECT id FROM candidate))
                   AND ((e.status = 'pending' AND e.due_at <= clock_timestamp())
                     OR (e.status = 'processing' AND e.lease_expires_at <= clock_timestamp() AND e.attempt < $4))

@@ -45,17 +45,17 @@ const OWN: [Rights; 5] = [
         worker: "",
     },
     Rights {
-        // The API queues and deletes; only a worker moves an export from state to state, and it
-        // cannot change what was asked for, nor by whom.
+        // The API queues and deletes; only a worker moves an export from state to state and deletes
+        // old ones, and it cannot change what was asked for, nor by whom.
         table: "exports",
         api: "SELECT, DELETE, UPDATE (idempotency_key), \
               INSERT (id, project_id, created_at, due_at, status, direction, filter_start_time, \
                       filter_end_time, filter_status, filter_endpoint_id, idempotency_key)",
-        worker: "SELECT, \
+        worker: "SELECT, DELETE, \
                  UPDATE (status, attempt, due_at, lease_token, lease_expires_at, lease_owner, \
                          attempt_error, started_at, completed_at, expires_at, row_count, \
                          file_size_bytes, sha256, object_key, error_code, error_message, \
-                         idempotency_key)",
+                         idempotency_key, progress_rows, progress_bytes)",
     },
     Rights {
         // The API dooms and forgets what it deletes; workers record what they write.

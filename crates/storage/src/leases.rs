@@ -52,12 +52,27 @@ pub enum Completed {
     Lost,
 }
 
+/// How far an attempt is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Data rows encoded.
+    pub rows: u64,
+    /// Bytes handed to the upload.
+    pub bytes: u64,
+}
+
 impl Database {
-    /// Holds the export for another `lease` from now on.
-    pub async fn heartbeat(&self, lease: Lease, duration: Duration) -> Result<Fenced, Error> {
+    /// Holds the export for another `lease` from now on, and notes how far it is.
+    pub async fn heartbeat(
+        &self,
+        lease: Lease,
+        duration: Duration,
+        progress: Progress,
+    ) -> Result<Fenced, Error> {
         let held = sqlx::query!(
             r#"
-            UPDATE exports SET lease_expires_at = clock_timestamp() + $3
+            UPDATE exports
+            SET lease_expires_at = clock_timestamp() + $3, progress_rows = $4, progress_bytes = $5
             WHERE id = $1 AND status = 'processing' AND lease_token = $2
               AND lease_expires_at > clock_timestamp()
             RETURNING id, lease_token AS "token!"
@@ -65,6 +80,8 @@ impl Database {
             lease.export.0,
             lease.token.0,
             interval(duration),
+            i64::try_from(progress.rows).unwrap_or(i64::MAX),
+            i64::try_from(progress.bytes).unwrap_or(i64::MAX),
         )
         .fetch_optional(&self.pool)
         .await?;

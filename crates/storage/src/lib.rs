@@ -3,6 +3,8 @@
 //! [`Database`] is the service's own database: what consumers see (`creates`, `exports`), the queue
 //! (`claims`, and its length: `queue`) and its `leases`, what is to be cleaned up (`sweeps`),
 //! projects and keys (`keys`), migrations, and what the programs' roles may do (`grants`).
+//! Operators see the queue (`jobs`), put their hands on an export (`interventions`), throw old
+//! records away (`pruning`) and check an installation (`facts`).
 //! [`Source`] is where messages and endpoints come from: the same database, another one, or a
 //! replica. [`seed`] writes such rows, for demos and tests.
 //!
@@ -14,11 +16,15 @@ mod creates;
 mod database;
 mod error;
 mod exports;
+mod facts;
 mod grants;
+mod interventions;
+mod jobs;
 mod keys;
 mod leases;
 mod listener;
 mod migrations;
+mod pruning;
 mod queue;
 mod row;
 pub mod seed;
@@ -30,9 +36,12 @@ pub use creates::{Created, NewExport};
 pub use database::{Database, PoolPurpose, PoolUse};
 pub use error::{Error, UrlError};
 pub use exports::{Cursor, Deleted, FileLookup, ListRequest, Page};
+pub use facts::{Column, DatabaseFacts};
 pub use grants::{GrantError, Program};
+pub use interventions::Intervened;
+pub use jobs::{Job, JobsRequest};
 pub use keys::{ApiKey, IssuedKey};
-pub use leases::{Completed, Fenced, FileFacts};
+pub use leases::{Completed, Fenced, FileFacts, Progress};
 pub use listener::QueueListener;
 pub use migrations::{MigrateError, MigrationState};
 pub use queue::{QueueDepth, QueueState};

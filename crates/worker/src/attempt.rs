@@ -13,6 +13,7 @@ use crate::failing::{Fate, JobError, WriteError};
 use crate::heartbeat::Heartbeat;
 use crate::metrics::{Outcome, PhaseClock, Running};
 use crate::output::OutputFile;
+use crate::progress::Counters;
 use crate::sessions::IdleSessions;
 use crate::start::{Context, jittered};
 
@@ -66,11 +67,13 @@ impl Attempt {
 
     async fn see_through(&self, abandon: &CancellationToken, sessions: &IdleSessions) -> Outcome {
         let settings = &self.context.settings;
+        let progress = Counters::default();
         let heartbeat = Heartbeat::start(
             self.context.database.clone(),
             self.claim.lease,
             settings.lease,
             self.claimed_at,
+            progress.clone(),
         );
         let mut file = OutputFile::new(&self.context, &self.claim);
         let mut clock = PhaseClock::start(self.context.metrics.clone(), self.claimed_at);
@@ -80,7 +83,7 @@ impl Attempt {
             () = abandon.cancelled() => Ended::Abandoned,
             () = tokio::time::sleep(settings.max_duration) =>
                 Ended::Failed(JobError::timed_out(settings.max_duration)),
-            written = export::write(&self.context, &self.claim, sessions, &mut file, &mut clock) => match written {
+            written = export::write(&self.context, &self.claim, sessions, &progress, &mut file, &mut clock) => match written {
                 Ok(facts) => Ended::Written(facts),
                 Err(WriteError::LeaseLost) => Ended::LeaseLost,
                 Err(WriteError::Failed(error)) => Ended::Failed(error),

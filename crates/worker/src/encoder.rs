@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::cells::{CellBuffer, UnwritableTime};
 use crate::failing::JobError;
+use crate::progress::Counters;
 
 /// Chunks that may wait before and behind the encoder.
 const WAITING: usize = 2;
@@ -99,12 +100,13 @@ type AtWork = (
 
 /// Starts an encoder on a thread of its own. It ends when its input ends, or when nobody takes
 /// its output any more.
-pub(crate) fn spawn(mut encoder: Encoder) -> AtWork {
+pub(crate) fn spawn(mut encoder: Encoder, progress: Counters) -> AtWork {
     let (chunks, mut input) = mpsc::channel::<Vec<u8>>(WAITING);
     let (output, csv) = mpsc::channel(WAITING);
     let work = tokio::task::spawn_blocking(move || {
         while let Some(chunk) = input.blocking_recv() {
             let bytes = encoder.encode(&chunk)?;
+            progress.set_rows(encoder.rows);
             if output.blocking_send(bytes).is_err() {
                 // Whoever took it knows why it stopped.
                 return Ok(encoder.rows);

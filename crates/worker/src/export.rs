@@ -7,6 +7,7 @@ use crate::encoder::{self, Encoder, UrlSource};
 use crate::failing::{JobError, WriteError};
 use crate::metrics::{Phase, PhaseClock};
 use crate::output::OutputFile;
+use crate::progress::Counters;
 use crate::reader;
 use crate::sessions::IdleSessions;
 use crate::start::Context;
@@ -21,6 +22,7 @@ pub(crate) async fn write(
     context: &Context,
     claim: &Claim,
     sessions: &IdleSessions,
+    progress: &Counters,
     file: &mut OutputFile,
     clock: &mut PhaseClock,
 ) -> Result<FileFacts, WriteError> {
@@ -37,7 +39,8 @@ pub(crate) async fn write(
         EndpointUrls::TooMany => (UrlColumn::Joined, UrlSource::Row),
     };
 
-    let (chunks, mut csv, encoding) = encoder::spawn(Encoder::new(claim.filter.direction, urls));
+    let (chunks, mut csv, encoding) =
+        encoder::spawn(Encoder::new(claim.filter.direction, urls), progress.clone());
     let rows = session.rows(&claim.filter, column).await.map_err(source)?;
     // When either side stops, dropping its end of the channel stops the encoder, and that the
     // other side.
@@ -45,6 +48,7 @@ pub(crate) async fn write(
     let writing = async move {
         while let Some(bytes) = csv.recv().await {
             file.write(&bytes).await?;
+            progress.add_bytes(bytes.len());
         }
         Ok::<_, WriteError>(file)
     };

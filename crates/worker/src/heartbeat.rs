@@ -13,6 +13,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::progress::Counters;
+
 /// A lease that is kept alive for as long as this value lives.
 pub(crate) struct Heartbeat {
     /// Until when the lease surely holds.
@@ -27,10 +29,11 @@ impl Heartbeat {
         lease: Lease,
         duration: Duration,
         claimed_at: std::time::Instant,
+        progress: Counters,
     ) -> Self {
         let (sender, deadline) =
             watch::channel(sure_until(Instant::from_std(claimed_at), duration));
-        let beating = tokio::spawn(beat(database, lease, duration, sender));
+        let beating = tokio::spawn(beat(database, lease, duration, sender, progress));
         Self {
             deadline,
             _beating: AbortOnDropHandle::new(beating),
@@ -67,6 +70,7 @@ async fn beat(
     lease: Lease,
     duration: Duration,
     deadline: watch::Sender<Instant>,
+    progress: Counters,
 ) {
     let rhythm = duration / 4;
     let mut pause = rhythm;
@@ -74,7 +78,8 @@ async fn beat(
         tokio::time::sleep(pause).await;
         let until = *deadline.borrow();
         let sent = Instant::now();
-        match tokio::time::timeout_at(until, database.heartbeat(lease, duration)).await {
+        let beat = database.heartbeat(lease, duration, progress.read());
+        match tokio::time::timeout_at(until, beat).await {
             Ok(Ok(Fenced::Held)) => {
                 deadline.send_replace(sure_until(sent, duration));
                 pause = rhythm;

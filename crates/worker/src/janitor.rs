@@ -20,10 +20,19 @@ const BATCH: u16 = 100;
 const SECOND_SWEEP: Duration = Duration::from_hours(1);
 /// Idempotency keys are good for a day; clearing them is in no hurry.
 const KEYS_PERIOD: Duration = Duration::from_mins(1);
+/// Old records are in no hurry either.
+const RECORDS_PERIOD: Duration = Duration::from_mins(1);
+
+/// When what is in no hurry was done.
+#[derive(Default)]
+struct LatestRuns {
+    keys: Option<Instant>,
+    records: Option<Instant>,
+}
 
 /// Sweeps until `stop`.
 pub(crate) async fn run(context: Context, stop: CancellationToken) {
-    let mut keys_cleared: Option<Instant> = None;
+    let mut done = LatestRuns::default();
     loop {
         let Some(()) = stop
             .run_until_cancelled(tokio::time::sleep(jittered(PERIOD)))
@@ -31,7 +40,7 @@ pub(crate) async fn run(context: Context, stop: CancellationToken) {
         else {
             return;
         };
-        let swept = stop.run_until_cancelled(sweep(&context, &mut keys_cleared));
+        let swept = stop.run_until_cancelled(sweep(&context, &mut done));
         let sweeps = &context.metrics.janitor.sweeps;
         match swept.await {
             Some(Ok(())) => sweeps.inc(SweepResult::Ok),
@@ -45,13 +54,36 @@ pub(crate) async fn run(context: Context, stop: CancellationToken) {
     }
 }
 
-async fn sweep(context: &Context, keys_cleared: &mut Option<Instant>) -> Result<(), Error> {
+async fn sweep(context: &Context, done: &mut LatestRuns) -> Result<(), Error> {
     expire(context).await?;
     fail_exhausted(context).await?;
     delete_doomed(context).await?;
-    if keys_cleared.is_none_or(|at| at.elapsed() >= KEYS_PERIOD) {
+    if done.keys.is_none_or(|at| at.elapsed() >= KEYS_PERIOD) {
         context.database.clear_stale_idempotency_keys(BATCH).await?;
-        *keys_cleared = Some(Instant::now());
+        done.keys = Some(Instant::now());
+    }
+    if done.records.is_none_or(|at| at.elapsed() >= RECORDS_PERIOD) {
+        prune_records(context).await?;
+        done.records = Some(Instant::now());
+    }
+    Ok(())
+}
+
+async fn prune_records(context: &Context) -> Result<(), Error> {
+    let mut pruned = 0;
+    loop {
+        let batch = context
+            .database
+            .prune_records(context.settings.record_ttl, BATCH)
+            .await?;
+        context.metrics.janitor.records_pruned.inc_by(batch);
+        pruned += batch;
+        if batch < u64::from(BATCH) {
+            break;
+        }
+    }
+    if pruned > 0 {
+        tracing::info!(records = pruned, "old records of exports were deleted");
     }
     Ok(())
 }

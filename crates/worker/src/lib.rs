@@ -18,6 +18,7 @@ mod janitor;
 mod metrics;
 mod output;
 mod part_buffers;
+mod progress;
 mod reader;
 mod sessions;
 mod start;

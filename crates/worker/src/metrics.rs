@@ -48,6 +48,7 @@ pub(crate) struct JanitorMetrics {
     pub(crate) exhausted: IntCounter,
     pub(crate) objects_deleted: IntCounter,
     pub(crate) deletions_failed: IntCounter,
+    pub(crate) records_pruned: IntCounter,
 }
 
 impl WorkerMetrics {
@@ -148,6 +149,10 @@ impl JanitorMetrics {
             deletions_failed: counter(
                 "exports_janitor_deletions_failed_total",
                 "Objects that could not be deleted; they are taken up again a minute later.",
+            ),
+            records_pruned: counter(
+                "exports_janitor_records_pruned_total",
+                "Old records of exports that were deleted.",
             ),
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use exports_domain::ExportStatus::{Pending, Processing};
-use exports_storage::{Claim, ClaimRequest, Completed, Fenced};
+use exports_storage::{Claim, ClaimRequest, Completed, Fenced, Progress};
 use exports_tests::{ExportRow, PATIENCE, TestDatabase, eventually};
 use serde_json::json;
 use sqlx::Connection;
@@ -150,7 +150,10 @@ async fn a_lease_ends_by_the_clock_alone() {
     let first = storage.claim(&short).await.unwrap().pop().unwrap();
     let second = eventually("the lease ends", PATIENCE, async || claim(&storage).await).await;
     assert_eq!(second.lease.export, first.lease.export);
-    let late = storage.heartbeat(first.lease, short.lease).await.unwrap();
+    let late = storage
+        .heartbeat(first.lease, short.lease, Progress::default())
+        .await
+        .unwrap();
     assert_eq!(late, Fenced::Lost);
 }
 
@@ -225,7 +228,7 @@ async fn a_heartbeat_holds_the_export_for_another_lease() {
     let row = ExportRow::of(PROJECT, Processing);
     row.insert(database.pool()).await;
     let held = storage
-        .heartbeat(row.lease(), Duration::from_mins(30))
+        .heartbeat(row.lease(), Duration::from_mins(30), Progress::default())
         .await;
     assert_eq!(held.unwrap(), Fenced::Held);
     let sql = "SELECT lease_expires_at > clock_timestamp() + interval '29 minutes'

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use exports_domain::ExportStatus::Processing;
 use exports_domain::{Lease, LeaseToken};
-use exports_storage::{Completed, Database, Fenced};
+use exports_storage::{Completed, Database, Fenced, Progress};
 use exports_tests::{ExportRow, TestDatabase};
 use uuid::Uuid;
 
@@ -15,7 +15,10 @@ async fn assert_lost(database: &TestDatabase, storage: &Database, lease: Lease, 
     let before = everything(database).await;
     let minute = Duration::from_mins(1);
     let answers = [
-        ("heartbeat", storage.heartbeat(lease, LEASE).await),
+        (
+            "heartbeat",
+            storage.heartbeat(lease, LEASE, Progress::default()).await,
+        ),
         (
             "record_upload",
             storage.record_upload(lease, key, "upload-1").await,
@@ -60,7 +63,10 @@ async fn a_lease_that_was_taken_over_opens_nothing() {
     assert_lost(&database, &storage, stale.lease, &stale.object_key).await;
     // Not even for the object of the one that holds it now.
     assert_lost(&database, &storage, stale.lease, &fresh.object_key).await;
-    let held = storage.heartbeat(fresh.lease, LEASE).await.unwrap();
+    let held = storage
+        .heartbeat(fresh.lease, LEASE, Progress::default())
+        .await
+        .unwrap();
     assert_eq!(held, Fenced::Held);
 }
 

@@ -18,6 +18,7 @@ mod lists;
 mod lost_answers;
 mod migrations;
 mod odd_sources;
+mod operators;
 mod plans;
 mod queue;
 mod replica;

@@ -120,6 +120,7 @@ async fn crowded() -> TestDatabase {
                     put('failed', 10, now(), 'old-');
              UPDATE exports SET created_at = now(), started_at = NULL, idempotency_key = 'new-' || id
              WHERE id IN (SELECT id FROM exports WHERE status = 'failed' AND idempotency_key IS NULL LIMIT 20000);
+             UPDATE exports SET created_at = now() - interval '100 days', started_at = NULL WHERE idempotency_key LIKE 'old-%';
              INSERT INTO export_objects (key, export_id, state) SELECT 'key-' || id, id, CASE status WHEN 'completed' THEN 'kept' ELSE 'writing' END
              FROM exports WHERE status IN ('completed', 'processing');
              INSERT INTO export_objects (key, export_id, state, sweep_at)
@@ -155,6 +156,12 @@ async fn nothing_that_is_done_every_second_reads_the_archive() {
             5.0,
         ),
         ("ORDER BY created_at LIMIT $1", "int8", "5", 5.0),
+        (
+            "created_at) LIMIT $2",
+            "interval, int8",
+            "'90 days', 5",
+            5.0,
+        ),
         ("ORDER BY sweep_at LIMIT", "int8", "5", 5.0),
         (
             "CROSS JOIN LATERAL (\n                SELECT CASE",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use exports_domain::{ExportId, ExportStatus};
-use exports_storage::{Completed, Database, Fenced};
+use exports_storage::{Completed, Database, Fenced, Intervened, Progress};
 use exports_tests::{ExportRow, TestDatabase};
 use uuid::Uuid;
 
@@ -21,10 +21,12 @@ enum Step {
     Release,
     ExpireDue,
     FailExhausted,
+    RequeueByHand,
+    FailByHand,
 }
 
 impl Step {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 10] = [
         Self::Claim,
         Self::Heartbeat,
         Self::Complete,
@@ -33,14 +35,16 @@ impl Step {
         Self::Release,
         Self::ExpireDue,
         Self::FailExhausted,
+        Self::RequeueByHand,
+        Self::FailByHand,
     ];
 
     fn leads_to(self) -> ExportStatus {
         match self {
             Self::Claim | Self::Heartbeat => ExportStatus::Processing,
             Self::Complete => ExportStatus::Completed,
-            Self::Fail | Self::FailExhausted => ExportStatus::Failed,
-            Self::Retry | Self::Release => ExportStatus::Pending,
+            Self::Fail | Self::FailExhausted | Self::FailByHand => ExportStatus::Failed,
+            Self::Retry | Self::Release | Self::RequeueByHand => ExportStatus::Pending,
             Self::ExpireDue => ExportStatus::Expired,
         }
     }
@@ -73,7 +77,12 @@ impl Step {
                 let claims = storage.claim(&worker("worker-2")).await.unwrap();
                 claims.iter().any(|claim| claim.lease.export == id)
             }
-            Self::Heartbeat => held(storage.heartbeat(lease, LEASE).await.unwrap()),
+            Self::Heartbeat => held(
+                storage
+                    .heartbeat(lease, LEASE, Progress::default())
+                    .await
+                    .unwrap(),
+            ),
             Self::Complete => {
                 let completed = storage.complete(lease, &key, &facts()).await.unwrap();
                 matches!(completed, Completed::Done { .. })
@@ -85,6 +94,14 @@ impl Step {
             Self::FailExhausted => {
                 let failed = storage.fail_exhausted(1, &failure(), 10).await.unwrap();
                 failed.contains(&id)
+            }
+            Self::RequeueByHand => {
+                let answer = storage.requeue_by_hand(id).await.unwrap();
+                matches!(answer, Intervened::Done { .. })
+            }
+            Self::FailByHand => {
+                let answer = storage.fail_by_hand(id, &failure()).await.unwrap();
+                matches!(answer, Intervened::Done { .. })
             }
         }
     }

@@ -13,6 +13,7 @@ use crate::client::{Client, Downloaded, Export};
 use crate::error::{Context, Error, Result};
 use crate::output::{note, print};
 use crate::progress::{Progress, Unit, Waiting};
+use crate::table::printable;
 
 /// A file that is what the API says it is.
 #[derive(Debug)]
@@ -140,11 +141,4 @@ impl Exported {
         );
         lines.join("\n")
     }
-}
-
-/// What is in a file must not steer the terminal.
-fn printable(line: &str) -> String {
-    line.chars()
-        .map(|char| if char.is_control() { ' ' } else { char })
-        .collect()
 }

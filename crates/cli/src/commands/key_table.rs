@@ -3,6 +3,8 @@
 use chrono::{DateTime, Utc};
 use exports_storage::ApiKey;
 
+use crate::table::printable;
+
 const COLUMNS: [&str; 7] = [
     "ID",
     "PROJECT",
@@ -13,24 +15,9 @@ const COLUMNS: [&str; 7] = [
     "LABEL",
 ];
 
-/// A line for each key below a header, columns as wide as they need to be.
+/// A line for each key below a header.
 pub(super) fn table(keys: &[ApiKey]) -> String {
-    let mut rows = vec![COLUMNS.map(str::to_owned)];
-    rows.extend(keys.iter().map(cells));
-    let mut widths = [0; COLUMNS.len()];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.chars().count().max(*width);
-        }
-    }
-    let lines = rows.iter().map(|row| {
-        let cells = row.iter().zip(widths);
-        let cells: Vec<_> = cells
-            .map(|(cell, width)| format!("{cell:width$}"))
-            .collect();
-        cells.join("  ").trim_end().to_owned()
-    });
-    lines.collect::<Vec<_>>().join("\n")
+    crate::table::table(COLUMNS, keys.iter().map(cells))
 }
 
 fn cells(key: &ApiKey) -> [String; COLUMNS.len()] {
@@ -41,12 +28,7 @@ fn cells(key: &ApiKey) -> [String; COLUMNS.len()] {
         seconds(Some(key.created_at)),
         seconds(key.last_used_at),
         seconds(key.revoked_at),
-        // Free text, which must neither add rows nor steer the terminal.
-        key.label
-            .iter()
-            .flat_map(|label| label.chars())
-            .map(|char| if char.is_control() { ' ' } else { char })
-            .collect(),
+        printable(key.label.as_deref().unwrap_or_default()),
     ]
 }
 

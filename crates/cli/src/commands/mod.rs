@@ -3,10 +3,13 @@
 mod consumer;
 mod demo;
 mod dev;
+mod job;
+mod jobs;
 mod key;
 mod key_table;
 mod migrate;
 mod project;
+mod prune;
 mod scene;
 mod seed;
 
@@ -34,6 +37,10 @@ enum Command {
     Project(project::Project),
     #[command(subcommand)]
     Key(key::Key),
+    Jobs(jobs::Jobs),
+    #[command(subcommand)]
+    Job(job::Job),
+    Prune(prune::Prune),
     Seed(seed::Seed),
     Demo(demo::Demo),
     Dev(dev::Dev),
@@ -45,6 +52,9 @@ impl Arguments {
             Command::Migrate(command) => command.run().await,
             Command::Project(command) => command.run().await,
             Command::Key(command) => command.run().await,
+            Command::Jobs(command) => command.run().await,
+            Command::Job(command) => command.run().await,
+            Command::Prune(command) => command.run().await,
             Command::Seed(command) => command.run().await,
             Command::Demo(command) => command.run().await,
             Command::Dev(command) => command.run().await,

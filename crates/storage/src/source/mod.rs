@@ -17,12 +17,12 @@ use crate::error::{Error, UrlError};
 
 pub use decode::{Decoder, MessageRow, PgTimestamp};
 pub use query::{UrlColumn, copy_statement};
-pub use session::{EndpointUrls, RowStream, SourceSession};
+pub use session::{EndpointUrls, RowStream, Sample, SourceSession};
 
 /// The database that messages and endpoints are read from.
 #[derive(Debug, Clone)]
 pub struct Source {
-    pool: PgPool,
+    pub(crate) pool: PgPool,
     options: PgConnectOptions,
     control: Database,
 }

@@ -26,6 +26,12 @@ pub enum UrlColumn {
 /// The statement whose output `decode` reads: the messages of a filter in the file's order.
 #[must_use]
 pub fn copy_statement(filter: &MessageFilter, url: UrlColumn) -> String {
+    let select = select_statement(filter, url);
+    format!("COPY ({select}) TO STDOUT (FORMAT binary)")
+}
+
+/// What it copies.
+pub(super) fn select_statement(filter: &MessageFilter, url: UrlColumn) -> String {
     let direction = filter.direction.as_str();
     let (url, join) = match url {
         UrlColumn::Known => ("NULL", String::new()),
@@ -41,7 +47,7 @@ pub fn copy_statement(filter: &MessageFilter, url: UrlColumn) -> String {
         ),
     };
     let mut text = format!(
-        "COPY (SELECT m.id::uuid, m.endpoint_id::uuid, m.status::text, m.attempt_count::int4, \
+        "SELECT m.id::uuid, m.endpoint_id::uuid, m.status::text, m.attempt_count::int4, \
          m.created_at::timestamptz, m.delivered_at::timestamptz, m.next_attempt_at::timestamptz, \
          m.response_status::int4, m.response_latency_ms::int4, m.total_delivery_ms::int4, \
          m.last_error::text, {url}::text \
@@ -58,7 +64,7 @@ pub fn copy_statement(filter: &MessageFilter, url: UrlColumn) -> String {
     if let Some(endpoint) = filter.endpoint {
         let _ = write!(text, " AND m.endpoint_id = '{}'::uuid", endpoint.0);
     }
-    text.push_str(" ORDER BY m.created_at, m.id) TO STDOUT (FORMAT binary)");
+    text.push_str(" ORDER BY m.created_at, m.id");
     text
 }
 

@@ -9,14 +9,15 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use exports_domain::{Direction, MessageFilter, ProjectId};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
-use sqlx::PgConnection;
 use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
-use super::query::{PROJECT_SETTING, UrlColumn, copy_statement};
+use super::query::{PROJECT_SETTING, UrlColumn, copy_statement, select_statement};
 use crate::database::{Database, connect};
 use crate::error::Error;
 
@@ -35,6 +36,17 @@ pub enum EndpointUrls {
     All(HashMap<Uuid, String>),
     /// More than was asked for.
     TooMany,
+}
+
+/// A message, as far as a plan needs one.
+#[derive(Debug, Clone)]
+pub struct Sample {
+    /// Whose it is.
+    pub project: String,
+    /// Which way it goes.
+    pub direction: String,
+    /// Its time.
+    pub created_at: DateTime<Utc>,
 }
 
 /// The bytes of a COPY, a row or so at a time.
@@ -130,6 +142,51 @@ impl SourceSession {
             .copy_out_raw(&copy_statement(filter, url))
             .await?;
         Ok(stream.map(|chunk| chunk.map_err(Error::from)).boxed())
+    }
+
+    /// How the server would read the rows of a filter, a line for each node of its plan.
+    /// `by_index_only`: as if it had nothing but indexes to go by, which shows whether one fits.
+    pub async fn plan(
+        &mut self,
+        filter: &MessageFilter,
+        by_index_only: bool,
+    ) -> Result<Vec<String>, Error> {
+        let others = if by_index_only { "off" } else { "on" };
+        let settings = format!(
+            "SET LOCAL enable_seqscan = {others}; SET LOCAL enable_bitmapscan = {others}; \
+             SET LOCAL enable_sort = {others}"
+        );
+        sqlx::raw_sql(AssertSqlSafe(settings))
+            .execute(&mut self.connection)
+            .await?;
+        let select = select_statement(filter, UrlColumn::Known);
+        let explain = format!("EXPLAIN (COSTS off) {select}");
+        Ok(sqlx::query_scalar(AssertSqlSafe(explain))
+            .fetch_all(&mut self.connection)
+            .await?)
+    }
+
+    /// Some message, for a plan that is about real rows: its project, direction and time; `None`
+    /// if there is none. And whether there are but a few.
+    pub async fn sample(&mut self) -> Result<(Option<Sample>, bool), Error> {
+        let sample = sqlx::query_as!(
+            Sample,
+            r#"
+            SELECT project_id::text AS "project!", direction::text AS "direction!",
+                   created_at::timestamptz AS "created_at!"
+            FROM messages
+            WHERE project_id IS NOT NULL AND direction IS NOT NULL AND isfinite(created_at::timestamptz)
+            LIMIT 1
+            "#
+        )
+        .fetch_optional(&mut self.connection)
+        .await?;
+        let few = sqlx::query_scalar!(
+            r#"SELECT count(*) <= 10000 AS "few!" FROM (SELECT FROM messages LIMIT 10001) first"#
+        )
+        .fetch_one(&mut self.connection)
+        .await?;
+        Ok((sample, few))
     }
 
     /// Ends the snapshot and proves that the connection is in step; only then the session can

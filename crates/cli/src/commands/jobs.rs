@@ -1,0 +1,150 @@
+//! `exportctl jobs`.
+
+use std::time::Duration;
+
+use clap::Args;
+use exports_domain::{ExportStatus, ProjectId};
+use exports_settings::DatabaseSettings;
+use exports_storage::{Job, JobsRequest};
+use indicatif::{BinaryBytes, HumanCount};
+use serde_json::{Value, json};
+
+use super::open;
+use crate::error::{Context, Result};
+use crate::output::{note, print};
+use crate::table::{printable, table};
+
+const COLUMNS: [&str; 11] = [
+    "ID",
+    "PROJECT",
+    "STATUS",
+    "AGE",
+    "ATTEMPT",
+    "HELD BY",
+    "SINCE",
+    "LEASE",
+    "ROWS",
+    "SIZE",
+    "DUE OR ERROR",
+];
+
+/// Shows exports as work: who holds what, since when, how far it is, why it was tried again
+#[derive(Debug, Args)]
+pub(super) struct Jobs {
+    /// Only in this state; may be repeated [default: pending and processing]
+    #[arg(long, value_name = "STATUS")]
+    status: Vec<ExportStatus>,
+    /// Only this project's
+    #[arg(long)]
+    project: Option<ProjectId>,
+    /// At most so many
+    #[arg(long, value_name = "COUNT", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    limit: u16,
+    /// As JSON, for programs: durations in seconds
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    database: DatabaseSettings,
+}
+
+impl Jobs {
+    pub(super) async fn run(self) -> Result<()> {
+        let database = open(&self.database).await?;
+        let statuses = match self.status.as_slice() {
+            [] => &[ExportStatus::Pending, ExportStatus::Processing],
+            some => some,
+        };
+        let limit = usize::from(self.limit);
+        let jobs = database.jobs(JobsRequest {
+            statuses,
+            project: self.project.as_ref(),
+            // One more tells whether there are more.
+            limit: self.limit + 1,
+        });
+        let mut jobs = jobs.await.context("cannot list the exports")?;
+        let more = jobs.len() > limit;
+        jobs.truncate(limit);
+        if self.json {
+            let jobs: Vec<_> = jobs.iter().map(object).collect();
+            print(&Value::from(jobs).to_string())?;
+        } else if jobs.is_empty() {
+            note("there are none");
+        } else {
+            print(&table(COLUMNS, jobs.iter().map(cells)))?;
+        }
+        if more {
+            note(&format!("there are more than {limit}: see --limit"));
+        }
+        Ok(())
+    }
+}
+
+fn cells(job: &Job) -> [String; COLUMNS.len()] {
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    let due = (!job.due_in.is_zero()).then(|| format!("due in {}", span(job.due_in)));
+    let error = job.error.as_deref().map(printable);
+    let remarks: Vec<_> = due.into_iter().chain(error).collect();
+    [
+        job.id.to_string(),
+        job.project.clone(),
+        job.status.to_string(),
+        span(job.age),
+        job.attempt.to_string(),
+        or_dash(job.owner.as_deref().map(printable)),
+        or_dash(job.started_ago.map(span)),
+        or_dash(job.lease_left.map(|left| match left {
+            Duration::ZERO => "ended".to_owned(),
+            left => span(left),
+        })),
+        or_dash(job.rows.map(|rows| HumanCount(rows).to_string())),
+        or_dash(job.bytes.map(|bytes| BinaryBytes(bytes).to_string())),
+        or_dash((!remarks.is_empty()).then(|| remarks.join("; "))),
+    ]
+}
+
+fn object(job: &Job) -> Value {
+    json!({
+        "id": job.id.to_string(),
+        "project_id": job.project,
+        "status": job.status.as_str(),
+        "attempt": job.attempt,
+        "age_s": job.age.as_secs_f64(),
+        "due_in_s": job.due_in.as_secs_f64(),
+        "held_by": job.owner,
+        "started_ago_s": job.started_ago.map(|span| span.as_secs_f64()),
+        "lease_left_s": job.lease_left.map(|span| span.as_secs_f64()),
+        "rows": job.rows,
+        "bytes": job.bytes,
+        "error": job.error,
+    })
+}
+
+/// Two units at the most: what is days old needs no seconds.
+fn span(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds}s"),
+        (0, 0, _) => format!("{minutes}m {}s", seconds % 60),
+        (0, _, _) => format!("{hours}h {}m", minutes % 60),
+        _ => format!("{days}d {}h", hours % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_has_the_units_that_matter() {
+        for (seconds, text) in [
+            (0, "0s"),
+            (59, "59s"),
+            (90, "1m 30s"),
+            (3_661, "1h 1m"),
+            (90_000, "1d 1h"),
+        ] {
+            assert_eq!(span(Duration::from_secs(seconds)), text);
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The queue as an operator sees it: who holds what, since when, how far it is, what went wrong.
+
+use std::time::Duration;
+
+use exports_domain::{ExportId, ExportStatus, ProjectId};
+use uuid::Uuid;
+
+use crate::database::Database;
+use crate::error::Error;
+use crate::row::{corrupt, known};
+
+/// Which exports to show.
+#[derive(Debug, Clone, Copy)]
+pub struct JobsRequest<'a> {
+    /// In one of these states.
+    pub statuses: &'a [ExportStatus],
+    /// Of this project only.
+    pub project: Option<&'a ProjectId>,
+    /// At most so many.
+    pub limit: u16,
+}
+
+/// An export as work. All durations are by the database's clock.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// The export.
+    pub id: ExportId,
+    /// Whose it is.
+    pub project: String,
+    /// Its state.
+    pub status: ExportStatus,
+    /// The latest attempt's number; 0 if there was none.
+    pub attempt: u32,
+    /// How long ago it was asked for.
+    pub age: Duration,
+    /// Pending: until it is due. Zero: it is, or it is not pending.
+    pub due_in: Duration,
+    /// Processing: the worker that holds it.
+    pub owner: Option<String>,
+    /// How long ago the latest attempt began, if one is under way or ended the export.
+    pub started_ago: Option<Duration>,
+    /// Processing: what is left of the lease; zero: it ended, and anyone may take the export over.
+    pub lease_left: Option<Duration>,
+    /// Rows of the file: written so far, as of the latest heartbeat, or in all.
+    pub rows: Option<u64>,
+    /// Bytes of the file, likewise.
+    pub bytes: Option<u64>,
+    /// Why the latest attempt ended early.
+    pub error: Option<String>,
+}
+
+struct JobRow {
+    id: Uuid,
+    project_id: String,
+    status: String,
+    attempt: i32,
+    age: f64,
+    due_in: f64,
+    lease_owner: Option<String>,
+    started_ago: Option<f64>,
+    lease_left: Option<f64>,
+    rows: Option<i64>,
+    bytes: Option<i64>,
+    error: Option<String>,
+}
+
+impl TryFrom<JobRow> for Job {
+    type Error = Error;
+
+    fn try_from(row: JobRow) -> Result<Self, Error> {
+        // What a clock says is over is not negative, it is nothing.
+        let span = |seconds: f64| Duration::try_from_secs_f64(seconds).unwrap_or_default();
+        Ok(Self {
+            id: ExportId(row.id),
+            status: known(row.id, "status", &row.status)?,
+            project: row.project_id,
+            attempt: u32::try_from(row.attempt)
+                .map_err(|_| corrupt(row.id, "attempt", &row.attempt))?,
+            age: span(row.age),
+            due_in: span(row.due_in),
+            owner: row.lease_owner,
+            started_ago: row.started_ago.map(span),
+            lease_left: row.lease_left.map(span),
+            rows: row.rows.and_then(|count| u64::try_from(count).ok()),
+            bytes: row.bytes.and_then(|count| u64::try_from(count).ok()),
+            error: row.error,
+        })
+    }
+}
+
+impl Database {
+    /// Exports at work first, the one that works the longest at the top; then the queue in the
+    /// order in which it is due; then what has ended, newest first.
+    pub async fn jobs(&self, request: JobsRequest<'_>) -> Result<Vec<Job>, Error> {
+        let statuses: Vec<_> = request
+            .statuses
+            .iter()
+            .map(|status| status.as_str())
+            .collect();
+        let rows = sqlx::query_as!(
+            JobRow,
+            r#"
+            WITH chosen AS (
+                -- One branch for each index; a branch that nobody asks for is not run.
+                (SELECT id, 1 AS turn, extract(epoch FROM started_at) AS place FROM exports
+                 WHERE status = 'processing' AND 'processing' = ANY ($1::text[])
+                   AND ($2::text IS NULL OR project_id = $2)
+                 ORDER BY started_at LIMIT $3)
+                UNION ALL
+                (SELECT id, 2, extract(epoch FROM due_at) FROM exports
+                 WHERE status = 'pending' AND 'pending' = ANY ($1)
+                   AND ($2::text IS NULL OR project_id = $2)
+                 ORDER BY due_at LIMIT $3)
+                UNION ALL
+                (SELECT id, 3, - extract(epoch FROM created_at) FROM exports
+                 WHERE status = ANY ($1) AND status IN ('completed', 'failed', 'expired')
+                   AND ('completed' = ANY ($1) OR 'failed' = ANY ($1) OR 'expired' = ANY ($1))
+                   AND ($2::text IS NULL OR project_id = $2)
+                 ORDER BY created_at DESC LIMIT $3)
+            )
+            SELECT e.id, e.project_id, e.status, e.attempt, e.lease_owner,
+                   extract(epoch FROM now.at - e.created_at)::float8 AS "age!",
+                   CASE WHEN e.status = 'pending' THEN extract(epoch FROM e.due_at - now.at) ELSE 0 END::float8 AS "due_in!",
+                   extract(epoch FROM now.at - e.started_at)::float8 AS started_ago,
+                   extract(epoch FROM e.lease_expires_at - now.at)::float8 AS lease_left,
+                   coalesce(e.row_count, e.progress_rows) AS rows,
+                   coalesce(e.file_size_bytes, e.progress_bytes) AS bytes,
+                   coalesce(e.attempt_error, e.error_message) AS error
+            FROM chosen JOIN exports e ON e.id = chosen.id
+            CROSS JOIN (SELECT clock_timestamp() AS at) now
+            ORDER BY chosen.turn, chosen.place, e.id
+            LIMIT $3
+            "#,
+            &statuses as &[&str],
+            request.project.map(ProjectId::as_str),
+            i64::from(request.limit),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter().map(Job::try_from).collect()
+    }
+}

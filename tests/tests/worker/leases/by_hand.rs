@@ -1,0 +1,60 @@
+//! An operator takes an export from the worker that holds it.
+
+use exports_domain::{Failure, FailureCode};
+use exports_storage::Intervened;
+use exports_tests::{PATIENCE, eventually};
+
+use crate::rows::put_large;
+use crate::workshop::on_both;
+
+const LEASE: (&str, &str) = ("EXPORTS_LEASE", "2s");
+const LOST: &str = "the lease was lost, the work stops";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_that_is_requeued_mid_file_is_begun_again_and_its_file_is_right() {
+    on_both(async |shop| {
+        let (mut held, source) = shop.worker_that_gets_stuck(&[LEASE]).await;
+        let expected = put_large(&shop.database, 120).await;
+        let id = shop.ask_for_all().await;
+        shop.first_part_is_stored().await;
+        eventually("the heartbeat tells how far it is", PATIENCE, async || {
+            let bytes = shop.database.export_column(id.0, "progress_bytes").await;
+            (bytes.as_u64() > Some(8 << 20)).then_some(())
+        })
+        .await;
+        let holder = shop.database.export_column(id.0, "lease_owner").await;
+
+        let answer = shop.database.storage().requeue_by_hand(id).await.unwrap();
+        let holder = holder.as_str().map(str::to_owned);
+        assert_eq!(answer, Intervened::Done { holder });
+        held.wait_for_event(LOST).await;
+        source.restore();
+
+        assert!(shop.file(id).await == expected);
+        assert_eq!(shop.export(id).await.attempt, 1, "a fresh budget");
+        shop.holds_only(&[id]).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_that_is_ended_mid_file_leaves_nothing_in_the_store() {
+    on_both(async |shop| {
+        let (mut held, _source) = shop.worker_that_gets_stuck(&[LEASE]).await;
+        put_large(&shop.database, 120).await;
+        let id = shop.ask_for_all().await;
+        shop.first_part_is_stored().await;
+
+        let failure = Failure {
+            code: FailureCode::EndedByOperator,
+            message: "Please choose a shorter time range.".to_owned(),
+        };
+        let answer = shop.database.storage().fail_by_hand(id, &failure).await;
+        assert!(matches!(answer, Ok(Intervened::Done { holder: Some(_) })));
+        held.wait_for_event(LOST).await;
+
+        assert_eq!(shop.failed(id).await, failure);
+        shop.holds_nothing().await;
+    })
+    .await;
+}
