@@ -1,61 +1,11 @@
 //! What an operator does with `exportctl`, against a database of the test's own.
 
-use std::process::{Command, Output, Stdio};
+mod run;
 
-use exports_tests::{TestDatabase, program};
+use exports_tests::TestDatabase;
 use serde_json::{Value, json};
 
-/// What a command printed and how it ended.
-struct Answer {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-/// Runs a command with these variables and nothing of the user's.
-async fn exportctl(environment: &[(&str, &str)], command: &str) -> Answer {
-    let mut process = Command::new(program("exportctl"));
-    process
-        .args(command.split(' '))
-        .env_clear()
-        .envs(environment.iter().copied())
-        .stdin(Stdio::null());
-    let output: Output = tokio::task::spawn_blocking(move || process.output())
-        .await
-        .expect("no panic")
-        .expect("exportctl starts");
-    let text = |bytes| {
-        String::from_utf8(bytes)
-            .expect("UTF-8")
-            .trim_end()
-            .to_owned()
-    };
-    Answer {
-        code: output.status.code(),
-        out: text(output.stdout),
-        err: text(output.stderr),
-    }
-}
-
-impl Answer {
-    /// The result of a command that succeeded.
-    fn ok(self) -> String {
-        assert_eq!(self.code, Some(0), "{}", self.err);
-        self.out
-    }
-
-    /// The one line of a command that failed.
-    fn error(self) -> String {
-        assert_eq!(
-            (self.code, self.out.as_str()),
-            (Some(1), ""),
-            "{}",
-            self.err
-        );
-        assert_eq!(self.err.lines().count(), 1, "{}", self.err);
-        self.err
-    }
-}
+use run::exportctl;
 
 #[tokio::test]
 async fn an_empty_database_becomes_one_with_a_project_and_a_key() {

@@ -1,5 +1,6 @@
 //! The commands, one in each file, and what several of them need.
 
+mod check;
 mod consumer;
 mod demo;
 mod dev;
@@ -32,6 +33,7 @@ pub(crate) struct Arguments {
 /// not so much as read its address.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Check(Box<check::Check>),
     Migrate(migrate::Migrate),
     #[command(subcommand)]
     Project(project::Project),
@@ -49,6 +51,7 @@ enum Command {
 impl Arguments {
     pub(crate) async fn run(self) -> Result<()> {
         match self.command {
+            Command::Check(command) => command.run().await,
             Command::Migrate(command) => command.run().await,
             Command::Project(command) => command.run().await,
             Command::Key(command) => command.run().await,

@@ -1,0 +1,76 @@
+//! `exportctl check`: whether an installation works, one line for each thing it stands on.
+//!
+//! It goes on after a failure with whatever does not depend on it. Nothing secret is printed:
+//! variables by name only, and addresses without what signs them.
+
+mod clock;
+mod configuration;
+mod database;
+mod report;
+mod source;
+mod store;
+
+use clap::Args;
+use exports_settings::{
+    ApiSettings, DatabaseSettings, ExposeSecret, LogSettings, StoreSettings, WorkerSettings,
+};
+use exports_storage::{Database, PoolPurpose, Source};
+
+use self::report::{Finding, Report};
+use crate::error::{Context, Error, Result};
+
+/// Checks configuration, databases and object store, as the services would use them
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    #[command(flatten)]
+    database: DatabaseSettings,
+    #[command(flatten)]
+    store: StoreSettings,
+    // Only so that what is wrong with them is told here and not at the services' start.
+    #[command(flatten)]
+    api: ApiSettings,
+    #[command(flatten)]
+    _worker: WorkerSettings,
+    #[command(flatten)]
+    _log: LogSettings,
+}
+
+impl Check {
+    pub(super) async fn run(self) -> Result<()> {
+        // It fails only where one is installed already, which is as good.
+        rustls::crypto::ring::default_provider()
+            .install_default()
+            .ok();
+        let mut report = Report::default();
+        report.add("configuration", &configuration::variables())?;
+        let url = self.database.database_url.expose_secret();
+        let database = Database::new(url, PoolPurpose::Command).context("DATABASE_URL")?;
+        let is_there = database::check(&mut report, &database).await?;
+        self.check_source(&mut report, &database, is_there).await?;
+        store::check(&mut report, &self.store, self.api.signing_key.is_some()).await?;
+        match report.failures {
+            0 => Ok(()),
+            1 => Err(Error::new("1 check failed")),
+            count => Err(Error::new(format!("{count} checks failed"))),
+        }
+    }
+
+    async fn check_source(
+        &self,
+        report: &mut Report,
+        database: &Database,
+        database_is_there: bool,
+    ) -> Result<()> {
+        let source = match &self.database.source_database_url {
+            None if !database_is_there => {
+                let finding = Finding::skip("in the database, which cannot be asked");
+                return report.add("source", &finding);
+            }
+            None => Source::same_as(database),
+            Some(url) => Source::at(url.expose_secret(), database, PoolPurpose::Command)
+                .context("EXPORTS_SOURCE_DATABASE_URL")?,
+        };
+        let elsewhere = self.database.source_database_url.is_some();
+        source::check(report, &source, elsewhere).await
+    }
+}

@@ -1,0 +1,183 @@
+//! The object store: a file of our own goes the way of an export's file, and is removed.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use exports_domain::{Clock, SystemClock};
+use exports_objects::{FileHeaders, Store, StoreConfig, StoreError};
+use exports_settings::{StoreSettings, error_line};
+use url::Url;
+use uuid::Uuid;
+
+use super::clock;
+use super::report::{Finding, Report};
+use crate::error::Result;
+
+const CONTENT: &[u8] = b"exportctl check\r\n";
+const LINK_TTL: Duration = Duration::from_mins(1);
+const FETCH_LIMIT: Duration = Duration::from_secs(10);
+
+pub(super) async fn check(
+    report: &mut Report,
+    settings: &StoreSettings,
+    has_signing_key: bool,
+) -> Result<()> {
+    let config = StoreConfig {
+        url: settings.url.clone(),
+        public_endpoint: settings.public_endpoint.clone(),
+    };
+    let store = match Store::open(&config) {
+        Ok(store) => store,
+        Err(error) => {
+            let text = format!(
+                "{}: correct EXPORTS_OBJECT_STORE_URL, its public endpoint or the cloud's variables",
+                error_line(&error)
+            );
+            return report.add("store", &Finding::fail(text));
+        }
+    };
+    if let Err(error) = store.check().await {
+        return report.add("store", &failed(&error));
+    }
+    report.add("store", &Finding::ok(format!("{store} answers")))?;
+    let key = format!("exportctl-check/{}.csv", Uuid::new_v4());
+    let used = use_it(report, &store, &key, has_signing_key).await;
+    let deleted = delete(&store, &key).await;
+    report.add("store delete", &deleted)?;
+    used
+}
+
+async fn use_it(
+    report: &mut Report,
+    store: &Store,
+    key: &str,
+    has_signing_key: bool,
+) -> Result<()> {
+    let headers = FileHeaders::attachment("exportctl-check.csv");
+    let written = store.put(key, CONTENT.into(), &headers).await;
+    if let Err(error) = written {
+        return report.add("store write", &failed(&error));
+    }
+    report.add("store write", &Finding::ok("a file was stored"))?;
+    report.add("store look-up", &look_up(store, key).await)?;
+    if store.signs() {
+        fetch_link(report, store, key).await?;
+    } else {
+        report.add("store read", &read_file(store, key).await)?;
+        report.add("signed link", &api_serves(has_signing_key))?;
+    }
+    report.add("store upload", &begin_and_abort(store, key, &headers).await)
+}
+
+async fn look_up(store: &Store, key: &str) -> Finding {
+    match store.size(key).await {
+        Ok(Some(size)) if size == CONTENT.len() as u64 => Finding::ok("it has its size"),
+        Ok(size) => Finding::fail(format!(
+            "it is said to have {size:?} bytes instead of {}: what was written is not what is there",
+            CONTENT.len()
+        )),
+        Err(error) => failed(&error),
+    }
+}
+
+async fn read_file(store: &Store, key: &str) -> Finding {
+    match store.local_file(key).await {
+        Ok(_) => Finding::ok("it can be opened"),
+        Err(error) => failed(&error),
+    }
+}
+
+fn api_serves(has_signing_key: bool) -> Finding {
+    if has_signing_key {
+        Finding::skip("exports-api signs and serves the links of a directory")
+    } else {
+        Finding::warn("exports-api serves the links of a directory: it needs EXPORTS_SIGNING_KEY")
+    }
+}
+
+/// As a consumer would: by the link alone, at the address that consumers see.
+async fn fetch_link(report: &mut Report, store: &Store, key: &str) -> Result<()> {
+    let link = match store.sign(key, LINK_TTL).await {
+        Ok(Some(link)) => link,
+        Ok(None) => return report.add("signed link", &Finding::skip("this store has none")),
+        Err(error) => return report.add("signed link", &failed(&error)),
+    };
+    let before = SystemClock.now();
+    let fetched = tokio::time::timeout(FETCH_LIMIT, fetch(&link)).await;
+    let host = link.host_str().unwrap_or_default().to_owned();
+    let mend = "consumers cannot download: correct EXPORTS_OBJECT_STORE_PUBLIC_ENDPOINT";
+    let (status, body, date) = match fetched {
+        Ok(Ok(fetched)) => fetched,
+        Ok(Err(error)) => {
+            // Without the address, which is signed.
+            let reason = error_line(&error.without_url());
+            let text = format!("{host} does not answer: {reason}; {mend}");
+            return report.add("signed link", &Finding::fail(text));
+        }
+        Err(_) => {
+            let text = format!("{host} does not answer within 10 s; {mend}");
+            return report.add("signed link", &Finding::fail(text));
+        }
+    };
+    let finding = if status == 200 && body == CONTENT {
+        Finding::ok(format!("{host} gives the file without credentials"))
+    } else {
+        Finding::fail(format!(
+            "{host} answers {status} and not the file: {mend}, the credentials, or the clock"
+        ))
+    };
+    report.add("signed link", &finding)?;
+    let finding = match date {
+        // The header tells whole seconds.
+        Some(date) => clock::compare(date, before, SystemClock.now(), TimeDelta::seconds(1)),
+        None => Finding::skip("the store does not tell the time"),
+    };
+    report.add("store clock", &finding)
+}
+
+type Fetched = (u16, Vec<u8>, Option<DateTime<Utc>>);
+
+async fn fetch(link: &Url) -> std::result::Result<Fetched, reqwest::Error> {
+    let client = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()?;
+    let answer = client.get(link.clone()).send().await?;
+    let date = answer.headers().get(reqwest::header::DATE);
+    let date = date
+        .and_then(|date| DateTime::parse_from_rfc2822(date.to_str().ok()?).ok())
+        .map(|date| date.to_utc());
+    let status = answer.status().as_u16();
+    Ok((status, answer.bytes().await?.to_vec(), date))
+}
+
+async fn begin_and_abort(store: &Store, key: &str, headers: &FileHeaders) -> Finding {
+    let upload = match store.begin_upload(key, headers).await {
+        Ok(upload) => upload,
+        Err(error) => return failed(&error),
+    };
+    match upload.abort().await {
+        Ok(()) => Finding::ok("an upload in parts was begun and aborted"),
+        Err(error) => failed(&error),
+    }
+}
+
+async fn delete(store: &Store, key: &str) -> Finding {
+    if let Err(error) = store.delete(key).await {
+        return Finding::fail(format!(
+            "{}: allow deletion, and delete {key} by hand",
+            error_line(&error)
+        ));
+    }
+    match store.size(key).await {
+        Ok(None) => Finding::ok("what the check stored is gone"),
+        Ok(Some(_)) => Finding::fail(format!("{key} is still there: delete it by hand")),
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &StoreError) -> Finding {
+    Finding::fail(format!(
+        "{}: correct EXPORTS_OBJECT_STORE_URL, the credentials or what they allow",
+        error_line(error)
+    ))
+}

@@ -1,0 +1,201 @@
+//! `exportctl check`, and an operator's commands about exports at work.
+
+mod run;
+
+use chrono::TimeDelta;
+use exports_domain::ExportStatus;
+use exports_tests::{ExportRow, Message, RunningStore, StoreKind, TestDatabase};
+use serde_json::Value;
+
+use run::{Answer, exportctl};
+
+const PROJECT: &str = "proj_abc123";
+
+async fn check(database: &TestDatabase, store: &RunningStore, more: &[(&str, &str)]) -> Answer {
+    let mut environment = store.environment();
+    environment.push(("DATABASE_URL".to_owned(), database.url().to_owned()));
+    let mut variables: Vec<_> = environment
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    variables.extend(more);
+    let answer = exportctl(&variables, "check").await;
+    for (name, secret) in &environment {
+        let is_secret = name.contains("SECRET") || name == "DATABASE_URL";
+        assert!(!is_secret || !answer.out.contains(secret), "{}", answer.out);
+    }
+    answer
+}
+
+/// The verdict of a line, and the rest of it.
+fn line<'a>(answer: &'a Answer, what: &str) -> &'a str {
+    let found = answer.out.lines().find(|line| line[6..].starts_with(what));
+    found.unwrap_or_else(|| panic!("no line about {what}: {} {}", answer.out, answer.err))
+}
+
+#[tokio::test]
+async fn an_installation_that_works_is_ok_and_nothing_is_left_in_the_store() {
+    for kind in StoreKind::ALL {
+        let database = TestDatabase::create().await;
+        database.project(PROJECT).await;
+        Message::insert_many(database.pool(), PROJECT, "2025-12-01T00:00:00Z", 12_000).await;
+        database.execute("ANALYZE messages").await;
+        let store = RunningStore::start(kind);
+        let answer = check(&database, &store, &[]).await;
+        assert_eq!(answer.code, Some(0), "{} {}", answer.out, answer.err);
+        for what in [
+            "configuration",
+            "database",
+            "database clock",
+            "migrations",
+            "endpoints",
+            "messages",
+            "index",
+            "store",
+            "store write",
+            "store look-up",
+            "store upload",
+            "store delete",
+        ] {
+            assert!(line(&answer, what).starts_with("ok "), "{}", answer.out);
+        }
+        let index = line(&answer, "index");
+        assert!(index.contains("messages_export"), "{index}");
+        let link = line(&answer, "signed link");
+        let verdict = match kind {
+            StoreKind::File => "warn",
+            StoreKind::S3 => "ok ",
+        };
+        assert!(link.starts_with(verdict), "{link}");
+        assert_eq!(store.listing(), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_work_is_told_and_the_rest_is_checked_all_the_same() {
+    let database = TestDatabase::create().await;
+    database.project(PROJECT).await;
+    Message::insert_many(database.pool(), PROJECT, "2025-12-01T00:00:00Z", 12_000).await;
+    database
+        .execute(
+            "DROP INDEX messages_export; ANALYZE messages;
+             ALTER TABLE endpoints DROP COLUMN url;
+             DELETE FROM _sqlx_migrations WHERE version = 2",
+        )
+        .await;
+    let store = RunningStore::start(StoreKind::S3);
+    let closed = ("EXPORTS_OBJECT_STORE_PUBLIC_ENDPOINT", "http://127.0.0.1:1");
+    // In a database that lacks migrations the relations are not asked for.
+    let answer = check(&database, &store, &[closed]).await;
+    assert_eq!(answer.code, Some(1));
+    assert!(line(&answer, "migrations").starts_with("FAIL"));
+    assert!(line(&answer, "migrations").contains("run 'exportctl migrate'"));
+    assert!(line(&answer, "source").starts_with("skip"));
+    let link = line(&answer, "signed link");
+    assert!(
+        link.starts_with("FAIL") && link.contains("PUBLIC_ENDPOINT"),
+        "{link}"
+    );
+    assert!(!answer.out.contains("X-Amz"), "{}", answer.out);
+    assert!(line(&answer, "store delete").starts_with("ok "));
+    assert_eq!(store.listing(), [""; 0]);
+
+    let elsewhere = ("EXPORTS_SOURCE_DATABASE_URL", database.url());
+    let answer = check(&database, &store, &[elsewhere]).await;
+    assert!(
+        line(&answer, "endpoints").contains("lacks url"),
+        "{}",
+        answer.out
+    );
+    let index = line(&answer, "index");
+    assert!(
+        index.starts_with("FAIL") && index.contains("CREATE INDEX"),
+        "{index}"
+    );
+    assert_eq!(answer.err, "error: 3 checks failed");
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_does_not_keep_the_store_from_being_checked() {
+    let database = TestDatabase::create().await;
+    let store = RunningStore::start(StoreKind::File);
+    let away = ("DATABASE_URL", "postgres://u:hidden-password@127.0.0.1:1/d");
+    let answer = check(&database, &store, &[away]).await;
+    assert_eq!(answer.code, Some(1));
+    assert!(line(&answer, "database").starts_with("FAIL"));
+    assert!(line(&answer, "store write").starts_with("ok "));
+    assert!(!answer.out.contains("hidden-password"), "{}", answer.out);
+}
+
+#[tokio::test]
+async fn an_operator_looks_at_the_queue_and_puts_a_hand_on_an_export() {
+    let database = TestDatabase::create().await;
+    database.project(PROJECT).await;
+    let env = [("DATABASE_URL", database.url())];
+    let run = async |command: &str| exportctl(&env, command).await;
+    assert_eq!(run("jobs").await.err, "there are none");
+
+    let held = ExportRow::of(PROJECT, ExportStatus::Processing)
+        .with("attempt_error", "the store\u{1b}[2J is away")
+        .with("progress_rows", 1_234_567);
+    let held = held.insert_with_object(database.pool(), "writing").await;
+    let failed = ExportRow::of(PROJECT, ExportStatus::Failed);
+    let failed = failed.insert(database.pool()).await;
+    let table = run("jobs").await.ok();
+    let line = table.lines().nth(1).unwrap();
+    for part in [
+        &held.to_string(),
+        "processing",
+        "worker-1",
+        "1,234,567",
+        "is away",
+    ] {
+        assert!(line.contains(part), "{part}: {table}");
+    }
+    assert!(
+        !table.contains('\u{1b}') && table.lines().count() == 2,
+        "{table}"
+    );
+    let json: Value = serde_json::from_str(&run("jobs --json").await.ok()).unwrap();
+    assert_eq!(json[0]["held_by"], "worker-1");
+    assert_eq!(json[0]["rows"], 1_234_567);
+    let all = run("jobs --status failed --status processing --limit 1").await;
+    assert!(all.err.contains("more than 1"), "{}", all.err);
+
+    let done = run(&format!("job requeue {held}")).await.ok();
+    assert!(done.contains("worker-1 held it"), "{done}");
+    let done = run(&format!("job fail {held} --reason Too-large."))
+        .await
+        .ok();
+    assert!(done.ends_with("is failed"), "{done}");
+    let told = database.export_column(held, "error_message").await;
+    assert_eq!(told, "Too-large.");
+    for id in [held, failed] {
+        let refused = run(&format!("job requeue {id}")).await.error();
+        assert!(refused.contains("is failed, which is final"), "{refused}");
+    }
+    let unknown = run("job requeue 01900000-0000-7000-8000-000000000000").await;
+    assert!(unknown.error().contains("there is no export"));
+}
+
+#[tokio::test]
+async fn old_records_are_counted_and_deleted() {
+    let database = TestDatabase::create().await;
+    database.project(PROJECT).await;
+    let env = [("DATABASE_URL", database.url())];
+    let run = async |command: &str| exportctl(&env, command).await.ok();
+    let row = |days| {
+        ExportRow::of(PROJECT, ExportStatus::Failed)
+            .with("started_at", None::<&str>)
+            .with_ago("created_at", TimeDelta::days(days))
+    };
+    for days in [91, 40, 1] {
+        row(days).insert(database.pool()).await;
+    }
+    assert_eq!(run("prune --dry-run").await, "1 record would be deleted");
+    let dry = run("prune --older-than 30d --dry-run").await;
+    assert_eq!(dry, "2 records would be deleted");
+    assert_eq!(run("prune --older-than 30d").await, "deleted 2 records");
+    assert_eq!(run("prune").await, "deleted 0 records");
+    assert_eq!(database.value("SELECT count(*) FROM exports").await, 1);
+}

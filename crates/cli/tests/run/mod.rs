@@ -1,0 +1,57 @@
+//! Runs `exportctl` as an operator would.
+
+use std::process::{Command, Output, Stdio};
+
+use exports_tests::program;
+
+/// What a command printed and how it ended.
+pub(crate) struct Answer {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+/// Runs a command with these variables and nothing of the user's.
+pub(crate) async fn exportctl(environment: &[(&str, &str)], command: &str) -> Answer {
+    let mut process = Command::new(program("exportctl"));
+    process
+        .args(command.split(' '))
+        .env_clear()
+        .envs(environment.iter().copied())
+        .stdin(Stdio::null());
+    let output: Output = tokio::task::spawn_blocking(move || process.output())
+        .await
+        .expect("no panic")
+        .expect("exportctl starts");
+    let text = |bytes| {
+        String::from_utf8(bytes)
+            .expect("UTF-8")
+            .trim_end()
+            .to_owned()
+    };
+    Answer {
+        code: output.status.code(),
+        out: text(output.stdout),
+        err: text(output.stderr),
+    }
+}
+
+impl Answer {
+    /// The result of a command that succeeded.
+    pub(crate) fn ok(self) -> String {
+        assert_eq!(self.code, Some(0), "{}", self.err);
+        self.out
+    }
+
+    /// The one line of a command that failed.
+    pub(crate) fn error(self) -> String {
+        assert_eq!(
+            (self.code, self.out.as_str()),
+            (Some(1), ""),
+            "{}",
+            self.err
+        );
+        assert_eq!(self.err.lines().count(), 1, "{}", self.err);
+        self.err
+    }
+}
