@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use exports_domain::ExportStatus::{Completed, Processing};
+use exports_domain::ExportStatus::{Completed, Failed, Processing};
 use exports_domain::{Direction, EndpointId};
 use exports_storage::source::{EndpointUrls, SourceSession, UrlColumn};
 use exports_storage::{
@@ -152,6 +152,10 @@ async fn sweeps(database: &TestDatabase, storage: &Database) {
     assert_eq!(failed.len(), 1);
     let cleared = storage.clear_stale_idempotency_keys(10).await.unwrap();
     assert_eq!(cleared, 1);
+    let old = ExportRow::of(PROJECT, Failed).with_ago("started_at", TimeDelta::minutes(59));
+    old.insert(database.pool()).await;
+    let pruned = storage.prune_records(Duration::from_mins(55), 10).await;
+    assert_eq!(pruned.unwrap(), 1);
     for object in storage.take_doomed_objects(10).await.unwrap() {
         storage.object_deleted(&object.key, LEASE).await.unwrap();
     }
