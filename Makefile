@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help demo dev build test check fmt tools garage images queries bench-memory
+.PHONY: help demo dev build test check fmt tools garage images up down queries bench-memory
 
 RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
 
@@ -46,6 +46,12 @@ bench-memory: postgresql ## Peak memory of the worker at 1 and 5 million rows
 
 images: ## Build the container images; pull, or build stand-ins for, those they stand on
 	@scripts/ensure-images
+
+up: ## Start the whole system in containers, with lines to paste
+	@deploy/up
+
+down: ## Remove what `make up` has started, files and messages included
+	@deploy/down
 
 fmt: ## Format the code
 	cargo fmt --all

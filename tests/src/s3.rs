@@ -9,6 +9,7 @@ mod front;
 mod garage;
 mod in_process;
 mod listing;
+pub mod policy;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::thread::JoinHandle;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use exports_tests::s3::{Kind, policy};
 use exports_tests::{Stack, StoreKind, eventually};
 use url::Url;
 
@@ -89,5 +90,47 @@ fn a_bucket_s_link_has_the_address_that_consumers_see() {
                 "signed for the other name"
             );
         }
+    });
+}
+
+#[test]
+fn the_service_makes_the_calls_that_its_policy_allows_and_no_other() {
+    const KINDS: [Kind; 9] = [
+        Kind::Put,
+        Kind::CreateUpload,
+        Kind::PutPart,
+        Kind::CompleteUpload,
+        Kind::AbortUpload,
+        Kind::Head,
+        Kind::Get,
+        Kind::Delete,
+        Kind::List,
+    ];
+    let counts = |stack: &Stack| KINDS.map(|kind| stack.s3().count(kind));
+    story(async |_| {
+        // Its start, before there is a worker.
+        let builder = Stack::builder().store(StoreKind::S3).workers(0);
+        let mut stack = builder.start().await;
+        let at_start = counts(&stack);
+
+        let worker = stack.add_worker(&[]);
+        let export = Consumer::owner_of(&stack).completed().await;
+        stack.worker(worker).terminate();
+        stack.worker(worker).wait().await;
+
+        let before = counts(&stack);
+        let id = id_of(&export);
+        assert_is_the_file_of(&export, &stack.download(&id).await);
+        let path = format!("/v1/exports/{id}");
+        assert_eq!(stack.api().delete(&path).await.status, 204);
+        let after = counts(&stack);
+
+        let used = KINDS
+            .into_iter()
+            .enumerate()
+            .filter(|(at, _)| at_start[*at] > 0 || after[*at] > before[*at])
+            .map(|(_, kind)| policy::action(kind).to_owned());
+        let used: std::collections::BTreeSet<_> = used.collect();
+        assert_eq!(used, policy::allowed("policy-api.json"));
     });
 }

@@ -1,6 +1,6 @@
 //! `GET /healthz`, `GET /readyz`, and what the API needs at its start.
 
-use exports_tests::{Stack, StoreKind};
+use exports_tests::{Process, Stack, StoreKind};
 use reqwest::Method;
 
 use crate::api::assert_refused;
@@ -53,6 +53,25 @@ fn a_database_whose_schema_is_not_this_version_s_is_not_ready() {
             let _ = api.get("/healthz").await.expect(200);
             database.execute(mends).await;
             let _ = api.get("/readyz").await.expect(200);
+        }
+    });
+}
+
+#[test]
+fn the_service_s_own_health_check_asks_it() {
+    story(async |world| {
+        let consumer = world.consumer_on(StoreKind::File).await;
+        let (_, port) = consumer
+            .stack
+            .api()
+            .base()
+            .rsplit_once(':')
+            .expect("a port");
+        for (listen, code) in [(format!("0.0.0.0:{port}"), 0), ("0.0.0.0:1".to_owned(), 1)] {
+            let environment = [("EXPORTS_LISTEN".to_owned(), listen)];
+            let mut check = Process::start("exports-api", &["healthcheck"], environment);
+            assert_eq!(check.wait().await.code(), Some(code), "{}", check.log());
+            assert_eq!(check.log().lines().count(), usize::from(code == 1));
         }
     });
 }

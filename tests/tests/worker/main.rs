@@ -4,6 +4,7 @@
 //! Exports are asked for and looked at through `exports-storage` and the store itself, so nothing
 //! here needs the API. What each group is about stands in its own file.
 
+mod bucket;
 mod expiry;
 mod failures;
 mod files;

@@ -1,6 +1,6 @@
-//! `/healthz` and `/readyz` of a worker.
+//! `/healthz` and `/readyz` of a worker, and its own `healthcheck`, which asks the latter.
 
-use exports_tests::{Client, PATIENCE, Proxy, Reply, StoreKind, eventually};
+use exports_tests::{Client, PATIENCE, Process, Proxy, Reply, StoreKind, eventually};
 
 use crate::workshop::Workshop;
 
@@ -57,4 +57,48 @@ async fn is(probe: &Client, status: u16) -> Reply {
         (reply.status == status).then_some(reply)
     })
     .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_s_health_check_ends_with_0_while_it_is_ready_and_with_1_while_it_is_not() {
+    let shop = Workshop::open(StoreKind::File).await;
+    let database = Proxy::to_postgres(shop.database.url()).await;
+    let mut worker = shop.worker(&[
+        ("DATABASE_URL", &database.url(shop.database.url())),
+        ("EXPORTS_HEALTH_LISTEN", "127.0.0.1:0"),
+    ]);
+    let listening = worker.wait_for_event("health listening").await;
+    let address = listening["address"].as_str().expect("an address");
+    let (_, port) = address.rsplit_once(':').expect("a port");
+    // As in an image, and with nothing else set.
+    let listen = format!("0.0.0.0:{port}");
+
+    assert_eq!(
+        check(&[("EXPORTS_HEALTH_LISTEN", &listen)]).await,
+        (0, String::new())
+    );
+    database.take_away();
+    let (code, line) = check(&[("EXPORTS_HEALTH_LISTEN", &listen)]).await;
+    assert_eq!(code, 1, "{line}");
+    assert!(line.contains("the database is not available"), "{line}");
+
+    worker.kill().await;
+    let (code, line) = check(&[("EXPORTS_HEALTH_LISTEN", &listen)]).await;
+    assert_eq!(code, 1, "{line}");
+    assert!(line.contains("/readyz does not answer: "), "{line}");
+    let (code, line) = check(&[]).await;
+    assert_eq!(code, 1, "{line}");
+    assert!(line.contains("EXPORTS_HEALTH_LISTEN must be set"), "{line}");
+}
+
+/// The exit code and the one line, if any, of `exports-worker healthcheck`.
+async fn check(variables: &[(&str, &str)]) -> (i32, String) {
+    let environment = variables
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let mut process = Process::start("exports-worker", &["healthcheck"], environment);
+    let status = process.wait().await;
+    let log = process.log();
+    assert!(log.lines().count() <= 1, "{log}");
+    (status.code().expect("an exit code"), log)
 }
