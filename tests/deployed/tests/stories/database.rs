@@ -7,7 +7,8 @@ use crate::with_short_leases;
 #[test]
 fn restarted_in_the_middle_of_an_export() {
     story(with_short_leases(), async |it| {
-        it.insert_large_messages(120).await;
+        // 40 MB, more than can be on its way when the server goes.
+        it.insert_large_messages(400).await;
         let (_, source) = it.add_worker_that_gets_stuck().await;
         let id = it.create_export(outbound()).await;
         it.is_in_the_middle_of_its_file(&id, &source).await;

@@ -84,8 +84,8 @@ fn workers_go_on_while_the_api_is_down() {
         it.insert_large_messages(120).await;
         let (_, source) = it.add_worker_that_gets_stuck().await;
         let begun = it.create_export(outbound()).await;
-        let queued = it.create_export(outbound()).await;
         it.is_in_the_middle_of_its_file(&begun, &source).await;
+        let queued = it.create_export(outbound()).await;
 
         it.api.stop().await;
         source.restore();
