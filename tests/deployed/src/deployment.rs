@@ -16,10 +16,17 @@ use crate::messages::PROJECT;
 use crate::network::Network;
 use crate::plan::Plan;
 use crate::pod::Pod;
-use crate::postgres::Postgres;
+use crate::postgres::{Postgres, Role};
 use crate::program::{Program, exportctl};
 use crate::{consumer, expected, messages, tidiness};
 
+const MIGRATE: [&str; 5] = [
+    "migrate",
+    "--api-role",
+    "exports_api",
+    "--worker-role",
+    "exports_worker",
+];
 /// What a stuck worker has read of its messages: enough for the first part of an upload.
 const STUCK_AFTER_BYTES: usize = 9 << 20;
 /// How much of each log a failing story shows.
@@ -80,23 +87,27 @@ impl Deployment {
             Postgres::start(&database_network, &secrets.database_password),
             Store::start(&plan, &store_network, &secrets),
         );
-        let url = postgres.url();
-        exportctl(&database_network, &url, &["migrate"]).await;
+        let url = postgres.url(Role::Owner);
+        exportctl(&database_network, &url, &MIGRATE).await;
         exportctl(&database_network, &url, &["project", "create", PROJECT]).await;
         let create_key = ["key", "create", "--project", PROJECT];
         let key = exportctl(&database_network, &url, &create_key).await;
 
-        let mut environment = store.environment();
-        environment.push(("DATABASE_URL".to_owned(), url));
-        environment.push(("EXPORTS_LOG_FORMAT".to_owned(), "json".to_owned()));
+        let environment = |role| {
+            let mut environment = store.environment();
+            environment.push(("DATABASE_URL".to_owned(), postgres.url(role)));
+            environment.push(("EXPORTS_LOG_FORMAT".to_owned(), "json".to_owned()));
+            environment
+        };
         let networks = [&database_network, &store_network];
-        let (api, client) = start_api(networks, &store, environment.clone()).await;
-        environment.extend(plan.worker_environment);
+        let (api, client) = start_api(networks, &store, environment(Role::Api)).await;
+        let mut worker_environment = environment(Role::Worker);
+        worker_environment.extend(plan.worker_environment);
         let mut this = Self {
             api,
             workers: Vec::new(),
             client: client.with_key(key.trim()),
-            worker_environment: environment,
+            worker_environment,
             requests: HashMap::new(),
             database_network,
             store_network,
@@ -141,7 +152,7 @@ impl Deployment {
         let gateway = self.database_network.gateway();
         let source = Proxy::to_at(&self.postgres.published(), gateway).await;
         source.hold_after(STUCK_AFTER_BYTES);
-        let url = self.postgres.url_by(&source.address());
+        let url = self.postgres.url_by(&source.address(), Role::Worker);
         let variables = [("EXPORTS_SOURCE_DATABASE_URL", url.as_str())];
         (self.add_worker_with(&variables).await, source)
     }

@@ -1,5 +1,6 @@
-//! The database of a deployment.
+//! The database of a deployment, with the deployment's own script for its roles.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use exports_tests::{PATIENCE, eventually};
@@ -7,38 +8,74 @@ use serde_json::Value;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, PgPool};
 use testcontainers::runners::AsyncRunner;
-use testcontainers::{GenericImage, ImageExt};
+use testcontainers::{CopyTargetOptions, GenericImage, ImageExt};
 
 use crate::containers::{Container, free_port, labelled, log_of, unique_name};
 use crate::engine::{POSTGRES, docker};
 use crate::network::Network;
 
 const DATABASE: &str = "exports";
-const OWNER: &str = "exports_owner";
+const SUPERUSER: &str = "postgres";
+/// Makes the roles when the server is set up for the first time.
+const ROLES: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../deploy/postgresql/roles.sh"
+);
 const PORT: u16 = 5432;
 /// Between two tries to connect.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// As whom to connect; each has the rights that it needs and no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Runs `exportctl`.
+    Owner,
+    Api,
+    Worker,
+}
+
+impl Role {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Owner => "exports_owner",
+            Self::Api => "exports_api",
+            Self::Worker => "exports_worker",
+        }
+    }
+
+    /// Each has a password of its own.
+    fn password(self, secret: &str) -> String {
+        format!("{}-{secret}", self.name())
+    }
+}
 
 /// A running `PostgreSQL`.
 pub struct Postgres {
     container: Container,
     name: String,
-    password: String,
+    secret: String,
     port: u16,
     pool: PgPool,
 }
 
 impl Postgres {
-    /// Starts one; returns when it accepts connections.
-    pub(crate) async fn start(network: &Network, password: &str) -> Self {
+    /// Starts one; returns when it accepts connections. Every password ends with `secret`.
+    pub(crate) async fn start(network: &Network, secret: &str) -> Self {
         let name = unique_name("postgres");
         let port = free_port();
         let image = GenericImage::new(POSTGRES.0, POSTGRES.1);
         let container = labelled(image, &name, &[(PORT, port)])
             .with_network(network.name())
             .with_env_var("POSTGRES_DB", DATABASE)
-            .with_env_var("POSTGRES_USER", OWNER)
-            .with_env_var("POSTGRES_PASSWORD", password)
+            .with_env_var("POSTGRES_USER", SUPERUSER)
+            .with_env_var("POSTGRES_PASSWORD", secret)
+            .with_env_var("OWNER_PASSWORD", Role::Owner.password(secret))
+            .with_env_var("API_PASSWORD", Role::Api.password(secret))
+            .with_env_var("WORKER_PASSWORD", Role::Worker.password(secret))
+            .with_copy_to(
+                CopyTargetOptions::new("/docker-entrypoint-initdb.d/roles.sh").with_mode(0o755),
+                Path::new(ROLES),
+            )
             .with_env_var("POSTGRES_INITDB_ARGS", "--no-sync")
             .start()
             .await
@@ -46,12 +83,12 @@ impl Postgres {
         let pool = PgPoolOptions::new()
             .max_connections(4)
             .acquire_timeout(Duration::from_secs(5))
-            .connect_lazy(&url(OWNER, password, &format!("127.0.0.1:{port}")))
+            .connect_lazy(&url(SUPERUSER, secret, &format!("127.0.0.1:{port}")))
             .expect("a URL of our own");
         let this = Self {
             container,
             name,
-            password: password.to_owned(),
+            secret: secret.to_owned(),
             port,
             pool,
         };
@@ -59,14 +96,14 @@ impl Postgres {
         this
     }
 
-    /// Its owner's address for containers on its network.
-    pub(crate) fn url(&self) -> String {
-        url(OWNER, &self.password, &self.host())
+    /// Its address for a role on its network.
+    pub(crate) fn url(&self, role: Role) -> String {
+        self.url_by(&self.host(), role)
     }
 
     /// The same by way of `address`, for a proxy.
-    pub(crate) fn url_by(&self, address: &str) -> String {
-        url(OWNER, &self.password, address)
+    pub(crate) fn url_by(&self, address: &str, role: Role) -> String {
+        url(role.name(), &role.password(&self.secret), address)
     }
 
     /// Where programs reach it: host and port.

@@ -30,7 +30,7 @@ fn a_wrong_password_ends_a_worker_with_a_line_that_does_not_tell_it() {
     story(with_short_leases(), async |it| {
         const WRONG: &str = "nobody-may-read-this-password";
         let url = format!(
-            "postgres://exports_owner:{WRONG}@{}/exports",
+            "postgres://exports_worker:{WRONG}@{}/exports",
             it.postgres.host()
         );
         let worker = it.start_worker(&[("DATABASE_URL", &url)]).await;
