@@ -8,11 +8,13 @@ use testcontainers::{GenericImage, ImageExt};
 use crate::containers::{Container, free_port, labelled, log_of, unique_name};
 use crate::engine::{GARAGE, docker};
 use crate::network::Network;
+use crate::secrets::Secrets;
 
 const BUCKET: &str = "exports";
 const ACCESS_KEY: &str = "exports-access-key";
 const REGION: &str = "garage";
 const PORT: u16 = 3900;
+const DATA: &str = "/var/lib/garage/data";
 /// Written when the layout, the key and the bucket are there.
 const READY: &str = "S3 API server listening on";
 
@@ -20,6 +22,8 @@ const CONFIGURATION: &str = r#"
 metadata_dir = "/var/lib/garage/meta"
 data_dir = "/var/lib/garage/data"
 replication_factor = 1
+# What a story writes takes the room that it seems to take.
+compression_level = "none"
 rpc_bind_addr = "127.0.0.1:3901"
 rpc_public_addr = "127.0.0.1:3901"
 rpc_secret = "RPC_SECRET"
@@ -37,27 +41,32 @@ pub struct Garage {
 }
 
 impl Garage {
-    /// Starts one; returns when it serves the bucket. `rpc_secret` has 64 hexadecimal digits.
-    pub(crate) async fn start(network: &Network, secret_key: &str, rpc_secret: &str) -> Self {
+    /// Starts one, on a disk of its own if its size is given; returns when it serves the bucket.
+    pub(crate) async fn start(
+        network: &Network,
+        secrets: &Secrets,
+        disk_bytes: Option<i64>,
+    ) -> Self {
         let name = unique_name("garage");
         let port = free_port();
-        let configuration = CONFIGURATION.replace("RPC_SECRET", rpc_secret);
+        let configuration = CONFIGURATION.replace("RPC_SECRET", &secrets.rpc);
         let image = GenericImage::new(GARAGE.0, GARAGE.1);
-        let container = labelled(image, &name, &[(PORT, port)])
+        let mut request = labelled(image, &name, &[(PORT, port)])
             .with_network(network.name())
-            .with_mount(Mount::tmpfs_mount("/tmp"))
             .with_copy_to("/etc/garage.toml", configuration.into_bytes())
             .with_env_var("GARAGE_DEFAULT_ACCESS_KEY", ACCESS_KEY)
-            .with_env_var("GARAGE_DEFAULT_SECRET_KEY", secret_key)
+            .with_env_var("GARAGE_DEFAULT_SECRET_KEY", &secrets.store_key)
             .with_env_var("GARAGE_DEFAULT_BUCKET", BUCKET)
-            .with_cmd(["/garage", "server", "--single-node", "--default-bucket"])
-            .start()
-            .await
-            .unwrap_or_else(|error| panic!("Garage: {error}"));
+            .with_cmd(["/garage", "server", "--single-node", "--default-bucket"]);
+        if let Some(bytes) = disk_bytes {
+            request = request.with_mount(Mount::tmpfs_mount(DATA).with_size_bytes(bytes));
+        }
+        let started = request.start().await;
+        let container = started.unwrap_or_else(|error| panic!("Garage: {error}"));
         let this = Self {
             container,
             name,
-            secret_key: secret_key.to_owned(),
+            secret_key: secrets.store_key.clone(),
             port,
         };
         this.is_ready(1).await;

@@ -33,6 +33,8 @@ mod plan;
 mod pod;
 mod postgres;
 mod program;
+mod secrets;
+mod store;
 mod story;
 mod tidiness;
 

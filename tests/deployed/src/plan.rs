@@ -6,6 +6,7 @@ pub struct Plan {
     pub(crate) workers: usize,
     pub(crate) worker_environment: Vec<(String, String)>,
     pub(crate) store_with_faults: bool,
+    pub(crate) store_disk_bytes: Option<i64>,
 }
 
 impl Default for Plan {
@@ -14,6 +15,7 @@ impl Default for Plan {
             workers: 1,
             worker_environment: Vec::new(),
             store_with_faults: false,
+            store_disk_bytes: None,
         }
     }
 }
@@ -41,6 +43,13 @@ impl Plan {
     #[must_use]
     pub fn store_with_faults(mut self) -> Self {
         self.store_with_faults = true;
+        self
+    }
+
+    /// The disk of the real store has this many bytes.
+    #[must_use]
+    pub fn store_disk(mut self, bytes: u32) -> Self {
+        self.store_disk_bytes = Some(bytes.into());
         self
     }
 }

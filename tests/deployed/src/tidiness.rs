@@ -4,8 +4,8 @@
 use exports_tests::{PATIENCE, eventually};
 use serde_json::{Value, json};
 
-use crate::deployment::Store;
 use crate::postgres::Postgres;
+use crate::store::Store;
 
 const WRITING: &str = "SELECT count(*) FROM export_objects WHERE state = 'writing'";
 const KEPT: &str =
@@ -21,7 +21,7 @@ pub(crate) async fn nothing_is_left_over(postgres: &Postgres, store: &Store) {
             "writing": postgres.value(WRITING).await,
             "kept": postgres.value(KEPT).await,
         });
-        let stored = contents(store).await;
+        let stored = store.contents().await;
         let expected = match store {
             Store::Garage(_) => json!({"objects": files.as_array().map(Vec::len), "uploads": 0}),
             Store::Faulty(_) => files.clone(),
@@ -35,16 +35,4 @@ pub(crate) async fn nothing_is_left_over(postgres: &Postgres, store: &Store) {
         (records == json!({"writing": 0, "kept": files}) && stored == expected).then_some(())
     });
     tidy.await;
-}
-
-/// What the store holds, uploads that were begun included: their number, or their keys where a
-/// server of ours can list everything.
-async fn contents(store: &Store) -> Value {
-    match store {
-        Store::Garage(garage) => {
-            let bucket = garage.bucket().await;
-            json!({"objects": bucket["objects"], "uploads": bucket["unfinishedUploads"]})
-        }
-        Store::Faulty(server) => json!(server.objects()),
-    }
 }

@@ -45,6 +45,22 @@ fn full_until_there_is_room() {
 }
 
 #[test]
+fn out_of_disk() {
+    let plan = Plan::default()
+        .store_disk(16 << 20)
+        .worker_env("EXPORTS_MAX_ATTEMPTS", "1");
+    story(plan, async |it| {
+        it.insert_large_messages(400).await;
+
+        let id = it.create_export(outbound()).await;
+        let export = it.wait_until(&id, "failed").await;
+
+        assert_eq!(export["error_code"], "STORAGE_UNAVAILABLE");
+        it.nothing_is_left_over().await;
+    });
+}
+
+#[test]
 fn a_store_in_trouble_is_asked_again_within_the_attempt() {
     story(Plan::default().store_with_faults(), async |it| {
         it.insert_large_messages(120).await;
