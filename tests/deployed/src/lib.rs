@@ -18,6 +18,9 @@
 //! # }
 //! ```
 //!
+//! The engine has to be this machine's own, on Linux: what stands between containers and the test
+//! listens at the gateway of their network.
+//!
 //! Everything of a run carries its label and is removed at its end, however that comes.
 
 mod consumer;
