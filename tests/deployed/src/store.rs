@@ -56,7 +56,10 @@ impl Store {
         match self {
             Self::Garage(garage) => {
                 let bucket = garage.bucket().await;
-                json!({"objects": bucket["objects"], "uploads": bucket["unfinishedUploads"]})
+                // Counted apart: an object that is being written, and an upload with its parts.
+                let unfinished = ["unfinishedUploads", "unfinishedMultipartUploads"];
+                let unfinished = unfinished.map(|kind| bucket[kind].as_u64().expect("a number"));
+                json!({"objects": bucket["objects"], "uploads": unfinished.iter().sum::<u64>()})
             }
             Self::Faulty(server) => json!(server.objects()),
         }
