@@ -3,8 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use exports_tests::{Client, PATIENCE, Reply};
+use exports_tests::{Client, PATIENCE, Reply, eventually};
+use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 /// Between two looks at an export.
 const POLL: Duration = Duration::from_millis(100);
@@ -28,16 +30,31 @@ pub fn with(mut request: Value, name: &str, value: &str) -> Value {
     request
 }
 
-/// Asks for an export and gives its id.
+/// Asks for an export and gives its id. The key makes it safe to ask again.
 pub(crate) async fn create(client: &Client, request: &Value) -> String {
-    let export = client.post("/v1/exports", request).await.expect(201).data();
+    let key = Uuid::new_v4().to_string();
+    let reply = patiently(client, || {
+        let asked = client.request(Method::POST, "/v1/exports").json(request);
+        asked.header("Idempotency-Key", &key)
+    });
+    let export = reply.await.expect(201).data();
     export["id"].as_str().expect("an export's id").to_owned()
 }
 
 /// The export now.
 pub(crate) async fn get(client: &Client, id: &str) -> Value {
-    let reply = client.get(&format!("/v1/exports/{id}")).await;
-    reply.expect(200).data()
+    let path = format!("/v1/exports/{id}");
+    let reply = patiently(client, || client.request(Method::GET, &path));
+    reply.await.expect(200).data()
+}
+
+/// Sends a request; a 503 says to try again later, which is done.
+async fn patiently(client: &Client, request: impl Fn() -> RequestBuilder) -> Reply {
+    eventually("the API is available", PATIENCE, async || {
+        let reply = client.send(request()).await;
+        (reply.status != 503).then_some(reply)
+    })
+    .await
 }
 
 /// Polls until the export has this status, and gives it. Panics at once if it never will.
