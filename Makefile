@@ -23,7 +23,10 @@ build: ## Build every program, for development
 
 # The stories run the real programs, so these are built first. DATABASE_URL is nobody's business
 # here: tests use a server of their own, or TEST_DATABASE_URL; TEST_GARAGE names another Garage.
-test: postgresql garage build ## Run all tests, on real PostgreSQL and Garage
+# The end-to-end stories need images; where no Docker engine runs (3), they say themselves that
+# they are skipped.
+test: postgresql garage build ## Run all tests, on real PostgreSQL and Garage, and in containers
+	@scripts/ensure-images || [ $$? = 3 ]
 	cargo test --workspace
 
 check: postgresql tools ## What CI checks: format, lints, docs, dependencies, alerts, manifests, query metadata

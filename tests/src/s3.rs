@@ -69,7 +69,10 @@ impl S3Server {
     #[must_use]
     pub fn garage() -> Option<Self> {
         let garage = Garage::start(garage::program()?);
-        Some(Self::start(Backend::Garage(garage), Ipv4Addr::LOCALHOST.into()))
+        Some(Self::start(
+            Backend::Garage(garage),
+            Ipv4Addr::LOCALHOST.into(),
+        ))
     }
 
     /// Also installs rustls' crypto provider, which every client needs.

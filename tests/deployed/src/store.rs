@@ -17,7 +17,7 @@ pub(crate) enum Store {
 impl Store {
     pub(crate) async fn start(plan: &Plan, network: &Network, secrets: &Secrets) -> Self {
         if plan.store_with_faults {
-            Self::Faulty(S3Server::start_at(network.gateway()))
+            Self::Faulty(S3Server::in_process_at(network.gateway()))
         } else {
             let garage = Garage::start(network, secrets, plan.store_disk_bytes).await;
             Self::Garage(Box::new(garage))

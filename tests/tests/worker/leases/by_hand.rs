@@ -5,14 +5,14 @@ use exports_storage::Intervened;
 use exports_tests::{PATIENCE, eventually};
 
 use crate::rows::put_large;
-use crate::workshop::on_both;
+use crate::workshop::on_every_store;
 
 const LEASE: (&str, &str) = ("EXPORTS_LEASE", "2s");
 const LOST: &str = "the lease was lost, the work stops";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_that_is_requeued_mid_file_is_begun_again_and_its_file_is_right() {
-    on_both(async |shop| {
+    on_every_store(async |shop| {
         let (mut held, source) = shop.worker_that_gets_stuck(&[LEASE]).await;
         let expected = put_large(&shop.database, 120).await;
         let id = shop.ask_for_all().await;
@@ -39,7 +39,7 @@ async fn an_export_that_is_requeued_mid_file_is_begun_again_and_its_file_is_righ
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_that_is_ended_mid_file_leaves_nothing_in_the_store() {
-    on_both(async |shop| {
+    on_every_store(async |shop| {
         let (mut held, _source) = shop.worker_that_gets_stuck(&[LEASE]).await;
         put_large(&shop.database, 120).await;
         let id = shop.ask_for_all().await;
