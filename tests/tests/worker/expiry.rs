@@ -45,6 +45,36 @@ async fn at_its_time_an_export_expires_and_its_file_goes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_old_record_without_a_file_goes_and_one_with_a_file_stays() {
+    on_every_store(async |shop| {
+        shop.put_one().await;
+        let mut patient = shop.worker(&[]);
+        let [expired, kept] = [shop.ask_for_all().await, shop.ask_for_all().await];
+        shop.file(expired).await;
+        shop.file(kept).await;
+        its_time_passes(shop, expired).await;
+        shop.column_is(expired, "status", "expired").await;
+        shop.holds_only(&[kept]).await;
+        nothing_is_doomed(shop).await;
+        patient.terminate();
+        patient.wait().await;
+
+        let _workers = shop.janitors(&[("EXPORTS_RECORD_TTL", "1s")]).await;
+        let only_kept = format!(
+            "SELECT array_agg(id::text) = ARRAY['{}'] FROM exports",
+            kept.0
+        );
+        eventually("the old record goes", PATIENCE, async || {
+            (shop.database.value(&only_kept).await == true).then_some(())
+        })
+        .await;
+        shop.column_is(kept, "status", "completed").await;
+        shop.holds_only(&[kept]).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_files_of_expired_and_deleted_exports_go_when_the_store_is_back() {
     on_every_store(async |shop| {
         shop.put_one().await;
