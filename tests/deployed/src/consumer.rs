@@ -69,8 +69,9 @@ pub(crate) async fn wait_until(client: &Client, id: &str, status: &str) -> Value
         let is_final =
             matches!(now, "failed" | "expired") || (now == "completed" && status != "expired");
         assert!(!is_final, "{status} is out of reach: {export:#}");
-        // Twice as patient as with anything else: exports ride out faults, which takes a while.
-        assert!(begun.elapsed() < 2 * PATIENCE, "not {status}: {export:#}");
+        // More patient than with anything else: exports ride out faults, and the store's client
+        // alone repeats a refused request for up to three minutes.
+        assert!(begun.elapsed() < 4 * PATIENCE, "not {status}: {export:#}");
         tokio::time::sleep(POLL).await;
     }
 }
