@@ -202,6 +202,10 @@ async fn nothing_that_is_done_every_second_reads_the_archive() {
 #[tokio::test]
 async fn the_length_of_the_queue_is_found_without_the_archive() {
     let database = crowded().await;
+    // A queue of 10,000. One that is a quarter of the table is read as quickly without an index.
+    let fewer = "DELETE FROM exports WHERE id IN
+                 (SELECT id FROM exports WHERE status = 'pending' AND due_at > now() LIMIT 40000)";
+    database.execute(fewer).await;
     let mut connection = database.connect().await;
     run(&mut connection, "SET jit = off").await;
     for statistics in ["SELECT 1", "VACUUM ANALYZE exports"] {
@@ -218,7 +222,7 @@ async fn the_length_of_the_queue_is_found_without_the_archive() {
         for node in nodes(plan) {
             assert_ne!(node["Node Type"], "Seq Scan", "{plan:#}");
         }
-        // Of 200,000 exports 50,000 are pending: those, and their index, but nothing else.
+        // Of 160,000 exports 10,000 are pending: those, and their index, but nothing else.
         assert!(blocks(plan) < 3_000, "{} blocks: {plan:#}", blocks(plan));
     }
 }
