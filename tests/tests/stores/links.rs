@@ -71,6 +71,7 @@ async fn a_link_serves_one_object_for_its_time(server: S3Server) {
         .await
         .unwrap()
         .unwrap();
+    // The link's time has to pass by the store's clock, which counts whole seconds.
     tokio::time::sleep(Duration::from_millis(2100)).await;
     // Amazon's S3 answers 403 (by its documentation), Garage 400.
     let over = if server.is_garage() { 400 } else { 403 };
