@@ -1,101 +1,67 @@
-//! The cells of the file: how ids, numbers, times and free text are written. Quoting is not done
-//! here.
+//! The cells that have a form: how ids, numbers and times are written. None of them ever needs
+//! quotes; those that may are in `csv`.
 
 use chrono::{DateTime, Datelike};
 use exports_storage::source::PgTimestamp;
-use uuid::Uuid;
 
 /// A time that RFC 3339 cannot express: infinite, or outside the years 1 to 9999.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct UnwritableTime;
 
-/// Writes one cell at a time, into memory that is used again.
-#[derive(Default)]
-pub(crate) struct CellBuffer {
-    text: Vec<u8>,
-    int: itoa::Buffer,
-    id: IdBuffer,
-    time: TimeBuffer,
+/// `01935abcdef071234567890abcdef012`.
+pub(crate) fn hex(id: [u8; 16]) -> [u8; 32] {
+    let mut text = [0; 32];
+    for (pair, byte) in text.chunks_exact_mut(2).zip(id) {
+        pair.copy_from_slice(&HEX[usize::from(byte)]);
+    }
+    text
 }
 
-impl CellBuffer {
-    /// `01935abc-def0-7123-4567-890abcdef012`.
-    pub(crate) fn uuid(&mut self, id: Option<[u8; 16]>) -> &[u8] {
-        match id {
-            None => b"",
-            Some(id) => Uuid::from_bytes(id)
-                .hyphenated()
-                .encode_lower(&mut self.id.0)
-                .as_bytes(),
-        }
-    }
+/// `01935abc-def0-7123-4567-890abcdef012`.
+pub(crate) fn uuid(id: [u8; 16]) -> [u8; 36] {
+    let hex = hex(id);
+    let mut text = [b'-'; 36];
+    text[..8].copy_from_slice(&hex[..8]);
+    text[9..13].copy_from_slice(&hex[8..12]);
+    text[14..18].copy_from_slice(&hex[12..16]);
+    text[19..23].copy_from_slice(&hex[16..20]);
+    text[24..].copy_from_slice(&hex[20..]);
+    text
+}
 
-    /// `ep_01935abcdef071234567890abcdef012`.
-    pub(crate) fn outbound_endpoint(&mut self, id: Option<[u8; 16]>) -> &[u8] {
-        const PREFIX: &[u8] = b"ep_";
-        let Some(id) = id else {
-            return b"";
-        };
-        self.id.0[..PREFIX.len()].copy_from_slice(PREFIX);
-        let length = Uuid::from_bytes(id)
-            .simple()
-            .encode_lower(&mut self.id.0[PREFIX.len()..])
-            .len();
-        &self.id.0[..PREFIX.len() + length]
-    }
-
-    /// Digits, with a minus where it belongs.
-    pub(crate) fn int(&mut self, number: Option<i32>) -> &[u8] {
-        number.map_or(b"", |number| self.int.format(number).as_bytes())
-    }
-
-    /// `2025-12-01T00:00:00.000000Z`.
-    pub(crate) fn time(&mut self, time: Option<PgTimestamp>) -> Result<&[u8], UnwritableTime> {
-        match time {
-            None => Ok(b""),
-            Some(time) => self.time.write(time),
-        }
-    }
-
-    /// Text that a stranger can choose. What a spreadsheet would take for a formula gets a `'` in
-    /// front, which spreadsheets take for "this is text".
-    pub(crate) fn free_text<'a>(&'a mut self, text: Option<&'a str>) -> &'a [u8] {
-        let text = text.unwrap_or_default().as_bytes();
-        if !matches!(
-            text.first(),
-            Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r')
-        ) {
-            return text;
-        }
-        self.text.clear();
-        self.text.push(b'\'');
-        self.text.extend_from_slice(text);
-        &self.text
+/// Digits, with a minus where it belongs.
+pub(crate) fn push_int(csv: &mut Vec<u8>, number: Option<i32>) {
+    if let Some(number) = number {
+        csv.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
     }
 }
 
-/// Room for a UUID with hyphens, the longest of the forms.
-struct IdBuffer([u8; 36]);
-
-impl Default for IdBuffer {
-    fn default() -> Self {
-        Self([0; 36])
+/// The two digits of each byte.
+const HEX: [[u8; 2]; 256] = {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        pairs[byte] = [DIGITS[byte >> 4], DIGITS[byte & 15]];
+        byte += 1;
     }
-}
+    pairs
+};
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 /// Days from 1970-01-01, chrono's epoch, to 2000-01-01, `PostgreSQL`'s.
 const EPOCH_DAYS: i64 = 10_957;
 
-/// Writes times. Most rows share their day with the row before, so the date is written once.
+/// Writes times: `2025-12-01T00:00:00.000000Z`. Most rows share their day with the row before, so
+/// the date is written once.
 #[derive(Debug)]
-struct TimeBuffer {
+pub(crate) struct TimeCell {
     text: [u8; 27],
     /// The day whose date `text` holds, in days since 2000-01-01.
     day: Option<i64>,
 }
 
-impl Default for TimeBuffer {
+impl Default for TimeCell {
     fn default() -> Self {
         Self {
             text: *b"0000-00-00T00:00:00.000000Z",
@@ -104,8 +70,16 @@ impl Default for TimeBuffer {
     }
 }
 
-impl TimeBuffer {
-    fn write(&mut self, PgTimestamp(micros): PgTimestamp) -> Result<&[u8], UnwritableTime> {
+impl TimeCell {
+    /// Writes the time; nothing for none.
+    pub(crate) fn push(
+        &mut self,
+        csv: &mut Vec<u8>,
+        time: Option<PgTimestamp>,
+    ) -> Result<(), UnwritableTime> {
+        let Some(PgTimestamp(micros)) = time else {
+            return Ok(());
+        };
         let day = micros.div_euclid(MICROS_PER_DAY);
         if self.day != Some(day) {
             self.write_date(day)?;
@@ -116,7 +90,8 @@ impl TimeBuffer {
         self.digits(14, 2, seconds / 60 % 60);
         self.digits(17, 2, seconds % 60);
         self.digits(20, 6, micros % 1_000_000);
-        Ok(&self.text)
+        csv.extend_from_slice(&self.text);
+        Ok(())
     }
 
     fn write_date(&mut self, day: i64) -> Result<(), UnwritableTime> {
@@ -146,6 +121,7 @@ impl TimeBuffer {
 mod tests {
     use chrono::SecondsFormat;
     use proptest::prelude::*;
+    use uuid::Uuid;
 
     use super::*;
 
@@ -157,9 +133,10 @@ mod tests {
             .then(|| time.to_rfc3339_opts(SecondsFormat::Micros, true))
     }
 
-    fn written(cells: &mut CellBuffer, micros: i64) -> Option<String> {
-        let cell = cells.time(Some(PgTimestamp(micros))).ok()?;
-        Some(String::from_utf8(cell.to_vec()).unwrap())
+    fn written(cell: &mut TimeCell, micros: i64) -> Option<String> {
+        let mut csv = Vec::new();
+        cell.push(&mut csv, Some(PgTimestamp(micros))).ok()?;
+        Some(String::from_utf8(csv).unwrap())
     }
 
     proptest! {
@@ -171,58 +148,49 @@ mod tests {
                 any::<i64>(),
             ], 1..20)
         ) {
-            let mut cells = CellBuffer::default();
+            let mut cell = TimeCell::default();
             for micros in times {
-                prop_assert_eq!(written(&mut cells, micros), expected(micros));
+                prop_assert_eq!(written(&mut cell, micros), expected(micros));
             }
         }
     }
 
     #[test]
     fn the_first_and_the_last_time_are_in_and_their_neighbours_and_infinities_are_not() {
-        let mut cells = CellBuffer::default();
+        let mut cell = TimeCell::default();
         let first = -63_082_281_600_000_000;
         let last = 252_455_615_999_999_999;
         assert_eq!(
-            written(&mut cells, first).as_deref(),
+            written(&mut cell, first).as_deref(),
             Some("0001-01-01T00:00:00.000000Z")
         );
         assert_eq!(
-            written(&mut cells, last).as_deref(),
+            written(&mut cell, last).as_deref(),
             Some("9999-12-31T23:59:59.999999Z")
         );
         for out in [first - 1, last + 1, i64::MIN, i64::MAX] {
-            assert_eq!(written(&mut cells, out), None, "{out}");
+            assert_eq!(written(&mut cell, out), None, "{out}");
         }
-    }
-
-    #[test]
-    fn only_what_looks_like_a_formula_is_guarded() {
-        let mut cells = CellBuffer::default();
-        for formula in ["=1+1", "+1", "-1", "@sum", "\tx", "\rx"] {
-            let guarded = format!("'{formula}");
-            assert_eq!(cells.free_text(Some(formula)), guarded.as_bytes());
-        }
-        for plain in ["", "a=b", " =1", "'=1", "\n=1", "ünïcode 🦀"] {
-            assert_eq!(cells.free_text(Some(plain)), plain.as_bytes());
-        }
-        assert_eq!(cells.free_text(None), b"");
-        assert_eq!(cells.int(Some(-1)), b"-1");
     }
 
     #[test]
     fn ids_have_their_forms() {
-        let mut cells = CellBuffer::default();
-        let id = Some(
-            *Uuid::parse_str("550e8400-e29b-41d4-a716-446655440000")
-                .unwrap()
-                .as_bytes(),
-        );
-        assert_eq!(cells.uuid(id), b"550e8400-e29b-41d4-a716-446655440000");
-        assert_eq!(
-            cells.outbound_endpoint(id),
-            b"ep_550e8400e29b41d4a716446655440000"
-        );
-        assert_eq!(cells.outbound_endpoint(None), b"");
+        let id = *Uuid::parse_str("550e8400-e29b-41d4-a716-4466554400ff")
+            .unwrap()
+            .as_bytes();
+        assert_eq!(&uuid(id), b"550e8400-e29b-41d4-a716-4466554400ff");
+        assert_eq!(&hex(id), b"550e8400e29b41d4a7164466554400ff");
+    }
+
+    proptest! {
+        #[test]
+        fn ids_and_numbers_are_written_as_others_write_them(id: [u8; 16], number: i32) {
+            let expected = Uuid::from_bytes(id);
+            prop_assert_eq!(uuid(id).to_vec(), expected.hyphenated().to_string().into_bytes());
+            prop_assert_eq!(hex(id).to_vec(), expected.simple().to_string().into_bytes());
+            let mut csv = Vec::new();
+            push_int(&mut csv, Some(number));
+            prop_assert_eq!(csv, number.to_string().into_bytes());
+        }
     }
 }

@@ -3,20 +3,24 @@
 //! It works on a thread of its own: decoding and encoding never wait for the network, and the
 //! network never waits for them.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
 use exports_domain::Direction;
-use exports_storage::source::{Decoder, MessageRow};
+use exports_storage::source::{Decoder, MessageRow, PgTimestamp};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use crate::cells::{CellBuffer, UnwritableTime};
+use crate::cells::{self, TimeCell, UnwritableTime, push_int};
+use crate::csv;
+use crate::endpoint_cells::UrlSource;
 use crate::failing::JobError;
 use crate::progress::Counters;
 
 /// Chunks that may wait before and behind the encoder.
 const WAITING: usize = 2;
+
+const END_OF_ROW: &[u8] = b"\r\n";
 
 const OUTBOUND: [&str; 11] = [
     "message_id",
@@ -47,25 +51,52 @@ const INBOUND: [&str; 12] = [
     "last_error",
 ];
 
-/// Where the URL of a row's endpoint comes from.
-#[derive(Debug)]
-pub enum UrlSource {
-    /// All of the project's endpoints.
-    Map(HashMap<Uuid, String>),
-    /// The row.
-    Row,
+/// The header row of a file.
+#[must_use]
+pub fn header(direction: Direction) -> Vec<u8> {
+    let names: &[&str] = match direction {
+        Direction::Outbound => &OUTBOUND,
+        Direction::Inbound => &INBOUND,
+    };
+    let mut row = names.join(",").into_bytes();
+    row.extend_from_slice(END_OF_ROW);
+    row
 }
 
-/// Encodes the rows of one file.
+/// Encodes the rows of one slice of a file: one COPY.
+#[derive(Debug)]
 pub struct Encoder {
     direction: Direction,
-    urls: UrlSource,
+    urls: Arc<UrlSource>,
     decoder: Decoder,
     /// The beginning of a row whose end is in the next chunk.
     cut_off: Vec<u8>,
-    cells: CellBuffer,
-    header_written: bool,
+    time: TimeCell,
     rows: u64,
+    cut: Cut,
+}
+
+/// Where a slice is to end, if not where its COPY does.
+#[derive(Debug, Default)]
+struct Cut {
+    after: Option<u64>,
+    /// When the last row was created.
+    last: Option<PgTimestamp>,
+    /// It has ended: this is when the next row was created.
+    next: Option<PgTimestamp>,
+}
+
+/// Whether a slice goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Flow {
+    /// It does.
+    Goes,
+    /// It has ended early, as [`Encoder::stop_after`] asked for.
+    Stopped {
+        /// When the first row that is left out was created: no row before it was created then.
+        next: PgTimestamp,
+    },
 }
 
 /// Why a chunk cannot be encoded.
@@ -82,9 +113,6 @@ pub enum EncodeError {
         /// Which of its times.
         column: &'static str,
     },
-    /// The CSV writer failed, which writing to memory does not.
-    #[error("the CSV writer failed")]
-    Csv(#[from] csv::Error),
     /// There is less than the query gives.
     #[error("the rows end early")]
     EndsEarly,
@@ -104,10 +132,13 @@ pub(crate) fn spawn(mut encoder: Encoder, progress: Counters) -> AtWork {
     let (chunks, mut input) = mpsc::channel::<Vec<u8>>(WAITING);
     let (output, csv) = mpsc::channel(WAITING);
     let work = tokio::task::spawn_blocking(move || {
+        let mut bytes = header(encoder.direction);
         while let Some(chunk) = input.blocking_recv() {
-            let bytes = encoder.encode(&chunk)?;
+            bytes.reserve(chunk.len() * 2);
+            // It is not told to stop.
+            let _ = encoder.encode(&chunk, &mut bytes)?;
             progress.set_rows(encoder.rows);
-            if output.blocking_send(bytes).is_err() {
+            if output.blocking_send(std::mem::take(&mut bytes)).is_err() {
                 // Whoever took it knows why it stopped.
                 return Ok(encoder.rows);
             }
@@ -120,112 +151,150 @@ pub(crate) fn spawn(mut encoder: Encoder, progress: Counters) -> AtWork {
 impl Encoder {
     /// Encodes messages of this direction.
     #[must_use]
-    pub fn new(direction: Direction, urls: UrlSource) -> Self {
+    pub fn new(direction: Direction, urls: Arc<UrlSource>) -> Self {
         Self {
             direction,
             urls,
             decoder: Decoder::default(),
             cut_off: Vec::new(),
-            cells: CellBuffer::default(),
-            header_written: false,
+            time: TimeCell::default(),
             rows: 0,
+            cut: Cut::default(),
         }
     }
 
-    /// The file's bytes for the next bytes of the COPY; the first call's begin with the header.
-    pub fn encode(&mut self, chunk: &[u8]) -> Result<Vec<u8>, EncodeError> {
-        let mut csv = csv::WriterBuilder::new()
-            .terminator(csv::Terminator::CRLF)
-            .buffer_capacity(64 * 1024)
-            .from_writer(Vec::with_capacity(chunk.len() * 2));
-        if !self.header_written {
-            self.header_written = true;
-            match self.direction {
-                Direction::Outbound => csv.write_record(OUTBOUND)?,
-                Direction::Inbound => csv.write_record(INBOUND)?,
-            }
-        }
-        let carried = std::mem::take(&mut self.cut_off);
-        let joined;
-        let mut bytes = if carried.is_empty() {
-            chunk
-        } else {
-            joined = [&carried, chunk].concat();
-            &joined
-        };
-        while let Some(row) = self.decoder.next_row(&mut bytes)? {
-            write_row(&mut csv, &mut self.cells, self.direction, &self.urls, &row)?;
-            self.rows += 1;
-        }
-        self.cut_off = bytes.to_vec();
-        csv.into_inner()
-            .map_err(|error| EncodeError::Csv(error.into_error().into()))
+    /// From so many rows on, stops before the first that was created at another time than the row
+    /// before it. Rows without a time do not count as created at another.
+    pub fn stop_after(&mut self, rows: u64) {
+        self.cut.after = Some(rows);
     }
 
-    /// The number of rows, once the COPY's end was among the bytes.
+    /// Appends the next bytes of the COPY to the file, as far as they are whole rows; a row that is
+    /// cut off is completed by the next call. Once it has stopped, it ignores what it is given.
+    /// After an error the end of `csv` is of no use.
+    pub fn encode(&mut self, chunk: &[u8], csv: &mut Vec<u8>) -> Result<Flow, EncodeError> {
+        let mut rest = chunk;
+        while !self.cut_off.is_empty() && !rest.is_empty() && self.cut.next.is_none() {
+            rest = self.complete(rest, csv)?;
+        }
+        self.encode_rows(&mut rest, csv)?;
+        self.cut_off.extend_from_slice(rest);
+        Ok(match self.cut.next {
+            None => Flow::Goes,
+            Some(next) => Flow::Stopped { next },
+        })
+    }
+
+    /// The number of rows, once there are all: the COPY's end was among the bytes, or the encoder
+    /// has stopped.
     pub fn finish(self) -> Result<u64, EncodeError> {
-        if self.decoder.is_finished() && self.cut_off.is_empty() {
+        let ended = self.decoder.is_finished() && self.cut_off.is_empty();
+        if ended || self.cut.next.is_some() {
             Ok(self.rows)
         } else {
             Err(EncodeError::EndsEarly)
         }
     }
+
+    /// The number of rows so far.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Puts some of the next bytes behind the row that is cut off, and encodes it if that completes
+    /// it. Gives the bytes behind those it took.
+    fn complete<'a>(&mut self, next: &'a [u8], csv: &mut Vec<u8>) -> Result<&'a [u8], EncodeError> {
+        let carried = self.cut_off.len();
+        let mut joined = std::mem::take(&mut self.cut_off);
+        // Twice as many each time: short rows copy little, long ones are looked at a few times.
+        let some = next.len().min(carried.max(512));
+        joined.extend_from_slice(&next[..some]);
+        let mut rest = joined.as_slice();
+        self.encode_rows(&mut rest, csv)?;
+        let used = joined.len() - rest.len();
+        if used >= carried {
+            return Ok(&next[used - carried..]);
+        }
+        joined.drain(..used);
+        self.cut_off = joined;
+        Ok(&next[some..])
+    }
+
+    fn encode_rows(&mut self, bytes: &mut &[u8], csv: &mut Vec<u8>) -> Result<(), EncodeError> {
+        while self.cut.next.is_none()
+            && let Some(row) = self.decoder.next_row(bytes)?
+        {
+            if self.cut.is_before(&row, self.rows) {
+                break;
+            }
+            self.push_row(csv, &row)?;
+            self.rows += 1;
+        }
+        Ok(())
+    }
+
+    fn push_row(&mut self, csv: &mut Vec<u8>, row: &MessageRow<'_>) -> Result<(), EncodeError> {
+        let created_at = match self.direction {
+            Direction::Outbound => "created_at",
+            Direction::Inbound => "received_at",
+        };
+        if let Some(id) = row.id {
+            csv.extend_from_slice(&cells::uuid(id));
+        }
+        csv.push(b',');
+        self.urls
+            .push(csv, self.direction, row.endpoint_id, row.url);
+        csv::push_text(csv, row.status.unwrap_or_default().as_bytes());
+        csv.push(b',');
+        push_int(csv, row.attempt_count);
+        csv.push(b',');
+        for (time, column) in [
+            (row.created_at, created_at),
+            (row.delivered_at, "delivered_at"),
+            (row.next_attempt_at, "next_attempt_at"),
+        ] {
+            self.time
+                .push(csv, time)
+                .map_err(|UnwritableTime| unwritable(row.id, column))?;
+            csv.push(b',');
+        }
+        push_int(csv, row.response_status);
+        csv.push(b',');
+        push_int(csv, row.response_latency_ms);
+        csv.push(b',');
+        if self.direction == Direction::Inbound {
+            push_int(csv, row.total_delivery_ms);
+            csv.push(b',');
+        }
+        csv::push_free_text(csv, row.last_error.unwrap_or_default().as_bytes());
+        csv.extend_from_slice(END_OF_ROW);
+        Ok(())
+    }
 }
 
-fn write_row(
-    csv: &mut csv::Writer<Vec<u8>>,
-    cells: &mut CellBuffer,
-    direction: Direction,
-    urls: &UrlSource,
-    row: &MessageRow<'_>,
-) -> Result<(), EncodeError> {
-    let url = match urls {
-        UrlSource::Row => row.url,
-        UrlSource::Map(urls) => row
-            .endpoint_id
-            .and_then(|id| urls.get(&Uuid::from_bytes(id)))
-            .map(String::as_str),
-    };
-    let unwritable = |column| {
-        move |UnwritableTime| EncodeError::Time {
-            message: row.id.map_or_else(
-                || "without id".to_owned(),
-                |id| Uuid::from_bytes(id).to_string(),
-            ),
-            column,
+impl Cut {
+    /// Whether the slice ends before this row, of which so many went before.
+    fn is_before(&mut self, row: &MessageRow<'_>, rows: u64) -> bool {
+        if self.after.is_some_and(|after| rows >= after)
+            && self.last.is_some()
+            && self.last != row.created_at
+        {
+            self.next = row.created_at;
         }
-    };
-    let created_at = match direction {
-        Direction::Outbound => "created_at",
-        Direction::Inbound => "received_at",
-    };
-    csv.write_field(cells.uuid(row.id))?;
-    csv.write_field(match direction {
-        Direction::Outbound => cells.outbound_endpoint(row.endpoint_id),
-        Direction::Inbound => cells.uuid(row.endpoint_id),
-    })?;
-    csv.write_field(cells.free_text(url))?;
-    csv.write_field(row.status.unwrap_or_default())?;
-    csv.write_field(cells.int(row.attempt_count))?;
-    csv.write_field(cells.time(row.created_at).map_err(unwritable(created_at))?)?;
-    csv.write_field(
-        cells
-            .time(row.delivered_at)
-            .map_err(unwritable("delivered_at"))?,
-    )?;
-    csv.write_field(
-        cells
-            .time(row.next_attempt_at)
-            .map_err(unwritable("next_attempt_at"))?,
-    )?;
-    csv.write_field(cells.int(row.response_status))?;
-    csv.write_field(cells.int(row.response_latency_ms))?;
-    if direction == Direction::Inbound {
-        csv.write_field(cells.int(row.total_delivery_ms))?;
+        self.last = row.created_at;
+        self.next.is_some()
     }
-    csv.write_field(cells.free_text(row.last_error))?;
-    csv.write_record(None::<&[u8]>)?;
-    Ok(())
+}
+
+fn unwritable(id: Option<[u8; 16]>, column: &'static str) -> EncodeError {
+    EncodeError::Time {
+        message: id.map_or_else(
+            || "without id".to_owned(),
+            |id| Uuid::from_bytes(id).to_string(),
+        ),
+        column,
+    }
 }
 
 impl From<EncodeError> for JobError {
@@ -238,7 +307,7 @@ impl From<EncodeError> for JobError {
                 ),
                 error.to_string(),
             ),
-            EncodeError::Csv(_) | EncodeError::EndsEarly => Self::internal(&error),
+            EncodeError::EndsEarly => Self::internal(&error),
         }
     }
 }

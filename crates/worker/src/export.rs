@@ -1,9 +1,12 @@
 //! The work itself: one export is one snapshot is one file.
 
+use std::sync::Arc;
+
 use exports_storage::source::{EndpointUrls, SourceSession, UrlColumn};
 use exports_storage::{Claim, Error as StorageError, FileFacts};
 
-use crate::encoder::{self, Encoder, UrlSource};
+use crate::encoder::{self, Encoder};
+use crate::endpoint_cells::{EndpointCells, UrlSource};
 use crate::failing::{JobError, WriteError};
 use crate::metrics::{Phase, PhaseClock};
 use crate::output::OutputFile;
@@ -35,12 +38,17 @@ pub(crate) async fn write(
         .await
         .map_err(source)?;
     let (column, urls) = match urls {
-        EndpointUrls::All(urls) => (UrlColumn::Known, UrlSource::Map(urls)),
+        EndpointUrls::All(urls) => (
+            UrlColumn::Known,
+            UrlSource::Map(EndpointCells::new(claim.filter.direction, &urls)),
+        ),
         EndpointUrls::TooMany => (UrlColumn::Joined, UrlSource::Row),
     };
 
-    let (chunks, mut csv, encoding) =
-        encoder::spawn(Encoder::new(claim.filter.direction, urls), progress.clone());
+    let (chunks, mut csv, encoding) = encoder::spawn(
+        Encoder::new(claim.filter.direction, Arc::new(urls)),
+        progress.clone(),
+    );
     let rows = session.rows(&claim.filter, column).await.map_err(source)?;
     // When either side stops, dropping its end of the channel stops the encoder, and that the
     // other side.

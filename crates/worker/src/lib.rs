@@ -1,14 +1,16 @@
 //! The worker: takes exports from the queue, writes their files, sweeps what has ended.
 //!
 //! `worker` tells its life; `claim_loop` takes exports, `attempt` sees one through under its lease
-//! (`heartbeat`), `export` is the work itself: `reader` → `encoder` (`cells`) → `output`.
+//! (`heartbeat`), `export` is the work itself: `reader` → `encoder` (`cells`, `endpoint_cells`, `csv`) → `output`.
 //! `janitor` sweeps, `wakeup` hears of new work, `health` answers probes and scrapes, `metrics` is what
 //! is counted for these, and `healthcheck` is a probe.
 
 mod attempt;
 mod cells;
 mod claim_loop;
+mod csv;
 mod encoder;
+mod endpoint_cells;
 mod export;
 mod failing;
 mod health;
@@ -25,7 +27,8 @@ mod start;
 mod wakeup;
 mod worker;
 
-pub use encoder::{Encoder, UrlSource};
+pub use encoder::{EncodeError, Encoder, Flow, header};
+pub use endpoint_cells::{EndpointCells, UrlSource};
 pub use healthcheck::HealthCheck;
 pub use start::{Settings, StartError};
 pub use worker::Worker;

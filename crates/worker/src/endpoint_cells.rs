@@ -1,0 +1,76 @@
+//! The cells of a row that say which endpoint it is about: its id and its URL.
+
+use std::collections::HashMap;
+
+use exports_domain::Direction;
+use uuid::Uuid;
+
+use crate::cells;
+use crate::csv;
+
+/// Where the URL of a row's endpoint comes from.
+#[derive(Debug)]
+pub enum UrlSource {
+    /// All of the project's endpoints.
+    Map(EndpointCells),
+    /// The row.
+    Row,
+}
+
+/// The cells of each endpoint of a project, written once, copied into every row that is about it.
+#[derive(Debug)]
+pub struct EndpointCells(HashMap<u128, Box<[u8]>, foldhash::fast::RandomState>);
+
+impl EndpointCells {
+    /// Of endpoints of this direction, by their ids.
+    #[must_use]
+    pub fn new(direction: Direction, urls: &HashMap<Uuid, String>) -> Self {
+        Self(
+            urls.iter()
+                .map(|(id, url)| {
+                    let mut cells = Vec::new();
+                    push(&mut cells, direction, Some(*id.as_bytes()), Some(url));
+                    (id.as_u128(), cells.into_boxed_slice())
+                })
+                .collect(),
+        )
+    }
+
+    fn get(&self, id: [u8; 16]) -> Option<&[u8]> {
+        self.0.get(&u128::from_be_bytes(id)).map(AsRef::as_ref)
+    }
+}
+
+impl UrlSource {
+    /// Writes both cells, each with the comma behind it. `url` is what the row brings.
+    pub(crate) fn push(
+        &self,
+        csv: &mut Vec<u8>,
+        direction: Direction,
+        id: Option<[u8; 16]>,
+        url: Option<&str>,
+    ) {
+        match self {
+            Self::Row => push(csv, direction, id, url),
+            Self::Map(known) => match id.and_then(|id| known.get(id)) {
+                Some(cells) => csv.extend_from_slice(cells),
+                None => push(csv, direction, id, None),
+            },
+        }
+    }
+}
+
+fn push(csv: &mut Vec<u8>, direction: Direction, id: Option<[u8; 16]>, url: Option<&str>) {
+    if let Some(id) = id {
+        match direction {
+            Direction::Outbound => {
+                csv.extend_from_slice(b"ep_");
+                csv.extend_from_slice(&cells::hex(id));
+            }
+            Direction::Inbound => csv.extend_from_slice(&cells::uuid(id)),
+        }
+    }
+    csv.push(b',');
+    csv::push_free_text(csv, url.unwrap_or_default().as_bytes());
+    csv.push(b',');
+}
