@@ -70,6 +70,7 @@ impl Default for Decoder {
 impl Decoder {
     /// Takes the next row off the front of `bytes`. `None`: there is no whole row in it; call
     /// again with the rest and more bytes behind it.
+    #[inline]
     pub fn next_row<'a>(&mut self, bytes: &mut &'a [u8]) -> Result<Option<MessageRow<'a>>, Error> {
         if self.place == Place::Header {
             match read_header(bytes)? {
@@ -79,27 +80,28 @@ impl Decoder {
             self.place = Place::Tuples;
         }
         let mut fields = Fields { rest: bytes };
-        let Some(count) = fields.take(2) else {
-            return Ok(None);
-        };
-        if self.place == Place::End {
-            return Err(Error::Stream("bytes after its end"));
-        }
-        match i16::from_be_bytes([count[0], count[1]]) {
-            -1 => {
-                self.place = Place::End;
+        match self.row(&mut fields) {
+            Ok(row) => {
                 *bytes = fields.rest;
-                return Ok(None);
+                Ok(row)
             }
-            COLUMNS => {}
-            _ => return Err(Error::Stream("a row has another number of columns")),
+            Err(Halt::CutOff) => Ok(None),
+            Err(Halt::Malformed(what)) => Err(Error::Stream(what)),
         }
-        if !fields.hold_a_whole_row()? {
-            return Ok(None);
+    }
+
+    #[inline]
+    fn row<'a>(&mut self, fields: &mut Fields<'a>) -> Result<Option<MessageRow<'a>>, Halt> {
+        let count = i16::from_be_bytes(*fields.take()?);
+        match (self.place, count) {
+            (Place::End, _) => Err(Halt::Malformed("bytes after its end")),
+            (_, COLUMNS) => fields.row().map(Some),
+            (_, -1) => {
+                self.place = Place::End;
+                Ok(None)
+            }
+            _ => Err(Halt::Malformed("a row has another number of columns")),
         }
-        let row = fields.row()?;
-        *bytes = fields.rest;
-        Ok(Some(row))
     }
 
     /// Whether the COPY's end was read: without it, rows may be missing.
@@ -111,19 +113,25 @@ impl Decoder {
 
 /// What follows the header, once it is there as a whole.
 fn read_header(bytes: &[u8]) -> Result<Option<&[u8]>, Error> {
-    let mut fields = Fields { rest: bytes };
-    let Some(signature) = fields.take(SIGNATURE.len()) else {
+    let Some((signature, rest)) = bytes.split_first_chunk() else {
         return Ok(None);
     };
     if signature != SIGNATURE {
         return Err(Error::Stream("it does not begin as binary COPY does"));
     }
-    let (Some(_flags), Some(length)) = (fields.take(4), fields.take(4)) else {
+    let Some((&[_, _, _, _, length @ ..], rest)) = rest.split_first_chunk::<8>() else {
         return Ok(None);
     };
-    let length = u32::from_be_bytes([length[0], length[1], length[2], length[3]]);
     // A u32 fits: the smallest supported target has 32-bit addresses.
-    Ok(fields.take(length as usize).map(|_extension| fields.rest))
+    Ok(rest.get(u32::from_be_bytes(length) as usize..))
+}
+
+/// Why there is no row.
+enum Halt {
+    /// Its end is not there yet.
+    CutOff,
+    /// It is not what the statement gives.
+    Malformed(&'static str),
 }
 
 /// The fields of one row, taken one after the other.
@@ -132,77 +140,57 @@ struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.rest.split_at_checked(length)?;
+    #[inline]
+    fn take<const N: usize>(&mut self) -> Result<&'a [u8; N], Halt> {
+        let (taken, rest) = self.rest.split_first_chunk().ok_or(Halt::CutOff)?;
         self.rest = rest;
-        Some(taken)
+        Ok(taken)
     }
 
-    fn hold_a_whole_row(&self) -> Result<bool, Error> {
-        let mut ahead = Fields { rest: self.rest };
-        for _ in 0..COLUMNS {
-            let Some(length) = ahead.length() else {
-                return Ok(false);
-            };
-            if let Some(length) = length?
-                && ahead.take(length).is_none()
-            {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// A field's length; inside, `None` for NULL.
-    fn length(&mut self) -> Option<Result<Option<usize>, Error>> {
-        let length = self.take(4)?;
-        Some(
-            match i32::from_be_bytes([length[0], length[1], length[2], length[3]]) {
-                -1 => Ok(None),
-                length => usize::try_from(length)
-                    .map(Some)
-                    .map_err(|_| Error::Stream("a field has a negative length")),
-            },
-        )
-    }
-
-    /// The next field's bytes. Only for rows that are there as a whole.
-    fn bytes(&mut self) -> Result<Option<&'a [u8]>, Error> {
-        const CUT: Error = Error::Stream("a row is cut off");
-        match self.length().ok_or(CUT)?? {
-            None => Ok(None),
-            Some(length) => self.take(length).ok_or(CUT).map(Some),
-        }
-    }
-
-    fn fixed<const N: usize>(&mut self) -> Result<Option<[u8; N]>, Error> {
-        match self.bytes()? {
-            None => Ok(None),
-            Some(bytes) => bytes
-                .try_into()
+    /// A field's length; `None` for NULL.
+    #[inline]
+    fn length(&mut self) -> Result<Option<usize>, Halt> {
+        match i32::from_be_bytes(*self.take()?) {
+            -1 => Ok(None),
+            length => usize::try_from(length)
                 .map(Some)
-                .map_err(|_| Error::Stream("a field has another length than its type")),
+                .map_err(|_| Halt::Malformed("a field has a negative length")),
         }
     }
 
-    fn text(&mut self) -> Result<Option<&'a str>, Error> {
-        match self.bytes()? {
+    #[inline]
+    fn fixed<const N: usize>(&mut self) -> Result<Option<[u8; N]>, Halt> {
+        match self.length()? {
             None => Ok(None),
-            Some(bytes) => std::str::from_utf8(bytes)
-                .map(Some)
-                .map_err(|_| Error::Stream("a text is not UTF-8")),
+            Some(length) if length == N => Ok(Some(*self.take()?)),
+            Some(_) => Err(Halt::Malformed("a field has another length than its type")),
         }
     }
 
-    fn int(&mut self) -> Result<Option<i32>, Error> {
+    #[inline]
+    fn text(&mut self) -> Result<Option<&'a str>, Halt> {
+        let Some(length) = self.length()? else {
+            return Ok(None);
+        };
+        let (text, rest) = self.rest.split_at_checked(length).ok_or(Halt::CutOff)?;
+        self.rest = rest;
+        std::str::from_utf8(text)
+            .map(Some)
+            .map_err(|_| Halt::Malformed("a text is not UTF-8"))
+    }
+
+    #[inline]
+    fn int(&mut self) -> Result<Option<i32>, Halt> {
         Ok(self.fixed()?.map(i32::from_be_bytes))
     }
 
-    fn timestamp(&mut self) -> Result<Option<PgTimestamp>, Error> {
+    #[inline]
+    fn timestamp(&mut self) -> Result<Option<PgTimestamp>, Halt> {
         Ok(self.fixed()?.map(i64::from_be_bytes).map(PgTimestamp))
     }
 
-    fn row(&mut self) -> Result<MessageRow<'a>, Error> {
+    #[inline]
+    fn row(&mut self) -> Result<MessageRow<'a>, Halt> {
         // In the order of the statement's columns: struct fields are evaluated as written.
         Ok(MessageRow {
             id: self.fixed()?,
@@ -295,7 +283,9 @@ mod tests {
         assert!(broken(20, 13).contains("number of columns"));
         assert!(broken(49, 0xff).contains("UTF-8"));
         let three = field(&[1, 2, 3]);
-        let error = Fields { rest: &three }.int().unwrap_err();
-        assert!(error.to_string().contains("another length"));
+        assert!(matches!(
+            Fields { rest: &three }.int(),
+            Err(Halt::Malformed("a field has another length than its type"))
+        ));
     }
 }

@@ -1,0 +1,269 @@
+//! The encoder on any rows, cut into any chunks, held to what the `csv` crate writes.
+
+mod copy;
+
+use std::sync::Arc;
+
+use copy::{Message, Urls, copy, record, written_by_the_csv_crate};
+use exports_domain::Direction::{self, Inbound, Outbound};
+use exports_storage::source::PgTimestamp;
+use exports_worker::{EncodeError, Encoder, EndpointCells, Flow, UrlSource, header};
+use proptest::prelude::*;
+use uuid::Uuid;
+
+const YEAR_1: i64 = -63_082_281_600_000_000;
+const YEAR_10000: i64 = 252_455_616_000_000_000;
+
+fn encoder(direction: Direction, urls: Option<&Urls>) -> Encoder {
+    let urls = urls.map_or(UrlSource::Row, |urls| {
+        UrlSource::Map(EndpointCells::new(direction, urls))
+    });
+    Encoder::new(direction, Arc::new(urls))
+}
+
+fn expected(direction: Direction, urls: Option<&Urls>, messages: &[Message]) -> Vec<u8> {
+    let records: Vec<_> = messages
+        .iter()
+        .map(|message| record(direction, urls, message))
+        .collect();
+    written_by_the_csv_crate(&records)
+}
+
+/// Gives the bytes in chunks of these lengths, again and again.
+fn encode(
+    encoder: &mut Encoder,
+    mut bytes: &[u8],
+    lengths: &[usize],
+) -> Result<(Vec<u8>, Flow), EncodeError> {
+    let mut csv = Vec::new();
+    let mut flow = Flow::Goes;
+    for length in lengths.iter().cycle() {
+        let (chunk, rest) = bytes.split_at((*length).min(bytes.len()));
+        flow = encoder.encode(chunk, &mut csv)?;
+        bytes = rest;
+        if bytes.is_empty() {
+            break;
+        }
+    }
+    Ok((csv, flow))
+}
+
+fn encoded(encoder: &mut Encoder, messages: &[Message]) -> Result<(Vec<u8>, Flow), EncodeError> {
+    encode(encoder, &copy(messages), &[usize::MAX])
+}
+
+fn endpoint() -> impl Strategy<Value = Uuid> {
+    (0..6_u128).prop_map(Uuid::from_u128)
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        ".{0,40}",
+        "[=+@,\"\r\n\t'a é-]{0,30}",
+        Just("succeeded".to_owned()),
+        // Longer than the chunks are.
+        ".{2000,3000}",
+    ]
+}
+
+fn int() -> impl Strategy<Value = Option<i32>> {
+    prop::option::of(prop_oneof![any::<i32>(), 0..1200])
+}
+
+fn message() -> impl Strategy<Value = Message> {
+    (
+        prop::option::of(any::<u128>().prop_map(Uuid::from_u128)),
+        prop::option::of(endpoint()),
+        prop::option::of(text()),
+        int(),
+        prop::array::uniform3(prop::option::of(YEAR_1..YEAR_10000)),
+        prop::array::uniform3(int()),
+        prop::option::of(text()),
+        prop::option::of(text()),
+    )
+        .prop_map(
+            |(id, endpoint, status, attempt_count, times, response, last_error, url)| Message {
+                id,
+                endpoint,
+                status,
+                attempt_count,
+                times,
+                response,
+                last_error,
+                url,
+            },
+        )
+}
+
+fn direction() -> impl Strategy<Value = Direction> {
+    prop::sample::select(vec![Outbound, Inbound])
+}
+
+/// Lengths of chunks; the last is not empty, so that there is an end.
+fn lengths() -> impl Strategy<Value = Vec<usize>> {
+    (prop::collection::vec(0..700_usize, 0..8), 1..700_usize).prop_map(|(mut lengths, last)| {
+        lengths.push(last);
+        lengths
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_rows_in_any_chunks_are_written_as_the_csv_crate_writes_them(
+        direction in direction(),
+        urls in prop::option::of(prop::collection::hash_map(endpoint(), text(), 0..4)),
+        messages in prop::collection::vec(message(), 0..12),
+        lengths in lengths(),
+    ) {
+        let mut encoder = encoder(direction, urls.as_ref());
+        let (csv, flow) = encode(&mut encoder, &copy(&messages), &lengths).unwrap();
+        prop_assert_eq!(flow, Flow::Goes);
+        let expected = expected(direction, urls.as_ref(), &messages);
+        prop_assert_eq!(String::from_utf8(csv), String::from_utf8(expected));
+        prop_assert_eq!(encoder.rows(), messages.len() as u64);
+        prop_assert_eq!(encoder.finish().unwrap(), messages.len() as u64);
+    }
+
+    #[test]
+    fn a_slice_that_stops_early_ends_between_two_times_and_the_rest_follows_from_the_second(
+        mut times in prop::collection::vec(0..6_i64, 0..20),
+        after in 0..22_u64,
+        lengths in lengths(),
+    ) {
+        times.sort_unstable();
+        let messages: Vec<_> = (0..)
+            .zip(&times)
+            .map(|(id, time)| Message {
+                id: Some(Uuid::from_u128(id)),
+                times: [Some(*time), None, None],
+                ..Message::default()
+            })
+            .collect();
+        let mut encoder = encoder(Outbound, None);
+        encoder.stop_after(after);
+        let (mut csv, flow) = encode(&mut encoder, &copy(&messages), &lengths).unwrap();
+        let rows = encoder.finish().unwrap();
+
+        let change = (1..times.len())
+            .find(|row| *row as u64 >= after && times[*row] != times[row - 1]);
+        prop_assert_eq!(rows, change.unwrap_or(times.len()) as u64);
+        match (change, flow) {
+            (None, Flow::Goes) => {}
+            (Some(change), Flow::Stopped { next }) => {
+                prop_assert_eq!(next, PgTimestamp(times[change]));
+                let rest: Vec<_> = messages
+                    .iter()
+                    .filter(|message| message.times[0] >= Some(next.0))
+                    .cloned()
+                    .collect();
+                csv.extend(expected(Outbound, None, &rest));
+            }
+            other => prop_assert!(false, "{other:?}"),
+        }
+        prop_assert_eq!(csv, expected(Outbound, None, &messages));
+    }
+}
+
+fn at(time: Option<i64>) -> Message {
+    Message {
+        times: [time, None, None],
+        ..Message::default()
+    }
+}
+
+#[test]
+fn a_slice_does_not_stop_at_a_row_without_a_time() {
+    let messages = [at(Some(1)), at(None), at(None), at(Some(2)), at(Some(2))];
+    let mut encoder = encoder(Outbound, None);
+    encoder.stop_after(1);
+    assert_eq!(encoded(&mut encoder, &messages).unwrap().1, Flow::Goes);
+    assert_eq!(encoder.finish().unwrap(), 5);
+}
+
+#[test]
+fn a_slice_that_has_stopped_ignores_what_follows() {
+    let mut encoder = encoder(Outbound, None);
+    encoder.stop_after(1);
+    let stopped = Flow::Stopped {
+        next: PgTimestamp(2),
+    };
+    let messages = [at(Some(1)), at(Some(2)), at(Some(3))];
+    assert_eq!(encoded(&mut encoder, &messages).unwrap().1, stopped);
+    let mut csv = Vec::new();
+    assert_eq!(encoder.encode(b"whatever", &mut csv).unwrap(), stopped);
+    assert!(csv.is_empty());
+    assert_eq!(encoder.finish().unwrap(), 1);
+}
+
+#[test]
+fn a_row_without_values_has_empty_cells() {
+    let (csv, _) = encoded(&mut encoder(Outbound, None), &[Message::default()]).unwrap();
+    assert_eq!(csv, b",,,,,,,,,,\r\n");
+    let known = Urls::default();
+    let (csv, _) = encoded(&mut encoder(Inbound, Some(&known)), &[Message::default()]).unwrap();
+    assert_eq!(csv, b",,,,,,,,,,,\r\n");
+}
+
+#[test]
+fn the_header_has_the_contracts_names() {
+    assert_eq!(
+        String::from_utf8(header(Outbound)).unwrap(),
+        "message_id,endpoint_id,endpoint,status,attempt_count,created_at,delivered_at,\
+         next_attempt_at,response_status,response_latency_ms,last_error\r\n"
+    );
+    assert_eq!(
+        String::from_utf8(header(Inbound)).unwrap(),
+        "message_id,inbound_endpoint_id,endpoint,status,attempt_count,received_at,delivered_at,\
+         next_attempt_at,response_status,response_latency_ms,total_delivery_ms,last_error\r\n"
+    );
+}
+
+#[test]
+fn a_time_that_cannot_be_written_is_an_error_that_names_the_message() {
+    for (times, column) in [
+        ([Some(i64::MAX), None, None], "received_at"),
+        ([None, Some(YEAR_10000), None], "delivered_at"),
+        ([None, None, Some(YEAR_1 - 1)], "next_attempt_at"),
+    ] {
+        let message = Message {
+            id: Some(Uuid::max()),
+            times,
+            ..Message::default()
+        };
+        let error = encoded(&mut encoder(Inbound, None), &[message]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "message ffffffff-ffff-ffff-ffff-ffffffffffff has a {column} that is infinite or \
+                 outside the years 1 to 9999"
+            )
+        );
+    }
+}
+
+#[test]
+fn a_copy_without_its_end_is_an_error_wherever_it_is_cut_off() {
+    let bytes = copy(&[at(Some(1)), at(Some(2))]);
+    for cut in 0..bytes.len() {
+        let mut encoder = encoder(Outbound, None);
+        let (_, flow) = encode(&mut encoder, &bytes[..cut], &[usize::MAX]).unwrap();
+        assert_eq!(flow, Flow::Goes);
+        assert!(
+            matches!(encoder.finish(), Err(EncodeError::EndsEarly)),
+            "cut off at {cut}"
+        );
+    }
+}
+
+#[test]
+fn text_that_is_not_utf_8_is_an_error() {
+    let message = Message {
+        last_error: Some("wrong".to_owned()),
+        ..Message::default()
+    };
+    let mut bytes = copy(&[message]);
+    let at = bytes.windows(5).position(|five| five == b"wrong").unwrap();
+    bytes[at] = 0xff;
+    let error = encode(&mut encoder(Outbound, None), &bytes, &[usize::MAX]).unwrap_err();
+    assert!(error.to_string().contains("not UTF-8"), "{error}");
+}
