@@ -1,5 +1,5 @@
-//! The cells that have a form: how ids, numbers and times are written. None of them ever needs
-//! quotes; those that may are in `csv`.
+//! The cells that have a form: how ids, numbers and times are written, each with the comma behind
+//! it. None of them ever needs quotes; those that may are in `csv`.
 
 use chrono::{DateTime, Datelike};
 use exports_storage::source::PgTimestamp;
@@ -8,32 +8,56 @@ use exports_storage::source::PgTimestamp;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct UnwritableTime;
 
-/// `01935abcdef071234567890abcdef012`.
-pub(crate) fn hex(id: [u8; 16]) -> [u8; 32] {
-    let mut text = [0; 32];
-    for (pair, byte) in text.chunks_exact_mut(2).zip(id) {
-        pair.copy_from_slice(&HEX[usize::from(byte)]);
+/// Writes `01935abc-def0-7123-4567-890abcdef012`.
+pub(crate) fn push_uuid(csv: &mut Vec<u8>, id: Option<[u8; 16]>) {
+    const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+    match id {
+        None => csv.push(b','),
+        Some(id) => push_hex(csv, b"________-____-____-____-____________,", id, PLACES),
     }
-    text
 }
 
-/// `01935abc-def0-7123-4567-890abcdef012`.
-pub(crate) fn uuid(id: [u8; 16]) -> [u8; 36] {
-    let hex = hex(id);
-    let mut text = [b'-'; 36];
-    text[..8].copy_from_slice(&hex[..8]);
-    text[9..13].copy_from_slice(&hex[8..12]);
-    text[14..18].copy_from_slice(&hex[12..16]);
-    text[19..23].copy_from_slice(&hex[16..20]);
-    text[24..].copy_from_slice(&hex[20..]);
-    text
+/// Writes `ep_01935abcdef071234567890abcdef012`.
+pub(crate) fn push_outbound_endpoint(csv: &mut Vec<u8>, id: Option<[u8; 16]>) {
+    const PLACES: [usize; 16] = [3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31, 33];
+    match id {
+        None => csv.push(b','),
+        Some(id) => push_hex(csv, b"ep_________________________________,", id, PLACES),
+    }
 }
 
-/// Digits, with a minus where it belongs.
+fn push_hex<const N: usize>(csv: &mut Vec<u8>, form: &[u8; N], id: [u8; 16], places: [usize; 16]) {
+    let cell = push_form(csv, form);
+    for (byte, place) in id.into_iter().zip(places) {
+        cell[place..place + 2].copy_from_slice(&HEX[usize::from(byte)]);
+    }
+}
+
+/// Writes digits, with a minus where it belongs.
 pub(crate) fn push_int(csv: &mut Vec<u8>, number: Option<i32>) {
-    if let Some(number) = number {
-        csv.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+    let Some(number) = number else {
+        return csv.push(b',');
+    };
+    match usize::try_from(number) {
+        // Attempts, HTTP statuses, most latencies.
+        Ok(small) if small < SMALL.len() => {
+            csv.extend_from_slice(&SMALL[small]);
+            let unused = usize::from(small < 100) + usize::from(small < 10);
+            csv.truncate(csv.len() - unused);
+        }
+        _ => {
+            csv.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+            csv.push(b',');
+        }
     }
+}
+
+/// Writes what all cells of a form have in common; the rest is filled in where the cell stands,
+/// since filling it in elsewhere and then copying it costs more than both.
+fn push_form<'a, const N: usize>(csv: &'a mut Vec<u8>, form: &[u8; N]) -> &'a mut [u8; N] {
+    csv.extend_from_slice(form);
+    csv.last_chunk_mut()
+        .expect("as many bytes have just been written")
 }
 
 /// The two digits of each byte.
@@ -48,73 +72,102 @@ const HEX: [[u8; 2]; 256] = {
     pairs
 };
 
+/// The two digits of the numbers below 100.
+const DECIMAL: [[u8; 2]; 100] = {
+    let mut pairs = [[b'0'; 2]; 100];
+    let mut number = 0;
+    while number < 100 {
+        pairs[number as usize] = [b'0' + number / 10, b'0' + number % 10];
+        number += 1;
+    }
+    pairs
+};
+
+/// The cells of the numbers below 1,000, from the left, each with its comma.
+const SMALL: [[u8; 4]; 1000] = {
+    let mut cells = [[b','; 4]; 1000];
+    let mut number = 0;
+    while number < 1000 {
+        let [tens, ones] = DECIMAL[number % 100];
+        let hundreds = DECIMAL[number / 100][1];
+        cells[number] = match number {
+            0..10 => [ones, b',', b',', b','],
+            10..100 => [tens, ones, b',', b','],
+            _ => [hundreds, tens, ones, b','],
+        };
+        number += 1;
+    }
+    cells
+};
+
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 /// Days from 1970-01-01, chrono's epoch, to 2000-01-01, `PostgreSQL`'s.
 const EPOCH_DAYS: i64 = 10_957;
 
 /// Writes times: `2025-12-01T00:00:00.000000Z`. Most rows share their day with the row before, so
-/// the date is written once.
+/// the date is worked out once.
 #[derive(Debug)]
 pub(crate) struct TimeCell {
-    text: [u8; 27],
-    /// The day whose date `text` holds, in days since 2000-01-01.
+    form: [u8; 28],
+    /// The day whose date is in `form`, in days since 2000-01-01.
     day: Option<i64>,
 }
 
 impl Default for TimeCell {
     fn default() -> Self {
         Self {
-            text: *b"0000-00-00T00:00:00.000000Z",
+            form: *b"0000-00-00T00:00:00.000000Z,",
             day: None,
         }
     }
 }
 
 impl TimeCell {
-    /// Writes the time; nothing for none.
+    /// Writes the time.
     pub(crate) fn push(
         &mut self,
         csv: &mut Vec<u8>,
         time: Option<PgTimestamp>,
     ) -> Result<(), UnwritableTime> {
         let Some(PgTimestamp(micros)) = time else {
+            csv.push(b',');
             return Ok(());
         };
         let day = micros.div_euclid(MICROS_PER_DAY);
         if self.day != Some(day) {
-            self.write_date(day)?;
+            self.set_date(day)?;
         }
-        let micros = micros.rem_euclid(MICROS_PER_DAY);
+        let micros = micros.rem_euclid(MICROS_PER_DAY).unsigned_abs();
         let seconds = micros / 1_000_000;
-        self.digits(11, 2, seconds / 3600);
-        self.digits(14, 2, seconds / 60 % 60);
-        self.digits(17, 2, seconds % 60);
-        self.digits(20, 6, micros % 1_000_000);
-        csv.extend_from_slice(&self.text);
+        let cell = push_form(csv, &self.form);
+        two_digits(cell, 11, seconds / 3600);
+        two_digits(cell, 14, seconds / 60 % 60);
+        two_digits(cell, 17, seconds % 60);
+        two_digits(cell, 20, micros / 10_000);
+        two_digits(cell, 22, micros / 100);
+        two_digits(cell, 24, micros);
         Ok(())
     }
 
-    fn write_date(&mut self, day: i64) -> Result<(), UnwritableTime> {
+    fn set_date(&mut self, day: i64) -> Result<(), UnwritableTime> {
         let date =
             DateTime::from_timestamp((day + EPOCH_DAYS) * 86_400, 0).ok_or(UnwritableTime)?;
-        let year = date.year();
+        let year = u64::try_from(date.year()).map_err(|_| UnwritableTime)?;
         if !(1..=9999).contains(&year) {
             return Err(UnwritableTime);
         }
-        self.digits(0, 4, year.into());
-        self.digits(5, 2, date.month().into());
-        self.digits(8, 2, date.day().into());
+        two_digits(&mut self.form, 0, year / 100);
+        two_digits(&mut self.form, 2, year);
+        two_digits(&mut self.form, 5, date.month().into());
+        two_digits(&mut self.form, 8, date.day().into());
         self.day = Some(day);
         Ok(())
     }
+}
 
-    fn digits(&mut self, at: usize, count: usize, mut number: i64) {
-        for place in self.text[at..at + count].iter_mut().rev() {
-            // A remainder of ten is one digit.
-            *place = b'0' + u8::try_from(number % 10).unwrap_or_default();
-            number /= 10;
-        }
-    }
+/// Writes the last two digits of a number.
+fn two_digits(cell: &mut [u8; 28], at: usize, number: u64) {
+    cell[at..at + 2].copy_from_slice(&DECIMAL[(number % 100) as usize]);
 }
 
 #[cfg(test)]
@@ -133,10 +186,15 @@ mod tests {
             .then(|| time.to_rfc3339_opts(SecondsFormat::Micros, true))
     }
 
+    fn without_comma(csv: Vec<u8>) -> String {
+        let text = String::from_utf8(csv).unwrap();
+        text.strip_suffix(',').unwrap().to_owned()
+    }
+
     fn written(cell: &mut TimeCell, micros: i64) -> Option<String> {
         let mut csv = Vec::new();
         cell.push(&mut csv, Some(PgTimestamp(micros))).ok()?;
-        Some(String::from_utf8(csv).unwrap())
+        Some(without_comma(csv))
     }
 
     proptest! {
@@ -173,24 +231,50 @@ mod tests {
         }
     }
 
+    fn cell(push: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut csv = Vec::new();
+        push(&mut csv);
+        without_comma(csv)
+    }
+
     #[test]
     fn ids_have_their_forms() {
-        let id = *Uuid::parse_str("550e8400-e29b-41d4-a716-4466554400ff")
-            .unwrap()
-            .as_bytes();
-        assert_eq!(&uuid(id), b"550e8400-e29b-41d4-a716-4466554400ff");
-        assert_eq!(&hex(id), b"550e8400e29b41d4a7164466554400ff");
+        let id = Uuid::parse_str("550e8400-e29b-41d4-a716-4466554400ff").unwrap();
+        let id = Some(id.into_bytes());
+        assert_eq!(
+            cell(|csv| push_uuid(csv, id)),
+            "550e8400-e29b-41d4-a716-4466554400ff"
+        );
+        assert_eq!(
+            cell(|csv| push_outbound_endpoint(csv, id)),
+            "ep_550e8400e29b41d4a7164466554400ff"
+        );
     }
 
     proptest! {
         #[test]
-        fn ids_and_numbers_are_written_as_others_write_them(id: [u8; 16], number: i32) {
+        fn ids_are_written_as_their_crate_writes_them(id: [u8; 16]) {
             let expected = Uuid::from_bytes(id);
-            prop_assert_eq!(uuid(id).to_vec(), expected.hyphenated().to_string().into_bytes());
-            prop_assert_eq!(hex(id).to_vec(), expected.simple().to_string().into_bytes());
-            let mut csv = Vec::new();
-            push_int(&mut csv, Some(number));
-            prop_assert_eq!(csv, number.to_string().into_bytes());
+            prop_assert_eq!(
+                cell(|csv| push_uuid(csv, Some(id))),
+                expected.hyphenated().to_string()
+            );
+            prop_assert_eq!(
+                cell(|csv| push_outbound_endpoint(csv, Some(id))),
+                format!("ep_{}", expected.simple())
+            );
+        }
+
+        #[test]
+        fn numbers_are_written_as_they_are_displayed(number: i32) {
+            prop_assert_eq!(cell(|csv| push_int(csv, Some(number))), number.to_string());
+        }
+    }
+
+    #[test]
+    fn small_numbers_are_written_as_they_are_displayed() {
+        for number in -1..=1001 {
+            assert_eq!(cell(|csv| push_int(csv, Some(number))), number.to_string());
         }
     }
 }

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use crate::cells::{self, TimeCell, UnwritableTime, push_int};
+use crate::cells::{TimeCell, UnwritableTime, push_int, push_uuid};
 use crate::csv;
 use crate::endpoint_cells::UrlSource;
 use crate::failing::JobError;
@@ -239,16 +239,11 @@ impl Encoder {
             Direction::Outbound => "created_at",
             Direction::Inbound => "received_at",
         };
-        if let Some(id) = row.id {
-            csv.extend_from_slice(&cells::uuid(id));
-        }
-        csv.push(b',');
+        push_uuid(csv, row.id);
         self.urls
             .push(csv, self.direction, row.endpoint_id, row.url);
-        csv::push_text(csv, row.status.unwrap_or_default().as_bytes());
-        csv.push(b',');
+        csv::push_status(csv, row.status.unwrap_or_default());
         push_int(csv, row.attempt_count);
-        csv.push(b',');
         for (time, column) in [
             (row.created_at, created_at),
             (row.delivered_at, "delivered_at"),
@@ -257,15 +252,11 @@ impl Encoder {
             self.time
                 .push(csv, time)
                 .map_err(|UnwritableTime| unwritable(row.id, column))?;
-            csv.push(b',');
         }
         push_int(csv, row.response_status);
-        csv.push(b',');
         push_int(csv, row.response_latency_ms);
-        csv.push(b',');
         if self.direction == Direction::Inbound {
             push_int(csv, row.total_delivery_ms);
-            csv.push(b',');
         }
         csv::push_free_text(csv, row.last_error.unwrap_or_default().as_bytes());
         csv.extend_from_slice(END_OF_ROW);

@@ -61,16 +61,10 @@ impl UrlSource {
 }
 
 fn push(csv: &mut Vec<u8>, direction: Direction, id: Option<[u8; 16]>, url: Option<&str>) {
-    if let Some(id) = id {
-        match direction {
-            Direction::Outbound => {
-                csv.extend_from_slice(b"ep_");
-                csv.extend_from_slice(&cells::hex(id));
-            }
-            Direction::Inbound => csv.extend_from_slice(&cells::uuid(id)),
-        }
+    match direction {
+        Direction::Outbound => cells::push_outbound_endpoint(csv, id),
+        Direction::Inbound => cells::push_uuid(csv, id),
     }
-    csv.push(b',');
     csv::push_free_text(csv, url.unwrap_or_default().as_bytes());
     csv.push(b',');
 }
