@@ -5,16 +5,12 @@
 //! of fields and per field a 32-bit length (-1 for NULL) and as many bytes; then -1 in place of a
 //! count. Everything is big-endian. Chunks may end anywhere; lengths are checked, never trusted.
 
+use super::slice::PgTimestamp;
 use crate::error::Error;
 
 /// The number of columns of `query`'s statement.
 const COLUMNS: i16 = 12;
 const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
-
-/// A time as `PostgreSQL` has it: microseconds since 2000-01-01 00:00 UTC. The two extremes are
-/// its infinities.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PgTimestamp(pub i64);
 
 /// One message, its texts still in the chunk that it came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

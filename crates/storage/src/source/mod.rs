@@ -2,11 +2,16 @@
 //! systems write. They may be tables of ours or views of an operator's, in the service's own
 //! database, in another one, or in a replica; their rows may be anything the column types allow.
 //!
-//! `query` writes the COPY, `session` runs it under one snapshot, `decode` reads its bytes.
+//! `query` writes the COPY, `session` runs it under one snapshot, `snapshot` shares that among
+//! sessions, `outlook` finds out how much there is to read, `slice` names a part of it, `decode`
+//! reads the bytes.
 
 mod decode;
+mod outlook;
 mod query;
 mod session;
+mod slice;
+mod snapshot;
 
 use exports_domain::{Direction, EndpointId, ProjectId};
 use sqlx::PgPool;
@@ -15,9 +20,12 @@ use sqlx::postgres::PgConnectOptions;
 use crate::database::{Database, PoolPurpose, check, parse_url, pool, short_statements};
 use crate::error::{Error, UrlError};
 
-pub use decode::{Decoder, MessageRow, PgTimestamp};
+pub use decode::{Decoder, MessageRow};
+pub use outlook::Outlook;
 pub use query::{UrlColumn, copy_statement};
 pub use session::{EndpointUrls, RowStream, Sample, SourceSession};
+pub use slice::{PgTimestamp, Slice};
+pub use snapshot::SnapshotId;
 
 /// The database that messages and endpoints are read from.
 #[derive(Debug, Clone)]

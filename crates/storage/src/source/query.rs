@@ -8,8 +8,9 @@
 
 use std::fmt::Write;
 
-use chrono::{DateTime, SecondsFormat, Utc};
 use exports_domain::MessageFilter;
+
+use super::slice::{PgTimestamp, Slice};
 
 /// The transaction-local setting that holds the project's id.
 pub(super) const PROJECT_SETTING: &str = "exports.project_id";
@@ -26,12 +27,17 @@ pub enum UrlColumn {
 /// The statement whose output `decode` reads: the messages of a filter in the file's order.
 #[must_use]
 pub fn copy_statement(filter: &MessageFilter, url: UrlColumn) -> String {
-    let select = select_statement(filter, url);
+    copy_slice_statement(filter, Slice::whole(&filter.range), url)
+}
+
+/// The same for a part of the filter's time.
+pub(super) fn copy_slice_statement(filter: &MessageFilter, slice: Slice, url: UrlColumn) -> String {
+    let select = select_statement(filter, slice, url);
     format!("COPY ({select}) TO STDOUT (FORMAT binary)")
 }
 
 /// What it copies.
-pub(super) fn select_statement(filter: &MessageFilter, url: UrlColumn) -> String {
+pub(super) fn select_statement(filter: &MessageFilter, slice: Slice, url: UrlColumn) -> String {
     let direction = filter.direction.as_str();
     let (url, join) = match url {
         UrlColumn::Known => ("NULL", String::new()),
@@ -51,11 +57,8 @@ pub(super) fn select_statement(filter: &MessageFilter, url: UrlColumn) -> String
          m.created_at::timestamptz, m.delivered_at::timestamptz, m.next_attempt_at::timestamptz, \
          m.response_status::int4, m.response_latency_ms::int4, m.total_delivery_ms::int4, \
          m.last_error::text, {url}::text \
-         FROM messages m{join} \
-         WHERE m.project_id = current_setting('{PROJECT_SETTING}') AND m.direction = '{direction}' \
-         AND m.created_at >= {} AND m.created_at <= {}",
-        timestamp(filter.range.start()),
-        timestamp(filter.range.end()),
+         FROM messages m{join} WHERE {}",
+        in_slice(filter, slice),
     );
     // Writing to a String cannot fail.
     if let Some(status) = filter.status {
@@ -68,10 +71,37 @@ pub(super) fn select_statement(filter: &MessageFilter, url: UrlColumn) -> String
     text
 }
 
-fn timestamp(time: DateTime<Utc>) -> String {
+/// The statement for the time of one message of a slice: the one behind the first `skip`, from
+/// its beginning or from its end. It asks for what the index of exports holds and no more: filters
+/// by status and endpoint are left out, since the messages that they leave out are read as well.
+pub(super) fn time_statement(filter: &MessageFilter, slice: Slice, from: End, skip: u32) -> String {
+    let order = match from {
+        End::First => "m.created_at, m.id",
+        End::Last => "m.created_at DESC, m.id DESC",
+    };
     format!(
-        "'{}'::timestamptz",
-        time.to_rfc3339_opts(SecondsFormat::Micros, true)
+        "SELECT (extract(epoch FROM m.created_at::timestamptz - {}) * 1000000)::int8 \
+         FROM messages m WHERE {} ORDER BY {order} OFFSET {skip} LIMIT 1",
+        PgTimestamp(0).literal(),
+        in_slice(filter, slice),
+    )
+}
+
+/// An end of a slice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    First,
+    Last,
+}
+
+/// The conditions that the index of exports answers.
+fn in_slice(filter: &MessageFilter, slice: Slice) -> String {
+    format!(
+        "m.project_id = current_setting('{PROJECT_SETTING}') AND m.direction = '{}' \
+         AND m.created_at >= {} AND m.created_at <= {}",
+        filter.direction.as_str(),
+        slice.first.literal(),
+        slice.last.literal(),
     )
 }
 

@@ -17,14 +17,15 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
-use super::query::{PROJECT_SETTING, UrlColumn, copy_statement, select_statement};
+use super::query::{PROJECT_SETTING, UrlColumn, copy_slice_statement, select_statement};
+use super::slice::Slice;
 use crate::database::{Database, connect};
 use crate::error::Error;
 
 /// A session on the source, at rest or reading.
 #[derive(Debug)]
 pub struct SourceSession {
-    connection: PgConnection,
+    pub(super) connection: PgConnection,
     /// The primary, if this session is on a replica of it.
     primary: Option<Database>,
 }
@@ -88,6 +89,11 @@ impl SourceSession {
             "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         )
         .await?;
+        self.set_project(project).await
+    }
+
+    /// Tells the transaction whose messages its statements are about.
+    pub(super) async fn set_project(&mut self, project: &ProjectId) -> Result<(), Error> {
         sqlx::query("SELECT set_config($1, $2, true)")
             .bind(PROJECT_SETTING)
             .bind(project.as_str())
@@ -137,9 +143,20 @@ impl SourceSession {
         filter: &MessageFilter,
         url: UrlColumn,
     ) -> Result<RowStream<'_>, Error> {
+        self.slice_rows(filter, Slice::whole(&filter.range), url)
+            .await
+    }
+
+    /// Those of a part of the filter's time.
+    pub async fn slice_rows(
+        &mut self,
+        filter: &MessageFilter,
+        slice: Slice,
+        url: UrlColumn,
+    ) -> Result<RowStream<'_>, Error> {
         let stream = self
             .connection
-            .copy_out_raw(&copy_statement(filter, url))
+            .copy_out_raw(&copy_slice_statement(filter, slice, url))
             .await?;
         Ok(stream.map(|chunk| chunk.map_err(Error::from)).boxed())
     }
@@ -159,7 +176,8 @@ impl SourceSession {
         sqlx::raw_sql(AssertSqlSafe(settings))
             .execute(&mut self.connection)
             .await?;
-        let select = select_statement(filter, UrlColumn::Known);
+        let whole = Slice::whole(&filter.range);
+        let select = select_statement(filter, whole, UrlColumn::Known);
         let explain = format!("EXPLAIN (COSTS off) {select}");
         Ok(sqlx::query_scalar(AssertSqlSafe(explain))
             .fetch_all(&mut self.connection)
