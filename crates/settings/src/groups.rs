@@ -99,6 +99,9 @@ pub struct WorkerSettings {
     /// Exports at a time per worker
     #[arg(long, env = "EXPORTS_CONCURRENCY", value_name = "COUNT", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub concurrency: u16,
+    /// Connections by which one large export reads [default: as many as the machine has cores, at most 4]
+    #[arg(long, env = "EXPORTS_READERS", value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=16))]
+    pub readers: Option<u16>,
     /// How long exports may go on after SIGTERM before they are given back
     #[arg(long, env = "EXPORTS_SHUTDOWN_GRACE", value_name = "DURATION", default_value = "25s", value_parser = parse_duration)]
     pub shutdown_grace: Duration,
@@ -127,7 +130,7 @@ pub enum LogFormat {
 }
 
 /// Every `EXPORTS_*` name of the groups above; a test holds the two together.
-pub(crate) const NAMES: [&str; 16] = [
+pub(crate) const NAMES: [&str; 17] = [
     "EXPORTS_CONCURRENCY",
     "EXPORTS_FILE_TTL",
     "EXPORTS_HEALTH_LISTEN",
@@ -140,6 +143,7 @@ pub(crate) const NAMES: [&str; 16] = [
     "EXPORTS_OBJECT_STORE_PUBLIC_ENDPOINT",
     "EXPORTS_OBJECT_STORE_URL",
     "EXPORTS_PUBLIC_URL",
+    "EXPORTS_READERS",
     "EXPORTS_RECORD_TTL",
     "EXPORTS_SHUTDOWN_GRACE",
     "EXPORTS_SIGNING_KEY",

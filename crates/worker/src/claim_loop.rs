@@ -35,7 +35,7 @@ impl ClaimLoop {
             wakeup,
             abandon,
             slots: Arc::new(Semaphore::new(slots)),
-            sessions: IdleSessions::default(),
+            sessions: IdleSessions::new(slots),
             attempts: TaskTracker::new(),
         }
     }

@@ -16,8 +16,9 @@ use crate::csv;
 use crate::endpoint_cells::UrlSource;
 use crate::failing::JobError;
 use crate::progress::Counters;
+use crate::window::SliceInput;
 
-/// Chunks that may wait before and behind the encoder.
+/// Chunks that may wait for the encoder.
 const WAITING: usize = 2;
 
 const END_OF_ROW: &[u8] = b"\r\n";
@@ -118,34 +119,42 @@ pub enum EncodeError {
     EndsEarly,
 }
 
-/// The three ends of an encoder at work: where chunks of COPY go in, where chunks of CSV come
-/// out, and the number of rows at the end.
-type AtWork = (
-    mpsc::Sender<Vec<u8>>,
-    mpsc::Receiver<Vec<u8>>,
-    JoinHandle<Result<u64, JobError>>,
-);
+/// What a slice came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Encoded {
+    pub(crate) rows: u64,
+    pub(crate) bytes: u64,
+}
 
-/// Starts an encoder on a thread of its own. It ends when its input ends, or when nobody takes
-/// its output any more.
-pub(crate) fn spawn(mut encoder: Encoder, progress: Counters) -> AtWork {
+/// Starts an encoder on a thread of its own: chunks of COPY go into the sender, CSV comes out of
+/// the slice. It ends when its input ends, or with `None` when nobody takes its output any more.
+pub(crate) fn spawn(
+    mut encoder: Encoder,
+    output: SliceInput,
+    progress: Counters,
+) -> (
+    mpsc::Sender<Vec<u8>>,
+    JoinHandle<Result<Option<Encoded>, JobError>>,
+) {
     let (chunks, mut input) = mpsc::channel::<Vec<u8>>(WAITING);
-    let (output, csv) = mpsc::channel(WAITING);
     let work = tokio::task::spawn_blocking(move || {
-        let mut bytes = header(encoder.direction);
+        let mut bytes = 0;
         while let Some(chunk) = input.blocking_recv() {
-            bytes.reserve(chunk.len() * 2);
+            let mut csv = Vec::with_capacity(chunk.len() * 2);
+            let before = encoder.rows;
             // It is not told to stop.
-            let _ = encoder.encode(&chunk, &mut bytes)?;
-            progress.set_rows(encoder.rows);
-            if output.blocking_send(std::mem::take(&mut bytes)).is_err() {
+            let _ = encoder.encode(&chunk, &mut csv)?;
+            progress.add_rows(encoder.rows - before);
+            bytes += csv.len() as u64;
+            if !output.blocking_send(csv) {
                 // Whoever took it knows why it stopped.
-                return Ok(encoder.rows);
+                return Ok(None);
             }
         }
-        Ok(encoder.finish()?)
+        let rows = encoder.finish()?;
+        Ok(Some(Encoded { rows, bytes }))
     });
-    (chunks, csv, work)
+    (chunks, work)
 }
 
 impl Encoder {

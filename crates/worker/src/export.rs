@@ -1,23 +1,26 @@
 //! The work itself: one export is one snapshot is one file.
 
-use std::sync::Arc;
+use exports_storage::source::{EndpointUrls, Outlook, Slice, SnapshotId, SourceSession, UrlColumn};
+use exports_storage::{Claim, Error as StorageError, FileFacts, Source};
 
-use exports_storage::source::{EndpointUrls, SourceSession, UrlColumn};
-use exports_storage::{Claim, Error as StorageError, FileFacts};
-
-use crate::encoder::{self, Encoder};
+use crate::encoder;
 use crate::endpoint_cells::{EndpointCells, UrlSource};
 use crate::failing::{JobError, WriteError};
 use crate::metrics::{Phase, PhaseClock};
 use crate::output::OutputFile;
 use crate::progress::Counters;
-use crate::reader;
+use crate::readers::Reading;
 use crate::sessions::IdleSessions;
+use crate::slicer::Slicer;
 use crate::start::Context;
+use crate::window;
 
 /// Projects with more endpoints than this have the URL joined to each row instead of a map of all
 /// in memory.
 const MOST_ENDPOINTS: u16 = 2_000;
+
+/// So many messages are read at once; for fewer, no other reader would come in time.
+const FEW: u32 = 8_192;
 
 /// Streams the messages of an export into its file. Dropping it midway leaves `file` to be
 /// discarded and closes the session.
@@ -45,27 +48,26 @@ pub(crate) async fn write(
         EndpointUrls::TooMany => (UrlColumn::Joined, UrlSource::Row),
     };
 
-    let (chunks, mut csv, encoding) = encoder::spawn(
-        Encoder::new(claim.filter.direction, Arc::new(urls)),
-        progress.clone(),
-    );
-    let rows = session.rows(&claim.filter, column).await.map_err(source)?;
-    // When either side stops, dropping its end of the channel stops the encoder, and that the
+    let (slicer, joining) = plan(context, claim, &mut session).await.map_err(source)?;
+    let (window, mut csv) = window::new();
+    let reading = Reading::new(claim, column, urls, progress, slicer, window);
+    // When either side stops, dropping its end of the window stops the encoders, and they the
     // other side.
-    let reading = reader::read(rows, chunks, || clock.ended(Phase::FirstRow));
+    let reading = reading.run(&mut session, joining, || clock.ended(Phase::FirstRow));
     let writing = async move {
-        while let Some(bytes) = csv.recv().await {
-            file.write(&bytes).await?;
-            progress.add_bytes(bytes.len());
+        let header = encoder::header(claim.filter.direction);
+        file.write(&header).await?;
+        progress.add_bytes(header.len());
+        while let Some(chunk) = csv.next().await {
+            file.write(&chunk.bytes).await?;
+            progress.add_bytes(chunk.bytes.len());
         }
         Ok::<_, WriteError>(file)
     };
     let (read, written) = tokio::join!(reading, writing);
-    read.map_err(source)?;
     let file = written?;
-    let row_count = encoding
-        .await
-        .map_err(|panicked| JobError::internal(&panicked))??;
+    // Only with this it is known that every slice came to its end.
+    let row_count = read?;
     clock.ended(Phase::Streaming);
     give_back(session, sessions).await;
 
@@ -77,6 +79,30 @@ pub(crate) async fn write(
         sha256: written.sha256,
         ttl: context.settings.file_ttl,
     })
+}
+
+/// How the export is read: at once, or in slices that others help to read.
+async fn plan(
+    context: &Context,
+    claim: &Claim,
+    session: &mut SourceSession,
+) -> Result<(Slicer, Option<(u16, SnapshotId, Source)>), StorageError> {
+    let whole = Slicer::whole(Slice::whole(&claim.filter.range));
+    let readers = context.readers;
+    if readers == 1 {
+        return Ok((whole, None));
+    }
+    match session.outlook(&claim.filter, FEW).await? {
+        Outlook::Few | Outlook::Unordered => Ok((whole, None)),
+        Outlook::Many { extent, sample } => {
+            let slicer = Slicer::parts(extent, sample, FEW, readers);
+            let snapshot = session.export_snapshot().await?;
+            Ok((
+                slicer,
+                Some((readers - 1, snapshot, context.source.clone())),
+            ))
+        }
+    }
 }
 
 /// A session whose snapshot has begun: a kept one, or a new one if that has died meanwhile.

@@ -16,9 +16,9 @@ struct Counts {
 }
 
 impl Counters {
-    /// So many rows are encoded.
-    pub(crate) fn set_rows(&self, rows: u64) {
-        self.0.rows.store(rows, Ordering::Relaxed);
+    /// So many rows more are encoded.
+    pub(crate) fn add_rows(&self, rows: u64) {
+        self.0.rows.fetch_add(rows, Ordering::Relaxed);
     }
 
     /// So many bytes more are on their way.

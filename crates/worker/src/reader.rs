@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 /// How many bytes of rows are handed on at a time: enough that handing on costs nothing, few
 /// enough that many exports at a time fit into memory.
-const CHUNK: usize = 256 * 1024;
+const CHUNK: usize = 128 * 1024;
 
 /// Reads to the end, or until nobody takes the chunks any more. Calls `begun` once, when the first
 /// row is there, or the end of none.

@@ -1,23 +1,38 @@
 //! Connections to the source that wait for the next export.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use exports_storage::source::SourceSession;
 
-/// The sessions of slots that have nothing to do, kept because opening one takes longer than a
-/// small export. There are never more than slots.
-#[derive(Clone, Default)]
-pub(crate) struct IdleSessions(Arc<Mutex<Vec<SourceSession>>>);
+/// One for each slot at most, kept because opening one takes longer than a small export. Those
+/// that a large export has besides are closed at its end: they are little beside it, and an idle
+/// worker holds no more of the source than it needs.
+#[derive(Clone)]
+pub(crate) struct IdleSessions {
+    sessions: Arc<Mutex<Vec<SourceSession>>>,
+    most: usize,
+}
 
 impl IdleSessions {
+    pub(crate) fn new(most: usize) -> Self {
+        Self {
+            sessions: Arc::default(),
+            most,
+        }
+    }
+
     pub(crate) fn take(&self) -> Option<SourceSession> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
+        self.lock().pop()
     }
 
     pub(crate) fn give_back(&self, session: SourceSession) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(session);
+        let mut sessions = self.lock();
+        if sessions.len() < self.most {
+            sessions.push(session);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<SourceSession>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

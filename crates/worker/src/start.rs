@@ -54,6 +54,8 @@ pub(crate) struct Context {
     pub(crate) source: Source,
     pub(crate) store: Store,
     pub(crate) settings: WorkerSettings,
+    /// Sessions that read one large export at the same time.
+    pub(crate) readers: u16,
     pub(crate) metrics: Arc<WorkerMetrics>,
     /// This process, in `lease_owner` and in logs.
     pub(crate) name: String,
@@ -101,6 +103,7 @@ impl Context {
             database,
             source,
             store,
+            readers: settings.worker.readers.unwrap_or_else(default_readers),
             settings: settings.worker,
             metrics: Arc::new(WorkerMetrics::new(registry)),
             name: process_name(),
@@ -114,6 +117,14 @@ fn store_variable(error: &OpenError) -> &'static str {
         OpenError::PublicEndpoint(_) => "EXPORTS_OBJECT_STORE_PUBLIC_ENDPOINT",
         OpenError::Url(_) | OpenError::Environment(_) | OpenError::Directory(_) => STORE,
     }
+}
+
+/// As many as there are cores, for the server is often on as many; four read faster than a file is
+/// hashed.
+fn default_readers() -> u16 {
+    std::thread::available_parallelism()
+        .map_or(1, |cores| u16::try_from(cores.get()).unwrap_or(u16::MAX))
+        .min(4)
 }
 
 /// `host-pid`: enough for a person to find it.

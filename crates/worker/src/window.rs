@@ -1,0 +1,169 @@
+//! Puts slices together in order: they are read at the same time, and written one after the other.
+//!
+//! Each slice has room for [`ROOM`] bytes that wait for their turn. Whoever fills it waits; the
+//! slice whose turn it is empties its room as it goes, so it always flows, however much it holds.
+//! Slices get their turns in the order in which they were opened, and a reader opens one only when
+//! it is done with the one before: there is always a reader for the slice whose turn it is.
+
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use crate::slicer;
+
+/// Bytes of one slice that can wait: a slice of the intended size and half as much.
+#[expect(clippy::cast_possible_truncation, reason = "6 MiB")]
+const ROOM: u32 = (slicer::BYTES + slicer::BYTES / 2) as u32;
+
+/// Opens slices.
+#[derive(Debug)]
+pub(crate) struct Window {
+    slices: mpsc::UnboundedSender<SliceOutput>,
+}
+
+/// Gives out the slices' bytes, in order.
+#[derive(Debug)]
+pub(crate) struct WindowOutput {
+    slices: mpsc::UnboundedReceiver<SliceOutput>,
+    current: Option<SliceOutput>,
+}
+
+/// Takes the bytes of one slice.
+#[derive(Debug)]
+pub(crate) struct SliceInput {
+    chunks: mpsc::UnboundedSender<Chunk>,
+    room: Arc<Semaphore>,
+}
+
+#[derive(Debug)]
+struct SliceOutput {
+    chunks: mpsc::UnboundedReceiver<Chunk>,
+    room: Arc<Semaphore>,
+}
+
+/// Bytes on their way, and the room that they take up until they are dropped.
+#[derive(Debug)]
+pub(crate) struct Chunk {
+    pub(crate) bytes: Vec<u8>,
+    _room: OwnedSemaphorePermit,
+}
+
+/// An empty window.
+pub(crate) fn new() -> (Window, WindowOutput) {
+    let (opened, slices) = mpsc::unbounded_channel();
+    let output = WindowOutput {
+        slices,
+        current: None,
+    };
+    (Window { slices: opened }, output)
+}
+
+impl Window {
+    /// Opens the next slice. Its turn comes when those before are at their ends.
+    pub(crate) fn open(&self) -> SliceInput {
+        let (chunks, waiting) = mpsc::unbounded_channel();
+        let room = Arc::new(Semaphore::new(ROOM as usize));
+        let output = SliceOutput {
+            chunks: waiting,
+            room: room.clone(),
+        };
+        // If nobody takes the bytes any more, the input notices by its room.
+        self.slices.send(output).ok();
+        SliceInput { chunks, room }
+    }
+}
+
+impl WindowOutput {
+    /// The next bytes; `None` when every slice that was opened is at its end, and the window gone.
+    pub(crate) async fn next(&mut self) -> Option<Chunk> {
+        loop {
+            if let Some(slice) = &mut self.current {
+                if let Some(chunk) = slice.chunks.recv().await {
+                    return Some(chunk);
+                }
+                self.current = None;
+            }
+            self.current = Some(self.slices.recv().await?);
+        }
+    }
+}
+
+impl SliceInput {
+    /// Hands on bytes; waits for room. `false`: nobody takes them any more. For threads that may
+    /// block.
+    pub(crate) fn blocking_send(&self, bytes: Vec<u8>) -> bool {
+        // What is larger than the room takes all of it.
+        let size = u32::try_from(bytes.len()).map_or(ROOM, |size| size.min(ROOM));
+        let room = self.room.clone().acquire_many_owned(size);
+        match Handle::current().block_on(room) {
+            Ok(room) => self.chunks.send(Chunk { bytes, _room: room }).is_ok(),
+            Err(_closed) => false,
+        }
+    }
+}
+
+impl Drop for SliceOutput {
+    fn drop(&mut self) {
+        self.room.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::task::spawn_blocking;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn slices_come_out_in_the_order_in_which_they_were_opened() {
+        let (window, mut output) = new();
+        let (first, second) = (window.open(), window.open());
+        drop(window);
+        let late = spawn_blocking(move || {
+            assert!(second.blocking_send(b"b".to_vec()));
+            drop(second);
+            assert!(first.blocking_send(b"a1".to_vec()));
+            assert!(first.blocking_send(b"a2".to_vec()));
+        });
+        let mut all = Vec::new();
+        while let Some(chunk) = output.next().await {
+            all.extend(chunk.bytes);
+        }
+        late.await.unwrap();
+        assert_eq!(all, b"a1a2b");
+    }
+
+    #[tokio::test]
+    async fn a_slice_that_waits_for_its_turn_holds_no_more_than_its_room() {
+        let (window, mut output) = new();
+        let (head, waiting) = (window.open(), window.open());
+        drop(window);
+        let room = waiting.room.clone();
+        let sending = spawn_blocking(move || {
+            (0..20).all(|_| waiting.blocking_send(vec![0; ROOM as usize / 4]))
+        });
+        while room.available_permits() >= ROOM as usize / 4 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!sending.is_finished());
+        drop(head);
+        let mut chunks = 0;
+        while output.next().await.is_some() {
+            chunks += 1;
+        }
+        assert!(sending.await.unwrap());
+        assert_eq!(chunks, 20);
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_room_learns_that_nobody_takes_the_bytes() {
+        let (window, output) = new();
+        let slice = window.open();
+        let sending =
+            spawn_blocking(move || while slice.blocking_send(vec![0; 2 * ROOM as usize]) {});
+        drop(output);
+        drop(window);
+        sending.await.unwrap();
+    }
+}
