@@ -43,7 +43,7 @@ fn endpoint(index: u64) -> Uuid {
 fn urls() -> Urls {
     (0..u64::from(ENDPOINTS))
         .map(|index| {
-            let query = if index % 4 == 0 {
+            let query = if index.is_multiple_of(4) {
                 "?topics=orders,refunds"
             } else {
                 ""
@@ -73,7 +73,7 @@ fn message(index: u64) -> Message {
         response: [Some(200), Some(latency), Some(latency)],
         ..Message::default()
     };
-    if random(index + 2) % 10 == 0 {
+    if random(index + 2).is_multiple_of(10) {
         message.status = Some("pending_retry".to_owned());
         message.times[1] = None;
         message.times[2] = Some(created_at + 5_000_000);

@@ -187,11 +187,11 @@ impl Encoder {
             rest = self.complete(rest, csv)?;
         }
         self.encode_rows(&mut rest, csv)?;
+        if let Some(next) = self.cut.next {
+            return Ok(Flow::Stopped { next });
+        }
         self.cut_off.extend_from_slice(rest);
-        Ok(match self.cut.next {
-            None => Flow::Goes,
-            Some(next) => Flow::Stopped { next },
-        })
+        Ok(Flow::Goes)
     }
 
     /// The number of rows, once there are all: the COPY's end was among the bytes, or the encoder
