@@ -8,7 +8,9 @@
 
 mod api;
 mod export;
+mod garage;
 mod growth;
+mod measured;
 mod memory;
 mod queue;
 mod samples;

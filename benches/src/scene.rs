@@ -18,7 +18,7 @@ use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 use tokio::task::spawn_blocking;
 
-pub(crate) use database::Database;
+pub(crate) use database::{Database, Exported};
 pub(crate) use service::Service;
 pub(crate) use store::Store;
 pub(crate) use usage::{cluster_cpu_seconds, mebibytes};

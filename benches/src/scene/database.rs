@@ -24,7 +24,7 @@ pub(crate) struct Database {
 /// What is recorded of a completed export.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub(crate) struct Exported {
-    /// From its claim to `completed`.
+    /// From its claim to `completed`, in seconds.
     pub(crate) seconds: f64,
     pub(crate) rows: i64,
     pub(crate) bytes: i64,
@@ -73,6 +73,21 @@ impl Database {
             .execute(&self.pool)
             .await?;
         Ok(())
+    }
+
+    /// As autovacuum would leave the messages, with nothing left to be written in the background.
+    pub(crate) async fn settle(&self) -> Result<()> {
+        self.sql("VACUUM (ANALYZE) messages").await?;
+        self.sql("CHECKPOINT").await
+    }
+
+    /// A query's plan as a block of Markdown.
+    pub(crate) async fn explain(&self, query: &str, options: &str) -> Result<String> {
+        let explain = format!("EXPLAIN ({options}) {query}");
+        let lines: Vec<String> = sqlx::query_scalar(AssertSqlSafe(explain))
+            .fetch_all(&self.pool)
+            .await?;
+        Ok(format!("```text\n{}\n```\n", lines.join("\n")))
     }
 
     /// Queues an export.
