@@ -171,7 +171,7 @@ impl Setting<'_> {
         let mut text = String::from("The query of the same fields, and its plan:\n\n```sql\n");
         text.push_str(&query);
         text.push_str("\n```\n\n");
-        text.push_str(&self.database.explain(&query, "COSTS off").await?);
+        text.push_str(&self.database.explain(&query).await?);
         text.push_str("\nThe plain columns:\n\n```sql\n");
         text.push_str(&rivals::plain_columns(PROJECT, &self.filter));
         text.push_str("\n```\n");

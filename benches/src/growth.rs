@@ -1,11 +1,37 @@
 //! Point 5: cost grows with the rows that are exported and with nothing else.
+//!
+//! `sizes` is one project by the number of its rows, for point 4 as well; `filters` picks few of
+//! them; `tenants` is a small project among many.
+
+mod filters;
+mod sizes;
+mod tenants;
 
 use anyhow::Result;
 
+use crate::rows::{self, Rows};
 use crate::scene::Scene;
 use crate::table::Table;
 
-/// Not measured yet.
-pub(crate) async fn run(_scene: &mut Scene, _table: &mut Table) -> Result<()> {
-    Ok(())
+pub(crate) async fn run(scene: &mut Scene, table: &mut Table) -> Result<()> {
+    one_project(scene, table).await?;
+    tenants::run(scene, table).await
+}
+
+async fn one_project(scene: &Scene, table: &mut Table) -> Result<()> {
+    let count = scene.scaled(sizes::MOST_ROWS);
+    eprintln!("growth: {count} rows of one project");
+    let database = scene.database().await?;
+    scene.project(&database, "proj_bench").await?;
+    let rows = Rows {
+        count,
+        endpoint: filters::ENDPOINTS,
+        status: filters::STATUSES,
+        ..Rows::default()
+    };
+    rows::fill(&database, rows).await?;
+    let store = scene.file_store()?;
+    sizes::run(scene, &database, &store, table).await?;
+    filters::run(scene, &database, &store, table).await?;
+    scene.drop_database(database).await
 }

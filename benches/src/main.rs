@@ -13,6 +13,7 @@ mod growth;
 mod measured;
 mod memory;
 mod queue;
+mod rows;
 mod samples;
 mod scene;
 mod table;

@@ -46,6 +46,13 @@ impl Scene {
             .max_connections(2)
             .connect(&postgres.url())
             .await?;
+        // Indexes of millions of rows are made here. Nothing that is measured sorts.
+        sqlx::raw_sql("ALTER SYSTEM SET maintenance_work_mem = '512MB'")
+            .execute(&admin)
+            .await?;
+        sqlx::raw_sql("SELECT pg_reload_conf()")
+            .execute(&admin)
+            .await?;
         Ok(Self {
             folder,
             admin,

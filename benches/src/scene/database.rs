@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use exports_domain::{ExportId, MessageFilter};
+use exports_storage::source::{UrlColumn, copy_statement};
 use exports_storage::{NewExport, PoolPurpose};
 use sqlx::postgres::PgPoolOptions;
-use sqlx::{AssertSqlSafe, PgPool};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 use uuid::Uuid;
 
 /// Between two looks at an export: its times are the database's, so this costs no accuracy.
@@ -81,13 +82,35 @@ impl Database {
         self.sql("CHECKPOINT").await
     }
 
-    /// A query's plan as a block of Markdown.
-    pub(crate) async fn explain(&self, query: &str, options: &str) -> Result<String> {
-        let explain = format!("EXPLAIN ({options}) {query}");
-        let lines: Vec<String> = sqlx::query_scalar(AssertSqlSafe(explain))
-            .fetch_all(&self.pool)
+    /// A query's plan, as a block of Markdown.
+    pub(crate) async fn explain(&self, query: &str) -> Result<String> {
+        let mut connection = self.pool.acquire().await?;
+        plan(&mut connection, "COSTS off", query).await
+    }
+
+    /// What the server does for the worker's statement of a filter of `proj_bench`: once to fill
+    /// its caches, then for the figures.
+    pub(crate) async fn explain_export(&self, filter: &MessageFilter) -> Result<String> {
+        let copy = copy_statement(filter, UrlColumn::Known);
+        let query = copy.strip_prefix("COPY (");
+        let query = query.and_then(|rest| rest.strip_suffix(") TO STDOUT (FORMAT binary)"));
+        let query = query.context("the worker's statement is no COPY of a query")?;
+        let mut connection = self.pool.acquire().await?;
+        sqlx::raw_sql("SET jit = off; SET exports.project_id = 'proj_bench'")
+            .execute(&mut *connection)
             .await?;
-        Ok(format!("```text\n{}\n```\n", lines.join("\n")))
+        let options = "ANALYZE, BUFFERS, TIMING off, COSTS off, SUMMARY on";
+        plan(&mut connection, options, query).await?;
+        plan(&mut connection, options, query).await
+    }
+
+    /// The size of a table or an index, in bytes.
+    pub(crate) async fn relation_size(&self, name: &str) -> Result<u64> {
+        let size: i64 = sqlx::query_scalar("SELECT pg_relation_size($1::regclass)")
+            .bind(name)
+            .fetch_one(&self.pool)
+            .await?;
+        Ok(size.cast_unsigned())
     }
 
     /// Queues an export.
@@ -144,4 +167,12 @@ impl Database {
         self.storage.close().await;
         self.pool.close().await;
     }
+}
+
+async fn plan(connection: &mut PgConnection, options: &str, query: &str) -> Result<String> {
+    let explain = format!("EXPLAIN ({options}) {query}");
+    let lines: Vec<String> = sqlx::query_scalar(AssertSqlSafe(explain))
+        .fetch_all(connection)
+        .await?;
+    Ok(format!("```text\n{}\n```\n", lines.join("\n")))
 }

@@ -1,0 +1,153 @@
+//! A project with one row in a hundred, interleaved by time with the others': with the index as it
+//! is, with an index that covers the rows, and with its rows together, as in a partition of its own.
+
+use anyhow::{Result, ensure};
+
+use super::sizes::STEP_US;
+use crate::measured::{self, Repeated};
+use crate::rows::{self, Rows};
+use crate::scene::{Database, Scene, Store, mebibytes};
+use crate::table::{Bar, Row, Table};
+
+const ALL_ROWS: u64 = 20_000_000;
+const PROJECTS: u64 = 100;
+const ROUNDS: usize = 3;
+/// Everything that the worker's statement reads.
+const COVERING: &str = "CREATE INDEX covering ON messages (project_id, direction, created_at, id) \
+     INCLUDE (endpoint_id, status, attempt_count, delivered_at, next_attempt_at, response_status, \
+              response_latency_ms, total_delivery_ms, last_error)";
+const COVERING_IS_NO_WAY: &str = "It is measured, but cannot be had: an entry has to fit a third of a page, so \
+     that one long `last_error` would be refused, and with it the platform's own write.";
+/// What a partition for each project, or `CLUSTER`, would make of the project's rows.
+const TOGETHER: [&str; 3] = [
+    "ALTER TABLE messages RENAME TO interleaved",
+    "CREATE TABLE messages (LIKE interleaved INCLUDING ALL)",
+    "INSERT INTO messages SELECT * FROM interleaved \
+     WHERE project_id = 'proj_bench' AND direction = 'outbound' ORDER BY created_at, id",
+];
+
+pub(super) async fn run(scene: &Scene, table: &mut Table) -> Result<()> {
+    let count = scene.scaled(ALL_ROWS);
+    eprintln!("growth: {count} rows of {PROJECTS} projects");
+    let database = scene.database().await?;
+    scene.project(&database, "proj_bench").await?;
+    let project = format!(
+        "CASE WHEN n % {PROJECTS} = 50 THEN 'proj_bench' ELSE 'proj_' || n % {PROJECTS} END"
+    );
+    let rows = Rows {
+        count,
+        project: &project,
+        ..Rows::default()
+    };
+    rows::fill(&database, rows).await?;
+    let store = scene.file_store()?;
+    let tenants = Tenants {
+        scene,
+        database: &database,
+        store: &store,
+        count,
+    };
+    tenants.run(table).await?;
+    scene.drop_database(database).await
+}
+
+struct Tenants<'a> {
+    scene: &'a Scene,
+    database: &'a Database,
+    store: &'a Store,
+    count: u64,
+}
+
+impl Tenants<'_> {
+    async fn run(&self, table: &mut Table) -> Result<()> {
+        let what = format!(
+            "{} rows, every hundredth of {}",
+            self.count / PROJECTS,
+            self.count
+        );
+        let as_it_is = self.repeated().await?;
+        table.add(Row::new(5, &what, as_it_is.shown()));
+        let mut notes = vec![format!(
+            "As it is, {}:\n\n{}",
+            self.sizes("messages_export").await?,
+            self.plan().await?
+        )];
+
+        self.database.sql(COVERING).await?;
+        self.database.settle().await?;
+        let covered = self.repeated().await?;
+        tell(
+            table,
+            &format!("{what}, with a covering index"),
+            &covered,
+            &as_it_is,
+        );
+        notes.push(format!(
+            "With an index that covers all columns, {}. {COVERING_IS_NO_WAY}\n\n{}",
+            self.sizes("covering").await?,
+            self.plan().await?
+        ));
+        self.database.sql("DROP INDEX covering").await?;
+
+        for statement in TOGETHER {
+            self.database.sql(statement).await?;
+        }
+        self.database.settle().await?;
+        let together = self.repeated().await?;
+        tell(
+            table,
+            &format!("{what}, its rows together"),
+            &together,
+            &as_it_is,
+        );
+        notes.push(format!(
+            "With the project's rows together, as in a partition of its own:\n\n{}",
+            self.plan().await?
+        ));
+        table.note(format!("Plans: {what}"), notes.join("\n"));
+        Ok(())
+    }
+
+    async fn repeated(&self) -> Result<Repeated> {
+        let filter = rows::between(0, self.count * STEP_US)?;
+        let mut repeated = Repeated::default();
+        for _ in 0..ROUNDS {
+            let measured = measured::export(
+                self.scene,
+                self.database,
+                self.store,
+                &[],
+                "proj_bench",
+                &filter,
+            )
+            .await?;
+            ensure!(
+                measured.exported.rows.cast_unsigned() == self.count / PROJECTS,
+                "{} rows",
+                measured.exported.rows
+            );
+            self.store.remove(&measured.exported.object_key)?;
+            repeated.add(&measured);
+        }
+        Ok(repeated)
+    }
+
+    async fn plan(&self) -> Result<String> {
+        let filter = rows::between(0, self.count * STEP_US)?;
+        self.database.explain_export(&filter).await
+    }
+
+    async fn sizes(&self, index: &str) -> Result<String> {
+        let size = mebibytes(self.database.relation_size(index).await?);
+        let table = mebibytes(self.database.relation_size("messages").await?);
+        Ok(format!(
+            "the index has {size:.0} MiB, the table {table:.0} MiB"
+        ))
+    }
+}
+
+fn tell(table: &mut Table, what: &str, better: &Repeated, as_it_is: &Repeated) {
+    let ratio = better.seconds.median() / as_it_is.seconds.median();
+    let row = Row::new(5, what, better.shown());
+    table.add(row.against("as it is", ratio, Bar::Told));
+}
