@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help demo dev build test check fmt tools garage images up down queries bench
+.PHONY: help demo dev build test check fmt tools garage images up down queries bench bench-memory
 
 RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
 
@@ -43,7 +43,11 @@ queries: postgresql tools ## Write the metadata of changed queries to .sqlx
 
 bench: postgresql garage ## Measure everything, beside psql and pgbench: twenty minutes, 12 GB of disk
 	cargo build --release --bins
-	$(RELEASE)/exports-bench --write benches/RESULTS.md $(BENCH)
+	$(RELEASE)/exports-bench --write benches/RESULTS.md
+
+bench-memory: postgresql ## Only the worker's peak memory, whatever the rows look like
+	cargo build --release --bins
+	$(RELEASE)/exports-bench --only memory
 
 images: ## Build the container images; pull, or build stand-ins for, those they stand on
 	@scripts/ensure-images

@@ -9,6 +9,7 @@ mod tenants;
 
 use anyhow::Result;
 
+use crate::measured::{Exporter, PROJECT};
 use crate::rows::{self, Rows};
 use crate::scene::Scene;
 use crate::table::Table;
@@ -22,7 +23,7 @@ async fn one_project(scene: &Scene, table: &mut Table) -> Result<()> {
     let count = scene.scaled(sizes::MOST_ROWS);
     eprintln!("growth: {count} rows of one project");
     let database = scene.database().await?;
-    scene.project(&database, "proj_bench").await?;
+    scene.project(&database, PROJECT).await?;
     let rows = Rows {
         count,
         endpoint: filters::ENDPOINTS,
@@ -30,8 +31,9 @@ async fn one_project(scene: &Scene, table: &mut Table) -> Result<()> {
         ..Rows::default()
     };
     rows::fill(&database, rows).await?;
-    let store = scene.file_store()?;
-    sizes::run(scene, &database, &store, table).await?;
-    filters::run(scene, &database, &store, table).await?;
+    let exporter = Exporter::into_files(scene, &database)?;
+    sizes::run(&exporter, table).await?;
+    filters::run(&exporter, table).await?;
+    drop(exporter);
     scene.drop_database(database).await
 }

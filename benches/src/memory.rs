@@ -4,7 +4,7 @@
 use anyhow::Result;
 use exports_domain::MessageFilter;
 
-use crate::measured::{self, Repeated};
+use crate::measured::{Exporter, PROJECT, Repeated};
 use crate::rows::{self, Rows};
 use crate::scene::{Scene, mebibytes};
 use crate::table::{Bar, Row, Table};
@@ -72,11 +72,10 @@ async fn one_day_of_a_year(scene: &Scene, table: &mut Table) -> Result<()> {
     let [exact, year] = exports_of(scene, rows, &[exact, year], 5).await?;
     let what = format!("a year, its {count} rows in one day");
     tell(table, &what, &year);
-    let ratio = year.seconds.median() / exact.seconds.median();
     let rival = format!("the exact range: {}", exact.seconds.seconds());
     table.add(Row::new(4, format!("{what}: time"), year.shown()).against(
         rival,
-        ratio,
+        year.ratio(&exact),
         Bar::AtMost(1.1),
     ));
     Ok(())
@@ -90,24 +89,16 @@ async fn exports_of<const N: usize>(
     rounds: usize,
 ) -> Result<[Repeated; N]> {
     let database = scene.database().await?;
-    scene.project(&database, "proj_bench").await?;
+    scene.project(&database, PROJECT).await?;
     rows::fill(&database, rows).await?;
-    let store = scene.file_store()?;
+    let exporter = Exporter::into_files(scene, &database)?;
     let mut repeated = [(); N].map(|()| Repeated::default());
     for _ in 0..rounds {
         for (filter, repeated) in filters.iter().zip(&mut repeated) {
-            let measured =
-                measured::export(scene, &database, &store, &[], "proj_bench", filter).await?;
-            anyhow::ensure!(
-                measured.exported.rows.cast_unsigned() == rows.count,
-                "{} of {} rows were exported",
-                measured.exported.rows,
-                rows.count
-            );
-            store.remove(&measured.exported.object_key)?;
-            repeated.add(&measured);
+            repeated.add(&exporter.export_rows(filter, rows.count).await?);
         }
     }
+    drop(exporter);
     scene.drop_database(database).await?;
     Ok(repeated)
 }

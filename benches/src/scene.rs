@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use exports_local::{GuardedFolder, LocalPostgres};
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
@@ -41,6 +41,10 @@ pub(crate) struct Scene {
 impl Scene {
     pub(crate) async fn start(quick: bool) -> Result<Self> {
         let postgres = spawn_blocking(LocalPostgres::start).await??;
+        // Said now, and not after half of the measurements.
+        postgres
+            .program("psql")
+            .context("psql is not installed: it is what exports are measured against")?;
         let folder = spawn_blocking(|| GuardedFolder::create("bench")).await??;
         let admin = PgPoolOptions::new()
             .max_connections(2)

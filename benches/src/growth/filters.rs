@@ -1,13 +1,14 @@
 //! Filters that match one row in a thousand, and exports that match nothing: what they cost with the
 //! index as it is, and with one of their own.
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use exports_domain::{EndpointId, MessageFilter, MessageStatus};
+use uuid::Uuid;
 
 use super::sizes::STEP_US;
-use crate::measured::{self, Repeated};
+use crate::measured::Exporter;
 use crate::rows;
-use crate::scene::{Database, Scene, Store, mebibytes};
+use crate::scene::mebibytes;
 use crate::table::{Bar, Row, Table};
 
 /// As usual, but for one message in a thousand.
@@ -42,18 +43,9 @@ const FOR_ENDPOINT: [Better; 1] = [Better {
     columns: "(project_id, direction, endpoint_id, created_at, id)",
 }];
 
-pub(super) async fn run(
-    scene: &Scene,
-    database: &Database,
-    store: &Store,
-    table: &mut Table,
-) -> Result<()> {
-    let filters = Filters {
-        scene,
-        database,
-        store,
-    };
-    let rows = scene.scaled(RANGE_ROWS);
+pub(super) async fn run(exporter: &Exporter<'_>, table: &mut Table) -> Result<()> {
+    let filters = Filters(exporter);
+    let rows = exporter.scene.scaled(RANGE_ROWS);
     let range = rows::between(0, (rows - 1) * STEP_US)?;
     filters.nothing(table).await?;
     let status = MessageFilter {
@@ -65,7 +57,7 @@ pub(super) async fn run(
         .with_better(&what, &status, &FOR_STATUS, table)
         .await?;
     let endpoint = MessageFilter {
-        endpoint: Some(EndpointId(uuid::Uuid::from_u128(RARE_ENDPOINT))),
+        endpoint: Some(EndpointId(Uuid::from_u128(RARE_ENDPOINT))),
         ..range
     };
     let what = format!("{} of {rows} rows, by endpoint", rows / 1000);
@@ -74,17 +66,13 @@ pub(super) async fn run(
         .await
 }
 
-struct Filters<'a> {
-    scene: &'a Scene,
-    database: &'a Database,
-    store: &'a Store,
-}
+struct Filters<'a>(&'a Exporter<'a>);
 
 impl Filters<'_> {
     async fn nothing(&self, table: &mut Table) -> Result<()> {
-        let last = self.scene.scaled(super::sizes::MOST_ROWS) * STEP_US;
+        let last = self.0.scene.scaled(super::sizes::MOST_ROWS) * STEP_US;
         let after = rows::between(last * 2, last * 3)?;
-        let nothing = self.repeated(&after, 0).await?;
+        let nothing = self.0.repeat(&after, 0, ROUNDS).await?;
         let milliseconds = nothing.seconds.median() * 1e3;
         let row = Row::new(
             5,
@@ -104,10 +92,11 @@ impl Filters<'_> {
         better: &[Better],
         table: &mut Table,
     ) -> Result<()> {
-        let expected = self.scene.scaled(RANGE_ROWS) / 1000;
-        let as_it_is = self.repeated(filter, expected).await?;
+        let database = self.0.database;
+        let expected = self.0.scene.scaled(RANGE_ROWS) / 1000;
+        let as_it_is = self.0.repeat(filter, expected, ROUNDS).await?;
         table.add(Row::new(5, what, as_it_is.shown()));
-        let plan = self.database.explain_export(filter).await?;
+        let plan = database.explain_export(filter).await?;
         let mut plans = vec![format!("As it is:\n\n{plan}")];
         for Better {
             what: name,
@@ -115,46 +104,22 @@ impl Filters<'_> {
         } in better
         {
             let create = format!("CREATE INDEX better ON messages {columns}");
-            self.database.sql(create).await?;
-            self.database.settle().await?;
-            let size = self.database.relation_size("better").await?;
-            let present = self.database.relation_size("messages_export").await?;
-            let with = self.repeated(filter, expected).await?;
+            database.sql(create).await?;
+            database.settle().await?;
+            let size = database.relation_size("better").await?;
+            let present = database.relation_size("messages_export").await?;
+            let with = self.0.repeat(filter, expected, ROUNDS).await?;
             plans.push(format!(
                 "With {name}, `{columns}`, of {:.0} MiB beside `messages_export`'s {:.0} MiB:\n\n{}",
                 mebibytes(size),
                 mebibytes(present),
-                self.database.explain_export(filter).await?
+                database.explain_export(filter).await?
             ));
-            let ratio = with.seconds.median() / as_it_is.seconds.median();
             let row = Row::new(5, format!("{what}, with {name}"), with.shown());
-            table.add(row.against("without", ratio, Bar::Told));
-            self.database.sql("DROP INDEX better").await?;
+            table.add(row.against("without", with.ratio(&as_it_is), Bar::Told));
+            database.sql("DROP INDEX better").await?;
         }
         table.note(format!("Plans: {what}"), plans.join("\n"));
         Ok(())
-    }
-
-    async fn repeated(&self, filter: &MessageFilter, expected: u64) -> Result<Repeated> {
-        let mut repeated = Repeated::default();
-        for _ in 0..ROUNDS {
-            let measured = measured::export(
-                self.scene,
-                self.database,
-                self.store,
-                &[],
-                "proj_bench",
-                filter,
-            )
-            .await?;
-            ensure!(
-                measured.exported.rows.cast_unsigned() == expected,
-                "{} rows instead of {expected}",
-                measured.exported.rows
-            );
-            self.store.remove(&measured.exported.object_key)?;
-            repeated.add(&measured);
-        }
-        Ok(repeated)
     }
 }

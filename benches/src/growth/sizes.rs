@@ -1,38 +1,33 @@
 //! The time of a row and the peak memory, from 0.4 to 16 million rows.
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
-use crate::measured::{self, Repeated};
+use crate::measured::{Exporter, Repeated};
 use crate::memory;
 use crate::rows;
-use crate::scene::{Database, Scene, Store, mebibytes};
+use crate::scene::mebibytes;
 use crate::table::{Bar, Row, Table};
 
 pub(super) const MOST_ROWS: u64 = 16_000_000;
+const MOST_ROUNDS: usize = 5;
 /// How many rows, and how often: the small ones are quick, and their time varies more.
-const SIZES: [(u64, usize); 4] = [(400_000, 5), (1_000_000, 5), (4_000_000, 3), (MOST_ROWS, 2)];
+const SIZES: [(u64, usize); 4] = [
+    (400_000, MOST_ROUNDS),
+    (1_000_000, MOST_ROUNDS),
+    (4_000_000, 3),
+    (MOST_ROWS, 2),
+];
 /// Between two rows: see [`Rows::default`](rows::Rows).
 pub(super) const STEP_US: u64 = 100_000;
 
 /// The first rows of the project, of each size in turn.
-pub(super) async fn run(
-    scene: &Scene,
-    database: &Database,
-    store: &Store,
-    table: &mut Table,
-) -> Result<()> {
-    let mut sizes = SIZES.map(|(rows, rounds)| (scene.scaled(rows), rounds, Repeated::default()));
-    for round in 0..5 {
+pub(super) async fn run(exporter: &Exporter<'_>, table: &mut Table) -> Result<()> {
+    let scaled = |rows| exporter.scene.scaled(rows);
+    let mut sizes = SIZES.map(|(rows, rounds)| (scaled(rows), rounds, Repeated::default()));
+    for round in 0..MOST_ROUNDS {
         for (rows, _, repeated) in sizes.iter_mut().filter(|(_, rounds, _)| round < *rounds) {
             let filter = rows::between(0, (*rows - 1) * STEP_US)?;
-            let measured =
-                measured::export(scene, database, store, &[], "proj_bench", &filter).await?;
-            ensure!(
-                measured.exported.rows.cast_unsigned() == *rows,
-                "not all rows"
-            );
-            store.remove(&measured.exported.object_key)?;
-            repeated.add(&measured);
+            repeated.add(&exporter.export_rows(&filter, *rows).await?);
         }
     }
     let sizes = sizes.map(|(rows, _, repeated)| (rows, repeated));

@@ -1,12 +1,13 @@
 //! A project with one row in a hundred, interleaved by time with the others': with the index as it
 //! is, with an index that covers the rows, and with its rows together, as in a partition of its own.
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
+use exports_domain::MessageFilter;
 
 use super::sizes::STEP_US;
-use crate::measured::{self, Repeated};
+use crate::measured::{Exporter, PROJECT, Repeated};
 use crate::rows::{self, Rows};
-use crate::scene::{Database, Scene, Store, mebibytes};
+use crate::scene::{Scene, mebibytes};
 use crate::table::{Bar, Row, Table};
 
 const ALL_ROWS: u64 = 20_000_000;
@@ -30,9 +31,9 @@ pub(super) async fn run(scene: &Scene, table: &mut Table) -> Result<()> {
     let count = scene.scaled(ALL_ROWS);
     eprintln!("growth: {count} rows of {PROJECTS} projects");
     let database = scene.database().await?;
-    scene.project(&database, "proj_bench").await?;
+    scene.project(&database, PROJECT).await?;
     let project = format!(
-        "CASE WHEN n % {PROJECTS} = 50 THEN 'proj_bench' ELSE 'proj_' || n % {PROJECTS} END"
+        "CASE WHEN n % {PROJECTS} = 50 THEN '{PROJECT}' ELSE 'proj_' || n % {PROJECTS} END"
     );
     let rows = Rows {
         count,
@@ -40,11 +41,9 @@ pub(super) async fn run(scene: &Scene, table: &mut Table) -> Result<()> {
         ..Rows::default()
     };
     rows::fill(&database, rows).await?;
-    let store = scene.file_store()?;
     let tenants = Tenants {
-        scene,
-        database: &database,
-        store: &store,
+        exporter: Exporter::into_files(scene, &database)?,
+        filter: rows::between(0, count * STEP_US)?,
         count,
     };
     tenants.run(table).await?;
@@ -52,20 +51,20 @@ pub(super) async fn run(scene: &Scene, table: &mut Table) -> Result<()> {
 }
 
 struct Tenants<'a> {
-    scene: &'a Scene,
-    database: &'a Database,
-    store: &'a Store,
+    exporter: Exporter<'a>,
+    filter: MessageFilter,
     count: u64,
 }
 
 impl Tenants<'_> {
     async fn run(&self, table: &mut Table) -> Result<()> {
+        let database = self.exporter.database;
         let what = format!(
             "{} rows, every hundredth of {}",
             self.count / PROJECTS,
             self.count
         );
-        let as_it_is = self.repeated().await?;
+        let as_it_is = self.repeat().await?;
         table.add(Row::new(5, &what, as_it_is.shown()));
         let mut notes = vec![format!(
             "As it is, {}:\n\n{}",
@@ -73,9 +72,9 @@ impl Tenants<'_> {
             self.plan().await?
         )];
 
-        self.database.sql(COVERING).await?;
-        self.database.settle().await?;
-        let covered = self.repeated().await?;
+        database.sql(COVERING).await?;
+        database.settle().await?;
+        let covered = self.repeat().await?;
         tell(
             table,
             &format!("{what}, with a covering index"),
@@ -87,13 +86,13 @@ impl Tenants<'_> {
             self.sizes("covering").await?,
             self.plan().await?
         ));
-        self.database.sql("DROP INDEX covering").await?;
+        database.sql("DROP INDEX covering").await?;
 
         for statement in TOGETHER {
-            self.database.sql(statement).await?;
+            database.sql(statement).await?;
         }
-        self.database.settle().await?;
-        let together = self.repeated().await?;
+        database.settle().await?;
+        let together = self.repeat().await?;
         tell(
             table,
             &format!("{what}, its rows together"),
@@ -108,38 +107,18 @@ impl Tenants<'_> {
         Ok(())
     }
 
-    async fn repeated(&self) -> Result<Repeated> {
-        let filter = rows::between(0, self.count * STEP_US)?;
-        let mut repeated = Repeated::default();
-        for _ in 0..ROUNDS {
-            let measured = measured::export(
-                self.scene,
-                self.database,
-                self.store,
-                &[],
-                "proj_bench",
-                &filter,
-            )
-            .await?;
-            ensure!(
-                measured.exported.rows.cast_unsigned() == self.count / PROJECTS,
-                "{} rows",
-                measured.exported.rows
-            );
-            self.store.remove(&measured.exported.object_key)?;
-            repeated.add(&measured);
-        }
-        Ok(repeated)
+    async fn repeat(&self) -> Result<Repeated> {
+        let rows = self.count / PROJECTS;
+        self.exporter.repeat(&self.filter, rows, ROUNDS).await
     }
 
     async fn plan(&self) -> Result<String> {
-        let filter = rows::between(0, self.count * STEP_US)?;
-        self.database.explain_export(&filter).await
+        self.exporter.database.explain_export(&self.filter).await
     }
 
     async fn sizes(&self, index: &str) -> Result<String> {
-        let size = mebibytes(self.database.relation_size(index).await?);
-        let table = mebibytes(self.database.relation_size("messages").await?);
+        let size = mebibytes(self.exporter.database.relation_size(index).await?);
+        let table = mebibytes(self.exporter.database.relation_size("messages").await?);
         Ok(format!(
             "the index has {size:.0} MiB, the table {table:.0} MiB"
         ))
@@ -147,7 +126,6 @@ impl Tenants<'_> {
 }
 
 fn tell(table: &mut Table, what: &str, better: &Repeated, as_it_is: &Repeated) {
-    let ratio = better.seconds.median() / as_it_is.seconds.median();
     let row = Row::new(5, what, better.shown());
-    table.add(row.against("as it is", ratio, Bar::Told));
+    table.add(row.against("as it is", better.ratio(as_it_is), Bar::Told));
 }
