@@ -10,7 +10,7 @@ mod same_bytes;
 
 use std::fs;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use chrono::{DateTime, Utc};
 use exports_domain::{Direction, MessageFilter, TimeRange};
 

@@ -4,7 +4,7 @@
 //! [`scene`], what they find out goes into one [`table`].
 
 // Until every topic is measured, not all that they need is used.
-#![allow(dead_code, unused_imports, clippy::unused_async)]
+#![allow(dead_code, clippy::unused_async)]
 
 mod api;
 mod export;

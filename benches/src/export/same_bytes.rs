@@ -57,3 +57,32 @@ fn unified(path: &Path) -> Result<Unified> {
         carriage_returns,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(ours: &str, theirs: &str) -> Result<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        assert_same(&file("ours", ours), &file("theirs", theirs), 2)
+    }
+
+    #[test]
+    fn only_the_ends_of_records_may_differ() {
+        let digest = judged("a\r\n\"b\nc\"\r\n", "a\n\"b\nc\"\n").unwrap();
+        assert_eq!(digest, hex::encode(Sha256::digest("a\n\"b\nc\"\n")));
+        for (ours, theirs) in [
+            ("a\r\nb\r\n", "a\nc\n"),
+            ("a\r\nb\r\n", "a\nb\n\n"),
+            ("a\r\nb\r\n", "a\r\nb\n"),
+            ("a\r\n\"b\r\nc\"\r\n", "a\n\"b\nc\"\n"),
+        ] {
+            assert!(judged(ours, theirs).is_err(), "{ours:?} {theirs:?}");
+        }
+    }
+}

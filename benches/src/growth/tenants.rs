@@ -58,7 +58,6 @@ struct Tenants<'a> {
 
 impl Tenants<'_> {
     async fn run(&self, table: &mut Table) -> Result<()> {
-        let database = self.exporter.database;
         let what = format!(
             "{} rows, every hundredth of {}",
             self.count / PROJECTS,
@@ -66,45 +65,46 @@ impl Tenants<'_> {
         );
         let as_it_is = self.repeat().await?;
         table.add(Row::new(5, &what, as_it_is.shown()));
-        let mut notes = vec![format!(
-            "As it is, {}:\n\n{}",
-            self.sizes("messages_export").await?,
-            self.plan().await?
-        )];
+        let sizes = self.sizes("messages_export").await?;
+        let plan = format!("As it is, {sizes}:\n\n{}", self.plan().await?);
 
+        let (covered, covered_plan) = self.covered().await?;
+        let covered_what = format!("{what}, with a covering index");
+        tell(table, &covered_what, &covered, &as_it_is);
+        let (together, together_plan) = self.together().await?;
+        let together_what = format!("{what}, its rows together");
+        tell(table, &together_what, &together, &as_it_is);
+        let plans = [plan, covered_plan, together_plan];
+        table.note(format!("Plans: {what}"), plans.join("\n"));
+        Ok(())
+    }
+
+    async fn covered(&self) -> Result<(Repeated, String)> {
+        let database = self.exporter.database;
         database.sql(COVERING).await?;
         database.settle().await?;
-        let covered = self.repeat().await?;
-        tell(
-            table,
-            &format!("{what}, with a covering index"),
-            &covered,
-            &as_it_is,
-        );
-        notes.push(format!(
+        let repeated = self.repeat().await?;
+        let plan = format!(
             "With an index that covers all columns, {}. {COVERING_IS_NO_WAY}\n\n{}",
             self.sizes("covering").await?,
             self.plan().await?
-        ));
+        );
         database.sql("DROP INDEX covering").await?;
+        Ok((repeated, plan))
+    }
 
+    async fn together(&self) -> Result<(Repeated, String)> {
+        let database = self.exporter.database;
         for statement in TOGETHER {
             database.sql(statement).await?;
         }
         database.settle().await?;
-        let together = self.repeat().await?;
-        tell(
-            table,
-            &format!("{what}, its rows together"),
-            &together,
-            &as_it_is,
-        );
-        notes.push(format!(
-            "With the project's rows together, as in a partition of its own:\n\n{}",
-            self.plan().await?
-        ));
-        table.note(format!("Plans: {what}"), notes.join("\n"));
-        Ok(())
+        let repeated = self.repeat().await?;
+        let plan = self.plan().await?;
+        Ok((
+            repeated,
+            format!("With the project's rows together, as in a partition of its own:\n\n{plan}"),
+        ))
     }
 
     async fn repeat(&self) -> Result<Repeated> {

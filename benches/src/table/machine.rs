@@ -31,7 +31,7 @@ impl Machine {
         Ok(Self {
             cores: std::thread::available_parallelism()?.get(),
             processor: field("/proc/cpuinfo", "model name"),
-            memory: field("/proc/meminfo", "MemTotal"),
+            memory: memory(),
             kernel: read("/proc/sys/kernel/osrelease"),
             postgres,
             file_system: file_system(scene.folder()),
@@ -57,6 +57,16 @@ impl fmt::Display for Machine {
             self.postgres,
         )
     }
+}
+
+fn memory() -> String {
+    let total = field("/proc/meminfo", "MemTotal");
+    let kibibytes = total
+        .strip_suffix(" kB")
+        .and_then(|total| total.parse().ok());
+    kibibytes.map_or(total.clone(), |kibibytes: u64| {
+        format!("{} GiB", (kibibytes + 512 * 1024) / (1024 * 1024))
+    })
 }
 
 /// The value of the first line of that name, in a file of `name : value` lines.
