@@ -46,7 +46,6 @@ pub(crate) async fn run(scene: &mut Scene, table: &mut Table) -> Result<()> {
             database: &database,
             store: garage.store(),
         },
-        has_readers: scene.worker_has_readers().await?,
     };
     let mut figures = Figures::default();
     for round in 1..=ROUNDS {
@@ -97,7 +96,6 @@ struct Contest<'a> {
     filter: MessageFilter,
     files: Exporter<'a>,
     s3: Exporter<'a>,
-    has_readers: bool,
 }
 
 impl Contest<'_> {
@@ -137,14 +135,7 @@ impl Contest<'_> {
     async fn readers(&self, figures: &mut Figures) -> Result<()> {
         for (readers, repeated) in READERS.iter().zip(&mut figures.readers) {
             let setting = [("EXPORTS_READERS", *readers)];
-            let setting = if self.has_readers {
-                &setting[..]
-            } else if *readers == "1" {
-                &[]
-            } else {
-                break;
-            };
-            let measured = self.files.export(&self.filter, setting).await?;
+            let measured = self.files.export(&self.filter, &setting).await?;
             self.files.store.remove(&measured.exported.object_key)?;
             figures::assert_equal(figures.exported.as_ref(), &measured.exported)?;
             repeated.add(&measured);

@@ -45,14 +45,6 @@ impl Scene {
         Ok(output)
     }
 
-    /// Whether the worker of this build has the setting.
-    pub(crate) async fn worker_has_readers(&self) -> Result<bool> {
-        let mut command = self.program("exports-worker")?;
-        command.arg("--help");
-        let help = self.run(command).await?.stdout;
-        Ok(String::from_utf8_lossy(&help).contains("EXPORTS_READERS"))
-    }
-
     /// One of our programs, from where this one lies.
     pub(super) fn program(&self, name: &str) -> Result<Command> {
         let own = std::env::current_exe().context("where this program lies")?;
