@@ -74,10 +74,13 @@ async fn run(arguments: Arguments) -> Result<()> {
         () = interrupted => bail!("interrupted"),
     };
     scene.stop().await?;
-    // What was measured before something went wrong is shown all the same.
-    table.print()?;
-    if let (Ok(()), Some(path)) = (&measured, &arguments.write) {
-        table.write(path)?;
+    match &arguments.write {
+        Some(file) if measured.is_ok() => {
+            table.write(file)?;
+            table.print()?;
+        }
+        // What was measured before something went wrong is shown all the same.
+        Some(_) | None => table.print_with_notes()?,
     }
     measured
 }

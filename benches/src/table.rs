@@ -1,8 +1,8 @@
 //! The one table that everything measured goes into, and its form: Markdown, on standard output
 //! and in the file that keeps it.
 
-use std::fmt::Write as _;
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -120,20 +120,24 @@ impl Table {
         self.notes.push((title.into(), text.into()));
     }
 
-    /// On standard output.
+    /// On standard output, without the notes.
     pub(crate) fn print(&self) -> Result<()> {
-        use std::io::Write as _;
-        let mut output = std::io::stdout().lock();
-        writeln!(output, "{}", self.markdown()).context("standard output")
+        print(&self.lines())
+    }
+
+    /// On standard output, for a run whose table is not kept.
+    pub(crate) fn print_with_notes(&self) -> Result<()> {
+        print(&(self.lines() + &self.remarks()))
     }
 
     /// Into the file that keeps it, in place of what is there.
     pub(crate) fn write(&self, file: &Path) -> Result<()> {
-        let text = format!("# Benchmarks\n\n{}{}", self.machine, self.markdown());
+        let (lines, remarks) = (self.lines(), self.remarks());
+        let text = format!("# Benchmarks\n\n{}{lines}{remarks}", self.machine);
         fs::write(file, text).with_context(|| file.display().to_string())
     }
 
-    fn markdown(&self) -> String {
+    fn lines(&self) -> String {
         let mut text = String::from(
             "| point | what | ours | compared with | ratio | bar | holds |\n\
              |---|---|---|---|---|---|---|\n",
@@ -145,12 +149,21 @@ impl Table {
             text.push_str(&line(row));
             text.push('\n');
         }
-        for (title, note) in &self.notes {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "\n### {title}\n\n{}\n", note.trim_end());
-        }
         text
     }
+
+    fn remarks(&self) -> String {
+        let notes = self.notes.iter();
+        let blocks: Vec<_> = notes
+            .map(|(title, note)| format!("\n### {title}\n\n{}\n", note.trim_end()))
+            .collect();
+        blocks.concat()
+    }
+}
+
+fn print(text: &str) -> Result<()> {
+    let mut output = std::io::stdout().lock();
+    write!(output, "{text}").context("standard output")
 }
 
 fn line(row: &Row) -> String {
