@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help demo dev build test check fmt tools garage images up down queries bench-memory
+.PHONY: help demo dev build test check fmt tools garage images up down queries bench bench-memory
 
 RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
 
@@ -41,11 +41,13 @@ check: postgresql tools ## What CI checks: format, lints, docs, dependencies, al
 queries: postgresql tools ## Write the metadata of changed queries to .sqlx
 	scripts/prepare-queries
 
-bench-memory: postgresql ## Peak memory of the worker at 1 and 5 million rows
+bench: postgresql garage ## Measure everything, beside psql and pgbench: twenty minutes, 12 GB of disk
 	cargo build --release --bins
-	for messages in 1000000 5000000; do \
-		$(RELEASE)/exportctl demo --messages $$messages 2>/dev/null | grep -E '^(all|peak)'; \
-	done
+	$(RELEASE)/exports-bench --write benches/RESULTS.md
+
+bench-memory: postgresql ## Only the worker's peak memory, whatever the rows look like
+	cargo build --release --bins
+	$(RELEASE)/exports-bench --only memory
 
 images: ## Build the container images; pull, or build stand-ins for, those they stand on
 	@scripts/ensure-images

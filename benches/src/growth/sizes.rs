@@ -1,0 +1,79 @@
+//! The time of a row and the peak memory, from 0.4 to 16 million rows.
+
+use anyhow::Result;
+
+use crate::measured::{Exporter, Repeated};
+use crate::memory;
+use crate::rows;
+use crate::scene::mebibytes;
+use crate::table::{Bar, Row, Table};
+
+pub(super) const MOST_ROWS: u64 = 16_000_000;
+const MOST_ROUNDS: usize = 5;
+/// How many rows, and how often: the small ones are quick, and their time varies more.
+const SIZES: [(u64, usize); 4] = [
+    (400_000, MOST_ROUNDS),
+    (1_000_000, MOST_ROUNDS),
+    (4_000_000, 3),
+    (MOST_ROWS, 2),
+];
+/// Between two rows: see [`Rows::default`](rows::Rows).
+pub(super) const STEP_US: u64 = 100_000;
+
+/// The first rows of the project, of each size in turn.
+pub(super) async fn run(exporter: &Exporter<'_>, table: &mut Table) -> Result<()> {
+    let scaled = |rows| exporter.scene.scaled(rows);
+    let mut sizes = SIZES.map(|(rows, rounds)| (scaled(rows), rounds, Repeated::default()));
+    for round in 0..MOST_ROUNDS {
+        for (rows, _, repeated) in sizes.iter_mut().filter(|(_, rounds, _)| round < *rounds) {
+            let filter = rows::between(0, (*rows - 1) * STEP_US)?;
+            repeated.add(&exporter.export_rows(&filter, *rows).await?);
+        }
+    }
+    let sizes = sizes.map(|(rows, _, repeated)| (rows, repeated));
+    tell_times(&sizes, table);
+    // The sizes for memory begin at a million.
+    tell_memory(&sizes[1..], table);
+    Ok(())
+}
+
+fn tell_times(sizes: &[(u64, Repeated)], table: &mut Table) {
+    let mut per_row = Vec::new();
+    for (rows, repeated) in sizes {
+        // Far below 2^52.
+        #[allow(clippy::cast_precision_loss)]
+        let micros = repeated.seconds.median() * 1e6 / *rows as f64;
+        per_row.push(micros);
+        let ours = format!("{micros:.3} µs a row; {}", repeated.shown());
+        table.add(Row::new(5, format!("{rows} rows"), ours));
+    }
+    let least = per_row.iter().copied().fold(f64::INFINITY, f64::min);
+    let largest = per_row.iter().copied().fold(0.0, f64::max);
+    let row = Row::new(
+        5,
+        "time of a row, from the fewest rows to the most",
+        format!("{largest:.3} µs"),
+    );
+    table.add(row.against(format!("{least:.3} µs"), largest / least, Bar::AtMost(1.15)));
+}
+
+fn tell_memory(sizes: &[(u64, Repeated)], table: &mut Table) {
+    let peaks: Vec<f64> = sizes
+        .iter()
+        .map(|(_, repeated)| mebibytes(repeated.peak_memory))
+        .collect();
+    for ((rows, _), peak) in sizes.iter().zip(&peaks) {
+        let what = format!("{rows} rows: peak RSS of the worker, MiB");
+        let row = Row::new(4, what, format!("{peak:.0} MiB"));
+        table.add(row.held_to(*peak, Bar::AtMost(memory::MOST)));
+    }
+    let least = peaks.iter().copied().fold(f64::INFINITY, f64::min);
+    let largest = peaks.iter().copied().fold(0.0, f64::max);
+    let row = Row::new(
+        4,
+        "peak RSS, the largest and the least of these",
+        format!("{largest:.1} MiB"),
+    );
+    // Ten percent above and ten percent below what is in the middle.
+    table.add(row.against(format!("{least:.1} MiB"), largest / least, Bar::AtMost(1.2)));
+}
