@@ -1,15 +1,18 @@
 //! Who asks: the API key of a request and the project that it opens.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::middleware::Next;
 use axum::response::Response;
+use exports_domain::ProjectId;
 
 use crate::body;
 use crate::error::ApiError;
+use crate::key_cache::KeyHash;
 use crate::state::AppState;
 
 /// The layer: lets nobody pass without a good key, and leaves the key's `ProjectId` in the
@@ -20,7 +23,7 @@ pub(crate) async fn require_key(
     next: Next,
 ) -> Result<Response, ApiError> {
     let project = match key_of(request.headers()) {
-        Some(key) => state.database.authenticate(key).await?,
+        Some(key) => project_of(&state, key).await?,
         None => None,
     };
     let Some(project) = project else {
@@ -30,6 +33,19 @@ pub(crate) async fn require_key(
     tracing::Span::current().record("project.id", project.as_str());
     request.extensions_mut().insert(project);
     Ok(next.run(request).await)
+}
+
+/// What the key opens, by what was known a moment ago or by asking the database.
+async fn project_of(state: &AppState, key: &str) -> Result<Option<ProjectId>, ApiError> {
+    let (hash, now) = (KeyHash::of(key), Instant::now());
+    if let Some(project) = state.keys.get(hash, now) {
+        return Ok(Some(project));
+    }
+    let project = state.database.authenticate(key).await?;
+    if let Some(project) = &project {
+        state.keys.insert(hash, project.clone(), now);
+    }
+    Ok(project)
 }
 
 /// The key, if there is exactly one and it has the form of one; the rest is not worth asking the

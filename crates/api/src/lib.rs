@@ -25,6 +25,7 @@ mod get_export;
 mod guard;
 mod health;
 mod healthcheck;
+mod key_cache;
 mod list_exports;
 mod metrics;
 mod openapi;

@@ -90,6 +90,7 @@ mod tests {
         };
         router(Arc::new(AppState {
             source: Source::same_as(&database),
+            keys: crate::key_cache::KeyCache::default(),
             database,
             store: Store::open_with(&config, []).unwrap(),
             signer: Some(LinkSigner::new(&[0; 32])),

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::guard;
+use crate::key_cache::KeyCache;
 use crate::metrics::{ApiMetrics, MetricsServer};
 use crate::openapi;
 use crate::router::router;
@@ -42,6 +43,7 @@ impl Server {
         let state = AppState {
             database: opened.database,
             source: opened.source,
+            keys: KeyCache::default(),
             store: opened.store,
             signer: opened.signer,
             document: openapi::document(&opened.public_url),

@@ -10,11 +10,13 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use crate::error::ApiError;
+use crate::key_cache::KeyCache;
 use crate::metrics::ApiMetrics;
 
 pub(crate) struct AppState {
     pub(crate) database: Database,
     pub(crate) source: Source,
+    pub(crate) keys: KeyCache,
     pub(crate) store: Store,
     /// Signs the links of a store that does not sign itself; none for one that does.
     pub(crate) signer: Option<LinkSigner>,

@@ -1,5 +1,7 @@
 //! Keys: nothing under `/v1` without a good one, and nothing of others with one.
 
+use std::time::Duration;
+
 use exports_domain::ExportStatus;
 use exports_tests::{PATIENCE, eventually};
 use reqwest::Method;
@@ -114,7 +116,7 @@ fn the_key_comes_before_everything_else_under_v1() {
 }
 
 #[test]
-fn a_revoked_key_opens_nothing_from_then_on() {
+fn a_revoked_key_opens_nothing_any_more_within_five_seconds() {
     story(async |world| {
         let consumer = world.consumer().await;
         let _ = consumer.api.get("/v1/exports").await.expect(200);
@@ -124,8 +126,32 @@ fn a_revoked_key_opens_nothing_from_then_on() {
             .revoke_keys(consumer.api.key())
             .await;
         assert_eq!(revoked.unwrap().len(), 1);
+        let limit = Duration::from_secs(5);
+        let reply = eventually("the key is refused", limit, async || {
+            let reply = consumer.api.get("/v1/exports").await;
+            (reply.status != 200).then_some(reply)
+        })
+        .await;
+        assert_refused(&reply, 401, "UNAUTHORIZED", &[MESSAGE]);
+    });
+}
+
+#[test]
+fn a_key_that_was_refused_opens_as_soon_as_there_is_one() {
+    story(async |world| {
+        let consumer = world.consumer().await;
+        let database = consumer.stack.database();
+        let hide = |revoked: &str| {
+            format!(
+                "UPDATE api_keys SET revoked_at = {revoked} WHERE project_id = '{}'",
+                consumer.project
+            )
+        };
+        database.execute(&hide("clock_timestamp()")).await;
         let reply = consumer.api.get("/v1/exports").await;
         assert_refused(&reply, 401, "UNAUTHORIZED", &[MESSAGE]);
+        database.execute(&hide("NULL")).await;
+        let _ = consumer.api.get("/v1/exports").await.expect(200);
     });
 }
 
