@@ -2,7 +2,7 @@
 //!
 //! `worker` tells its life; `claim_loop` takes exports, `attempt` sees one through under its lease
 //! (`heartbeat`), `export` is the work itself: `reader` → `encoder` (`cells`) → `output`.
-//! `janitor` sweeps, `wakeup` hears of new work, `health` answers probes and scrapes, `metrics` is what
+//! `janitor` sweeps, `surveyor` and `wakeup` know where and when to look for work, `health` answers probes and scrapes, `metrics` is what
 //! is counted for these, and `healthcheck` is a probe.
 
 mod attempt;
@@ -22,6 +22,7 @@ mod progress;
 mod reader;
 mod sessions;
 mod start;
+mod surveyor;
 mod wakeup;
 mod worker;
 
