@@ -1,11 +1,90 @@
 //! Point 6: small exports by the hundred, pickup, idle workers, and claims beside a long export.
 
-use anyhow::Result;
+mod claims;
+mod idle;
+mod pickup;
+mod small;
 
-use crate::scene::Scene;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use exports_domain::{Direction, MessageFilter, TimeRange, time};
+
+use crate::scene::{Database, Scene};
 use crate::table::Table;
 
-/// Not measured yet.
-pub(crate) async fn run(_scene: &mut Scene, _table: &mut Table) -> Result<()> {
-    Ok(())
+/// Enough for turns between projects to matter.
+const PROJECTS: u32 = 10;
+/// Of each project: all of them are in every export.
+const MESSAGES: u32 = 100;
+const LIMIT: Duration = Duration::from_mins(3);
+/// Times are the database's, so this costs no accuracy.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+pub(crate) async fn run(scene: &mut Scene, table: &mut Table) -> Result<()> {
+    let database = scene.database().await?;
+    seed(&database).await?;
+    small::run(scene, &database, table).await?;
+    pickup::run(scene, &database, table).await?;
+    idle::run(scene, &database, table).await?;
+    scene.drop_database(database).await?;
+    claims::run(scene, table).await
+}
+
+/// Projects with a hundred messages each.
+async fn seed(database: &Database) -> Result<()> {
+    database
+        .sql(format!(
+            "INSERT INTO projects (id) SELECT 'proj_' || n FROM generate_series(0, {PROJECTS} - 1) n;
+             INSERT INTO endpoints (id, project_id, direction, url, created_at)
+             SELECT gen_random_uuid(), id, 'outbound', 'https://hooks.example.com/' || id, '2025-11-01'
+             FROM projects;
+             INSERT INTO messages (id, project_id, direction, endpoint_id, status, attempt_count, created_at,
+                                   delivered_at, response_status, response_latency_ms)
+             SELECT gen_random_uuid(), e.project_id, 'outbound', e.id, 'succeeded', 1,
+                    timestamptz '2025-12-01T00:00:00Z' + n * interval '1 min',
+                    timestamptz '2025-12-01T00:00:05Z' + n * interval '1 min', 200, 120
+             FROM endpoints e CROSS JOIN generate_series(1, {MESSAGES}) n"
+        ))
+        .await?;
+    database.sql("VACUUM ANALYZE").await
+}
+
+/// Waits until nothing is in the queue. A failed export is an error.
+async fn all_ended(database: &Database) -> Result<()> {
+    let begun = Instant::now();
+    loop {
+        let (waiting, failed): (i64, i64) = sqlx::query_as(
+            "SELECT count(*) FILTER (WHERE status IN ('pending', 'processing')),
+                    count(*) FILTER (WHERE status = 'failed')
+             FROM exports",
+        )
+        .fetch_one(database.pool())
+        .await?;
+        ensure!(failed == 0, "{failed} exports failed");
+        if waiting == 0 {
+            return Ok(());
+        }
+        ensure!(begun.elapsed() < LIMIT, "{waiting} exports still wait");
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// The project of the export of that number.
+fn project(number: u64) -> String {
+    format!("proj_{}", number % u64::from(PROJECTS))
+}
+
+/// All messages of a project.
+fn filter() -> Result<MessageFilter> {
+    let range = TimeRange::new(
+        time::parse("2025-12-01T00:00:00Z")?,
+        time::parse("2025-12-02T00:00:00Z")?,
+    )?;
+    Ok(MessageFilter {
+        range,
+        direction: Direction::Outbound,
+        status: None,
+        endpoint: None,
+    })
 }

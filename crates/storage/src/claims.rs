@@ -1,5 +1,6 @@
 //! The queue: a worker takes exports that are due, or that another worker has lost.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -9,6 +10,7 @@ use uuid::Uuid;
 use crate::database::Database;
 use crate::error::Error;
 use crate::row::{FilterRow, attempts, corrupt, interval, known};
+use crate::survey::Survey;
 
 /// Who claims, and on which terms.
 #[derive(Debug, Clone)]
@@ -21,6 +23,8 @@ pub struct ClaimRequest<'a> {
     pub lease: Duration,
     /// An ended lease is taken over only below this number of attempts.
     pub max_attempts: u32,
+    /// What the claimer remembers of the queue.
+    pub known: Arc<Survey>,
 }
 
 /// An export that a worker has taken.
@@ -92,39 +96,60 @@ impl Database {
     /// and of several projects the one with the fewest running comes first. Each claim gets a
     /// fresh token, adds to `attempt`, dooms the object of the attempt it replaces, and records
     /// its own object's key.
+    ///
+    /// The status stands inside CASE wherever rows are picked by their ids: outside, it would have
+    /// the planner take the small index of a state, with all its dead entries, for the primary key.
+    #[expect(clippy::too_many_lines, reason = "it is one statement")]
     pub async fn claim(&self, request: &ClaimRequest<'_>) -> Result<Vec<Claim>, Error> {
         let rows = sqlx::query_as!(
             ClaimRow,
             r#"
-            WITH RECURSIVE waiting AS (
-                -- Each project with something pending, one index probe per project.
-                (SELECT project_id FROM exports WHERE status = 'pending'
-                 ORDER BY project_id LIMIT 1)
+            WITH RECURSIVE arrived AS (
+                -- What became pending since the survey: of each project and five seconds the first.
+                (SELECT e.pending_since, e.project_id, e.due_at FROM exports e
+                 WHERE e.pending_since >= coalesce($5::timestamptz, '-infinity')
+                 ORDER BY e.pending_since, e.project_id, e.due_at LIMIT 1)
                 UNION ALL
-                SELECT (SELECT e.project_id FROM exports e
-                        WHERE e.status = 'pending' AND e.project_id > waiting.project_id
-                        ORDER BY e.project_id LIMIT 1)
-                FROM waiting WHERE waiting.project_id IS NOT NULL
+                SELECT later.* FROM arrived CROSS JOIN LATERAL (
+                    SELECT e.pending_since, e.project_id, e.due_at FROM exports e
+                    WHERE (e.pending_since, e.project_id) > (arrived.pending_since, arrived.project_id)
+                      -- Follows from the line above, but the planner knows of no index for that.
+                      AND e.pending_since >= arrived.pending_since
+                    ORDER BY e.pending_since, e.project_id, e.due_at LIMIT 1) later
+            ), waiting AS (
+                -- Each project's first: of those that the survey knew, and of those that arrived.
+                SELECT head.* FROM unnest($6::text[], $7::timestamptz[]) known (project_id, due_from)
+                CROSS JOIN LATERAL (
+                    SELECT e.id, e.project_id, e.due_at FROM exports e
+                    WHERE e.status = 'pending' AND e.project_id = known.project_id AND e.due_at >= known.due_from
+                      -- Asked for once, it is a bound of the index: what is due later is not read.
+                      AND e.due_at <= (SELECT clock_timestamp())
+                    -- From all projects together 16 more than one claimer takes, so that the next
+                    -- ones find some unlocked.
+                    ORDER BY e.due_at, e.id LIMIT $2::int8 + 1 + 16 / greatest(cardinality($6), 1)) head
+                UNION
+                SELECT head.* FROM arrived CROSS JOIN LATERAL (
+                    SELECT e.id, e.project_id, e.due_at FROM exports e
+                    WHERE e.pending_since = arrived.pending_since AND e.project_id = arrived.project_id
+                      AND e.due_at >= arrived.due_at AND e.due_at <= (SELECT clock_timestamp())
+                    ORDER BY e.due_at, e.id LIMIT $2::int8 + 1 + 16 / (SELECT count(*) FROM arrived)) head
+            ), held AS MATERIALIZED (
+                SELECT id, project_id, lease_expires_at FROM exports
+                WHERE id = ANY ($8::uuid[]) AND lease_expires_at IS NOT NULL
+                UNION
+                SELECT id, project_id, lease_expires_at FROM exports
+                WHERE processing_since >= coalesce($5::timestamptz, '-infinity')
             ), running AS (
-                SELECT project_id, count(*) AS exports FROM exports
-                WHERE status = 'processing' AND lease_expires_at > clock_timestamp()
+                SELECT project_id, count(*) AS exports FROM held
+                WHERE lease_expires_at > clock_timestamp()
                 GROUP BY project_id
             ), due AS (
-                SELECT head.id, head.due_at, coalesce(running.exports, 0) + head.place AS turn
-                FROM waiting
-                CROSS JOIN LATERAL (
-                    SELECT first.id, first.due_at, row_number() OVER (ORDER BY first.due_at, first.id) AS place
-                    FROM (SELECT e.id, e.due_at FROM exports e
-                          WHERE e.status = 'pending' AND e.project_id = waiting.project_id
-                            -- Asked for once, it is a bound of the index: what is due later is not read.
-                            AND e.due_at <= (SELECT clock_timestamp())
-                          -- More than one claimer takes, so that the next ones find some unlocked.
-                          ORDER BY e.due_at, e.id LIMIT 16 + $2::int8) first) head
-                LEFT JOIN running ON running.project_id = waiting.project_id
-                WHERE waiting.project_id IS NOT NULL
+                SELECT waiting.id, waiting.due_at,
+                       coalesce(running.exports, 0)
+                       + row_number() OVER (PARTITION BY waiting.project_id ORDER BY waiting.due_at, waiting.id) AS turn
+                FROM waiting LEFT JOIN running ON running.project_id = waiting.project_id
                 UNION ALL
-                SELECT e.id, e.lease_expires_at, 0 FROM exports e
-                WHERE e.status = 'processing' AND e.lease_expires_at <= clock_timestamp()
+                SELECT id, lease_expires_at, 0 FROM held WHERE lease_expires_at <= clock_timestamp()
             ), candidate AS MATERIALIZED (
                 -- LATERAL: in the order of turns, row by row, whatever the planner thinks of the numbers.
                 SELECT free.id, free.status
@@ -132,8 +157,8 @@ impl Database {
                 CROSS JOIN LATERAL (
                     SELECT e.id, e.status FROM exports e
                     WHERE e.id = next.id
-                      AND ((e.status = 'pending' AND e.due_at <= clock_timestamp())
-                        OR (e.status = 'processing' AND e.lease_expires_at <= clock_timestamp() AND e.attempt < $4))
+                      AND CASE e.status WHEN 'pending' THEN e.due_at <= clock_timestamp()
+                          WHEN 'processing' THEN e.lease_expires_at <= clock_timestamp() AND e.attempt < $4 END
                     FOR UPDATE SKIP LOCKED) free
                 LIMIT $2::int8
             ), claimed AS (
@@ -144,8 +169,8 @@ impl Database {
                     lease_expires_at = clock_timestamp() + $3,
                     progress_rows = NULL, progress_bytes = NULL
                 WHERE e.id = ANY (ARRAY (SELECT id FROM candidate))
-                  AND ((e.status = 'pending' AND e.due_at <= clock_timestamp())
-                    OR (e.status = 'processing' AND e.lease_expires_at <= clock_timestamp() AND e.attempt < $4))
+                  AND CASE e.status WHEN 'pending' THEN e.due_at <= clock_timestamp()
+                      WHEN 'processing' THEN e.lease_expires_at <= clock_timestamp() AND e.attempt < $4 END
                 RETURNING e.id, e.project_id, e.direction, e.filter_start_time, e.filter_end_time,
                           e.filter_status, e.filter_endpoint_id, e.attempt, e.lease_token, e.due_at,
                           format('%s/%s/%s-%s.csv', e.project_id, e.id, e.attempt, e.lease_token) AS object_key
@@ -169,6 +194,10 @@ impl Database {
             i64::from(request.limit),
             interval(request.lease),
             attempts(request.max_attempts),
+            request.known.since,
+            &request.known.projects,
+            &request.known.due_from,
+            &request.known.processing,
         )
         .fetch_all(&self.pool)
         .await?;

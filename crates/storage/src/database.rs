@@ -48,7 +48,11 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 impl Database {
     /// Names a database without connecting to it.
     pub fn new(url: &str, purpose: PoolPurpose) -> Result<Self, UrlError> {
-        let options = short_statements(parse_url(url)?);
+        let mut options = short_statements(parse_url(url)?);
+        if let PoolPurpose::Worker { .. } = purpose {
+            // Planning a claim takes as long as the claim, and its plan is the same each time.
+            options = options.options([("plan_cache_mode", "force_generic_plan")]);
+        }
         Ok(Self {
             pool: pool(options.clone(), purpose),
             options,

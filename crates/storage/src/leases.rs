@@ -4,6 +4,11 @@
 //! Every write carries the lease's token and is refused once the lease is over or taken over. What
 //! becomes of an attempt's object is decided in the same statement that decides what becomes of
 //! the attempt.
+//!
+//! A token opens a row that is being processed and no other, and is asked for in that way:
+//! `status = 'processing'` by itself would have the planner find the one row by the index of those
+//! being processed, which it believes to be short, and which beside a long snapshot holds an entry
+//! of every export since.
 
 use std::time::Duration;
 
@@ -73,7 +78,7 @@ impl Database {
             r#"
             UPDATE exports
             SET lease_expires_at = clock_timestamp() + $3, progress_rows = $4, progress_bytes = $5
-            WHERE id = $1 AND status = 'processing' AND lease_token = $2
+            WHERE id = $1 AND lease_token = CASE status WHEN 'processing' THEN $2::uuid END
               AND lease_expires_at > clock_timestamp()
             RETURNING id, lease_token AS "token!"
             "#,
@@ -100,7 +105,7 @@ impl Database {
             UPDATE export_objects o SET upload_id = $4
             FROM exports e
             WHERE o.key = $3 AND o.state = 'writing' AND o.export_id = e.id
-              AND e.id = $1 AND e.status = 'processing' AND e.lease_token = $2
+              AND e.id = $1 AND e.lease_token = CASE e.status WHEN 'processing' THEN $2::uuid END
               AND e.lease_expires_at > clock_timestamp()
             RETURNING e.id, e.lease_token AS "token!"
             "#,
@@ -131,7 +136,7 @@ impl Database {
                     sha256 = $6, completed_at = greatest(e.started_at, now.at),
                     expires_at = greatest(e.started_at, now.at) + $7
                 FROM (SELECT clock_timestamp() AS at) now
-                WHERE e.id = $1 AND e.status = 'processing' AND e.lease_token = $2
+                WHERE e.id = $1 AND e.lease_token = CASE e.status WHEN 'processing' THEN $2::uuid END
                   AND e.lease_expires_at > clock_timestamp()
                 RETURNING e.id, e.lease_token, e.expires_at
             ), kept AS (
@@ -178,7 +183,7 @@ impl Database {
                 UPDATE exports
                 SET status = 'failed', lease_expires_at = NULL, lease_owner = NULL,
                     error_code = $3, error_message = $4, attempt_error = $5
-                WHERE id = $1 AND status = 'processing' AND lease_token = $2
+                WHERE id = $1 AND lease_token = CASE status WHEN 'processing' THEN $2::uuid END
                   AND lease_expires_at > clock_timestamp()
                 RETURNING id, lease_token
             ), doomed AS (
@@ -223,7 +228,7 @@ impl Database {
             r#"
             WITH held AS (
                 SELECT id, lease_token FROM exports
-                WHERE id = $1 AND status = 'processing' AND lease_token = $2
+                WHERE id = $1 AND lease_token = CASE status WHEN 'processing' THEN $2::uuid END
                   AND lease_expires_at > clock_timestamp()
                 FOR UPDATE
             ), ended AS (

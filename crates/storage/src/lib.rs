@@ -1,7 +1,7 @@
 //! All SQL, and nothing else.
 //!
 //! [`Database`] is the service's own database: what consumers see (`creates`, `exports`), the queue
-//! (`claims`, and its length: `queue`) and its `leases`, what is to be cleaned up (`sweeps`),
+//! (`claims`, where they begin: `survey`, its length: `queue`) and its `leases`, what is to be cleaned up (`sweeps`),
 //! projects and keys (`keys`), migrations, and what the programs' roles may do (`grants`).
 //! Operators see the queue (`jobs`), put their hands on an export (`interventions`), throw old
 //! records away (`pruning`) and check an installation (`facts`).
@@ -29,6 +29,7 @@ mod queue;
 mod row;
 pub mod seed;
 pub mod source;
+mod survey;
 mod sweeps;
 
 pub use claims::{Claim, ClaimRequest};
@@ -46,4 +47,5 @@ pub use listener::QueueListener;
 pub use migrations::{MigrateError, MigrationState};
 pub use queue::{QueueDepth, QueueState};
 pub use source::Source;
+pub use survey::Survey;
 pub use sweeps::DoomedObject;

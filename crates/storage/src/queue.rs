@@ -58,7 +58,7 @@ impl Database {
                  (SELECT count(*) AS exports,
                          coalesce(extract(epoch FROM statement_timestamp() - min(started_at)), 0)::float8 AS age
                   FROM exports
-                  WHERE status = 'processing') processing
+                  WHERE processing_since >= '-infinity') processing
             "#,
         )
         .fetch_one(&self.pool)

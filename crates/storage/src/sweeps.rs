@@ -62,16 +62,18 @@ impl Database {
             r#"
             WITH lost AS MATERIALIZED (
                 SELECT id FROM exports
-                WHERE status = 'processing' AND lease_expires_at <= clock_timestamp() AND attempt >= $1
-                LIMIT $4
+                -- All of them, as a range: how many are not null, a planner without statistics guesses badly.
+                WHERE processing_since >= '-infinity' AND lease_expires_at <= clock_timestamp() AND attempt >= $1
+                ORDER BY processing_since LIMIT $4
                 FOR UPDATE SKIP LOCKED
             ), failed AS (
                 UPDATE exports e
                 SET status = 'failed', error_code = $2, error_message = $3,
                     attempt_error = 'the lease of ' || e.lease_owner || ' ended',
                     lease_expires_at = NULL, lease_owner = NULL
-                WHERE e.id = ANY (ARRAY (SELECT id FROM lost)) AND e.status = 'processing'
-                  AND e.lease_expires_at <= clock_timestamp() AND e.attempt >= $1
+                -- CASE: see the claim.
+                WHERE e.id = ANY (ARRAY (SELECT id FROM lost))
+                  AND CASE e.status WHEN 'processing' THEN e.lease_expires_at <= clock_timestamp() AND e.attempt >= $1 END
                 RETURNING e.id
             ), doomed AS (
                 UPDATE export_objects SET state = 'doomed', sweep_at = clock_timestamp()

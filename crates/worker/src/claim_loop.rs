@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use crate::attempt::Attempt;
 use crate::sessions::IdleSessions;
 use crate::start::Context;
+use crate::surveyor::Memory;
 use crate::wakeup::Wakeup;
 
 /// How long to wait after the database did not answer a claim.
@@ -21,6 +22,7 @@ const AFTER_ERROR: Duration = Duration::from_secs(2);
 pub(crate) struct ClaimLoop {
     context: Context,
     wakeup: Wakeup,
+    memory: Memory,
     abandon: CancellationToken,
     slots: Arc<Semaphore>,
     sessions: IdleSessions,
@@ -28,11 +30,17 @@ pub(crate) struct ClaimLoop {
 }
 
 impl ClaimLoop {
-    pub(crate) fn new(context: Context, wakeup: Wakeup, abandon: CancellationToken) -> Self {
+    pub(crate) fn new(
+        context: Context,
+        wakeup: Wakeup,
+        memory: Memory,
+        abandon: CancellationToken,
+    ) -> Self {
         let slots = usize::from(context.settings.concurrency);
         Self {
             context,
             wakeup,
+            memory,
             abandon,
             slots: Arc::new(Semaphore::new(slots)),
             sessions: IdleSessions::new(slots),
@@ -78,6 +86,7 @@ impl ClaimLoop {
     fn starter(&self) -> Starter {
         Starter {
             context: self.context.clone(),
+            memory: self.memory.clone(),
             abandon: self.abandon.clone(),
             sessions: self.sessions.clone(),
             attempts: self.attempts.clone(),
@@ -88,6 +97,7 @@ impl ClaimLoop {
 /// What the start of an attempt takes along.
 struct Starter {
     context: Context,
+    memory: Memory,
     abandon: CancellationToken,
     sessions: IdleSessions,
     attempts: TaskTracker,
@@ -98,6 +108,7 @@ async fn claim_and_start(starter: Starter, mut permits: Vec<OwnedSemaphorePermit
     let settings = &starter.context.settings;
     // Taken before the claim is sent: this worker's idea of the lease's end is never the later one.
     let claimed_at = Instant::now();
+    let known = starter.memory.borrow().clone();
     let claims = starter
         .context
         .database
@@ -106,6 +117,7 @@ async fn claim_and_start(starter: Starter, mut permits: Vec<OwnedSemaphorePermit
             limit: u16::try_from(permits.len()).unwrap_or(u16::MAX),
             lease: settings.lease,
             max_attempts: settings.max_attempts,
+            known,
         })
         .await;
     let claims = match claims {

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::metrics::{Cause, SweepResult};
 use crate::start::{Context, jittered};
+use crate::surveyor::Memory;
 
 /// How often to sweep.
 const PERIOD: Duration = Duration::from_secs(5);
@@ -31,7 +32,7 @@ struct LatestRuns {
 }
 
 /// Sweeps until `stop`.
-pub(crate) async fn run(context: Context, stop: CancellationToken) {
+pub(crate) async fn run(context: Context, memory: Memory, stop: CancellationToken) {
     let mut done = LatestRuns::default();
     loop {
         let Some(()) = stop
@@ -40,7 +41,7 @@ pub(crate) async fn run(context: Context, stop: CancellationToken) {
         else {
             return;
         };
-        let swept = stop.run_until_cancelled(sweep(&context, &mut done));
+        let swept = stop.run_until_cancelled(sweep(&context, &memory, &mut done));
         let sweeps = &context.metrics.janitor.sweeps;
         match swept.await {
             Some(Ok(())) => sweeps.inc(SweepResult::Ok),
@@ -54,9 +55,13 @@ pub(crate) async fn run(context: Context, stop: CancellationToken) {
     }
 }
 
-async fn sweep(context: &Context, done: &mut LatestRuns) -> Result<(), Error> {
+async fn sweep(context: &Context, memory: &Memory, done: &mut LatestRuns) -> Result<(), Error> {
     expire(context).await?;
-    fail_exhausted(context).await?;
+    // Its search is a long one beside a long export, and nearly always for nothing.
+    let lease_ended = memory.borrow().lease_ended();
+    if lease_ended {
+        fail_exhausted(context).await?;
+    }
     delete_doomed(context).await?;
     if done.keys.is_none_or(|at| at.elapsed() >= KEYS_PERIOD) {
         context.database.clear_stale_idempotency_keys(BATCH).await?;

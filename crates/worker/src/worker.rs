@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use crate::claim_loop::ClaimLoop;
 use crate::metrics::Sampler;
 use crate::start::{Context, Settings, StartError};
-use crate::{health, janitor, wakeup};
+use crate::{health, janitor, surveyor, wakeup};
 
 /// A worker that has everything it needs.
 pub struct Worker {
@@ -63,14 +63,15 @@ impl Worker {
         tracing::info!(worker = context.name, "worker started");
 
         let wakeup = wakeup::spawn(context.database.clone(), stop.clone());
-        let janitor = tokio::spawn(janitor::run(context.clone(), stop.clone()));
+        let memory = surveyor::spawn(context.database.clone(), stop.clone());
+        let janitor = tokio::spawn(janitor::run(context.clone(), memory.clone(), stop.clone()));
         let health = self.health.map(|server| {
             let metrics = Sampler::new(&self.registry, context.database.clone());
             let routes = health::routes(context.database.clone())
                 .merge(exports_metrics::routes(self.registry, metrics));
             tokio::spawn(server.run(routes, stop.clone()))
         });
-        let claims = ClaimLoop::new(context.clone(), wakeup, abandon.clone());
+        let claims = ClaimLoop::new(context.clone(), wakeup, memory, abandon.clone());
         let mut claims = tokio::spawn(claims.run(stop.clone()));
 
         self.signals.next().await;

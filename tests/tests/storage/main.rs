@@ -28,5 +28,6 @@ mod snapshots;
 mod source;
 mod states;
 mod support;
+mod surveys;
 mod sweeps;
 mod tls;

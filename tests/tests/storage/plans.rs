@@ -143,9 +143,9 @@ async fn nothing_that_is_done_every_second_reads_the_archive() {
     let page = format!("'{PROJECT}', NULL, {}, 5", cursor.as_str().unwrap());
     let cases = [
         (
-            "WITH RECURSIVE waiting",
-            "text, int8, interval, int4",
-            "'w', 5, '30 s', 8",
+            "AS \"taken_over!\"",
+            "text, int8, interval, int4, timestamptz, text[], timestamptz[], uuid[]",
+            "'w', 5, '30 s', 8, NULL, '{}', '{}', '{}'",
             5.0,
         ),
         ("SET status = 'expired'", "int8", "5", 5.0),
@@ -176,6 +176,11 @@ async fn nothing_that_is_done_every_second_reads_the_archive() {
         arguments: arguments.to_owned(),
         rows,
     });
+    check_all(&database, &cases).await;
+}
+
+/// Each of them, planned in both ways.
+async fn check_all(database: &TestDatabase, cases: &[Case]) {
     let mut connection = database.connect().await;
     // As in the service's own sessions.
     run(&mut connection, "SET jit = off").await;
@@ -186,7 +191,7 @@ async fn nothing_that_is_done_every_second_reads_the_archive() {
         "VACUUM ANALYZE export_objects",
     ] {
         database.execute(statistics).await;
-        for case in &cases {
+        for case in cases {
             let text = statement(case.marker);
             let prepare = format!("PREPARE tried ({}) AS {text}", case.types);
             run(&mut connection, prepare).await;
@@ -196,6 +201,98 @@ async fn nothing_that_is_done_every_second_reads_the_archive() {
             run(&mut connection, "DEALLOCATE tried").await;
         }
     }
+}
+
+/// 10,000 exports that have gone through the queue a minute ago, one that is being processed (its
+/// id is 1, its token 2), and ten that have just become pending.
+async fn gone_through(database: &TestDatabase) {
+    database
+        .execute(
+            "ALTER TABLE exports DISABLE TRIGGER exports_enter_queue;
+             INSERT INTO exports (id, project_id, created_at, due_at, status, direction, filter_start_time, filter_end_time, pending_since)
+             SELECT gen_random_uuid(), 'proj_a', now(), now(), 'pending', 'outbound', '2025-12-01', '2025-12-02', now() - interval '1 minute'
+             FROM generate_series(1, 10000);
+             UPDATE exports SET status = 'processing', pending_since = NULL, processing_since = now() - interval '1 minute',
+                 attempt = 1, started_at = now(), lease_token = gen_random_uuid(), lease_owner = 'w', lease_expires_at = now();
+             UPDATE exports SET status = 'completed', processing_since = NULL, lease_owner = NULL, lease_expires_at = NULL,
+                 object_key = id::text, row_count = 1, file_size_bytes = 1, sha256 = sha256('x'), completed_at = now(),
+                 expires_at = now() + interval '7 days';
+             INSERT INTO export_objects (key, export_id, state) SELECT id::text, id, 'kept' FROM exports;
+             ALTER TABLE exports ENABLE TRIGGER exports_enter_queue;
+             INSERT INTO exports (id, project_id, created_at, due_at, status, direction, filter_start_time, filter_end_time)
+             SELECT gen_random_uuid(), 'proj_a', now(), now(), 'pending', 'outbound', '2025-12-01', '2025-12-02'
+             FROM generate_series(1, 10);
+             INSERT INTO exports (id, project_id, created_at, due_at, status, direction, filter_start_time, filter_end_time,
+                                  attempt, started_at, lease_token, lease_owner, lease_expires_at)
+             VALUES (lpad('1', 32, '0')::uuid, 'proj_a', now(), now(), 'processing', 'outbound', '2025-12-01', '2025-12-02',
+                     1, now(), lpad('2', 32, '0')::uuid, 'w', now() + interval '1 hour');
+             INSERT INTO export_objects (key, export_id, state) VALUES ('the-key', lpad('1', 32, '0')::uuid, 'writing')",
+        )
+        .await;
+}
+
+/// No index entry of what has left the queue can be removed while a snapshot is held, which a long
+/// export does. What workers do all the time must not pass them all.
+#[tokio::test]
+async fn beside_a_long_snapshot_workers_do_not_pass_what_has_left_the_queue() {
+    let database = database().await;
+    let mut long_export = database.connect().await;
+    run(&mut long_export, "BEGIN ISOLATION LEVEL REPEATABLE READ").await;
+    run(&mut long_export, "SELECT FROM exports").await;
+    gone_through(&database).await;
+    let recently = "date_bin('5 seconds', now() - interval '5 seconds', '2000-01-01T00:00:00Z'), '{}', '{}', '{}'";
+    let lease = "lpad('1', 32, '0')::uuid, lpad('2', 32, '0')::uuid";
+    let cases = [
+        (
+            "AS \"taken_over!\"",
+            "text, int8, interval, int4, timestamptz, text[], timestamptz[], uuid[]",
+            format!("'w', 5, '30 s', 8, {recently}"),
+            5.0,
+        ),
+        (
+            "AS \"lease_ended!\"",
+            "timestamptz, text[], timestamptz[], uuid[], interval",
+            format!("{recently}, '5 s'"),
+            1.0,
+        ),
+        (
+            "progress_rows = $4",
+            "uuid, uuid, interval, int8, int8",
+            format!("{lease}, '30 s', 1, 1"),
+            1.0,
+        ),
+        (
+            "upload_id = $4",
+            "uuid, uuid, text, text",
+            format!("{lease}, 'the-key', 'upload'"),
+            1.0,
+        ),
+        (
+            "sha256 = $6",
+            "uuid, uuid, text, int8, int8, bytea, interval",
+            format!("{lease}, 'the-key', 1, 1, sha256('x'), '7 days'"),
+            1.0,
+        ),
+        (
+            "ELSE e.attempt END",
+            "uuid, uuid, interval, text",
+            format!("{lease}, '1 s', 'why'"),
+            1.0,
+        ),
+        (
+            "error_message = $4, attempt_error = $5",
+            "uuid, uuid, text, text, text",
+            format!("{lease}, 'INTERNAL_ERROR', 'why', 'why'"),
+            1.0,
+        ),
+    ]
+    .map(|(marker, types, arguments, rows)| Case {
+        marker,
+        types,
+        arguments,
+        rows,
+    });
+    check_all(&database, &cases).await;
 }
 
 /// What is asked at each scrape reads the queue, which is short, and not the archive.

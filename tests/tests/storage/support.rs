@@ -1,5 +1,6 @@
 //! Small verbs for the stories of storage.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use exports_domain::{
@@ -32,6 +33,7 @@ pub(crate) fn worker(owner: &str) -> ClaimRequest<'_> {
         limit: 1,
         lease: LEASE,
         max_attempts: 8,
+        known: Arc::default(),
     }
 }
 

@@ -1,0 +1,187 @@
+//! How long a claim takes: on a queue at rest, and beside a long export, under whose one held
+//! snapshot some hundred thousand others have gone through the queue.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use exports_storage::{ClaimRequest, Completed, FileFacts, PoolPurpose, Survey};
+use sqlx::{Connection, PgConnection};
+
+use super::seed;
+use crate::samples::Samples;
+use crate::scene::{Database, Scene};
+use crate::table::{Bar, Row, Table};
+
+/// As often as a worker does.
+const SURVEY_EVERY: Duration = Duration::from_secs(5);
+/// Exports finish here by the thousand per second, and nowhere else: what is measured begins when
+/// the last of those are as old to a claim as any that a worker has finished.
+const REST: Duration = Duration::from_secs(12);
+const CLAIMS: usize = 1_000;
+
+/// `arrive` queues exports; `go_through` does to exports what a create, a claim and a completion
+/// do to their rows, in the same order, a hundred rows at a time.
+const PROCEDURES: &str = r"
+    CREATE PROCEDURE arrive(total int) LANGUAGE sql AS $$
+        INSERT INTO exports (id, project_id, created_at, due_at, status, direction,
+                             filter_start_time, filter_end_time)
+        SELECT gen_random_uuid(), 'proj_' || n % 10, at, at, 'pending',
+               'outbound', '2025-12-01', '2025-12-02'
+        FROM (SELECT n, clock_timestamp() AS at FROM generate_series(1, total) n) new
+    $$;
+    CREATE PROCEDURE go_through(total int) LANGUAGE plpgsql AS $$
+    DECLARE mine uuid[];
+    BEGIN
+        FOR _ IN 1 .. total / 100 LOOP
+            WITH new AS (
+                INSERT INTO exports (id, project_id, created_at, due_at, status, direction,
+                                     filter_start_time, filter_end_time)
+                SELECT gen_random_uuid(), 'proj_' || n % 10, at, at, 'pending', 'outbound',
+                       '2025-12-01', '2025-12-02'
+                FROM (SELECT n, clock_timestamp() AS at FROM generate_series(1, 100) n) new
+                RETURNING id)
+            SELECT array_agg(id) INTO mine FROM new;
+            COMMIT;
+            WITH claimed AS (
+                UPDATE exports SET status = 'processing', attempt = attempt + 1,
+                    started_at = clock_timestamp(), lease_token = gen_random_uuid(), lease_owner = 'bench',
+                    lease_expires_at = clock_timestamp() + interval '30 s'
+                WHERE id = ANY (mine) RETURNING id, lease_token)
+            INSERT INTO export_objects (key, export_id, state)
+            SELECT id || '/' || lease_token, id, 'writing' FROM claimed;
+            COMMIT;
+            WITH done AS (
+                UPDATE exports SET status = 'completed', lease_expires_at = NULL, lease_owner = NULL,
+                    object_key = id || '/' || lease_token, row_count = 100, file_size_bytes = 10000,
+                    sha256 = sha256('file'), completed_at = clock_timestamp(),
+                    expires_at = clock_timestamp() + interval '7 days'
+                WHERE id = ANY (mine) RETURNING object_key)
+            UPDATE export_objects SET state = 'kept' WHERE key IN (SELECT object_key FROM done);
+            COMMIT;
+        END LOOP;
+    END $$";
+
+pub(super) async fn run(scene: &Scene, table: &mut Table) -> Result<()> {
+    let database = scene.database().await?;
+    seed(&database).await?;
+    database.sql(PROCEDURES).await?;
+    let mut queue = Queue::open(&database).await?;
+    let (claims, completions) = queue.measure(&database).await?;
+    table.add(row("claim p99 in ms, nothing held", &claims, &completions));
+
+    let mut long_export = PgConnection::connect(database.url()).await?;
+    for statement in [
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        "SELECT FROM messages LIMIT 1",
+    ] {
+        sqlx::raw_sql(statement).execute(&mut long_export).await?;
+    }
+    let finished = scene.scaled(200_000);
+    queue.finish(&database, finished).await?;
+    tokio::time::sleep(REST).await;
+    queue.survey().await?;
+    let (claims, completions) = queue.measure(&database).await?;
+    let what = format!("claim p99 in ms, {finished} exports finished under one held snapshot");
+    table.add(row(&what, &claims, &completions));
+
+    let begun = Instant::now();
+    queue.storage.survey(&Survey::default()).await?;
+    let what = "the same, a survey from nothing (a worker's first, then one a minute)";
+    let millis = 1000.0 * begun.elapsed().as_secs_f64();
+    table.add(Row::new(6, what, format!("{millis:.0} ms")));
+    long_export.close().await?;
+    queue.storage.close().await;
+    scene.drop_database(database).await
+}
+
+fn row(what: &str, claims: &Samples, completions: &Samples) -> Row {
+    let millis = |samples: &Samples, percent| 1000.0 * samples.percentile(percent);
+    let p99 = millis(claims, 99);
+    let ours = format!(
+        "{p99:.1} ms (p50 {:.1} ms; complete p99 {:.1} ms)",
+        millis(claims, 50),
+        millis(completions, 99),
+    );
+    Row::new(6, what, ours).held_to(p99, Bar::AtMost(50.0))
+}
+
+/// The queue as a worker sees it.
+struct Queue {
+    storage: exports_storage::Database,
+    known: Arc<Survey>,
+    surveyed_at: Instant,
+}
+
+impl Queue {
+    async fn open(database: &Database) -> Result<Self> {
+        let purpose = PoolPurpose::Worker { concurrency: 2 };
+        let storage = exports_storage::Database::new(database.url(), purpose)?;
+        let known = Arc::new(storage.survey(&Survey::default()).await?);
+        Ok(Self {
+            storage,
+            known,
+            surveyed_at: Instant::now(),
+        })
+    }
+
+    async fn survey(&mut self) -> Result<()> {
+        self.known = Arc::new(self.storage.survey(&self.known).await?);
+        self.surveyed_at = Instant::now();
+        Ok(())
+    }
+
+    /// Claims and completes one export after the other, with as many again waiting behind them.
+    async fn measure(&mut self, database: &Database) -> Result<(Samples, Samples)> {
+        database.sql(format!("CALL arrive({})", 2 * CLAIMS)).await?;
+        let (mut claims, mut completions) = (Samples::default(), Samples::default());
+        for _ in 0..CLAIMS {
+            if self.surveyed_at.elapsed() >= SURVEY_EVERY {
+                self.survey().await?;
+            }
+            let begun = Instant::now();
+            let claim = self.storage.claim(&self.request()).await?.pop();
+            claims.add_time(begun.elapsed());
+            let claim = claim.context("nothing could be claimed")?;
+            let begun = Instant::now();
+            let completed = self
+                .storage
+                .complete(claim.lease, &claim.object_key, &facts())
+                .await?;
+            completions.add_time(begun.elapsed());
+            anyhow::ensure!(completed != Completed::Lost, "a lease was lost");
+        }
+        Ok((claims, completions))
+    }
+
+    /// Sends so many exports through the queue, while it is surveyed as a worker would.
+    async fn finish(&mut self, database: &Database, count: u64) -> Result<()> {
+        let finishing = database.sql(format!("CALL go_through({count})"));
+        tokio::pin!(finishing);
+        loop {
+            tokio::select! {
+                finished = &mut finishing => return finished,
+                () = tokio::time::sleep(SURVEY_EVERY) => self.survey().await?,
+            }
+        }
+    }
+
+    fn request(&self) -> ClaimRequest<'static> {
+        ClaimRequest {
+            owner: "bench",
+            limit: 1,
+            lease: Duration::from_mins(5),
+            max_attempts: 8,
+            known: self.known.clone(),
+        }
+    }
+}
+
+fn facts() -> FileFacts {
+    FileFacts {
+        row_count: 100,
+        size_bytes: 10_000,
+        sha256: [0xab; 32],
+        ttl: Duration::from_hours(24),
+    }
+}
