@@ -3,9 +3,6 @@
 //! Owns which topics there are and their order. Each has a module of its own; what they need is in
 //! [`scene`], what they find out goes into one [`table`].
 
-// Until every topic is measured, not all that they need is used.
-#![allow(dead_code, clippy::unused_async)]
-
 mod api;
 mod export;
 mod garage;

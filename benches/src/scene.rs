@@ -85,11 +85,6 @@ impl Scene {
         &self.admin
     }
 
-    /// The server's port on 127.0.0.1.
-    pub(crate) fn port(&self) -> u16 {
-        self.postgres.port()
-    }
-
     /// The folder that goes with the scene, on the disk that files are written to.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()

@@ -126,16 +126,16 @@ pub(crate) struct Encoded {
     pub(crate) bytes: u64,
 }
 
+/// An encoder at work.
+pub(crate) type Encoding = JoinHandle<Result<Option<Encoded>, JobError>>;
+
 /// Starts an encoder on a thread of its own: chunks of COPY go into the sender, CSV comes out of
 /// the slice. It ends when its input ends, or with `None` when nobody takes its output any more.
 pub(crate) fn spawn(
     mut encoder: Encoder,
     output: SliceInput,
     progress: Counters,
-) -> (
-    mpsc::Sender<Vec<u8>>,
-    JoinHandle<Result<Option<Encoded>, JobError>>,
-) {
+) -> (mpsc::Sender<Vec<u8>>, Encoding) {
     let (chunks, mut input) = mpsc::channel::<Vec<u8>>(WAITING);
     let work = tokio::task::spawn_blocking(move || {
         let mut bytes = 0;

@@ -2,5 +2,6 @@
 
 mod any_rows;
 mod facts;
+mod readers;
 mod snapshot;
 mod views;

@@ -64,7 +64,7 @@ async fn stopped_while_its_only_put_is_under_way() {
         let (_winner, row) = another_worker_finishes(shop, id).await;
         // The stopped worker's file arrives after all.
         drop(held);
-        the_late_upload_is_over(shop).await;
+        two_files_lie_in_the_store(shop).await;
 
         goes_on_for_nothing(shop, &mut stopped, id, &row).await;
     })
@@ -149,6 +149,13 @@ async fn another_worker_finishes(shop: &Workshop, id: ExportId) -> (Worker, Stri
     assert!(shop.completed(id).await.row_count > 0);
     assert_eq!(shop.export(id).await.attempt, 2);
     (winner, shop.row(id).await)
+}
+
+async fn two_files_lie_in_the_store(shop: &Workshop) {
+    eventually("two files lie in the store", PATIENCE, async || {
+        (shop.listing().len() == 2).then_some(())
+    })
+    .await;
 }
 
 /// The store has done what the stopped worker asked for. Whether its file lies there now depends on

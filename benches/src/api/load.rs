@@ -1,0 +1,113 @@
+//! A load of requests: so many connections, each with one request after the other, for a time.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use tokio::task::{JoinSet, LocalSet, spawn_blocking};
+
+use super::http::Connection;
+use crate::samples::Samples;
+
+/// What each connection sends, and what has to come back; anything else ends the measurement.
+pub(super) trait Requests: Send + 'static {
+    /// The next request's bytes, in place of what the buffer holds. `number` is never the same.
+    fn write(&self, number: u64, request: &mut Vec<u8>);
+    /// Of every answer.
+    fn status(&self) -> u16;
+    /// In the body of every answer.
+    fn body_holds(&self) -> &[u8];
+}
+
+/// What came of a load.
+#[derive(Debug)]
+pub(super) struct Answered {
+    pub(super) per_second: f64,
+    /// Seconds from a request's first byte to its answer's last.
+    pub(super) latencies: Samples,
+}
+
+/// Asks for as long as `span`, from the moment at which all connections are open.
+///
+/// On one thread of its own: it has to leave as much of the machine as it can to what it measures.
+pub(super) async fn run(
+    address: SocketAddr,
+    connections: usize,
+    span: Duration,
+    requests: impl Requests,
+) -> Result<Answered> {
+    let thread = spawn_blocking(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let asking = all(address, connections, span, Rc::new(requests));
+        LocalSet::new().block_on(&runtime, asking)
+    });
+    thread.await?
+}
+
+async fn all(
+    address: SocketAddr,
+    connections: usize,
+    span: Duration,
+    requests: Rc<impl Requests>,
+) -> Result<Answered> {
+    let mut open = Vec::new();
+    for _ in 0..connections {
+        open.push(Connection::open(address).await?);
+    }
+    let begun = Instant::now();
+    let mut asking = JoinSet::new();
+    for (number, connection) in (0..).zip(open) {
+        let requests = Rc::clone(&requests);
+        let numbers = (number..).step_by(connections);
+        asking.spawn_local(one(connection, requests, numbers, begun + span));
+    }
+    let mut all: Vec<Duration> = Vec::new();
+    while let Some(latencies) = asking.join_next().await {
+        all.append(&mut latencies??);
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    ensure!(!all.is_empty(), "nothing was answered within {span:?}");
+    let mut latencies = Samples::default();
+    for latency in &all {
+        latencies.add_time(*latency);
+    }
+    let count = u32::try_from(all.len()).context("more answers than fit into a run")?;
+    Ok(Answered {
+        per_second: f64::from(count) / seconds,
+        latencies,
+    })
+}
+
+async fn one(
+    mut connection: Connection,
+    requests: Rc<impl Requests>,
+    numbers: impl Iterator<Item = u64>,
+    end: Instant,
+) -> Result<Vec<Duration>> {
+    let mut latencies = Vec::new();
+    let mut request = Vec::new();
+    for number in numbers {
+        requests.write(number, &mut request);
+        let sent = Instant::now();
+        if sent >= end {
+            break;
+        }
+        let answer = connection.ask(&request).await?;
+        let held = requests.body_holds();
+        let expected = answer.status == requests.status()
+            && answer.body.windows(held.len()).any(|part| part == held);
+        ensure!(
+            expected,
+            "{} instead of {} with {}: {}",
+            answer.status,
+            requests.status(),
+            held.escape_ascii(),
+            answer.body.escape_ascii()
+        );
+        latencies.push(sent.elapsed());
+    }
+    Ok(latencies)
+}

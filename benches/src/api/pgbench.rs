@@ -1,0 +1,57 @@
+//! What reads are compared with: the database's own benchmark with the statement that a read comes
+//! down to, prepared, over the same kind of connection as the API's.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::scene::{Database, Scene};
+
+/// The columns of an export that a read shows.
+const SCRIPT: &str = "\
+SELECT id, project_id, created_at, direction, filter_start_time, filter_end_time, filter_status, \
+filter_endpoint_id, status, attempt, started_at, completed_at, expires_at, row_count, \
+file_size_bytes, sha256, error_code, error_message FROM exports WHERE id = :id;
+";
+
+/// Its transactions per second, the time in which it connects left out.
+pub(super) async fn per_second(
+    scene: &Scene,
+    database: &Database,
+    id: &str,
+    clients: usize,
+    span: Duration,
+) -> Result<f64> {
+    let script = scene.folder().join("read.sql");
+    fs::write(&script, SCRIPT)?;
+    let mut command = scene.postgres_program("pgbench")?;
+    command
+        .args(["--no-vacuum", "--protocol=prepared", "--jobs=2"])
+        .arg(format!("--client={clients}"))
+        .arg(format!("--time={}", span.as_secs()))
+        .arg(format!("--define=id={id}"))
+        .arg("--file")
+        .arg(&script)
+        .arg(database.url());
+    let output = scene.run(command).await?;
+    let text = String::from_utf8(output.stdout)?;
+    rate(&text).with_context(|| format!("no rate in what pgbench says: {text}"))
+}
+
+fn rate(text: &str) -> Option<f64> {
+    let line = text.lines().find_map(|line| line.strip_prefix("tps = "))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_is_read_from_its_line() {
+        let text = "latency average = 1.0 ms\ntps = 30912.5 (without initial connection time)\n";
+        assert_eq!(rate(text), Some(30912.5));
+        assert_eq!(rate("tps\n"), None);
+    }
+}

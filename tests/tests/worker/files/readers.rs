@@ -1,0 +1,68 @@
+//! A large export is read by several connections, and nobody can tell from its file.
+
+use crate::workshop::{PROJECT, Workshop, on_every_store};
+
+/// Rows as slices find them hard: evenly spread ones, gaps of seconds and of a month, many in one
+/// microsecond, ties in time across every cut, and one row far behind all others.
+const SPREAD: &str = "
+    INSERT INTO messages (id, project_id, direction, endpoint_id, status, attempt_count, created_at, last_error)
+    SELECT md5(n::text)::uuid, 'PROJECT', 'outbound', md5('e')::uuid, 'succeeded', n % 7,
+        timestamptz '2025-12-01T00:00:00Z' + CASE
+            WHEN n <= 30000 THEN n / 3 * interval '1 millisecond'
+            WHEN n <= 60000 THEN interval '1 day'
+            WHEN n <= 90000 THEN interval '2 days' + n * interval '40 milliseconds'
+            WHEN n <= 110000 THEN interval '3 days' + n * interval '1 microsecond'
+            ELSE interval '5 days' END,
+        CASE WHEN n % 1000 = 0 THEN repeat('long, ', 2000) END
+    FROM generate_series(1, 110001) n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_file_is_the_same_however_many_read_it() {
+    on_every_store(async |shop| {
+        put_spread(shop).await;
+        let mut alone = shop.worker(&[("EXPORTS_READERS", "1")]);
+        let id = shop.ask_for_all().await;
+        let expected = shop.file(id).await;
+        assert_eq!(shop.completed(id).await.row_count, 110_001);
+        alone.kill().await;
+
+        let mut several = shop.worker(&[("EXPORTS_READERS", "4")]);
+        let id = shop.ask_for_all().await;
+        assert!(shop.file(id).await == expected);
+        assert_eq!(shop.completed(id).await.row_count, 110_001);
+        // The connections are in step: they serve other exports.
+        let again = shop.ask_for_all().await;
+        assert!(shop.file(again).await == expected);
+        several.terminate();
+        assert_eq!(several.wait().await.code(), Some(0));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_cannot_connect_is_left_out() {
+    on_every_store(async |shop| {
+        let (mut worker, source) = shop
+            .worker_behind_a_proxy(&[("EXPORTS_READERS", "3")])
+            .await;
+        shop.put_one().await;
+        // Leaves a connection that is kept.
+        let first = shop.ask_for_all().await;
+        shop.file(first).await;
+
+        put_spread(shop).await;
+        source.refuse();
+        let id = shop.ask_for_all().await;
+        shop.file(id).await;
+        assert_eq!(shop.completed(id).await.row_count, 110_002);
+        assert_eq!(shop.export(id).await.attempt, 1);
+        worker.wait_for_line("a reader is left out").await;
+    })
+    .await;
+}
+
+async fn put_spread(shop: &Workshop) {
+    let rows = SPREAD.replace("PROJECT", PROJECT);
+    shop.database.execute(&rows).await;
+    shop.database.execute("ANALYZE messages").await;
+}
