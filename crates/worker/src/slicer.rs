@@ -132,7 +132,7 @@ mod tests {
         let sample = slice(times[0], times[sample_rows.min(times.len() - 1)]);
         let rows = u32::try_from(sample_rows).unwrap();
         let mut slicer = Slicer::parts(extent, sample, rows, 2);
-        let mut slices = Vec::new();
+        let mut read = Vec::new();
         while let Some(taken) = slicer.take() {
             let from = times.partition_point(|&time| time < taken.first.0);
             let to = times.partition_point(|&time| time <= taken.last.0);
@@ -143,9 +143,9 @@ mod tests {
                 let next = times.iter().find(|&&time| time >= left.first.0);
                 slicer.skip(left, next.map(|&time| PgTimestamp(time)));
             }
-            slices.push((taken, to - from));
+            read.push((taken, to - from));
         }
-        slices
+        read
     }
 
     proptest! {
