@@ -22,10 +22,10 @@ use crate::window::{SliceInput, Window};
 
 /// What the readers of one export share.
 pub(crate) struct Reading {
-    pub(crate) claim: Claim,
-    pub(crate) column: UrlColumn,
-    pub(crate) urls: Arc<UrlSource>,
-    pub(crate) progress: Counters,
+    claim: Claim,
+    column: UrlColumn,
+    urls: Arc<UrlSource>,
+    progress: Counters,
     work: Mutex<Work>,
 }
 
