@@ -140,7 +140,17 @@ pub(crate) fn pool(options: PgConnectOptions, purpose: PoolPurpose) -> PgPool {
 }
 
 pub(crate) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, Error> {
-    match tokio::time::timeout(ACQUIRE_TIMEOUT, PgConnection::connect_with(options)).await {
+    in_time(PgConnection::connect_with(options)).await
+}
+
+/// What comes of connecting; it is not waited for longer than for a connection of a pool.
+pub(crate) async fn in_time<T, E>(
+    connecting: impl Future<Output = Result<T, E>>,
+) -> Result<T, Error>
+where
+    Error: From<E>,
+{
+    match tokio::time::timeout(ACQUIRE_TIMEOUT, connecting).await {
         Ok(connected) => Ok(connected?),
         Err(_) => Err(Error::Unavailable {
             maybe_committed: false,

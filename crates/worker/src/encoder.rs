@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
+use crate::buffers::{Buffer, Buffers};
 use crate::cells::{TimeCell, UnwritableTime, push_int, push_uuid};
 use crate::csv;
 use crate::endpoint_cells::UrlSource;
@@ -134,19 +135,21 @@ pub(crate) type Encoding = JoinHandle<Result<Option<Encoded>, JobError>>;
 pub(crate) fn spawn(
     mut encoder: Encoder,
     output: SliceInput,
+    buffers: Buffers,
     progress: Counters,
-) -> (mpsc::Sender<Vec<u8>>, Encoding) {
-    let (chunks, mut input) = mpsc::channel::<Vec<u8>>(WAITING);
+) -> (mpsc::Sender<Buffer>, Encoding) {
+    let (chunks, mut input) = mpsc::channel::<Buffer>(WAITING);
     let work = tokio::task::spawn_blocking(move || {
         let mut bytes = 0;
         while let Some(chunk) = input.blocking_recv() {
-            let mut csv = Vec::with_capacity(chunk.len() * 2);
+            let mut csv = buffers.take();
+            csv.reserve(chunk.len() * 2);
             let before = encoder.rows;
             // It is not told to stop.
             let _ = encoder.encode(&chunk, &mut csv)?;
             progress.add_rows(encoder.rows - before);
             bytes += csv.len() as u64;
-            if !output.blocking_send(csv) {
+            if !csv.is_empty() && !output.blocking_send(csv) {
                 // Whoever took it knows why it stopped.
                 return Ok(None);
             }

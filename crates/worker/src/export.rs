@@ -19,7 +19,7 @@ use crate::window;
 /// in memory.
 const MOST_ENDPOINTS: u16 = 2_000;
 
-/// So many messages are read at once; for fewer, no other reader would come in time.
+/// So many messages the session reads itself: nobody would have joined it in time to help.
 const FEW: u32 = 8_192;
 
 /// Streams the messages of an export into its file. Dropping it midway leaves `file` to be
@@ -49,25 +49,33 @@ pub(crate) async fn write(
     };
 
     let (slicer, joining) = plan(context, claim, &mut session).await.map_err(source)?;
-    let (window, mut csv) = window::new();
+    let (window, csv) = window::new();
     let reading = Reading::new(claim, column, urls, progress, slicer, window);
     // When either side stops, dropping its end of the window stops the encoders, and they the
     // other side.
-    let reading = reading.run(&mut session, joining, || clock.ended(Phase::FirstRow));
-    let writing = async move {
+    let reading = reading.run(&mut session, joining);
+    let writing = async {
+        let mut csv = csv;
         let header = encoder::header(claim.filter.direction);
         file.write(&header).await?;
         progress.add_bytes(header.len());
+        let mut waits_for_first = true;
         while let Some(chunk) = csv.next().await {
+            if std::mem::take(&mut waits_for_first) {
+                clock.ended(Phase::FirstRow);
+            }
             file.write(&chunk.bytes).await?;
             progress.add_bytes(chunk.bytes.len());
         }
-        Ok::<_, WriteError>(file)
+        Ok::<_, WriteError>(())
     };
     let (read, written) = tokio::join!(reading, writing);
-    let file = written?;
+    written?;
     // Only with this it is known that every slice came to its end.
     let row_count = read?;
+    if row_count == 0 {
+        clock.ended(Phase::FirstRow);
+    }
     clock.ended(Phase::Streaming);
     give_back(session, sessions).await;
 
@@ -81,7 +89,7 @@ pub(crate) async fn write(
     })
 }
 
-/// How the export is read: at once, or in slices that others help to read.
+/// How the export is read: at once, or in slices by others that join the snapshot.
 async fn plan(
     context: &Context,
     claim: &Claim,
@@ -89,18 +97,12 @@ async fn plan(
 ) -> Result<(Slicer, Option<(u16, SnapshotId, Source)>), StorageError> {
     let whole = Slicer::whole(Slice::whole(&claim.filter.range));
     let readers = context.readers;
-    if readers == 1 {
-        return Ok((whole, None));
-    }
     match session.outlook(&claim.filter, FEW).await? {
         Outlook::Few | Outlook::Unordered => Ok((whole, None)),
         Outlook::Many { extent, sample } => {
             let slicer = Slicer::parts(extent, sample, FEW, readers);
             let snapshot = session.export_snapshot().await?;
-            Ok((
-                slicer,
-                Some((readers - 1, snapshot, context.source.clone())),
-            ))
+            Ok((slicer, Some((readers, snapshot, context.source.clone()))))
         }
     }
 }

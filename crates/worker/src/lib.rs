@@ -8,6 +8,7 @@
 //! is counted for these, and `healthcheck` is a probe.
 
 mod attempt;
+mod buffers;
 mod cells;
 mod claim_loop;
 mod csv;
@@ -21,7 +22,6 @@ mod heartbeat;
 mod janitor;
 mod metrics;
 mod output;
-mod part_buffers;
 mod progress;
 mod reader;
 mod readers;

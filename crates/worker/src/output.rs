@@ -14,9 +14,9 @@ use exports_storage::{Claim, Database, Fenced};
 use sha2::{Digest, Sha256};
 use tokio::task::{JoinHandle, JoinSet};
 
+use crate::buffers::{Buffer, Buffers};
 use crate::failing::{JobError, WriteError};
 use crate::metrics::{UploadOperation, WorkerMetrics};
-use crate::part_buffers::PartBuffers;
 use crate::start::Context;
 
 /// Parts that are sent at the same time.
@@ -32,8 +32,8 @@ pub(crate) struct OutputFile {
     lease: Lease,
     key: String,
     headers: FileHeaders,
-    part: Vec<u8>,
-    buffers: PartBuffers,
+    part: Buffer,
+    buffers: Buffers,
     parts: usize,
     upload: Option<Upload>,
     /// The upload that is being begun: see [`OutputFile::begin_upload`].
@@ -54,6 +54,7 @@ pub(crate) struct Written {
 impl OutputFile {
     pub(crate) fn new(context: &Context, claim: &Claim) -> Self {
         let name = format!("export-{}.csv", claim.lease.export);
+        let buffers = Buffers::new(PART_SIZE);
         Self {
             store: context.store.clone(),
             database: context.database.clone(),
@@ -61,8 +62,8 @@ impl OutputFile {
             lease: claim.lease,
             key: claim.object_key.clone(),
             headers: FileHeaders::attachment(&name),
-            part: Vec::new(),
-            buffers: PartBuffers::default(),
+            part: buffers.take_none(),
+            buffers,
             parts: 0,
             upload: None,
             beginning: None,
@@ -94,10 +95,10 @@ impl OutputFile {
     /// Sends what is left and puts the file in its place.
     pub(crate) async fn finish(&mut self) -> Result<Written, WriteError> {
         if self.upload.is_none() {
-            let body = Bytes::from(std::mem::take(&mut self.part));
+            let body = std::mem::replace(&mut self.part, self.buffers.take_none());
             self.touched = true;
             self.store
-                .put(&self.key, body, &self.headers)
+                .put(&self.key, Bytes::from_owner(body), &self.headers)
                 .await
                 .map_err(|error| self.failed(UploadOperation::Put, &error))?;
             self.metrics.bytes_uploaded.inc_by(self.size);
@@ -152,7 +153,8 @@ impl OutputFile {
         const SMALL: usize = 512 * 1024;
         let length = self.part.len() + length;
         if length > SMALL && length > self.part.capacity() {
-            self.part.reserve_exact(PART_SIZE - self.part.len());
+            let missing = PART_SIZE - self.part.len();
+            self.part.reserve_exact(missing);
         }
     }
 
@@ -170,7 +172,7 @@ impl OutputFile {
         if let Some(upload) = &mut self.upload {
             self.parts += 1;
             let (length, metrics) = (part.len() as u64, self.metrics.clone());
-            let sent = upload.put_part(self.buffers.send(part));
+            let sent = upload.put_part(Bytes::from_owner(part));
             self.sending.spawn(async move {
                 sent.await?;
                 metrics.bytes_uploaded.inc_by(length);

@@ -2,31 +2,28 @@
 //! waiting by decoding, encoding or hashing.
 
 use exports_storage::Error;
-use exports_storage::source::RowStream;
-use futures_util::TryStreamExt;
+use exports_storage::source::SliceRows;
 use tokio::sync::mpsc;
+
+use crate::buffers::{Buffer, Buffers};
 
 /// How many bytes of rows are handed on at a time: enough that handing on costs nothing, few
 /// enough that many exports at a time fit into memory.
 const CHUNK: usize = 128 * 1024;
 
-/// Reads to the end, or until nobody takes the chunks any more. Calls `begun` once, when the first
-/// row is there, or the end of none.
+/// Reads to the end, or until nobody takes the chunks any more.
 pub(crate) async fn read(
-    mut rows: RowStream<'_>,
-    chunks: mpsc::Sender<Vec<u8>>,
-    begun: impl FnOnce(),
+    mut rows: SliceRows<'_>,
+    chunks: mpsc::Sender<Buffer>,
+    buffers: &Buffers,
 ) -> Result<(), Error> {
-    let mut begun = Some(begun);
-    // A small export has a small chunk: its buffer grows as it needs.
-    let mut chunk = Vec::new();
-    while let Some(bytes) = rows.try_next().await? {
-        if let Some(begun) = begun.take() {
-            begun();
-        }
-        chunk.extend_from_slice(&bytes);
-        if chunk.len() >= CHUNK {
-            let full = std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK + CHUNK / 8));
+    let mut chunk = buffers.take();
+    // The first row does not wait for others: with it the stream is known to flow.
+    let mut enough = 1;
+    while rows.read(&mut chunk).await? {
+        if chunk.len() >= enough {
+            enough = CHUNK;
+            let full = std::mem::replace(&mut chunk, buffers.take());
             if chunks.send(full).await.is_err() {
                 return Ok(());
             }

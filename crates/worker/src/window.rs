@@ -10,6 +10,7 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
+use crate::buffers::Buffer;
 use crate::slicer;
 
 /// Bytes of one slice that can wait: a slice of the intended size and half as much.
@@ -45,7 +46,7 @@ struct SliceOutput {
 /// Bytes on their way, and the room that they take up until they are dropped.
 #[derive(Debug)]
 pub(crate) struct Chunk {
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) bytes: Buffer,
     _room: OwnedSemaphorePermit,
 }
 
@@ -92,7 +93,7 @@ impl WindowOutput {
 impl SliceInput {
     /// Hands on bytes; waits for room. `false`: nobody takes them any more. For threads that may
     /// block.
-    pub(crate) fn blocking_send(&self, bytes: Vec<u8>) -> bool {
+    pub(crate) fn blocking_send(&self, bytes: Buffer) -> bool {
         // What is larger than the room takes all of it.
         let size = u32::try_from(bytes.len()).map_or(ROOM, |size| size.min(ROOM));
         let room = self.room.clone().acquire_many_owned(size);
@@ -114,6 +115,17 @@ mod tests {
     use tokio::task::spawn_blocking;
 
     use super::*;
+    use crate::buffers::Buffers;
+
+    fn buffer(bytes: &[u8]) -> Buffer {
+        let mut buffer = Buffers::new(0).take();
+        buffer.extend_from_slice(bytes);
+        buffer
+    }
+
+    fn zeros(length: usize) -> Buffer {
+        buffer(&vec![0; length])
+    }
 
     #[tokio::test]
     async fn slices_come_out_in_the_order_in_which_they_were_opened() {
@@ -121,14 +133,14 @@ mod tests {
         let (first, second) = (window.open(), window.open());
         drop(window);
         let late = spawn_blocking(move || {
-            assert!(second.blocking_send(b"b".to_vec()));
+            assert!(second.blocking_send(buffer(b"b")));
             drop(second);
-            assert!(first.blocking_send(b"a1".to_vec()));
-            assert!(first.blocking_send(b"a2".to_vec()));
+            assert!(first.blocking_send(buffer(b"a1")));
+            assert!(first.blocking_send(buffer(b"a2")));
         });
         let mut all = Vec::new();
         while let Some(chunk) = output.next().await {
-            all.extend(chunk.bytes);
+            all.extend_from_slice(&chunk.bytes);
         }
         late.await.unwrap();
         assert_eq!(all, b"a1a2b");
@@ -141,7 +153,7 @@ mod tests {
         drop(window);
         let room = waiting.room.clone();
         let sending = spawn_blocking(move || {
-            (0..20).all(|_| waiting.blocking_send(vec![0; ROOM as usize / 4]))
+            (0..20).all(|_| waiting.blocking_send(zeros(ROOM as usize / 4)))
         });
         while room.available_permits() >= ROOM as usize / 4 {
             tokio::task::yield_now().await;
@@ -161,7 +173,7 @@ mod tests {
         let (window, output) = new();
         let slice = window.open();
         let sending =
-            spawn_blocking(move || while slice.blocking_send(vec![0; 2 * ROOM as usize]) {});
+            spawn_blocking(move || while slice.blocking_send(zeros(2 * ROOM as usize)) {});
         drop(output);
         drop(window);
         sending.await.unwrap();

@@ -11,6 +11,7 @@ mod fairness;
 mod fencing;
 mod idempotency;
 mod janitors;
+mod joining;
 mod journal;
 mod keys;
 mod listener;

@@ -6,10 +6,10 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use exports_local::{LocalPostgres, Shutdown};
-use exports_storage::{Database, PoolPurpose};
+use exports_storage::{Database, PoolPurpose, Source};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use crate::support::not_run;
+use crate::support::{not_run, project};
 
 fn certificate(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("certificates");
@@ -51,6 +51,24 @@ async fn connect(url: &str) -> Result<(), String> {
     Err(cause.to_string())
 }
 
+/// Whoever joins a session's snapshot keeps that promise as well.
+async fn join_in_tls(url: &str) {
+    let database = Database::new(url, PoolPurpose::Command).unwrap();
+    let source = Source::same_as(&database);
+    let mut session = source.open_session().await.unwrap();
+    session.begin(&project()).await.unwrap();
+    let snapshot = session.export_snapshot().await.unwrap();
+    let _reader = source.join(&project(), &snapshot).await.unwrap();
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    let encrypted = "SELECT count(*) FILTER (WHERE ssl) = 2 AND count(*) = 2 FROM pg_stat_ssl
+         JOIN pg_stat_activity USING (pid) WHERE state = 'idle in transaction'";
+    let encrypted: bool = sqlx::query_scalar(encrypted)
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert!(encrypted, "{url}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_url_that_wants_a_verified_server_gets_no_other() {
     let postgres = tokio::task::spawn_blocking(LocalPostgres::start);
@@ -84,6 +102,12 @@ async fn a_url_that_wants_a_verified_server_gets_no_other() {
     assert!(other_authority.unwrap_err().contains("UnknownIssuer"));
     let no_authority = connect(&verified(&by_name, "missing.pem")).await;
     assert!(no_authority.unwrap_err().contains("No such file"));
+    for url in [
+        verified(&by_name, "ca.pem"),
+        format!("{by_name}?sslmode=prefer"),
+    ] {
+        join_in_tls(&url).await;
+    }
 
     tokio::task::spawn_blocking(|| postgres.stop())
         .await

@@ -2,13 +2,15 @@
 //! systems write. They may be tables of ours or views of an operator's, in the service's own
 //! database, in another one, or in a replica; their rows may be anything the column types allow.
 //!
-//! `query` writes the COPY, `session` runs it under one snapshot, `snapshot` shares that among
-//! sessions, `outlook` finds out how much there is to read, `slice` names a part of it, `decode`
-//! reads the bytes.
+//! `query` writes the COPY, `session` runs it under one snapshot, `snapshot` shares that with others,
+//! `reader` is whoever reads, over a connection from `bulk` where there is much, `outlook` finds out
+//! how much there is, `slice` names a part of it, `decode` reads the bytes.
 
+mod bulk;
 mod decode;
 mod outlook;
 mod query;
+mod reader;
 mod session;
 mod slice;
 mod snapshot;
@@ -23,6 +25,7 @@ use crate::error::{Error, UrlError};
 pub use decode::{Decoder, MessageRow};
 pub use outlook::Outlook;
 pub use query::{UrlColumn, copy_statement};
+pub use reader::{SliceReader, SliceRows};
 pub use session::{EndpointUrls, RowStream, Sample, SourceSession};
 pub use slice::{PgTimestamp, Slice};
 pub use snapshot::SnapshotId;

@@ -53,6 +53,12 @@ pub struct Sample {
 /// The bytes of a COPY, a row or so at a time.
 pub type RowStream<'a> = BoxStream<'a, Result<Bytes, Error>>;
 
+/// An export takes as long as it takes, the client bounds it; the compiler for expressions costs more
+/// than it saves on rows that are only passed on. Two of these are not known to every version.
+pub(super) const SETTINGS: &str = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET jit = off; \
+     SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout'; \
+     SELECT set_config(name, '10s', false) FROM pg_settings WHERE name = 'client_connection_check_interval'";
+
 /// How long a replica may take to come up to the primary.
 const REPLAY_LIMIT: Duration = Duration::from_secs(30);
 
@@ -62,15 +68,7 @@ impl SourceSession {
         control: &Database,
     ) -> Result<Self, Error> {
         let mut connection = connect(options).await?;
-        // An export takes as long as it takes, the client bounds it; the compiler for expressions
-        // costs more than it saves on rows that are only passed on.
-        simple(
-            &mut connection,
-            "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET jit = off; \
-             SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout'; \
-             SELECT set_config(name, '10s', false) FROM pg_settings WHERE name = 'client_connection_check_interval'",
-        )
-        .await?;
+        simple(&mut connection, SETTINGS).await?;
         let primary = primary_of(&mut connection, control).await?;
         Ok(Self {
             connection,

@@ -1,4 +1,4 @@
-//! One snapshot for several sessions: the one that has it exports it, others join.
+//! One snapshot for several connections: the session that has it exports it, others join.
 
 use exports_domain::ProjectId;
 use sqlx::AssertSqlSafe;
@@ -10,6 +10,16 @@ use crate::error::Error;
 /// transaction open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SnapshotId(String);
+
+impl SnapshotId {
+    /// Begins a transaction with it. Before any query of that, or the server refuses.
+    pub(super) fn join_statements(&self) -> String {
+        format!(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '{}'",
+            self.0
+        )
+    }
+}
 
 impl SourceSession {
     /// Lets other sessions join the snapshot that `begin` began.
@@ -25,15 +35,13 @@ impl SourceSession {
         Ok(SnapshotId(id))
     }
 
-    /// Begins with another session's snapshot. It fails where that is not to be had: its session
-    /// has ended, or this one got to another server behind the same address.
-    pub async fn join(&mut self, project: &ProjectId, snapshot: &SnapshotId) -> Result<(), Error> {
-        // Before any query of the transaction, or the server refuses.
-        let begin = format!(
-            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '{}'",
-            snapshot.0
-        );
-        sqlx::raw_sql(AssertSqlSafe(begin))
+    /// Begins with another session's snapshot.
+    pub(super) async fn join(
+        &mut self,
+        project: &ProjectId,
+        snapshot: &SnapshotId,
+    ) -> Result<(), Error> {
+        sqlx::raw_sql(AssertSqlSafe(snapshot.join_statements()))
             .execute(&mut self.connection)
             .await?;
         self.set_project(project).await

@@ -1,0 +1,158 @@
+//! How a connection comes about: where the server is, what it is told first, how it is convinced.
+//!
+//! Address and credentials are sqlx's, so that a URL means the same for every connection. Where the
+//! server or the URL wants TLS, there is no connection of this kind.
+
+use std::io;
+
+use bytes::BytesMut;
+use fallible_iterator::FallibleIterator;
+use percent_encoding::percent_decode_str;
+use postgres_protocol::authentication::md5_hash;
+use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
+use postgres_protocol::message::backend::Message;
+use postgres_protocol::message::frontend;
+use sqlx::ConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
+
+use super::{BulkConnection, READ, Socket, io_error, out_of_step};
+use crate::error::Error;
+
+/// Who logs in.
+struct Credentials {
+    user: String,
+    password: String,
+}
+
+pub(super) async fn open(options: &PgConnectOptions) -> Result<Option<BulkConnection>, Error> {
+    let Some(socket) = connect(options).await.map_err(io_error)? else {
+        return Ok(None);
+    };
+    let mut connection = BulkConnection {
+        socket,
+        received: BytesMut::with_capacity(2 * READ),
+    };
+    let credentials = Credentials::of(options);
+    connection.start(options, &credentials.user).await?;
+    connection.log_in(&credentials).await
+}
+
+/// `None` where TLS is called for.
+async fn connect(options: &PgConnectOptions) -> io::Result<Option<Box<dyn Socket>>> {
+    let (host, port) = (options.get_host(), options.get_port());
+    let folder = options.get_socket().map(|path| path.display().to_string());
+    let folder = folder.or_else(|| host.starts_with('/').then(|| host.to_owned()));
+    if let Some(folder) = folder {
+        // The server offers no TLS there.
+        let socket = UnixStream::connect(format!("{folder}/.s.PGSQL.{port}")).await?;
+        return Ok(Some(Box::new(socket)));
+    }
+    let asks = match options.get_ssl_mode() {
+        PgSslMode::Disable | PgSslMode::Allow => false,
+        PgSslMode::Prefer => true,
+        PgSslMode::Require | PgSslMode::VerifyCa | PgSslMode::VerifyFull => return Ok(None),
+    };
+    // An IPv6 address out of a URL is in brackets.
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let mut socket = TcpStream::connect((host, port)).await?;
+    socket.set_nodelay(true)?;
+    if asks && offers_tls(&mut socket).await? {
+        return Ok(None);
+    }
+    Ok(Some(Box::new(socket)))
+}
+
+async fn offers_tls(socket: &mut TcpStream) -> io::Result<bool> {
+    let mut request = BytesMut::new();
+    frontend::ssl_request(&mut request);
+    socket.write_all(&request).await?;
+    Ok(socket.read_u8().await? == b'S')
+}
+
+impl Credentials {
+    fn of(options: &PgConnectOptions) -> Self {
+        // Only the URL has the password. Its other parts are not always fit for one.
+        let url = options
+            .clone()
+            .host("localhost")
+            .username("user")
+            .to_url_lossy();
+        let password = url.password().unwrap_or_default();
+        Self {
+            user: options.get_username().to_owned(),
+            password: percent_decode_str(password).decode_utf8_lossy().into(),
+        }
+    }
+}
+
+impl BulkConnection {
+    async fn start(&mut self, options: &PgConnectOptions, user: &str) -> Result<(), Error> {
+        let mut parameters = vec![("user", user), ("client_encoding", "UTF8")];
+        let others = [
+            ("database", options.get_database()),
+            ("application_name", options.get_application_name()),
+            ("options", options.get_options()),
+        ];
+        parameters.extend(
+            others
+                .into_iter()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+        let mut message = BytesMut::new();
+        frontend::startup_message(parameters, &mut message).map_err(io_error)?;
+        self.send(&message).await
+    }
+
+    /// `None` where the server wants to be convinced in another way than by a password.
+    async fn log_in(mut self, credentials: &Credentials) -> Result<Option<Self>, Error> {
+        loop {
+            match self.message().await? {
+                Message::AuthenticationOk | Message::BackendKeyData(_) => {}
+                Message::AuthenticationCleartextPassword => {
+                    self.send_password(credentials.password.as_bytes()).await?;
+                }
+                Message::AuthenticationMd5Password(body) => {
+                    let (user, password) = (&credentials.user, &credentials.password);
+                    let hash = md5_hash(user.as_bytes(), password.as_bytes(), body.salt());
+                    self.send_password(hash.as_bytes()).await?;
+                }
+                Message::AuthenticationSasl(body) => {
+                    let mechanisms: Vec<_> = body.mechanisms().collect().map_err(io_error)?;
+                    if !mechanisms.contains(&SCRAM_SHA_256) {
+                        return Ok(None);
+                    }
+                    self.scram(&credentials.password).await?;
+                }
+                Message::ReadyForQuery(_) => return Ok(Some(self)),
+                _ => return Ok(None),
+            }
+        }
+    }
+
+    async fn send_password(&mut self, password: &[u8]) -> Result<(), Error> {
+        let mut message = BytesMut::new();
+        frontend::password_message(password, &mut message).map_err(io_error)?;
+        self.send(&message).await
+    }
+
+    async fn scram(&mut self, password: &str) -> Result<(), Error> {
+        let mut scram = ScramSha256::new(password.as_bytes(), ChannelBinding::unsupported());
+        let mut message = BytesMut::new();
+        frontend::sasl_initial_response(SCRAM_SHA_256, scram.message(), &mut message)
+            .map_err(io_error)?;
+        self.send(&message).await?;
+        let Message::AuthenticationSaslContinue(body) = self.message().await? else {
+            return Err(out_of_step());
+        };
+        scram.update(body.data()).map_err(io_error)?;
+        message.clear();
+        frontend::sasl_response(scram.message(), &mut message).map_err(io_error)?;
+        self.send(&message).await?;
+        let Message::AuthenticationSaslFinal(body) = self.message().await? else {
+            return Err(out_of_step());
+        };
+        scram.finish(body.data()).map_err(io_error)
+    }
+}

@@ -1,0 +1,174 @@
+//! A connection of our own to the source, for the bulk of an export's rows.
+//!
+//! sqlx reads 8 KiB at a time and hands over every row as a message with a life of its own, which
+//! costs a worker more than decoding and encoding the rows. This connection reads as much as there
+//! is and passes it on as it comes. It can do what slices need and no more: log in, run
+//! statements, COPY. It does not speak TLS: whoever needs it has a session of sqlx's.
+//!
+//! `login` opens it, `rows` takes the rows out of a COPY's messages, `server_error` is what the
+//! server says when it refuses.
+
+mod login;
+mod rows;
+mod server_error;
+
+use std::fmt;
+use std::io;
+
+use bytes::BytesMut;
+use fallible_iterator::FallibleIterator;
+use postgres_protocol::message::backend::{DataRowBody, Message};
+use postgres_protocol::message::frontend;
+use sqlx::postgres::PgConnectOptions;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use crate::error::Error;
+use rows::CopyFrames;
+
+/// The most that is read at a time, in bytes.
+const READ: usize = 128 * 1024;
+
+/// A connection that is logged in. After an error it is of no use.
+pub(super) struct BulkConnection {
+    socket: Box<dyn Socket>,
+    /// What has come and was not looked at yet.
+    received: BytesMut,
+}
+
+/// TCP, or a Unix-domain socket.
+trait Socket: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Socket for T {}
+
+/// The bytes of a COPY that is under way. Read them to their end, or drop the connection.
+pub(super) struct BulkRows<'a> {
+    connection: &'a mut BulkConnection,
+    frames: CopyFrames,
+    ended: bool,
+}
+
+impl BulkConnection {
+    /// Connects and logs in; `None` if that takes what this connection does not speak.
+    pub(super) async fn open(options: &PgConnectOptions) -> Result<Option<Self>, Error> {
+        login::open(options).await
+    }
+
+    /// Runs statements that give nothing back, or nothing that anybody wants to know.
+    pub(super) async fn execute(&mut self, statements: &str) -> Result<(), Error> {
+        self.query(statements).await.map(drop)
+    }
+
+    /// The first column of a statement's last row, as text; `None` where there is no row.
+    pub(super) async fn query(&mut self, statement: &str) -> Result<Option<String>, Error> {
+        self.ask(statement).await?;
+        let mut value = None;
+        loop {
+            match self.message().await? {
+                Message::ReadyForQuery(_) => return Ok(value),
+                Message::DataRow(row) => value = first_column(&row)?,
+                _ => {}
+            }
+        }
+    }
+
+    /// Starts a COPY to us.
+    pub(super) async fn copy(&mut self, statement: &str) -> Result<BulkRows<'_>, Error> {
+        self.ask(statement).await?;
+        match self.message().await? {
+            Message::CopyOutResponse(_) => Ok(BulkRows {
+                connection: self,
+                frames: CopyFrames::default(),
+                ended: false,
+            }),
+            _ => Err(out_of_step()),
+        }
+    }
+
+    async fn ask(&mut self, statement: &str) -> Result<(), Error> {
+        let mut message = BytesMut::new();
+        frontend::query(statement, &mut message).map_err(io_error)?;
+        self.send(&message).await
+    }
+
+    async fn send(&mut self, message: &[u8]) -> Result<(), Error> {
+        self.socket.write_all(message).await.map_err(io_error)?;
+        self.socket.flush().await.map_err(io_error)
+    }
+
+    /// The next message that is part of an answer; an error of the server's is one here.
+    async fn message(&mut self) -> Result<Message, Error> {
+        loop {
+            match Message::parse(&mut self.received).map_err(|_| out_of_step())? {
+                None => self.receive().await?,
+                Some(Message::ErrorResponse(body)) => return Err(server_error::of(&body)),
+                Some(
+                    Message::NoticeResponse(_)
+                    | Message::NotificationResponse(_)
+                    | Message::ParameterStatus(_),
+                ) => {}
+                Some(message) => return Ok(message),
+            }
+        }
+    }
+
+    async fn receive(&mut self) -> Result<(), Error> {
+        self.received.reserve(READ);
+        let count = self.socket.read_buf(&mut self.received).await;
+        match count.map_err(io_error)? {
+            0 => Err(io_error(io::ErrorKind::UnexpectedEof.into())),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl BulkRows<'_> {
+    /// Appends what has come, and waits for something if nothing has. `false` at the end, when the
+    /// connection is ready for the next statement.
+    pub(super) async fn read(&mut self, rows: &mut Vec<u8>) -> Result<bool, Error> {
+        let before = rows.len();
+        while !self.ended {
+            let received = &mut self.connection.received;
+            let others = self.frames.take(received, rows)?;
+            if rows.len() > before {
+                return Ok(true);
+            }
+            if others {
+                match self.connection.message().await? {
+                    Message::ReadyForQuery(_) => self.ended = true,
+                    Message::CopyDone | Message::CommandComplete(_) => {}
+                    _ => return Err(out_of_step()),
+                }
+            } else {
+                self.connection.receive().await?;
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl fmt::Debug for BulkConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BulkConnection").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for BulkRows<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BulkRows").finish_non_exhaustive()
+    }
+}
+
+fn first_column(row: &DataRowBody) -> Result<Option<String>, Error> {
+    let first = row.ranges().next().map_err(|_| out_of_step())?.flatten();
+    let text = first.map(|range| String::from_utf8(row.buffer()[range].to_vec()));
+    text.transpose().map_err(|_| out_of_step())
+}
+
+fn io_error(error: io::Error) -> Error {
+    sqlx::Error::Io(error).into()
+}
+
+/// The server says what does not belong here.
+fn out_of_step() -> Error {
+    Error::Desynchronised
+}

@@ -1,0 +1,217 @@
+//! Others that join a session's snapshot and read slices of it.
+
+use std::path::Path;
+
+use exports_domain::MessageFilter;
+use exports_local::LocalPostgres;
+use exports_storage::source::{Slice, SliceReader, SourceSession, UrlColumn};
+use exports_storage::{Database, Error, PoolPurpose, Source};
+use exports_tests::{Message, PATIENCE, TestDatabase, eventually};
+use serde_json::json;
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+use crate::sessions::{Row, decode, read};
+use crate::support::{PROJECT, database, filter, filter_of, not_run, project};
+
+/// A session that has begun, and another reader of its snapshot.
+async fn join(source: &Source) -> (SourceSession, SliceReader<'static>) {
+    let mut session = source.open_session().await.unwrap();
+    session.begin(&project()).await.unwrap();
+    let snapshot = session.export_snapshot().await.unwrap();
+    let reader = source.join(&project(), &snapshot).await.unwrap();
+    (session, reader)
+}
+
+async fn read_slice(
+    reader: &mut SliceReader<'_>,
+    filter: &MessageFilter,
+) -> Result<Vec<Row>, Error> {
+    let slice = Slice::whole(&filter.range);
+    let mut rows = reader.rows(filter, slice, UrlColumn::Known).await?;
+    let mut bytes = Vec::new();
+    while rows.read(&mut bytes).await? {}
+    assert!(!rows.read(&mut bytes).await?, "the end is the end");
+    Ok(decode(&bytes))
+}
+
+fn is_bulk(reader: &SliceReader<'_>) -> bool {
+    format!("{reader:?}").contains("Bulk")
+}
+
+#[tokio::test]
+async fn what_others_read_is_what_the_session_reads() {
+    let database = database().await;
+    Message::insert_many(database.pool(), PROJECT, "2025-12-01T00:00:00Z", 50_000).await;
+    // One row alone is more than is read at a time.
+    database
+        .execute("UPDATE messages SET last_error = repeat('long, ', 100000) WHERE created_at = '2025-12-01T01:00:00Z'")
+        .await;
+    let source = Source::same_as(&database.storage());
+    let (mut session, mut reader) = join(&source).await;
+    assert!(is_bulk(&reader), "{reader:?}");
+    database.execute("DELETE FROM messages").await;
+
+    let expected = read(&mut session, &filter(), UrlColumn::Known).await;
+    assert_eq!(expected.len(), 50_000);
+    assert!(read_slice(&mut reader, &filter()).await.unwrap() == expected);
+    // In step, for as many slices as there are, with rows or without.
+    let nothing = filter_of("2025-12-06T00:00:00Z", "2025-12-07T00:00:00Z");
+    assert_eq!(read_slice(&mut reader, &nothing).await.unwrap(), []);
+    assert!(read_slice(&mut reader, &filter()).await.unwrap() == expected);
+    let mut itself = SliceReader::own(&mut session);
+    for (filter, first) in [(filter(), expected[0].created_at), (nothing, None)] {
+        let slice = Slice::whole(&filter.range);
+        for reader in [&mut reader, &mut itself] {
+            let time = reader.first_time(&filter, slice).await.unwrap();
+            assert_eq!(time.map(|time| time.0), first);
+        }
+    }
+    assert!(read_slice(&mut itself, &filter()).await.unwrap() == expected);
+    session.finish().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_snapshot_whose_session_has_ended_cannot_be_joined() {
+    let database = database().await;
+    let source = Source::same_as(&database.storage());
+    let mut session = source.open_session().await.unwrap();
+    session.begin(&project()).await.unwrap();
+    let snapshot = session.export_snapshot().await.unwrap();
+    session.finish().await.unwrap();
+    let refused = source.join(&project(), &snapshot).await.unwrap_err();
+    assert!(refused.sql_state().is_some(), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_slice_that_fails_midway_is_the_server_s_error() {
+    let database = database().await;
+    Message::insert_many(database.pool(), PROJECT, "2025-12-01T00:00:00Z", 30_000).await;
+    // After many good rows, one that cannot be computed.
+    database
+        .execute(
+            "UPDATE messages SET attempt_count = 0 WHERE created_at = '2025-12-01T08:00:00Z';
+             ALTER TABLE messages RENAME TO stored;
+             CREATE VIEW messages AS
+             SELECT id, project_id, direction, endpoint_id, status, attempt_count, created_at, delivered_at, next_attempt_at,
+                    1 / attempt_count AS response_status, response_latency_ms, total_delivery_ms, last_error FROM stored",
+        )
+        .await;
+    let source = Source::same_as(&database.storage());
+    let (_session, mut reader) = join(&source).await;
+    let error = read_slice(&mut reader, &filter()).await.unwrap_err();
+    assert_eq!(error.sql_state().as_deref(), Some("22012"), "{error:?}");
+    assert!(error.is_data() && !error.is_transient());
+}
+
+#[tokio::test]
+async fn a_reader_whose_server_process_ends_says_that_it_may_go_better_later() {
+    let database = database().await;
+    Message::insert_many(database.pool(), PROJECT, "2025-12-01T00:00:00Z", 100_000).await;
+    let source = Source::same_as(&database.storage());
+    let (_session, mut reader) = join(&source).await;
+    let slice = Slice::whole(&filter().range);
+    let mut rows = reader
+        .rows(&filter(), slice, UrlColumn::Known)
+        .await
+        .unwrap();
+    let mut bytes = Vec::new();
+    assert!(rows.read(&mut bytes).await.unwrap());
+    assert_eq!(copies(&database).await, json!(1));
+    database
+        .execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'COPY%'")
+        .await;
+    let error = loop {
+        match rows.read(&mut bytes).await {
+            Ok(more) => assert!(more, "an error before the end"),
+            Err(error) => break error,
+        }
+    };
+    assert!(error.is_transient(), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_dropped_reader_ends_its_query_on_the_server() {
+    let database = database().await;
+    Message::insert_many(database.pool(), PROJECT, "2025-12-01T00:00:00Z", 100_000).await;
+    let source = Source::same_as(&database.storage());
+    let (_session, mut reader) = join(&source).await;
+    let slice = Slice::whole(&filter().range);
+    let mut rows = reader
+        .rows(&filter(), slice, UrlColumn::Known)
+        .await
+        .unwrap();
+    assert!(rows.read(&mut Vec::new()).await.unwrap());
+    assert_eq!(copies(&database).await, json!(1));
+    drop(rows);
+    drop(reader);
+    eventually("the server has noticed", PATIENCE, async || {
+        (copies(&database).await == json!(0)).then_some(())
+    })
+    .await;
+}
+
+async fn copies(database: &TestDatabase) -> serde_json::Value {
+    let copies = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'COPY%'";
+    database.value(copies).await
+}
+
+/// Not by SCRAM, which is what every other test uses.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_way_to_ask_for_a_password_is_answered() {
+    const PASSWORD: &str = "p@ss:/ 'ä";
+    let postgres = tokio::task::spawn_blocking(LocalPostgres::start);
+    let postgres = postgres.await.unwrap().unwrap();
+    let Some(folder) = postgres.folder().map(Path::to_owned) else {
+        not_run("the private server is a container, which decides for itself how to ask");
+        return;
+    };
+    let hba = folder.join("data/pg_hba.conf");
+    let methods = ["scram-sha-256", "md5", "password", "trust"];
+    let lines = methods.map(|method| format!("host all \"by {method}\" 127.0.0.1/32 {method}\n"));
+    let others = std::fs::read_to_string(&hba).unwrap();
+    std::fs::write(&hba, lines.concat() + &others).unwrap();
+    let mut admin = PgConnection::connect(&postgres.url()).await.unwrap();
+    for method in methods {
+        let stored = if method == "md5" {
+            "md5"
+        } else {
+            "scram-sha-256"
+        };
+        let role = format!(
+            "SET password_encryption = '{stored}';
+             CREATE ROLE \"by {method}\" LOGIN PASSWORD '{}'; SELECT pg_reload_conf()",
+            PASSWORD.replace('\'', "''")
+        );
+        sqlx::raw_sql(AssertSqlSafe(role))
+            .execute(&mut admin)
+            .await
+            .unwrap();
+    }
+    let url_of = |method: &str, password: &str| {
+        let mut url = url::Url::parse(&postgres.url()).unwrap();
+        url.set_username(&format!("by {method}")).unwrap();
+        url.set_password(Some(password)).unwrap();
+        url.to_string()
+    };
+    for method in methods {
+        let url = url_of(method, PASSWORD);
+        eventually("the method is known", PATIENCE, async || {
+            PgConnection::connect(&url).await.ok()
+        })
+        .await;
+        let database = Database::new(&url, PoolPurpose::Command).unwrap();
+        let (mut session, reader) = join(&Source::same_as(&database)).await;
+        assert!(is_bulk(&reader), "{method}: {reader:?}");
+        if method != "trust" {
+            let wrong = Database::new(&url_of(method, "wrong"), PoolPurpose::Command).unwrap();
+            let snapshot = session.export_snapshot().await.unwrap();
+            let joined = Source::same_as(&wrong).join(&project(), &snapshot).await;
+            let refused = joined.unwrap_err();
+            assert_eq!(refused.sql_state().as_deref(), Some("28P01"), "{method}");
+        }
+    }
+    tokio::task::spawn_blocking(|| postgres.stop())
+        .await
+        .unwrap()
+        .unwrap();
+}
