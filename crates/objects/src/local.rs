@@ -4,7 +4,9 @@
 //! behind and that `object_store` can neither list nor delete, and the directories that a key's parts make. Everything that
 //! touches the disk runs off the async threads.
 
+mod direct;
 mod sweep;
+mod upload;
 
 use std::fmt;
 use std::io;
@@ -12,12 +14,13 @@ use std::path::{Path as FsPath, PathBuf};
 
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, PutMultipartOptions, PutPayload};
-use tokio::runtime::Handle;
+use object_store::{ObjectStoreExt, PutPayload};
 use tokio::task::spawn_blocking;
 
 use crate::config::OpenError;
 use crate::error::{ErrorKind, StoreError};
+
+pub(crate) use upload::LocalUpload;
 
 /// How often a write is begun anew because another process removed its still empty directory. Each time takes a new
 /// deletion in the same project at the same instant.
@@ -82,29 +85,13 @@ impl LocalFiles {
         written.map(drop).map_err(StoreError::store(ACTION))
     }
 
-    /// Opens a staging file.
-    pub(crate) async fn begin(&self, key: &Path) -> Result<Box<dyn MultipartUpload>, StoreError> {
-        const ACTION: &str = "cannot begin the file";
-        self.path(key)?;
-        let (files, key) = (self.files.clone(), key.clone());
-        let begun = spawn_blocking(move || {
-            let attempt = || {
-                Handle::current()
-                    .block_on(files.put_multipart_opts(&key, PutMultipartOptions::default()))
-            };
-            let mut begun = attempt();
-            for _ in 1..RACES {
-                if !begun.as_ref().is_err_and(directory_vanished) {
-                    break;
-                }
-                begun = attempt();
-            }
-            begun
-        });
-        begun
-            .await
-            .map_err(|_| shutting_down(ACTION))?
-            .map_err(StoreError::store(ACTION))
+    /// Begins a file that comes in parts.
+    pub(crate) async fn begin(&self, key: &Path) -> Result<LocalUpload, StoreError> {
+        let (root, path) = (self.root.clone(), self.path(key)?);
+        blocking("cannot begin the file", move || {
+            LocalUpload::begin(&root, path)
+        })
+        .await
     }
 
     /// The size of a file, if it is there.

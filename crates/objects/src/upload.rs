@@ -16,6 +16,7 @@ use object_store::{MultipartUpload, PutMultipartOptions};
 
 use crate::error::{ErrorKind, StoreError};
 use crate::headers::FileHeaders;
+use crate::local::LocalUpload;
 use crate::store::Store;
 
 /// The size of every part but the last, in bytes. Some stores want all equal, and none less than 5 MiB.
@@ -44,6 +45,7 @@ enum Target {
         id: String,
         ids: Arc<Mutex<Vec<(usize, PartId)>>>,
     },
+    Local(LocalUpload),
     Writer(Box<dyn MultipartUpload>),
 }
 
@@ -72,7 +74,7 @@ impl Upload {
                 ids,
             }
         } else if let Store::File(files) = &store {
-            Target::Writer(files.begin(&path).await?)
+            Target::Local(files.begin(&path).await?)
         } else {
             let bucket = store
                 .bulk()
@@ -96,7 +98,7 @@ impl Upload {
     pub fn id(&self) -> Option<&str> {
         match &self.target {
             Target::Named { id, .. } => Some(id),
-            Target::Writer(_) => None,
+            Target::Local(_) | Target::Writer(_) => None,
         }
     }
 
@@ -125,7 +127,8 @@ impl Upload {
                 let (uploads, path, id, ids) =
                     (uploads.clone(), path.clone(), id.clone(), ids.clone());
                 let sent = async move {
-                    let part = uploads.put_part(&path, &id, number, data.into()).await?;
+                    let part = uploads.put_part(&path, &id, number, data.into()).await;
+                    let part = part.map_err(StoreError::store(ACTION))?;
                     ids.lock()
                         .unwrap_or_else(PoisonError::into_inner)
                         .push((number, part));
@@ -133,11 +136,15 @@ impl Upload {
                 };
                 sent.boxed()
             }
-            Target::Writer(writer) => writer.put_part(data.into()),
+            Target::Local(local) => local.put_part(data).boxed(),
+            Target::Writer(writer) => {
+                let sent = writer.put_part(data.into());
+                async move { sent.await.map_err(StoreError::store(ACTION)) }.boxed()
+            }
         };
         let arrived = Arc::clone(&self.arrived);
         let counted = async move {
-            sent.await.map_err(StoreError::store(ACTION))?;
+            sent.await?;
             arrived.fetch_add(1, Ordering::AcqRel);
             Ok(())
         };
@@ -171,11 +178,15 @@ impl Upload {
                 let mut parts = ids.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 parts.sort_unstable_by_key(|(number, _)| *number);
                 let parts = parts.into_iter().map(|(_, part)| part).collect();
-                uploads.complete_multipart(path, id, parts).await
+                let done = uploads.complete_multipart(path, id, parts).await;
+                done.map(drop).map_err(StoreError::store(ACTION))
             }
-            Target::Writer(writer) => writer.complete().await,
+            Target::Local(local) => local.complete().await,
+            Target::Writer(writer) => {
+                let done = writer.complete().await;
+                done.map(drop).map_err(StoreError::store(ACTION))
+            }
         };
-        let done = done.map(drop).map_err(StoreError::store(ACTION));
         if done.is_err() && !is_there(&self.store, &self.key, self.size).await {
             return done;
         }
@@ -191,6 +202,7 @@ impl Upload {
         } = self;
         let id = match target {
             Target::Named { id, .. } => Some(id),
+            Target::Local(_) => None,
             Target::Writer(mut writer) => {
                 // Only makes the writer forget its file; what counts is that nothing is left, which comes next.
                 let _ = writer.abort().await;

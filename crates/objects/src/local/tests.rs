@@ -110,6 +110,38 @@ async fn parts_land_in_the_order_of_their_calls() {
     assert_eq!(left(&root).len(), 3, "the file and its two directories");
 }
 
+/// Whole blocks and what is less than one are written in different ways.
+#[tokio::test]
+async fn parts_of_any_length_are_written_as_they_are() {
+    const MIB: usize = 1024 * 1024;
+    let root = TempDir::new().unwrap();
+    let store = open(&root);
+    for lengths in [
+        vec![8 * MIB, 8 * MIB, 3 * MIB + 4097],
+        vec![8 * MIB, 1],
+        vec![4096, 4095, 8192, 5000, 4096],
+        vec![0, 2 * MIB - 1],
+    ] {
+        let mut upload = store.begin_upload(KEY, &headers()).await.unwrap();
+        let mut expected = Vec::new();
+        let mut sent = Vec::new();
+        for length in lengths {
+            let from = expected.len();
+            // No two blocks are equal, nor any byte where it would be in a neighbour.
+            expected.extend(
+                (from..from + length).map(|at| (at / 4096 * 31 + at % 251).to_le_bytes()[0]),
+            );
+            sent.push(upload.put_part(Bytes::copy_from_slice(&expected[from..])));
+        }
+        for sent in futures_util::future::join_all(sent).await {
+            sent.unwrap();
+        }
+        upload.complete().await.unwrap();
+        assert!(content(&store, KEY).await == expected);
+        store.delete(KEY).await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn an_aborted_upload_leaves_nothing() {
     let root = TempDir::new().unwrap();

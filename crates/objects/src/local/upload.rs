@@ -1,0 +1,127 @@
+//! A large file on its way into a directory: written in parts under another name, then synced and
+//! renamed.
+//!
+//! Parts go past the page cache where that is possible (see `direct`), so that neither a file that
+//! nobody reads soon pushes out of memory what a database beside it needs, nor the last sync has
+//! all of the file still to write.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path as FsPath, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::direct::DirectFile;
+use super::{RACES, blocking};
+use crate::error::StoreError;
+
+/// An upload that has begun. Dropping it leaves the staging file to `sweep`.
+#[derive(Debug)]
+pub(crate) struct LocalUpload {
+    /// The directories from here on down are made durable as well.
+    root: PathBuf,
+    path: PathBuf,
+    staging: PathBuf,
+    file: Arc<StagingFile>,
+    /// Where the next part begins.
+    offset: u64,
+}
+
+#[derive(Debug)]
+struct StagingFile {
+    file: File,
+    direct: Option<DirectFile>,
+}
+
+impl LocalUpload {
+    /// Opens a staging file for `path`, `<path>#<n>`, with an `n` that no other upload has. Blocks.
+    pub(super) fn begin(root: &FsPath, path: PathBuf) -> io::Result<Self> {
+        let (file, staging) = create_staging(&path)?;
+        let direct = DirectFile::open(&staging);
+        Ok(Self {
+            root: root.to_owned(),
+            path,
+            staging,
+            file: Arc::new(StagingFile { file, direct }),
+            offset: 0,
+        })
+    }
+
+    /// Writes the next part. Its place is that of this call; the future does the work.
+    pub(crate) fn put_part(
+        &mut self,
+        data: Bytes,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send + use<> {
+        let (file, offset) = (Arc::clone(&self.file), self.offset);
+        self.offset += data.len() as u64;
+        blocking("cannot write the file", move || file.write(&data, offset))
+    }
+
+    /// Makes the file durable and puts it in its place.
+    pub(crate) async fn complete(&mut self) -> Result<(), StoreError> {
+        let file = Arc::clone(&self.file);
+        let (root, path, staging) = (self.root.clone(), self.path.clone(), self.staging.clone());
+        blocking("cannot complete the file", move || {
+            file.file.sync_all()?;
+            std::fs::rename(&staging, &path)?;
+            sync_directories(&root, &path)
+        })
+        .await
+    }
+}
+
+impl StagingFile {
+    fn write(&self, data: &[u8], offset: u64) -> io::Result<()> {
+        let written = match &self.direct {
+            Some(direct) => direct.write(data, offset)?,
+            None => 0,
+        };
+        self.file
+            .write_all_at(&data[written..], offset + written as u64)
+    }
+}
+
+fn create_staging(path: &FsPath) -> io::Result<(File, PathBuf)> {
+    let mut races = 0;
+    let mut number = 1;
+    loop {
+        let mut staging = path.as_os_str().to_owned();
+        staging.push(format!("#{number}"));
+        let created = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&staging);
+        match created {
+            Ok(file) => return Ok((file, staging.into())),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && races < RACES => {
+                races += 1;
+                if let Some(directory) = path.parent() {
+                    make_directories(directory)?;
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// As `create_dir_all`, for which a directory that vanishes meanwhile is an error.
+fn make_directories(directory: &FsPath) -> io::Result<()> {
+    match std::fs::create_dir_all(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        made => made,
+    }
+}
+
+/// A name is durable when its directory is; so is that of a new directory.
+fn sync_directories(root: &FsPath, path: &FsPath) -> io::Result<()> {
+    for directory in path.ancestors().skip(1) {
+        File::open(directory)?.sync_all()?;
+        if directory == root {
+            break;
+        }
+    }
+    Ok(())
+}
