@@ -106,7 +106,7 @@ impl Requests for Posts {
         201
     }
 
-    fn body_holds(&self) -> &[u8] {
+    fn body_holds(&self, _number: u64) -> &[u8] {
         br#""status":"pending""#
     }
 }

@@ -16,8 +16,8 @@ pub(super) trait Requests: Send + 'static {
     fn write(&self, number: u64, request: &mut Vec<u8>);
     /// Of every answer.
     fn status(&self) -> u16;
-    /// In the body of every answer.
-    fn body_holds(&self) -> &[u8];
+    /// In the body of the answer to this request.
+    fn body_holds(&self, number: u64) -> &[u8];
 }
 
 /// What came of a load.
@@ -96,7 +96,7 @@ async fn one(
             break;
         }
         let answer = connection.ask(&request).await?;
-        let held = requests.body_holds();
+        let held = requests.body_holds(number);
         let expected = answer.status == requests.status()
             && answer.body.windows(held.len()).any(|part| part == held);
         ensure!(

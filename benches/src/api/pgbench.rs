@@ -9,28 +9,35 @@ use anyhow::{Context, Result};
 use crate::scene::{Database, Scene};
 
 /// The columns of an export that a read shows.
-const SCRIPT: &str = "\
-SELECT id, project_id, created_at, direction, filter_start_time, filter_end_time, filter_status, \
-filter_endpoint_id, status, attempt, started_at, completed_at, expires_at, row_count, \
-file_size_bytes, sha256, error_code, error_message FROM exports WHERE id = :id;
-";
+const COLUMNS: &str = "id, project_id, created_at, direction, filter_start_time, filter_end_time, \
+    filter_status, filter_endpoint_id, status, attempt, started_at, completed_at, expires_at, \
+    row_count, file_size_bytes, sha256, error_code, error_message";
+
+/// The id of the export with a number, as SQL: one that `pgbench`, which has no UUIDs, can ask for.
+pub(super) fn id_of(number: &str) -> String {
+    format!("('0190a1b2-0000-7000-8000-' || lpad(to_hex({number}::int), 12, '0'))::uuid")
+}
 
 /// Its transactions per second, the time in which it connects left out.
 pub(super) async fn per_second(
     scene: &Scene,
     database: &Database,
-    id: &str,
+    exports: u32,
     clients: usize,
     span: Duration,
 ) -> Result<f64> {
     let script = scene.folder().join("read.sql");
-    fs::write(&script, SCRIPT)?;
+    let id = id_of(":n");
+    let statement = format!("SELECT {COLUMNS} FROM exports WHERE id = {id};");
+    fs::write(
+        &script,
+        format!("\\set n random(1, {exports})\n{statement}\n"),
+    )?;
     let mut command = scene.postgres_program("pgbench")?;
     command
         .args(["--no-vacuum", "--protocol=prepared", "--jobs=2"])
         .arg(format!("--client={clients}"))
         .arg(format!("--time={}", span.as_secs()))
-        .arg(format!("--define=id={id}"))
         .arg("--file")
         .arg(&script)
         .arg(database.url());

@@ -14,40 +14,50 @@ const LEAST: f64 = 0.5;
 const EXPORTS: u32 = 20_000;
 
 struct Gets {
-    request: Vec<u8>,
-    id: Vec<u8>,
+    /// Around the id.
+    head: String,
+    tail: String,
+    /// One after the other; no two of the same moment are neighbours in the table.
+    ids: Vec<String>,
 }
 
 pub(super) async fn run(stage: &Stage<'_>, table: &mut Table) -> Result<()> {
-    let id = completed_export(stage).await?;
+    let ids = completed_exports(stage).await?;
     let mut figures = Figures::default();
     // Connections and prepared statements are there before anything counts.
-    load::run(stage.address, CONNECTIONS, stage.span, Gets::of(stage, &id)).await?;
+    load::run(
+        stage.address,
+        CONNECTIONS,
+        stage.span,
+        Gets::of(stage, &ids),
+    )
+    .await?;
     for _ in 0..ROUNDS {
-        figures.compare(stage, &id).await?;
+        figures.compare(stage, &ids).await?;
     }
     figures.tell(table);
     Ok(())
 }
 
-/// One of many, with everything that a completed export has.
-async fn completed_export(stage: &Stage<'_>) -> Result<String> {
+/// The ids of completed exports, in any order.
+async fn completed_exports(stage: &Stage<'_>) -> Result<Vec<String>> {
     let insert = format!(
         "INSERT INTO exports (id, project_id, created_at, due_at, direction, filter_start_time,
                               filter_end_time, status, attempt, lease_token, started_at,
                               completed_at, expires_at, row_count, file_size_bytes, sha256, object_key)
-         SELECT gen_random_uuid(), '{PROJECT}', at, at, 'outbound', at - interval '1 week', at,
+         SELECT {id}, '{PROJECT}', at, at, 'outbound', at - interval '1 week', at,
                 'completed', 1, gen_random_uuid(), at + interval '1 s', at + interval '2 s',
                 at + interval '7 days', 5000, 1024000, sha256(n::text::bytea), 'key/' || n
-         FROM generate_series(1, {EXPORTS}) n, LATERAL (SELECT now() - n * interval '1 s' AS at) t"
+         FROM generate_series(1, {EXPORTS}) n, LATERAL (SELECT now() - n * interval '1 s' AS at) t",
+        id = pgbench::id_of("n"),
     );
     stage.database.sql(insert).await?;
     stage.database.sql("VACUUM (ANALYZE) exports").await?;
     stage.database.sql("CHECKPOINT").await?;
-    let id = sqlx::query_scalar("SELECT id::text FROM exports ORDER BY id LIMIT 1");
-    id.fetch_one(stage.database.pool())
+    let ids = sqlx::query_scalar("SELECT id::text FROM exports ORDER BY random()");
+    ids.fetch_all(stage.database.pool())
         .await
-        .context("an export")
+        .context("the exports")
 }
 
 /// Of all rounds.
@@ -66,11 +76,17 @@ struct Figures {
 }
 
 impl Figures {
-    async fn compare(&mut self, stage: &Stage<'_>, id: &str) -> Result<()> {
+    async fn compare(&mut self, stage: &Stage<'_>, ids: &[String]) -> Result<()> {
         let pool = stage.scene.admin();
         let before = cluster_cpu_seconds(pool).await?;
-        let selects =
-            pgbench::per_second(stage.scene, stage.database, id, CONNECTIONS, stage.span).await?;
+        let selects = pgbench::per_second(
+            stage.scene,
+            stage.database,
+            EXPORTS,
+            CONNECTIONS,
+            stage.span,
+        )
+        .await?;
         let spent = cluster_cpu_seconds(pool).await? - before;
         self.select
             .add(spent / (selects * stage.span.as_secs_f64()) * 1e6);
@@ -79,7 +95,7 @@ impl Figures {
             cluster_cpu_seconds(pool).await?,
         );
         let answered =
-            load::run(stage.address, CONNECTIONS, stage.span, Gets::of(stage, id)).await?;
+            load::run(stage.address, CONNECTIONS, stage.span, Gets::of(stage, ids)).await?;
         let each = answered.per_second * stage.span.as_secs_f64() / 1e6;
         self.api.add((stage.service.cpu_seconds()? - api) / each);
         self.database
@@ -103,7 +119,7 @@ impl Figures {
             self.database.median(),
         );
         let rival = format!(
-            "pgbench, prepared SELECT of the row by its id: {:.0}/s; CPU for each: database {:.0} µs",
+            "pgbench, prepared SELECT of a row by its id: {:.0}/s; CPU for each: database {:.0} µs",
             self.selects.median(),
             self.select.median(),
         );
@@ -117,28 +133,38 @@ impl Figures {
 }
 
 impl Gets {
-    fn of(stage: &Stage<'_>, id: &str) -> Self {
-        let request = format!(
-            "GET /v1/exports/{id} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n\r\n",
-            stage.address, stage.key
-        );
+    fn of(stage: &Stage<'_>, ids: &[String]) -> Self {
         Self {
-            request: request.into_bytes(),
-            id: id.as_bytes().to_owned(),
+            head: "GET /v1/exports/".to_owned(),
+            tail: format!(
+                " HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n\r\n",
+                stage.address, stage.key
+            ),
+            ids: ids.to_vec(),
         }
+    }
+
+    fn id(&self, number: u64) -> &str {
+        let count = self.ids.len() as u64;
+        // Less than the number of ids, which is a usize.
+        #[expect(clippy::cast_possible_truncation, reason = "less than a length")]
+        &self.ids[(number % count) as usize]
     }
 }
 
 impl Requests for Gets {
-    fn write(&self, _number: u64, request: &mut Vec<u8>) {
-        request.clone_from(&self.request);
+    fn write(&self, number: u64, request: &mut Vec<u8>) {
+        request.clear();
+        for part in [&self.head, self.id(number), &self.tail] {
+            request.extend_from_slice(part.as_bytes());
+        }
     }
 
     fn status(&self) -> u16 {
         200
     }
 
-    fn body_holds(&self) -> &[u8] {
-        &self.id
+    fn body_holds(&self, number: u64) -> &[u8] {
+        self.id(number).as_bytes()
     }
 }

@@ -54,8 +54,9 @@ pub(crate) enum ApiError {
         /// Of the file, in bytes.
         size: u64,
     },
+    /// Several requests can have failed for the same reason.
     #[error("a database failed")]
-    Database(#[from] DatabaseError),
+    Database(#[source] Arc<DatabaseError>),
     #[error("the object store failed")]
     Store(#[source] StoreError),
     /// A completed export's file is not what its record says.
@@ -76,6 +77,18 @@ pub(crate) enum ApiError {
     /// The panic itself was logged where it happened.
     #[error("a panic ended the request")]
     Panicked,
+}
+
+impl From<DatabaseError> for ApiError {
+    fn from(error: DatabaseError) -> Self {
+        Self::Database(Arc::new(error))
+    }
+}
+
+impl From<Arc<DatabaseError>> for ApiError {
+    fn from(error: Arc<DatabaseError>) -> Self {
+        Self::Database(error)
+    }
 }
 
 impl ApiError {
@@ -195,7 +208,7 @@ mod tests {
 
     #[test]
     fn failures_of_ours_say_nothing_internal_and_503_says_when_to_come_back() {
-        let error = ApiError::Database(DatabaseError::Corrupt {
+        let error = ApiError::from(DatabaseError::Corrupt {
             row: "export 1".to_owned(),
             column: "status",
             value: "secret".to_owned(),

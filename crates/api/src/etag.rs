@@ -2,13 +2,12 @@
 
 use axum::http::HeaderMap;
 use axum::http::header::IF_NONE_MATCH;
-use serde::Serialize;
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 /// A weak tag of `data`: weak because the envelope around it is another one each time.
-pub(crate) fn weak<T: Serialize>(data: &T) -> String {
-    let json = serde_json::to_vec(data).expect("our own types have text keys and no failing parts");
-    let digest = Sha256::digest(json);
+pub(crate) fn weak(data: &RawValue) -> String {
+    let digest = Sha256::digest(data.get());
     format!("W/\"{}\"", hex::encode(&digest[..16]))
 }
 
@@ -38,6 +37,7 @@ fn tags(mut list: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use axum::http::HeaderValue;
+    use serde_json::value::to_raw_value;
 
     use super::*;
 
@@ -51,9 +51,10 @@ mod tests {
 
     #[test]
     fn equal_data_have_equal_tags() {
-        assert_eq!(weak(&"a"), weak(&"a"));
-        assert_ne!(weak(&"a"), weak(&"b"));
-        assert_eq!(weak(&"a").len(), "W/\"\"".len() + 32);
+        let weak = |data: &str| super::weak(&to_raw_value(data).unwrap());
+        assert_eq!(weak("a"), weak("a"));
+        assert_ne!(weak("a"), weak("b"));
+        assert_eq!(weak("a").len(), "W/\"\"".len() + 32);
     }
 
     #[test]

@@ -4,6 +4,11 @@ use std::process::ExitCode;
 
 use exports_api::{HealthCheck, Server, Settings};
 
+// A request makes a hundred small allocations, on one thread and another: with the C library's
+// allocator they took a fifth of its time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     if let Some(outcome) = exports_healthcheck::run(HealthCheck::address) {

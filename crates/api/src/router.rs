@@ -91,6 +91,7 @@ mod tests {
         router(Arc::new(AppState {
             source: Source::same_as(&database),
             keys: crate::key_cache::KeyCache::default(),
+            lookups: exports_storage::Lookups::new(database.clone()),
             database,
             store: Store::open_with(&config, []).unwrap(),
             signer: Some(LinkSigner::new(&[0; 32])),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::serve::ListenerExt;
 use exports_domain::SystemClock;
 use exports_metrics::Registry;
+use exports_storage::Lookups;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -41,6 +42,7 @@ impl Server {
             .metrics_listener
             .map(|listener| MetricsServer::new(listener, registry, opened.database.clone()));
         let state = AppState {
+            lookups: Lookups::new(opened.database.clone()),
             database: opened.database,
             source: opened.source,
             keys: KeyCache::default(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use exports_domain::Clock;
 use exports_objects::{LinkSigner, Store};
-use exports_storage::{Database, Source};
+use exports_storage::{Database, Lookups, Source};
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
@@ -15,6 +15,7 @@ use crate::metrics::ApiMetrics;
 
 pub(crate) struct AppState {
     pub(crate) database: Database,
+    pub(crate) lookups: Lookups,
     pub(crate) source: Source,
     pub(crate) keys: KeyCache,
     pub(crate) store: Store,

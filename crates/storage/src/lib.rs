@@ -1,6 +1,6 @@
 //! All SQL, and nothing else.
 //!
-//! [`Database`] is the service's own database: what consumers see (`creates`, `exports`), the queue
+//! [`Database`] is the service's own database: what consumers see (`creates`, `exports`, many of them at once: `lookups`), the queue
 //! (`claims`, where they begin: `survey`, its length: `queue`) and its `leases`, what is to be cleaned up (`sweeps`),
 //! projects and keys (`keys`), migrations, and what the programs' roles may do (`grants`).
 //! Operators see the queue (`jobs`), put their hands on an export (`interventions`), throw old
@@ -23,6 +23,7 @@ mod jobs;
 mod keys;
 mod leases;
 mod listener;
+mod lookups;
 mod migrations;
 mod pruning;
 mod queue;
@@ -44,6 +45,7 @@ pub use jobs::{Job, JobsRequest};
 pub use keys::{ApiKey, IssuedKey};
 pub use leases::{Completed, Fenced, FileFacts, Progress};
 pub use listener::QueueListener;
+pub use lookups::{LookupResult, Lookups};
 pub use migrations::{MigrateError, MigrationState};
 pub use queue::{QueueDepth, QueueState};
 pub use source::Source;

@@ -16,6 +16,7 @@ mod journal;
 mod keys;
 mod listener;
 mod lists;
+mod lookups;
 mod lost_answers;
 mod migrations;
 mod odd_sources;
