@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use exports_domain::Direction;
-use exports_storage::source::{Decoder, MessageRow, PgTimestamp};
+use exports_storage::source::{Decoder, MessageRow};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
@@ -75,30 +75,6 @@ pub struct Encoder {
     cut_off: Vec<u8>,
     time: TimeCell,
     rows: u64,
-    cut: Cut,
-}
-
-/// Where a slice is to end, if not where its COPY does.
-#[derive(Debug, Default)]
-struct Cut {
-    after: Option<u64>,
-    /// When the last row was created.
-    last: Option<PgTimestamp>,
-    /// It has ended: this is when the next row was created.
-    next: Option<PgTimestamp>,
-}
-
-/// Whether a slice goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
-pub enum Flow {
-    /// It does.
-    Goes,
-    /// It has ended early, as [`Encoder::stop_after`] asked for.
-    Stopped {
-        /// When the first row that is left out was created: no row before it was created then.
-        next: PgTimestamp,
-    },
 }
 
 /// Why a chunk cannot be encoded.
@@ -145,8 +121,7 @@ pub(crate) fn spawn(
             let mut csv = buffers.take();
             csv.reserve(chunk.len() * 2);
             let before = encoder.rows;
-            // It is not told to stop.
-            let _ = encoder.encode(&chunk, &mut csv)?;
+            encoder.encode(&chunk, &mut csv)?;
             progress.add_rows(encoder.rows - before);
             bytes += csv.len() as u64;
             if !csv.is_empty() && !output.blocking_send(csv) {
@@ -171,37 +146,24 @@ impl Encoder {
             cut_off: Vec::new(),
             time: TimeCell::default(),
             rows: 0,
-            cut: Cut::default(),
         }
-    }
-
-    /// From so many rows on, stops before the first that was created at another time than the row
-    /// before it. Rows without a time do not count as created at another.
-    pub fn stop_after(&mut self, rows: u64) {
-        self.cut.after = Some(rows);
     }
 
     /// Appends the next bytes of the COPY to the file, as far as they are whole rows; a row that is
-    /// cut off is completed by the next call. Once it has stopped, it ignores what it is given.
-    /// After an error the end of `csv` is of no use.
-    pub fn encode(&mut self, chunk: &[u8], csv: &mut Vec<u8>) -> Result<Flow, EncodeError> {
+    /// cut off is completed by the next call. After an error the end of `csv` is of no use.
+    pub fn encode(&mut self, chunk: &[u8], csv: &mut Vec<u8>) -> Result<(), EncodeError> {
         let mut rest = chunk;
-        while !self.cut_off.is_empty() && !rest.is_empty() && self.cut.next.is_none() {
+        while !self.cut_off.is_empty() && !rest.is_empty() {
             rest = self.complete(rest, csv)?;
         }
         self.encode_rows(&mut rest, csv)?;
-        if let Some(next) = self.cut.next {
-            return Ok(Flow::Stopped { next });
-        }
         self.cut_off.extend_from_slice(rest);
-        Ok(Flow::Goes)
+        Ok(())
     }
 
-    /// The number of rows, once there are all: the COPY's end was among the bytes, or the encoder
-    /// has stopped.
+    /// The number of rows, once there are all: the COPY's end was among the bytes.
     pub fn finish(self) -> Result<u64, EncodeError> {
-        let ended = self.decoder.is_finished() && self.cut_off.is_empty();
-        if ended || self.cut.next.is_some() {
+        if self.decoder.is_finished() && self.cut_off.is_empty() {
             Ok(self.rows)
         } else {
             Err(EncodeError::EndsEarly)
@@ -234,12 +196,7 @@ impl Encoder {
     }
 
     fn encode_rows(&mut self, bytes: &mut &[u8], csv: &mut Vec<u8>) -> Result<(), EncodeError> {
-        while self.cut.next.is_none()
-            && let Some(row) = self.decoder.next_row(bytes)?
-        {
-            if self.cut.is_before(&row, self.rows) {
-                break;
-            }
+        while let Some(row) = self.decoder.next_row(bytes)? {
             self.push_row(csv, &row)?;
             self.rows += 1;
         }
@@ -273,20 +230,6 @@ impl Encoder {
         csv::push_free_text(csv, row.last_error.unwrap_or_default().as_bytes());
         csv.extend_from_slice(END_OF_ROW);
         Ok(())
-    }
-}
-
-impl Cut {
-    /// Whether the slice ends before this row, of which so many went before.
-    fn is_before(&mut self, row: &MessageRow<'_>, rows: u64) -> bool {
-        if self.after.is_some_and(|after| rows >= after)
-            && self.last.is_some()
-            && self.last != row.created_at
-        {
-            self.next = row.created_at;
-        }
-        self.last = row.created_at;
-        self.next.is_some()
     }
 }
 

@@ -15,6 +15,10 @@ use crate::slicer::Slicer;
 use crate::start::Context;
 use crate::window;
 
+/// Slices that can wait for their turns besides those that are being read: so many evens out that
+/// one reader is slower for a moment.
+const AHEAD: usize = 2;
+
 /// Projects with more endpoints than this have the URL joined to each row instead of a map of all
 /// in memory.
 const MOST_ENDPOINTS: u16 = 2_000;
@@ -49,7 +53,7 @@ pub(crate) async fn write(
     };
 
     let (slicer, joining) = plan(context, claim, &mut session).await.map_err(source)?;
-    let (window, csv) = window::new();
+    let (window, csv) = window::new(usize::from(context.readers) + AHEAD);
     let reading = Reading::new(claim, column, urls, progress, slicer, window);
     // When either side stops, dropping its end of the window stops the encoders, and they the
     // other side.

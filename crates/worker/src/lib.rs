@@ -33,7 +33,7 @@ mod wakeup;
 mod window;
 mod worker;
 
-pub use encoder::{EncodeError, Encoder, Flow, header};
+pub use encoder::{EncodeError, Encoder, header};
 pub use endpoint_cells::{EndpointCells, UrlSource};
 pub use healthcheck::HealthCheck;
 pub use start::{Settings, StartError};

@@ -1,14 +1,16 @@
 //! Several connections that read one export at the same time, under one snapshot.
 //!
-//! The session that began the snapshot keeps it; others join it and read. One that cannot is left
-//! out: the export only takes longer. What nobody has read, the session reads itself.
+//! The session that began the snapshot keeps it, and reads until another has joined. One that cannot
+//! join is left out: the export only takes longer. What nobody else has read, the session reads.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use exports_settings::error_line;
 use exports_storage::source::{Slice, SliceReader, SnapshotId, SourceSession, UrlColumn};
 use exports_storage::{Claim, Error as StorageError, Source};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::buffers::Buffers;
@@ -28,13 +30,15 @@ pub(crate) struct Reading {
     progress: Counters,
     /// For what comes from the source, and for what goes to the file.
     buffers: Buffers,
+    window: Window,
+    /// By another reader, which is quicker than the session.
+    is_joined: AtomicBool,
     work: Mutex<Work>,
 }
 
-/// What is left, and where it goes: together, since slices are opened in the order of time.
+/// What is left, and what was read.
 struct Work {
     slicer: Slicer,
-    window: Window,
     rows: u64,
 }
 
@@ -54,11 +58,9 @@ impl Reading {
             progress: progress.clone(),
             // A small export takes the memory that it needs.
             buffers: Buffers::new(0),
-            work: Mutex::new(Work {
-                slicer,
-                window,
-                rows: 0,
-            }),
+            window,
+            is_joined: AtomicBool::new(false),
+            work: Mutex::new(Work { slicer, rows: 0 }),
         }
     }
 
@@ -70,26 +72,49 @@ impl Reading {
         joining: Option<(u16, SnapshotId, Source)>,
     ) -> Result<u64, JobError> {
         let reading = Arc::new(self);
+        let all_taken = CancellationToken::new();
         let mut others = JoinSet::new();
         if let Some((count, snapshot, source)) = joining {
             for _ in 0..count {
                 let (reading, snapshot) = (reading.clone(), snapshot.clone());
-                let other = join_and_read(reading, source.clone(), snapshot);
+                let other = join_and_read(reading, source.clone(), snapshot, all_taken.clone());
                 others.spawn(other.in_current_span());
             }
         }
+        let others = async {
+            while let Some(other) = others.join_next().await {
+                other.map_err(|panicked| JobError::internal(&panicked))??;
+            }
+            Ok(())
+        };
+        let alone = || !reading.is_joined.load(Ordering::Relaxed);
+        let own = async {
+            reading
+                .read_slices(SliceReader::own(session), alone)
+                .await?;
+            if reading.lock().slicer.left().is_none() {
+                all_taken.cancel();
+            }
+            Ok::<_, JobError>(())
+        };
         // The first that fails ends all.
-        while let Some(other) = others.join_next().await {
-            other.map_err(|panicked| JobError::internal(&panicked))??;
-        }
-        reading.read_slices(SliceReader::own(session)).await?;
+        tokio::try_join!(own, others)?;
+        reading
+            .read_slices(SliceReader::own(session), || true)
+            .await?;
         let rows = reading.lock().rows;
         Ok(rows)
     }
 
-    /// Reads one slice after the other until nothing is left.
-    async fn read_slices(&self, mut reader: SliceReader<'_>) -> Result<(), JobError> {
-        while let Some((slice, output)) = self.next_slice() {
+    /// Reads one slice after the other until nothing is left, or the reader is not to go on.
+    async fn read_slices(
+        &self,
+        mut reader: SliceReader<'_>,
+        goes_on: impl Fn() -> bool,
+    ) -> Result<(), JobError> {
+        while goes_on()
+            && let Some((slice, output)) = self.next_slice().await
+        {
             let encoded = self.read_slice(&mut reader, slice, output).await?;
             // Nobody takes the file's bytes any more, and knows why.
             let Some(encoded) = encoded else { break };
@@ -120,11 +145,13 @@ impl Reading {
             .map_err(|panicked| JobError::internal(&panicked))?
     }
 
-    /// Takes the next slice and opens its place in the file.
-    fn next_slice(&self) -> Option<(Slice, SliceInput)> {
+    /// Takes the next slice and opens its place in the file, once there is one.
+    async fn next_slice(&self) -> Option<(Slice, SliceInput)> {
+        let place = self.window.place().await?;
+        // Under one lock: slices are opened in the order of time.
         let mut work = self.lock();
         let slice = work.slicer.take()?;
-        Some((slice, work.window.open()))
+        Some((slice, self.window.open(place)))
     }
 
     fn learn(&self, slice: Slice, encoded: Encoded) {
@@ -149,15 +176,22 @@ impl Reading {
     }
 }
 
-/// Another reader, on a connection of its own that is closed at the end.
+/// Another reader, on a connection of its own that is closed at the end. It no longer joins when there
+/// is nothing left to take.
 async fn join_and_read(
     reading: Arc<Reading>,
     source: Source,
     snapshot: SnapshotId,
+    all_taken: CancellationToken,
 ) -> Result<(), JobError> {
-    match source.join(&reading.claim.project, &snapshot).await {
-        Ok(reader) => reading.read_slices(reader).await,
-        Err(error) => {
+    let joining = source.join(&reading.claim.project, &snapshot);
+    match all_taken.run_until_cancelled(joining).await {
+        None => Ok(()),
+        Some(Ok(reader)) => {
+            reading.is_joined.store(true, Ordering::Relaxed);
+            reading.read_slices(reader, || true).await
+        }
+        Some(Err(error)) => {
             tracing::info!(
                 error = error_line(&error),
                 "a reader is left out: it cannot join the export's snapshot"

@@ -4,6 +4,9 @@
 //! slice whose turn it is empties its room as it goes, so it always flows, however much it holds.
 //! Slices get their turns in the order in which they were opened, and a reader opens one only when
 //! it is done with the one before: there is always a reader for the slice whose turn it is.
+//!
+//! So many slices have a place at the same time, the one whose turn it is among them: a reader
+//! that is far ahead of another waits for a place before it begins another slice.
 
 use std::sync::Arc;
 
@@ -21,6 +24,13 @@ const ROOM: u32 = (slicer::BYTES + slicer::BYTES / 2) as u32;
 #[derive(Debug)]
 pub(crate) struct Window {
     slices: mpsc::UnboundedSender<SliceOutput>,
+    places: Arc<Semaphore>,
+}
+
+/// The right to open a slice.
+#[derive(Debug)]
+pub(crate) struct Place {
+    _permit: OwnedSemaphorePermit,
 }
 
 /// Gives out the slices' bytes, in order.
@@ -28,6 +38,7 @@ pub(crate) struct Window {
 pub(crate) struct WindowOutput {
     slices: mpsc::UnboundedReceiver<SliceOutput>,
     current: Option<SliceOutput>,
+    places: Arc<Semaphore>,
 }
 
 /// Takes the bytes of one slice.
@@ -41,6 +52,7 @@ pub(crate) struct SliceInput {
 struct SliceOutput {
     chunks: mpsc::UnboundedReceiver<Chunk>,
     room: Arc<Semaphore>,
+    _place: Place,
 }
 
 /// Bytes on their way, and the room that they take up until they are dropped.
@@ -50,24 +62,34 @@ pub(crate) struct Chunk {
     _room: OwnedSemaphorePermit,
 }
 
-/// An empty window.
-pub(crate) fn new() -> (Window, WindowOutput) {
+/// An empty window with places for so many slices.
+pub(crate) fn new(places: usize) -> (Window, WindowOutput) {
     let (opened, slices) = mpsc::unbounded_channel();
+    let places = Arc::new(Semaphore::new(places));
     let output = WindowOutput {
         slices,
         current: None,
+        places: places.clone(),
     };
-    (Window { slices: opened }, output)
+    let slices = opened;
+    (Window { slices, places }, output)
 }
 
 impl Window {
+    /// Waits for a place; `None` if nobody takes the bytes any more.
+    pub(crate) async fn place(&self) -> Option<Place> {
+        let permit = self.places.clone().acquire_owned().await.ok()?;
+        Some(Place { _permit: permit })
+    }
+
     /// Opens the next slice. Its turn comes when those before are at their ends.
-    pub(crate) fn open(&self) -> SliceInput {
+    pub(crate) fn open(&self, place: Place) -> SliceInput {
         let (chunks, waiting) = mpsc::unbounded_channel();
         let room = Arc::new(Semaphore::new(ROOM as usize));
         let output = SliceOutput {
             chunks: waiting,
             room: room.clone(),
+            _place: place,
         };
         // If nobody takes the bytes any more, the input notices by its room.
         self.slices.send(output).ok();
@@ -104,6 +126,12 @@ impl SliceInput {
     }
 }
 
+impl Drop for WindowOutput {
+    fn drop(&mut self) {
+        self.places.close();
+    }
+}
+
 impl Drop for SliceOutput {
     fn drop(&mut self) {
         self.room.close();
@@ -112,6 +140,8 @@ impl Drop for SliceOutput {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tokio::task::spawn_blocking;
 
     use super::*;
@@ -127,10 +157,14 @@ mod tests {
         buffer(&vec![0; length])
     }
 
+    async fn open(window: &Window) -> SliceInput {
+        window.open(window.place().await.unwrap())
+    }
+
     #[tokio::test]
     async fn slices_come_out_in_the_order_in_which_they_were_opened() {
-        let (window, mut output) = new();
-        let (first, second) = (window.open(), window.open());
+        let (window, mut output) = new(2);
+        let (first, second) = (open(&window).await, open(&window).await);
         drop(window);
         let late = spawn_blocking(move || {
             assert!(second.blocking_send(buffer(b"b")));
@@ -148,8 +182,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_slice_that_waits_for_its_turn_holds_no_more_than_its_room() {
-        let (window, mut output) = new();
-        let (head, waiting) = (window.open(), window.open());
+        let (window, mut output) = new(2);
+        let (head, waiting) = (open(&window).await, open(&window).await);
         drop(window);
         let room = waiting.room.clone();
         let sending = spawn_blocking(move || {
@@ -170,12 +204,29 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_waits_for_room_learns_that_nobody_takes_the_bytes() {
-        let (window, output) = new();
-        let slice = window.open();
+        let (window, output) = new(1);
+        let slice = open(&window).await;
         let sending =
             spawn_blocking(move || while slice.blocking_send(zeros(2 * ROOM as usize)) {});
         drop(output);
         drop(window);
         sending.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn whoever_is_far_ahead_waits_for_a_place() {
+        let (window, mut output) = new(2);
+        let (head, ahead) = (open(&window).await, open(&window).await);
+        // All of the second slice is there, but not its turn.
+        drop(ahead);
+        let mut place = std::pin::pin!(window.place());
+        assert!(futures_util::poll!(&mut place).is_pending());
+        drop(head);
+        // There is nothing more yet, but the two slices are behind it.
+        let next = tokio::time::timeout(Duration::from_millis(1), output.next());
+        assert!(next.await.is_err());
+        assert!(place.await.is_some());
+        drop(output);
+        assert!(window.place().await.is_none());
     }
 }

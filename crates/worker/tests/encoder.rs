@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use copy::{Message, Urls, copy, record, written_by_the_csv_crate};
 use exports_domain::Direction::{self, Inbound, Outbound};
-use exports_storage::source::PgTimestamp;
-use exports_worker::{EncodeError, Encoder, EndpointCells, Flow, UrlSource, header};
+use exports_worker::{EncodeError, Encoder, EndpointCells, UrlSource, header};
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -34,21 +33,20 @@ fn encode(
     encoder: &mut Encoder,
     mut bytes: &[u8],
     lengths: &[usize],
-) -> Result<(Vec<u8>, Flow), EncodeError> {
+) -> Result<Vec<u8>, EncodeError> {
     let mut csv = Vec::new();
-    let mut flow = Flow::Goes;
     for length in lengths.iter().cycle() {
         let (chunk, rest) = bytes.split_at((*length).min(bytes.len()));
-        flow = encoder.encode(chunk, &mut csv)?;
+        encoder.encode(chunk, &mut csv)?;
         bytes = rest;
         if bytes.is_empty() {
             break;
         }
     }
-    Ok((csv, flow))
+    Ok(csv)
 }
 
-fn encoded(encoder: &mut Encoder, messages: &[Message]) -> Result<(Vec<u8>, Flow), EncodeError> {
+fn encoded(encoder: &mut Encoder, messages: &[Message]) -> Result<Vec<u8>, EncodeError> {
     encode(encoder, &copy(messages), &[usize::MAX])
 }
 
@@ -116,51 +114,11 @@ proptest! {
         lengths in lengths(),
     ) {
         let mut encoder = encoder(direction, urls.as_ref());
-        let (csv, flow) = encode(&mut encoder, &copy(&messages), &lengths).unwrap();
-        prop_assert_eq!(flow, Flow::Goes);
+        let csv = encode(&mut encoder, &copy(&messages), &lengths).unwrap();
         let expected = expected(direction, urls.as_ref(), &messages);
         prop_assert_eq!(String::from_utf8(csv), String::from_utf8(expected));
         prop_assert_eq!(encoder.rows(), messages.len() as u64);
         prop_assert_eq!(encoder.finish().unwrap(), messages.len() as u64);
-    }
-
-    #[test]
-    fn a_slice_that_stops_early_ends_between_two_times_and_the_rest_follows_from_the_second(
-        mut times in prop::collection::vec(0..6_i64, 0..20),
-        after in 0..22_u64,
-        lengths in lengths(),
-    ) {
-        times.sort_unstable();
-        let messages: Vec<_> = (0..)
-            .zip(&times)
-            .map(|(id, time)| Message {
-                id: Some(Uuid::from_u128(id)),
-                times: [Some(*time), None, None],
-                ..Message::default()
-            })
-            .collect();
-        let mut encoder = encoder(Outbound, None);
-        encoder.stop_after(after);
-        let (mut csv, flow) = encode(&mut encoder, &copy(&messages), &lengths).unwrap();
-        let rows = encoder.finish().unwrap();
-
-        let change = (1..times.len())
-            .find(|row| *row as u64 >= after && times[*row] != times[row - 1]);
-        prop_assert_eq!(rows, change.unwrap_or(times.len()) as u64);
-        match (change, flow) {
-            (None, Flow::Goes) => {}
-            (Some(change), Flow::Stopped { next }) => {
-                prop_assert_eq!(next, PgTimestamp(times[change]));
-                let rest: Vec<_> = messages
-                    .iter()
-                    .filter(|message| message.times[0] >= Some(next.0))
-                    .cloned()
-                    .collect();
-                csv.extend(expected(Outbound, None, &rest));
-            }
-            other => prop_assert!(false, "{other:?}"),
-        }
-        prop_assert_eq!(csv, expected(Outbound, None, &messages));
     }
 }
 
@@ -172,35 +130,11 @@ fn at(time: Option<i64>) -> Message {
 }
 
 #[test]
-fn a_slice_does_not_stop_at_a_row_without_a_time() {
-    let messages = [at(Some(1)), at(None), at(None), at(Some(2)), at(Some(2))];
-    let mut encoder = encoder(Outbound, None);
-    encoder.stop_after(1);
-    assert_eq!(encoded(&mut encoder, &messages).unwrap().1, Flow::Goes);
-    assert_eq!(encoder.finish().unwrap(), 5);
-}
-
-#[test]
-fn a_slice_that_has_stopped_ignores_what_follows() {
-    let mut encoder = encoder(Outbound, None);
-    encoder.stop_after(1);
-    let stopped = Flow::Stopped {
-        next: PgTimestamp(2),
-    };
-    let messages = [at(Some(1)), at(Some(2)), at(Some(3))];
-    assert_eq!(encoded(&mut encoder, &messages).unwrap().1, stopped);
-    let mut csv = Vec::new();
-    assert_eq!(encoder.encode(b"whatever", &mut csv).unwrap(), stopped);
-    assert!(csv.is_empty());
-    assert_eq!(encoder.finish().unwrap(), 1);
-}
-
-#[test]
 fn a_row_without_values_has_empty_cells() {
-    let (csv, _) = encoded(&mut encoder(Outbound, None), &[Message::default()]).unwrap();
+    let csv = encoded(&mut encoder(Outbound, None), &[Message::default()]).unwrap();
     assert_eq!(csv, b",,,,,,,,,,\r\n");
     let known = Urls::default();
-    let (csv, _) = encoded(&mut encoder(Inbound, Some(&known)), &[Message::default()]).unwrap();
+    let csv = encoded(&mut encoder(Inbound, Some(&known)), &[Message::default()]).unwrap();
     assert_eq!(csv, b",,,,,,,,,,,\r\n");
 }
 
@@ -246,8 +180,7 @@ fn a_copy_without_its_end_is_an_error_wherever_it_is_cut_off() {
     let bytes = copy(&[at(Some(1)), at(Some(2))]);
     for cut in 0..bytes.len() {
         let mut encoder = encoder(Outbound, None);
-        let (_, flow) = encode(&mut encoder, &bytes[..cut], &[usize::MAX]).unwrap();
-        assert_eq!(flow, Flow::Goes);
+        encode(&mut encoder, &bytes[..cut], &[usize::MAX]).unwrap();
         assert!(
             matches!(encoder.finish(), Err(EncodeError::EndsEarly)),
             "cut off at {cut}"

@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use exports_local::{LocalPostgres, Shutdown};
+use exports_storage::source::{SnapshotId, SourceSession};
 use exports_storage::{Database, PoolPurpose, Source};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
@@ -51,14 +52,22 @@ async fn connect(url: &str) -> Result<(), String> {
     Err(cause.to_string())
 }
 
-/// Whoever joins a session's snapshot keeps that promise as well.
-async fn join_in_tls(url: &str) {
-    let database = Database::new(url, PoolPurpose::Command).unwrap();
-    let source = Source::same_as(&database);
-    let mut session = source.open_session().await.unwrap();
+/// A session that has begun, and its snapshot.
+async fn begin(url: &str) -> (SourceSession, SnapshotId) {
+    let mut session = source(url).open_session().await.unwrap();
     session.begin(&project()).await.unwrap();
     let snapshot = session.export_snapshot().await.unwrap();
-    let _reader = source.join(&project(), &snapshot).await.unwrap();
+    (session, snapshot)
+}
+
+fn source(url: &str) -> Source {
+    Source::same_as(&Database::new(url, PoolPurpose::Command).unwrap())
+}
+
+/// Whoever joins a session's snapshot keeps that promise as well. Gives the kind of connection.
+async fn join_in_tls(url: &str) -> String {
+    let (_session, snapshot) = begin(url).await;
+    let reader = source(url).join(&project(), &snapshot).await.unwrap();
     let mut connection = PgConnection::connect(url).await.unwrap();
     let encrypted = "SELECT count(*) FILTER (WHERE ssl) = 2 AND count(*) = 2 FROM pg_stat_ssl
          JOIN pg_stat_activity USING (pid) WHERE state = 'idle in transaction'";
@@ -67,6 +76,15 @@ async fn join_in_tls(url: &str) {
         .await
         .unwrap();
     assert!(encrypted, "{url}");
+    let kind = format!("{reader:?}");
+    let kind = kind.trim_start_matches("SliceReader(");
+    kind.split('(').next().unwrap().to_owned()
+}
+
+async fn refuse_to_join(session: &str, reader: &str) {
+    let (_session, snapshot) = begin(session).await;
+    let refused = source(reader).join(&project(), &snapshot).await;
+    assert!(refused.unwrap_err().sql_state().is_none(), "{reader}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -102,11 +120,18 @@ async fn a_url_that_wants_a_verified_server_gets_no_other() {
     assert!(other_authority.unwrap_err().contains("UnknownIssuer"));
     let no_authority = connect(&verified(&by_name, "missing.pem")).await;
     assert!(no_authority.unwrap_err().contains("No such file"));
+    let mut kinds = Vec::new();
     for url in [
         verified(&by_name, "ca.pem"),
+        format!("{by_name}?sslmode=require"),
         format!("{by_name}?sslmode=prefer"),
     ] {
-        join_in_tls(&url).await;
+        kinds.push(join_in_tls(&url).await);
+    }
+    assert_eq!(kinds, ["Bulk", "Joined", "Joined"]);
+    for authority in ["other-ca.pem", "missing.pem"] {
+        let session = verified(&by_name, "ca.pem");
+        refuse_to_join(&session, &verified(&by_name, authority)).await;
     }
 
     tokio::task::spawn_blocking(|| postgres.stop())

@@ -1,7 +1,7 @@
 //! How a connection comes about: where the server is, what it is told first, how it is convinced.
 //!
-//! Address and credentials are sqlx's, so that a URL means the same for every connection. Where the
-//! server or the URL wants TLS, there is no connection of this kind.
+//! Address and credentials are sqlx's, so that a URL means the same for every connection. Where it
+//! wants what is not spoken here, there is no connection of this kind.
 
 use std::io;
 
@@ -17,6 +17,7 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
+use super::tls::Tls;
 use super::{BulkConnection, READ, Socket, io_error, out_of_step};
 use crate::error::Error;
 
@@ -39,7 +40,7 @@ pub(super) async fn open(options: &PgConnectOptions) -> Result<Option<BulkConnec
     connection.log_in(&credentials).await
 }
 
-/// `None` where TLS is called for.
+/// `None` where more is called for than `tls` does.
 async fn connect(options: &PgConnectOptions) -> io::Result<Option<Box<dyn Socket>>> {
     let (host, port) = (options.get_host(), options.get_port());
     let folder = options.get_socket().map(|path| path.display().to_string());
@@ -49,19 +50,32 @@ async fn connect(options: &PgConnectOptions) -> io::Result<Option<Box<dyn Socket
         let socket = UnixStream::connect(format!("{folder}/.s.PGSQL.{port}")).await?;
         return Ok(Some(Box::new(socket)));
     }
-    let asks = match options.get_ssl_mode() {
-        PgSslMode::Disable | PgSslMode::Allow => false,
-        PgSslMode::Prefer => true,
-        PgSslMode::Require | PgSslMode::VerifyCa | PgSslMode::VerifyFull => return Ok(None),
-    };
     // An IPv6 address out of a URL is in brackets.
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    let mut socket = TcpStream::connect((host, port)).await?;
-    socket.set_nodelay(true)?;
-    if asks && offers_tls(&mut socket).await? {
-        return Ok(None);
+    let to_server = async {
+        let socket = TcpStream::connect((host, port)).await?;
+        socket.set_nodelay(true)?;
+        Ok::<_, io::Error>(socket)
+    };
+    match options.get_ssl_mode() {
+        PgSslMode::Disable | PgSslMode::Allow => Ok(Some(Box::new(to_server.await?))),
+        PgSslMode::Prefer => {
+            let mut socket = to_server.await?;
+            let speaks_plainly = !offers_tls(&mut socket).await?;
+            Ok(speaks_plainly.then(|| -> Box<dyn Socket> { Box::new(socket) }))
+        }
+        PgSslMode::VerifyFull => {
+            let Some(tls) = Tls::of(options, host) else {
+                return Ok(None);
+            };
+            let mut socket = to_server.await?;
+            if !offers_tls(&mut socket).await? {
+                return Err(io::Error::other("server does not support TLS"));
+            }
+            Ok(Some(Box::new(tls.connect(socket).await?)))
+        }
+        PgSslMode::Require | PgSslMode::VerifyCa => Ok(None),
     }
-    Ok(Some(Box::new(socket)))
 }
 
 async fn offers_tls(socket: &mut TcpStream) -> io::Result<bool> {

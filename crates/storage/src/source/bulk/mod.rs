@@ -3,14 +3,15 @@
 //! sqlx reads 8 KiB at a time and hands over every row as a message with a life of its own, which
 //! costs a worker more than decoding and encoding the rows. This connection reads as much as there
 //! is and passes it on as it comes. It can do what slices need and no more: log in, run
-//! statements, COPY. It does not speak TLS: whoever needs it has a session of sqlx's.
+//! statements, COPY. Whoever needs another way to log in has a session of sqlx's.
 //!
-//! `login` opens it, `rows` takes the rows out of a COPY's messages, `server_error` is what the
+//! `login` opens it, `tls` encrypts it, `rows` takes the rows out of a COPY's messages, `server_error` is what the
 //! server says when it refuses.
 
 mod login;
 mod rows;
 mod server_error;
+mod tls;
 
 use std::fmt;
 use std::io;
