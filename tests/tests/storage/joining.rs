@@ -70,6 +70,34 @@ async fn what_others_read_is_what_the_session_reads() {
     session.finish().await.unwrap();
 }
 
+/// What a row is must not depend on who reads it: a view's times without a zone are in UTC.
+#[tokio::test]
+async fn rows_do_not_depend_on_the_server_s_time_zone() {
+    let database = database().await;
+    Message::insert_many(database.pool(), PROJECT, "2025-12-01T12:00:00Z", 10).await;
+    database
+        .execute(
+            "ALTER TABLE messages RENAME TO stored;
+             CREATE VIEW messages AS
+             SELECT id, project_id, direction, endpoint_id, status, attempt_count,
+                    created_at AT TIME ZONE 'UTC' AS created_at, delivered_at, next_attempt_at,
+                    response_status, response_latency_ms, total_delivery_ms, last_error FROM stored",
+        )
+        .await;
+    let name = database.url().rsplit('/').next().unwrap();
+    database
+        .execute(format!(
+            "ALTER DATABASE \"{name}\" SET timezone = 'Asia/Tokyo'"
+        ))
+        .await;
+    let source = Source::at(database.url(), &database.storage(), PoolPurpose::Command).unwrap();
+    let (mut session, mut reader) = join(&source).await;
+    assert!(is_bulk(&reader), "{reader:?}");
+    let expected = read(&mut session, &filter(), UrlColumn::Known).await;
+    assert_eq!(expected.len(), 10);
+    assert_eq!(read_slice(&mut reader, &filter()).await.unwrap(), expected);
+}
+
 #[tokio::test]
 async fn a_snapshot_whose_session_has_ended_cannot_be_joined() {
     let database = database().await;

@@ -51,7 +51,7 @@ impl SourceSession {
     }
 
     /// When the first message of a slice was created.
-    pub async fn first_time(
+    pub(super) async fn first_time(
         &mut self,
         filter: &MessageFilter,
         slice: Slice,

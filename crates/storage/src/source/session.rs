@@ -146,7 +146,7 @@ impl SourceSession {
     }
 
     /// Those of a part of the filter's time.
-    pub async fn slice_rows(
+    pub(super) async fn slice_rows(
         &mut self,
         filter: &MessageFilter,
         slice: Slice,

@@ -103,7 +103,13 @@ impl Credentials {
 
 impl BulkConnection {
     async fn start(&mut self, options: &PgConnectOptions, user: &str) -> Result<(), Error> {
-        let mut parameters = vec![("user", user), ("client_encoding", "UTF8")];
+        // The last three as sqlx has them: a view's column without a time zone is cast to one.
+        let mut parameters = vec![
+            ("user", user),
+            ("client_encoding", "UTF8"),
+            ("DateStyle", "ISO, MDY"),
+            ("TimeZone", "UTC"),
+        ];
         let others = [
             ("database", options.get_database()),
             ("application_name", options.get_application_name()),
