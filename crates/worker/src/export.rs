@@ -2,6 +2,7 @@
 
 use exports_storage::source::{EndpointUrls, Outlook, Slice, SnapshotId, SourceSession, UrlColumn};
 use exports_storage::{Claim, Error as StorageError, FileFacts, Source};
+use tokio::sync::oneshot;
 
 use crate::encoder;
 use crate::endpoint_cells::{EndpointCells, UrlSource};
@@ -54,7 +55,8 @@ pub(crate) async fn write(
 
     let (slicer, joining) = plan(context, claim, &mut session).await.map_err(source)?;
     let (window, csv) = window::new(usize::from(context.readers) + AHEAD);
-    let reading = Reading::new(claim, column, urls, progress, slicer, window);
+    let (begun, first_row) = oneshot::channel();
+    let reading = Reading::new(claim, column, urls, progress, slicer, window, begun);
     // When either side stops, dropping its end of the window stops the encoders, and they the
     // other side.
     let reading = reading.run(&mut session, joining);
@@ -63,23 +65,21 @@ pub(crate) async fn write(
         let header = encoder::header(claim.filter.direction);
         file.write(&header).await?;
         progress.add_bytes(header.len());
-        let mut waits_for_first = true;
         while let Some(chunk) = csv.next().await {
-            if std::mem::take(&mut waits_for_first) {
-                clock.ended(Phase::FirstRow);
-            }
             file.write(&chunk.bytes).await?;
             progress.add_bytes(chunk.bytes.len());
         }
         Ok::<_, WriteError>(())
     };
-    let (read, written) = tokio::join!(reading, writing);
+    let timing = async {
+        if first_row.await.is_ok() {
+            clock.ended(Phase::FirstRow);
+        }
+    };
+    let (read, written, ()) = tokio::join!(reading, writing, timing);
     written?;
     // Only with this it is known that every slice came to its end.
     let row_count = read?;
-    if row_count == 0 {
-        clock.ended(Phase::FirstRow);
-    }
     clock.ended(Phase::Streaming);
     give_back(session, sessions).await;
 

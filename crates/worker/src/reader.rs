@@ -11,18 +11,21 @@ use crate::buffers::{Buffer, Buffers};
 /// enough that many exports at a time fit into memory.
 const CHUNK: usize = 128 * 1024;
 
-/// Reads to the end, or until nobody takes the chunks any more.
+/// Reads to the end, or until nobody takes the chunks any more. Calls `begun` once, when the first
+/// row is there, or the end of none.
 pub(crate) async fn read(
     mut rows: SliceRows<'_>,
     chunks: mpsc::Sender<Buffer>,
     buffers: &Buffers,
+    begun: impl FnOnce(),
 ) -> Result<(), Error> {
     let mut chunk = buffers.take();
-    // The first row does not wait for others: with it the stream is known to flow.
-    let mut enough = 1;
+    let mut begun = Some(begun);
     while rows.read(&mut chunk).await? {
-        if chunk.len() >= enough {
-            enough = CHUNK;
+        if let Some(begun) = begun.take() {
+            begun();
+        }
+        if chunk.len() >= CHUNK {
             let full = std::mem::replace(&mut chunk, buffers.take());
             if chunks.send(full).await.is_err() {
                 return Ok(());

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use exports_settings::error_line;
 use exports_storage::source::{Slice, SliceReader, SnapshotId, SourceSession, UrlColumn};
 use exports_storage::{Claim, Error as StorageError, Source};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -40,6 +41,8 @@ pub(crate) struct Reading {
 struct Work {
     slicer: Slicer,
     rows: u64,
+    /// Told once, when the first row is there, or the end of none.
+    begun: Option<oneshot::Sender<()>>,
 }
 
 impl Reading {
@@ -50,6 +53,7 @@ impl Reading {
         progress: &Counters,
         slicer: Slicer,
         window: Window,
+        begun: oneshot::Sender<()>,
     ) -> Self {
         Self {
             claim: claim.clone(),
@@ -60,7 +64,11 @@ impl Reading {
             buffers: Buffers::new(0),
             window,
             is_joined: AtomicBool::new(false),
-            work: Mutex::new(Work { slicer, rows: 0 }),
+            work: Mutex::new(Work {
+                slicer,
+                rows: 0,
+                begun: Some(begun),
+            }),
         }
     }
 
@@ -137,7 +145,13 @@ impl Reading {
         let (buffers, progress) = (self.buffers.clone(), self.progress.clone());
         let (chunks, encoding) = encoder::spawn(encoder, output, buffers, progress);
         let rows = reader.rows(&self.claim.filter, slice, self.column).await;
-        reader::read(rows.map_err(source)?, chunks, &self.buffers)
+        let begun = || {
+            if let Some(begun) = self.lock().begun.take() {
+                // Who does not wait for it has given up.
+                begun.send(()).ok();
+            }
+        };
+        reader::read(rows.map_err(source)?, chunks, &self.buffers, begun)
             .await
             .map_err(source)?;
         encoding
