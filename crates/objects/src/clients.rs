@@ -12,7 +12,7 @@ use object_store::gcp::{
 };
 use object_store::path::Path;
 use object_store::{BackoffConfig, RetryConfig};
-use url::Url;
+use url::{Host, Url};
 
 use crate::config::OpenError;
 use crate::diagnosis;
@@ -112,6 +112,13 @@ impl Environment {
             .is_some_and(|value| on.contains(&value.to_ascii_lowercase().as_str()))
     }
 
+    /// Whether an endpoint is reached over a network without TLS. Of several it is not said here which one counts.
+    fn goes_in_the_clear(&self, variables: &[&str]) -> bool {
+        let endpoints = variables.iter().filter_map(|name| self.get(name));
+        let mut urls = endpoints.filter_map(|text| Url::parse(text).ok());
+        urls.any(|url| url.scheme() != "https" && !is_loopback(&url))
+    }
+
     fn check_endpoints(&self, variables: &[&str], allow_http: &str) -> Result<(), OpenError> {
         let allow = (allow_http, self.is_on(allow_http));
         variables
@@ -121,19 +128,24 @@ impl Environment {
     }
 }
 
+const S3_ENDPOINTS: [&str; 3] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"];
+
 /// `AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION`, … Addressing is
 /// path-style unless `AWS_VIRTUAL_HOSTED_STYLE_REQUEST` is on: servers other than Amazon's seldom have a host per bucket.
+/// Signatures cover the bodies where those cross a network in the clear, unless `AWS_UNSIGNED_PAYLOAD` says otherwise: TLS
+/// checks every byte as well, and within a machine nothing happens to them.
 pub(crate) fn s3(
     bucket: Bucket,
     env: &Environment,
     public: Option<Url>,
 ) -> Result<Clients<AmazonS3>, OpenError> {
-    env.check_endpoints(
-        &["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"],
-        "AWS_ALLOW_HTTP",
-    )?;
+    env.check_endpoints(&S3_ENDPOINTS, "AWS_ALLOW_HTTP")?;
+    let in_the_clear = env.goes_in_the_clear(&S3_ENDPOINTS);
     let builder = |pace: &Pace| {
-        let mut builder = AmazonS3Builder::new().with_retry(pace.retry());
+        // To hash every body costs as much as encoding it, here and again in the store.
+        let mut builder = AmazonS3Builder::new()
+            .with_retry(pace.retry())
+            .with_unsigned_payload(!in_the_clear);
         for (key, value) in pace.options() {
             builder = builder.with_config(S3Key::Client(key), value);
         }
@@ -229,6 +241,15 @@ impl<T> Clients<T> {
             bucket: bucket.name,
             prefix: bucket.prefix,
         }
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }
 

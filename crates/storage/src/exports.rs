@@ -235,33 +235,17 @@ pub(crate) async fn find(
     project: &ProjectId,
     id: ExportId,
 ) -> Result<Option<Export>, Error> {
-    sqlx::query_as!(
-        ExportRow,
-        r#"
-        SELECT id, project_id, created_at, direction, filter_start_time, filter_end_time,
-               filter_status, filter_endpoint_id, attempt, started_at, completed_at, expires_at,
-               row_count, file_size_bytes, sha256, error_code, error_message,
-               CASE WHEN status = 'completed' AND expires_at <= clock_timestamp()
-                    THEN 'expired' ELSE status END AS "status!"
-        FROM exports
-        WHERE id = $1 AND project_id = $2
-        "#,
-        id.0,
-        project.as_str(),
-    )
-    .fetch_optional(executor)
-    .await?
-    .map(Export::try_from)
-    .transpose()
+    let mut rows = find_all(executor, &[id.0]).await?.into_iter();
+    let row = rows.find(|row| row.project_id == project.as_str());
+    row.map(Export::try_from).transpose()
 }
 
-/// The exports with these ids, whosever they are. A row that this version does not know spoils no
-/// other.
+/// The rows of the exports with these ids, whosever they are.
 pub(crate) async fn find_all(
     executor: impl PgExecutor<'_>,
     ids: &[Uuid],
-) -> Result<Vec<(Uuid, Result<Export, Error>)>, Error> {
-    let rows = sqlx::query_as!(
+) -> Result<Vec<ExportRow>, Error> {
+    Ok(sqlx::query_as!(
         ExportRow,
         r#"
         SELECT id, project_id, created_at, direction, filter_start_time, filter_end_time,
@@ -275,7 +259,5 @@ pub(crate) async fn find_all(
         ids,
     )
     .fetch_all(executor)
-    .await?;
-    let exports = rows.into_iter().map(|row| (row.id, Export::try_from(row)));
-    Ok(exports.collect())
+    .await?)
 }

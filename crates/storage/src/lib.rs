@@ -1,7 +1,8 @@
 //! All SQL, and nothing else.
 //!
-//! [`Database`] is the service's own database: what consumers see (`creates`, `exports`, many of them at once: `lookups`), the queue
-//! (`claims`, where they begin: `survey`, its length: `queue`) and its `leases`, what is to be cleaned up (`sweeps`),
+//! [`Database`] is the service's own database: what consumers see (`creates`, `exports`; many of
+//! them at once: `lookups`), the queue (`claims`, where they begin: `survey`, its length: `queue`)
+//! and its `leases`, what is to be cleaned up (`sweeps`),
 //! projects and keys (`keys`), migrations, and what the programs' roles may do (`grants`).
 //! Operators see the queue (`jobs`), put their hands on an export (`interventions`), throw old
 //! records away (`pruning`) and check an installation (`facts`).

@@ -18,6 +18,7 @@ use uuid::Uuid;
 use crate::database::Database;
 use crate::error::Error;
 use crate::exports::find_all;
+use crate::row::ExportRow;
 
 /// A statement takes a millisecond or so. One that takes longer than this has met with something,
 /// and may not hold up others.
@@ -105,7 +106,7 @@ impl Duty {
             let asking = tokio::spawn(async move {
                 let ids: Vec<Uuid> = lookups.iter().map(|lookup| lookup.id.0).collect();
                 match find_all(&pool, &ids).await {
-                    Ok(found) => answer(lookups, found),
+                    Ok(rows) => answer(lookups, rows),
                     Err(error) => refuse(lookups, &Arc::new(error)),
                 }
             });
@@ -144,17 +145,22 @@ impl Drop for Duty {
     }
 }
 
-fn answer(lookups: Vec<Lookup>, found: Vec<(Uuid, Result<Export, Error>)>) {
-    let found: HashMap<Uuid, Result<Export, Arc<Error>>> = found
+fn answer(lookups: Vec<Lookup>, rows: Vec<ExportRow>) {
+    // A row that this version does not know spoils no other.
+    let found: HashMap<_, _> = rows
         .into_iter()
-        .map(|(id, export)| (id, export.map_err(Arc::new)))
+        .map(|row| {
+            let (id, project) = (row.id, row.project_id.clone());
+            (id, (project, Export::try_from(row).map_err(Arc::new)))
+        })
         .collect();
     for lookup in lookups {
         let result = match found.get(&lookup.id.0) {
-            // Another project's is as good as none.
-            Some(Ok(export)) if export.project == lookup.project => Ok(Some(export.clone())),
-            Some(Ok(_)) | None => Ok(None),
-            Some(Err(error)) => Err(Arc::clone(error)),
+            Some((project, export)) if project == lookup.project.as_str() => {
+                export.clone().map(Some)
+            }
+            // Another project's is as good as none, whatever its row holds.
+            Some(_) | None => Ok(None),
         };
         // Who does not wait any more does not mind.
         lookup.answer.send(result).ok();

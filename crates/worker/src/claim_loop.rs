@@ -50,7 +50,11 @@ impl ClaimLoop {
 
     /// Claims until `stop`, then waits for the attempts that are under way.
     pub(crate) async fn run(self, stop: CancellationToken) {
-        stop.run_until_cancelled(self.claim_for_ever()).await;
+        let claiming = async {
+            self.sessions.open_first(&self.context.source).await;
+            self.claim_for_ever().await;
+        };
+        stop.run_until_cancelled(claiming).await;
         self.attempts.close();
         self.attempts.wait().await;
     }

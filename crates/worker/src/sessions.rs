@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use exports_settings::error_line;
+use exports_storage::Source;
 use exports_storage::source::SourceSession;
 
 /// One for each slot at most, kept because opening one takes longer than a small export. Those
@@ -18,6 +20,17 @@ impl IdleSessions {
         Self {
             sessions: Arc::default(),
             most,
+        }
+    }
+
+    /// Opens the first, so that the first export finds one.
+    pub(crate) async fn open_first(&self, source: &Source) {
+        match source.open_session().await {
+            Ok(session) => self.give_back(session),
+            Err(error) => {
+                let error = error_line(&error);
+                tracing::debug!(error, "no session is opened before it is needed");
+            }
         }
     }
 

@@ -13,6 +13,8 @@ pub(crate) const BYTES: u64 = 4 * 1024 * 1024;
 const GROWTH: i64 = 8;
 /// Even where the rows asked for are rare, each reader gets several slices.
 const SLICES_PER_READER: i64 = 8;
+/// How much narrower than others the last slices can be.
+const SHRINKAGE: i64 = 8;
 
 /// The time that nobody has taken yet, and how wide to cut it.
 #[derive(Debug)]
@@ -23,6 +25,7 @@ pub(crate) struct Slicer {
     /// After a gap nothing is known of what follows: this much is not too much.
     narrowest: i64,
     widest: i64,
+    readers: i64,
 }
 
 impl Slicer {
@@ -33,16 +36,19 @@ impl Slicer {
             width: slice.width(),
             narrowest: 1,
             widest: slice.width(),
+            readers: 1,
         }
     }
 
     /// In parts, the first of which is cut by a `sample` of the time that has so many rows.
     pub(crate) fn parts(extent: Slice, sample: Slice, sample_rows: u32, readers: u16) -> Self {
+        let readers = i64::from(readers.max(1));
         let mut slicer = Self {
             left: Some(extent),
             width: sample.width(),
             narrowest: i64::MAX,
-            widest: (extent.width() / (i64::from(readers) * SLICES_PER_READER)).max(1),
+            widest: (extent.width() / (readers * SLICES_PER_READER)).max(1),
+            readers,
         };
         slicer.learn(sample, u64::from(sample_rows), 0);
         slicer
@@ -51,11 +57,15 @@ impl Slicer {
     /// The next slice, in the order of time.
     pub(crate) fn take(&mut self) -> Option<Slice> {
         let left = self.left?;
-        if left.width() <= self.width {
+        // Towards the end each takes no more than its share of what is left, so that all readers
+        // are done at about the same time.
+        let share = (left.width() / self.readers).max(self.width / SHRINKAGE);
+        let width = self.width.min(share).max(1);
+        if left.width() <= width {
             self.left = None;
             return Some(left);
         }
-        let end = left.first.0 + self.width;
+        let end = left.first.0 + width;
         self.left = Some(Slice {
             first: PgTimestamp(end),
             last: left.last,

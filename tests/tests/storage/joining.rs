@@ -11,7 +11,7 @@ use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::sessions::{Row, decode, read};
-use crate::support::{PROJECT, database, filter, filter_of, not_run, project};
+use crate::support::{PROJECT, database, filter, filter_of, not_run, project, spoil_row};
 
 /// A session that has begun, and another reader of its snapshot.
 async fn join(source: &Source) -> (SourceSession, SliceReader<'static>) {
@@ -115,15 +115,7 @@ async fn a_slice_that_fails_midway_is_the_server_s_error() {
     let database = database().await;
     Message::insert_many(database.pool(), PROJECT, "2025-12-01T00:00:00Z", 30_000).await;
     // After many good rows, one that cannot be computed.
-    database
-        .execute(
-            "UPDATE messages SET attempt_count = 0 WHERE created_at = '2025-12-01T08:00:00Z';
-             ALTER TABLE messages RENAME TO stored;
-             CREATE VIEW messages AS
-             SELECT id, project_id, direction, endpoint_id, status, attempt_count, created_at, delivered_at, next_attempt_at,
-                    1 / attempt_count AS response_status, response_latency_ms, total_delivery_ms, last_error FROM stored",
-        )
-        .await;
+    spoil_row(&database, "2025-12-01T08:00:00Z").await;
     let source = Source::same_as(&database.storage());
     let (_session, mut reader) = join(&source).await;
     let error = read_slice(&mut reader, &filter()).await.unwrap_err();

@@ -106,6 +106,8 @@ async fn a_row_that_is_not_known_spoils_no_other() {
         ))
         .await;
     let lookups = Lookups::new(database.storage());
+    let other = database.project("proj_b").await;
+    assert_eq!(lookups.get(&other, bad).await.unwrap(), None);
     let project = project();
     let asked = [good, bad, good, bad].map(|id| lookups.get(&project, id));
     for (index, result) in join_all(asked).await.into_iter().enumerate() {

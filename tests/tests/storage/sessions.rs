@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::support::{PROJECT, database, filter, project};
+use crate::support::{PROJECT, database, filter, project, spoil_row};
 
 /// A row that has left its chunk. Times as `PostgreSQL` counts them.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -165,15 +165,7 @@ async fn a_copy_that_fails_is_an_error_and_its_session_never_comes_back_out_of_s
     let database = database().await;
     Message::insert_many(database.pool(), PROJECT, "2025-12-01T00:00:00Z", 3000).await;
     // After 2,400 good rows, one that cannot be computed.
-    database
-        .execute(
-            "UPDATE messages SET attempt_count = 0 WHERE created_at = '2025-12-01T00:40:00Z';
-             ALTER TABLE messages RENAME TO stored;
-             CREATE VIEW messages AS
-             SELECT id, project_id, direction, endpoint_id, status, attempt_count, created_at, delivered_at, next_attempt_at,
-                    1 / attempt_count AS response_status, response_latency_ms, total_delivery_ms, last_error FROM stored",
-        )
-        .await;
+    spoil_row(&database, "2025-12-01T00:40:00Z").await;
     let source = Source::same_as(&database.storage());
     let mut session = source.open_session().await.unwrap();
     session.begin(&project()).await.unwrap();

@@ -136,3 +136,16 @@ pub(crate) fn not_run(reason: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "NOT RUN: {reason}");
 }
+
+/// Makes a view of the messages in which the row of this time cannot be computed.
+pub(crate) async fn spoil_row(database: &TestDatabase, created_at: &str) {
+    database
+        .execute(format!(
+            "UPDATE messages SET attempt_count = 0 WHERE created_at = '{created_at}';
+             ALTER TABLE messages RENAME TO stored;
+             CREATE VIEW messages AS
+             SELECT id, project_id, direction, endpoint_id, status, attempt_count, created_at, delivered_at, next_attempt_at,
+                    1 / attempt_count AS response_status, response_latency_ms, total_delivery_ms, last_error FROM stored"
+        ))
+        .await;
+}

@@ -5,8 +5,9 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::Path as FsPath;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A multiple of every block size in use, and the size of a page.
 const BLOCK: usize = 4096;
@@ -46,7 +47,7 @@ impl DirectFile {
         let mut piece = self.pieces().pop().unwrap_or_else(Piece::new);
         let mut at = offset;
         for bytes in data[..length].chunks(PIECE) {
-            match write_all_at(&self.file, piece.filled_with(bytes), at) {
+            match self.file.write_all_at(piece.filled_with(bytes), at) {
                 // "The alignment is not what the file system wants": it may want even more.
                 Err(error) if error.kind() == io::ErrorKind::InvalidInput => break,
                 written => written?,
@@ -59,7 +60,7 @@ impl DirectFile {
         Ok((at - offset) as usize)
     }
 
-    fn pieces(&self) -> std::sync::MutexGuard<'_, Vec<Piece>> {
+    fn pieces(&self) -> MutexGuard<'_, Vec<Piece>> {
         self.pieces.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -76,10 +77,6 @@ impl Piece {
         piece.copy_from_slice(bytes);
         piece
     }
-}
-
-fn write_all_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::write_all_at(file, bytes, offset)
 }
 
 #[cfg(target_os = "linux")]

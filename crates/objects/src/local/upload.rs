@@ -20,8 +20,6 @@ use crate::error::StoreError;
 /// An upload that has begun. Dropping it leaves the staging file to `sweep`.
 #[derive(Debug)]
 pub(crate) struct LocalUpload {
-    /// The directories from here on down are made durable as well.
-    root: PathBuf,
     path: PathBuf,
     staging: PathBuf,
     file: Arc<StagingFile>,
@@ -36,12 +34,15 @@ struct StagingFile {
 }
 
 impl LocalUpload {
-    /// Opens a staging file for `path`, `<path>#<n>`, with an `n` that no other upload has. Blocks.
+    /// Opens a staging file for `path`, `<path>#<n>`, with an `n` that no other upload has, in a
+    /// directory that is durable from `root` on down. Blocks.
     pub(super) fn begin(root: &FsPath, path: PathBuf) -> io::Result<Self> {
         let (file, staging) = create_staging(&path)?;
+        // Now that it has a file nobody removes it.
+        let directory = path.parent().unwrap_or(root);
+        sync_names_above(root, directory)?;
         let direct = DirectFile::open(&staging);
         Ok(Self {
-            root: root.to_owned(),
             path,
             staging,
             file: Arc::new(StagingFile { file, direct }),
@@ -62,11 +63,11 @@ impl LocalUpload {
     /// Makes the file durable and puts it in its place.
     pub(crate) async fn complete(&mut self) -> Result<(), StoreError> {
         let file = Arc::clone(&self.file);
-        let (root, path, staging) = (self.root.clone(), self.path.clone(), self.staging.clone());
+        let (path, staging) = (self.path.clone(), self.staging.clone());
         blocking("cannot complete the file", move || {
             file.file.sync_all()?;
             std::fs::rename(&staging, &path)?;
-            sync_directories(&root, &path)
+            path.parent().map_or(Ok(()), sync_directory)
         })
         .await
     }
@@ -115,13 +116,15 @@ fn make_directories(directory: &FsPath) -> io::Result<()> {
     }
 }
 
-/// A name is durable when its directory is; so is that of a new directory.
-fn sync_directories(root: &FsPath, path: &FsPath) -> io::Result<()> {
-    for directory in path.ancestors().skip(1) {
-        File::open(directory)?.sync_all()?;
-        if directory == root {
-            break;
-        }
-    }
-    Ok(())
+/// A directory's name is durable when the directory above it is; so is that one's, up to `root`.
+/// Whoever made them may not have come to this.
+fn sync_names_above(root: &FsPath, directory: &FsPath) -> io::Result<()> {
+    let inside = directory.ancestors().take_while(|above| *above != root);
+    inside
+        .filter_map(FsPath::parent)
+        .try_for_each(sync_directory)
+}
+
+fn sync_directory(directory: &FsPath) -> io::Result<()> {
+    File::open(directory)?.sync_all()
 }

@@ -85,14 +85,15 @@ async fn offers_tls(socket: &mut TcpStream) -> io::Result<bool> {
     Ok(socket.read_u8().await? == b'S')
 }
 
+/// What sqlx tells in a URL only (password, certificates), beside parts that always make one: not
+/// every host or user does.
+pub(super) fn fit_for_a_url(options: &PgConnectOptions) -> PgConnectOptions {
+    options.clone().host("localhost").username("user")
+}
+
 impl Credentials {
     fn of(options: &PgConnectOptions) -> Self {
-        // Only the URL has the password. Its other parts are not always fit for one.
-        let url = options
-            .clone()
-            .host("localhost")
-            .username("user")
-            .to_url_lossy();
+        let url = fit_for_a_url(options).to_url_lossy();
         let password = url.password().unwrap_or_default();
         Self {
             user: options.get_username().to_owned(),

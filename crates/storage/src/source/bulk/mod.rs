@@ -5,8 +5,8 @@
 //! is and passes it on as it comes. It can do what slices need and no more: log in, run
 //! statements, COPY. Whoever needs another way to log in has a session of sqlx's.
 //!
-//! `login` opens it, `tls` encrypts it, `rows` takes the rows out of a COPY's messages, `server_error` is what the
-//! server says when it refuses.
+//! `login` opens it, `tls` encrypts it, `rows` takes the rows out of a COPY's messages,
+//! `server_error` is what the server says when it refuses.
 
 mod login;
 mod rows;

@@ -18,6 +18,8 @@ use tokio::task::spawn_blocking;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::login::fit_for_a_url;
+
 /// What `sslrootcert` names.
 enum Authority {
     File(String),
@@ -34,10 +36,8 @@ impl Tls {
     /// `None` if the URL wants more than this.
     pub(super) fn of(options: &PgConnectOptions, host: &str) -> Option<Self> {
         let name = ServerName::try_from(host.to_owned()).ok()?;
-        // Only the URL has them. Its other parts are not always fit for one.
-        let url = options.clone().host("localhost").username("user");
         let mut authority = None;
-        for (key, value) in url.to_url_lossy().query_pairs() {
+        for (key, value) in fit_for_a_url(options).to_url_lossy().query_pairs() {
             match &*key {
                 "sslrootcert" => authority = Some(Authority::of(&value)),
                 "sslcert" | "sslkey" => return None,
