@@ -144,9 +144,15 @@ impl Contest<'_> {
     }
 
     async fn s3(&self, figures: &mut Figures) -> Result<()> {
-        let measured = self.s3.export(&self.filter, &[]).await?;
-        figures::assert_equal(figures.exported.as_ref(), &measured.exported)?;
-        figures.s3.add(&measured);
+        for (unsigned, repeated) in [
+            ("false", &mut figures.s3_signed),
+            ("true", &mut figures.s3_unsigned),
+        ] {
+            let setting = [("AWS_UNSIGNED_PAYLOAD", unsigned)];
+            let measured = self.s3.export(&self.filter, &setting).await?;
+            figures::assert_equal(figures.exported.as_ref(), &measured.exported)?;
+            repeated.add(&measured);
+        }
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use object_store::gcp::{
 };
 use object_store::path::Path;
 use object_store::{BackoffConfig, RetryConfig};
-use url::{Host, Url};
+use url::Url;
 
 use crate::config::OpenError;
 use crate::diagnosis;
@@ -112,11 +112,10 @@ impl Environment {
             .is_some_and(|value| on.contains(&value.to_ascii_lowercase().as_str()))
     }
 
-    /// Whether an endpoint is reached over a network without TLS. Of several it is not said here which one counts.
-    fn goes_in_the_clear(&self, variables: &[&str]) -> bool {
-        let endpoints = variables.iter().filter_map(|name| self.get(name));
-        let mut urls = endpoints.filter_map(|text| Url::parse(text).ok());
-        urls.any(|url| url.scheme() != "https" && !is_loopback(&url))
+    /// Whether all endpoints that are named speak TLS. Of several it is not said here which one counts.
+    fn speaks_tls(&self, endpoints: &[&str]) -> bool {
+        let mut named = endpoints.iter().filter_map(|name| self.get(name));
+        named.all(|text| Url::parse(text).is_ok_and(|url| url.scheme() == "https"))
     }
 
     fn check_endpoints(&self, variables: &[&str], allow_http: &str) -> Result<(), OpenError> {
@@ -132,31 +131,13 @@ const S3_ENDPOINTS: [&str; 3] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS
 
 /// `AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION`, … Addressing is
 /// path-style unless `AWS_VIRTUAL_HOSTED_STYLE_REQUEST` is on: servers other than Amazon's seldom have a host per bucket.
-/// Signatures cover the bodies where those cross a network in the clear, unless `AWS_UNSIGNED_PAYLOAD` says otherwise: TLS
-/// checks every byte as well, and within a machine nothing happens to them.
 pub(crate) fn s3(
     bucket: Bucket,
     env: &Environment,
     public: Option<Url>,
 ) -> Result<Clients<AmazonS3>, OpenError> {
     env.check_endpoints(&S3_ENDPOINTS, "AWS_ALLOW_HTTP")?;
-    let in_the_clear = env.goes_in_the_clear(&S3_ENDPOINTS);
-    let builder = |pace: &Pace| {
-        // To hash every body costs as much as encoding it, here and again in the store.
-        let mut builder = AmazonS3Builder::new()
-            .with_retry(pace.retry())
-            .with_unsigned_payload(!in_the_clear);
-        for (key, value) in pace.options() {
-            builder = builder.with_config(S3Key::Client(key), value);
-        }
-        for (key, value) in env.keys("AWS_") {
-            builder = builder.with_config(key, value);
-        }
-        // One key at a time is deleted; the bulk request for it is what some servers lack.
-        builder
-            .with_bucket_name(&bucket.name)
-            .with_disable_bulk_delete(true)
-    };
+    let builder = |pace: &Pace| s3_builder(&bucket, env, pace);
     let quick = builder(&QUICK).build().map_err(|error| refused(&error))?;
     let links = match public {
         Some(public) => builder(&QUICK)
@@ -168,6 +149,24 @@ pub(crate) fn s3(
     };
     let bulk = builder(&BULK).build().map_err(|error| refused(&error))?;
     Ok(Clients::new(bucket, bulk, quick, links))
+}
+
+/// Signatures cover the bodies unless TLS guards those anyway, or `AWS_UNSIGNED_PAYLOAD` says otherwise: to hash every body
+/// costs as much as encoding it, here and again in the store.
+fn s3_builder(bucket: &Bucket, env: &Environment, pace: &Pace) -> AmazonS3Builder {
+    let mut builder = AmazonS3Builder::new()
+        .with_retry(pace.retry())
+        .with_unsigned_payload(env.speaks_tls(&S3_ENDPOINTS));
+    for (key, value) in pace.options() {
+        builder = builder.with_config(S3Key::Client(key), value);
+    }
+    for (key, value) in env.keys("AWS_") {
+        builder = builder.with_config(key, value);
+    }
+    // One key at a time is deleted; the bulk request for it is what some servers lack.
+    builder
+        .with_bucket_name(&bucket.name)
+        .with_disable_bulk_delete(true)
 }
 
 /// `GOOGLE_SERVICE_ACCOUNT`, `GOOGLE_APPLICATION_CREDENTIALS`, … or the machine's own identity.
@@ -241,15 +240,6 @@ impl<T> Clients<T> {
             bucket: bucket.name,
             prefix: bucket.prefix,
         }
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
     }
 }
 

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::{BULK, Environment, S3Key, s3_builder};
+use crate::location::Location;
 use crate::{OpenError, Store, StoreConfig};
 
 const S3: [(&str, &str); 3] = [
@@ -111,6 +113,29 @@ fn incomplete_or_contradictory_variables_are_refused_without_their_values() {
         assert!(matches!(refused, OpenError::Environment(_)), "{line}");
         assert!(line.contains(reason), "{line}");
         assert!(!line.contains("hush") && !line.contains("aHVzaA"), "{line}");
+    }
+}
+
+#[test]
+fn bodies_are_signed_where_no_tls_guards_them() {
+    let Location::Bucket(bucket) = Location::parse("s3://b").unwrap() else {
+        panic!("a bucket");
+    };
+    let https = ("AWS_ENDPOINT_URL", "https://garage.example");
+    let http = ("AWS_ENDPOINT_URL", "http://127.0.0.1:3900");
+    let http_s3 = ("AWS_ENDPOINT_URL_S3", "http://garage:3900");
+    for (env, unsigned) in [
+        (vec![], "true"),
+        (vec![https], "true"),
+        (vec![http], "false"),
+        (vec![https, http_s3], "false"),
+        (vec![https, ("AWS_UNSIGNED_PAYLOAD", "false")], "false"),
+        (vec![http, ("AWS_UNSIGNED_PAYLOAD", "true")], "true"),
+    ] {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let builder = s3_builder(&bucket, &Environment::new(env.iter().map(owned)), &BULK);
+        let found = builder.get_config_value(&S3Key::UnsignedPayload);
+        assert_eq!(found.as_deref(), Some(unsigned), "{env:?}");
     }
 }
 
