@@ -26,4 +26,4 @@ pub use headers::{CONTENT_TYPE, FileHeaders};
 pub use links::LinkSigner;
 pub use local::{LocalFile, LocalFiles};
 pub use store::Store;
-pub use upload::{MAX_PARTS, PART_SIZE, Upload};
+pub use upload::{MAX_FILE_SIZE, PART_SIZE, Upload};

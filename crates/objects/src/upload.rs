@@ -19,11 +19,14 @@ use crate::headers::FileHeaders;
 use crate::local::LocalUpload;
 use crate::store::Store;
 
-/// The size of every part but the last, in bytes. Some stores want all equal, and none less than 5 MiB.
+/// The size of a part on its way into a bucket, in bytes. Some want all but the last equal, and none less than 5 MiB.
 pub const PART_SIZE: usize = 8 * 1024 * 1024;
-
-/// The most parts that an upload can have: S3's limit, which others share.
-pub const MAX_PARTS: usize = 10_000;
+/// Into a directory: so much that writing it is one long stretch, and little left to write at the end.
+const LOCAL_PART_SIZE: usize = 1024 * 1024;
+/// The most parts that an upload into a bucket can have: S3's limit, which others share.
+const MAX_PARTS: usize = 10_000;
+/// The largest file, in bytes, in every store.
+pub const MAX_FILE_SIZE: u64 = MAX_PARTS as u64 * PART_SIZE as u64;
 
 /// An upload that has begun. It is neither completed nor aborted by dropping it: what is recorded of it is for that.
 pub struct Upload {
@@ -102,15 +105,15 @@ impl Upload {
         }
     }
 
-    /// The next part, [`PART_SIZE`] long unless it is the last. Its place is that of this call; the future does the work, and
+    /// The next part, [`Store::part_size`] long unless it is the last. Its place is that of this call; the future does the work, and
     /// several may run at once. A part that failed cannot be sent again: the upload has failed.
     pub fn put_part(&mut self, data: Bytes) -> BoxFuture<'static, Result<(), StoreError>> {
         const ACTION: &str = "cannot upload a part";
-        if self.parts == MAX_PARTS {
+        if self.parts as u64 * self.store.part_size() as u64 >= MAX_FILE_SIZE {
             let error = StoreError::new(
                 ErrorKind::Invalid,
                 ACTION,
-                "an upload has at most 10,000 parts",
+                "the upload has as many parts as it can have",
             );
             return future::err(error).boxed();
         }
@@ -210,6 +213,17 @@ impl Upload {
             }
         };
         store.abort_upload(&key, id.as_deref()).await
+    }
+}
+
+impl Store {
+    /// The size of every part of an upload but the last, in bytes.
+    #[must_use]
+    pub fn part_size(&self) -> usize {
+        match self {
+            Self::File(_) => LOCAL_PART_SIZE,
+            Self::S3(_) | Self::Gcs(_) | Self::Azure(_) => PART_SIZE,
+        }
     }
 }
 

@@ -107,7 +107,8 @@ impl Seeder {
         // Millions of rows take as long as they take.
         sqlx::raw_sql(
             "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
-             SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout'",
+             SELECT set_config('transaction_timeout', '0', false) \
+             WHERE current_setting('transaction_timeout', true) IS NOT NULL",
         )
         .execute(&mut connection)
         .await?;

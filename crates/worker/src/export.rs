@@ -104,7 +104,7 @@ async fn plan(
     match session.outlook(&claim.filter, FEW).await? {
         Outlook::Few | Outlook::Unordered => Ok((whole, None)),
         Outlook::Many { extent, sample } => {
-            let slicer = Slicer::parts(extent, sample, FEW, readers);
+            let slicer = Slicer::parts(extent, sample, readers);
             let snapshot = session.export_snapshot().await?;
             Ok((slicer, Some((readers, snapshot, context.source.clone()))))
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use exports_domain::Lease;
-use exports_objects::{FileHeaders, MAX_PARTS, PART_SIZE, Store, StoreError, Upload};
+use exports_objects::{FileHeaders, MAX_FILE_SIZE, Store, StoreError, Upload};
 use exports_settings::error_line;
 use exports_storage::{Claim, Database, Fenced};
 use sha2::{Digest, Sha256};
@@ -32,6 +32,7 @@ pub(crate) struct OutputFile {
     lease: Lease,
     key: String,
     headers: FileHeaders,
+    part_size: usize,
     part: Buffer,
     buffers: Buffers,
     parts: usize,
@@ -54,7 +55,8 @@ pub(crate) struct Written {
 impl OutputFile {
     pub(crate) fn new(context: &Context, claim: &Claim) -> Self {
         let name = format!("export-{}.csv", claim.lease.export);
-        let buffers = Buffers::new(PART_SIZE);
+        let part_size = context.store.part_size();
+        let buffers = Buffers::new(part_size);
         Self {
             store: context.store.clone(),
             database: context.database.clone(),
@@ -62,6 +64,7 @@ impl OutputFile {
             lease: claim.lease,
             key: claim.object_key.clone(),
             headers: FileHeaders::attachment(&name),
+            part_size,
             part: buffers.take_none(),
             buffers,
             parts: 0,
@@ -80,10 +83,10 @@ impl OutputFile {
         self.size += bytes.len() as u64;
         while !bytes.is_empty() {
             // A part goes out when more follows, so that what fits into one part is a single PUT.
-            if self.part.len() == PART_SIZE {
+            if self.part.len() == self.part_size {
                 self.send_part().await?;
             }
-            let room = PART_SIZE - self.part.len();
+            let room = self.part_size - self.part.len();
             let (now, later) = bytes.split_at(room.min(bytes.len()));
             self.make_room(now.len());
             self.part.extend_from_slice(now);
@@ -153,14 +156,14 @@ impl OutputFile {
         const SMALL: usize = 512 * 1024;
         let length = self.part.len() + length;
         if length > SMALL && length > self.part.capacity() {
-            let missing = PART_SIZE - self.part.len();
+            let missing = self.part_size - self.part.len();
             self.part.reserve_exact(missing);
         }
     }
 
     async fn send_part(&mut self) -> Result<(), WriteError> {
-        if self.parts == MAX_PARTS {
-            return Err(JobError::too_large(MAX_PARTS as u64 * PART_SIZE as u64).into());
+        if self.parts as u64 * self.part_size as u64 >= MAX_FILE_SIZE {
+            return Err(JobError::too_large(MAX_FILE_SIZE).into());
         }
         if self.upload.is_none() {
             self.begin_upload().await?;

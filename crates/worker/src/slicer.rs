@@ -40,18 +40,18 @@ impl Slicer {
         }
     }
 
-    /// In parts, the first of which is cut by a `sample` of the time that has so many rows.
-    pub(crate) fn parts(extent: Slice, sample: Slice, sample_rows: u32, readers: u16) -> Self {
+    /// In parts, the first of which are as wide as a `sample` of the time that holds some rows, but
+    /// not more than a slice is to have.
+    pub(crate) fn parts(extent: Slice, sample: Slice, readers: u16) -> Self {
         let readers = i64::from(readers.max(1));
-        let mut slicer = Self {
+        let widest = (extent.width() / (readers * SLICES_PER_READER)).max(1);
+        Self {
             left: Some(extent),
-            width: sample.width(),
+            width: sample.width().min(widest),
             narrowest: i64::MAX,
-            widest: (extent.width() / (readers * SLICES_PER_READER)).max(1),
+            widest,
             readers,
-        };
-        slicer.learn(sample, u64::from(sample_rows), 0);
-        slicer
+        }
     }
 
     /// The next slice, in the order of time.
@@ -140,8 +140,7 @@ mod tests {
     fn read(times: &[i64], sample_rows: usize) -> Vec<(Slice, usize)> {
         let extent = slice(times[0], times[times.len() - 1]);
         let sample = slice(times[0], times[sample_rows.min(times.len() - 1)]);
-        let rows = u32::try_from(sample_rows).unwrap();
-        let mut slicer = Slicer::parts(extent, sample, rows, 2);
+        let mut slicer = Slicer::parts(extent, sample, 2);
         let mut read = Vec::new();
         while let Some(taken) = slicer.take() {
             let from = times.partition_point(|&time| time < taken.first.0);

@@ -79,9 +79,10 @@ pub(super) fn time_statement(filter: &MessageFilter, slice: Slice, from: End, sk
         End::First => "m.created_at, m.id",
         End::Last => "m.created_at DESC, m.id DESC",
     };
+    // What is computed of a row is computed of those that are skipped, too: hence outside.
     format!(
-        "SELECT (extract(epoch FROM m.created_at::timestamptz - {}) * 1000000)::int8 \
-         FROM messages m WHERE {} ORDER BY {order} OFFSET {skip} LIMIT 1",
+        "SELECT (extract(epoch FROM created_at::timestamptz - {}) * 1000000)::int8 \
+         FROM (SELECT m.created_at FROM messages m WHERE {} ORDER BY {order} OFFSET {skip} LIMIT 1) one",
         PgTimestamp(0).literal(),
         in_slice(filter, slice),
     )

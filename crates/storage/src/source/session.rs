@@ -56,8 +56,10 @@ pub type RowStream<'a> = BoxStream<'a, Result<Bytes, Error>>;
 /// An export takes as long as it takes, the client bounds it; the compiler for expressions costs more
 /// than it saves on rows that are only passed on. Two of these are not known to every version.
 pub(super) const SETTINGS: &str = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET jit = off; \
-     SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout'; \
-     SELECT set_config(name, '10s', false) FROM pg_settings WHERE name = 'client_connection_check_interval'";
+     SELECT set_config('transaction_timeout', '0', false) \
+     WHERE current_setting('transaction_timeout', true) IS NOT NULL; \
+     SELECT set_config('client_connection_check_interval', '10s', false) \
+     WHERE current_setting('client_connection_check_interval', true) IS NOT NULL";
 
 /// How long a replica may take to come up to the primary.
 const REPLAY_LIMIT: Duration = Duration::from_secs(30);
