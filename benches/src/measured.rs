@@ -1,5 +1,7 @@
 //! Exports by workers of their own: how long they took, and what they cost whom.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use exports_domain::MessageFilter;
 
@@ -8,6 +10,9 @@ use crate::scene::{Database, Exported, Scene, Store, cluster_cpu_seconds};
 
 /// Whose messages are exported.
 pub(crate) const PROJECT: &str = "proj_bench";
+
+/// How long a worker has been there before it is measured: no export pays for its start.
+const AT_REST: Duration = Duration::from_secs(1);
 
 /// Where exports are made, and where their files go.
 #[derive(Debug)]
@@ -59,6 +64,7 @@ impl<'a> Exporter<'a> {
         let pool = self.database.pool();
         let worker = self.scene.worker(self.database, &self.store, settings);
         let worker = worker.await?;
+        tokio::time::sleep(AT_REST).await;
         let worker_before = worker.cpu_seconds()?;
         let database_before = cluster_cpu_seconds(pool).await?;
         let exported = self.database.export(PROJECT, filter).await?;

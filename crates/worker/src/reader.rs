@@ -21,7 +21,7 @@ pub(crate) async fn read(
 ) -> Result<(), Error> {
     let mut chunk = buffers.take();
     let mut begun = Some(begun);
-    while rows.read(&mut chunk).await? {
+    while rows.read(&mut chunk, CHUNK).await? {
         if let Some(begun) = begun.take() {
             begun();
         }

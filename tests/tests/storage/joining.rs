@@ -29,8 +29,11 @@ async fn read_slice(
     let slice = Slice::whole(&filter.range);
     let mut rows = reader.rows(filter, slice, UrlColumn::Known).await?;
     let mut bytes = Vec::new();
-    while rows.read(&mut bytes).await? {}
-    assert!(!rows.read(&mut bytes).await?, "the end is the end");
+    while rows.read(&mut bytes, usize::MAX).await? {}
+    assert!(
+        !rows.read(&mut bytes, usize::MAX).await?,
+        "the end is the end"
+    );
     Ok(decode(&bytes))
 }
 
@@ -135,13 +138,13 @@ async fn a_reader_whose_server_process_ends_says_that_it_may_go_better_later() {
         .await
         .unwrap();
     let mut bytes = Vec::new();
-    assert!(rows.read(&mut bytes).await.unwrap());
+    assert!(rows.read(&mut bytes, usize::MAX).await.unwrap());
     assert_eq!(copies(&database).await, json!(1));
     database
         .execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'COPY%'")
         .await;
     let error = loop {
-        match rows.read(&mut bytes).await {
+        match rows.read(&mut bytes, usize::MAX).await {
             Ok(more) => assert!(more, "an error before the end"),
             Err(error) => break error,
         }
@@ -160,7 +163,7 @@ async fn a_dropped_reader_ends_its_query_on_the_server() {
         .rows(&filter(), slice, UrlColumn::Known)
         .await
         .unwrap();
-    assert!(rows.read(&mut Vec::new()).await.unwrap());
+    assert!(rows.read(&mut Vec::new(), usize::MAX).await.unwrap());
     assert_eq!(copies(&database).await, json!(1));
     drop(rows);
     drop(reader);

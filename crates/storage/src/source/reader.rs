@@ -105,10 +105,11 @@ impl<'a> SliceReader<'a> {
 }
 
 impl SliceRows<'_> {
-    /// Appends some more bytes, at least one; `false` at the end.
-    pub async fn read(&mut self, rows: &mut Vec<u8>) -> Result<bool, Error> {
+    /// Appends some more bytes, at least one; `false` at the end. `rows` have less than `limit`
+    /// bytes, and get no more than that, but for the rest of a row.
+    pub async fn read(&mut self, rows: &mut Vec<u8>, limit: usize) -> Result<bool, Error> {
         match &mut self.0 {
-            RowsKind::Bulk(bulk) => bulk.read(rows).await,
+            RowsKind::Bulk(bulk) => bulk.read(rows, limit).await,
             RowsKind::Session(stream) => match stream.try_next().await? {
                 None => Ok(false),
                 Some(row) => {

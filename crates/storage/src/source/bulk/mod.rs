@@ -123,13 +123,14 @@ impl BulkConnection {
 }
 
 impl BulkRows<'_> {
-    /// Appends what has come, and waits for something if nothing has. `false` at the end, when the
-    /// connection is ready for the next statement.
-    pub(super) async fn read(&mut self, rows: &mut Vec<u8>) -> Result<bool, Error> {
+    /// Appends what has come, until `rows` have `limit` bytes, and waits for something if nothing
+    /// has. `false` at the end, when the connection is ready for the next statement.
+    pub(super) async fn read(&mut self, rows: &mut Vec<u8>, limit: usize) -> Result<bool, Error> {
         let before = rows.len();
+        debug_assert!(before < limit, "there is no room");
         while !self.ended {
             let received = &mut self.connection.received;
-            let others = self.frames.take(received, rows)?;
+            let others = self.frames.take(received, rows, limit)?;
             if rows.len() > before {
                 return Ok(true);
             }

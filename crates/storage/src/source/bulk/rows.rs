@@ -18,19 +18,25 @@ pub(super) struct CopyFrames {
 }
 
 impl CopyFrames {
-    /// Moves everything that is of the COPY's rows from the front of `received` to the end of
-    /// `rows`. `true` if another message follows, `false` if more has to come.
+    /// Moves what is of the COPY's rows from the front of `received` to the end of `rows`, until
+    /// these have `limit` bytes. `true` if another message follows, `false` if more has to come or
+    /// to be taken.
     pub(super) fn take(
         &mut self,
         received: &mut BytesMut,
         rows: &mut Vec<u8>,
+        limit: usize,
     ) -> Result<bool, Error> {
         let mut rest: &[u8] = received;
         let others = loop {
-            let (row, behind) = rest.split_at(self.open.min(rest.len()));
+            let room = limit.saturating_sub(rows.len());
+            let (row, behind) = rest.split_at(self.open.min(rest.len()).min(room));
             rows.extend_from_slice(row);
             self.open -= row.len();
             rest = behind;
+            if self.open > 0 {
+                break false;
+            }
             let Some((&[kind, length @ ..], behind)) = rest.split_first_chunk::<{ 1 + LENGTH }>()
             else {
                 break false;
@@ -71,19 +77,35 @@ mod tests {
                 let mut others = false;
                 for part in [&sent[..first], &sent[first..second], &sent[second..]] {
                     received.extend_from_slice(part);
-                    others = frames.take(&mut received, &mut rows).unwrap();
+                    others = frames.take(&mut received, &mut rows, usize::MAX).unwrap();
                 }
                 assert!(others);
                 assert_eq!(rows, bodies.concat(), "{first} {second}");
                 assert_eq!(received, &sent[data..]);
             }
         }
+        for limit in 1..data {
+            let mut frames = CopyFrames::default();
+            let mut received = BytesMut::from(&sent[..]);
+            let mut all = Vec::new();
+            loop {
+                let mut rows = Vec::new();
+                let others = frames.take(&mut received, &mut rows, limit).unwrap();
+                assert!(rows.len() <= limit);
+                all.extend(rows);
+                if others {
+                    break;
+                }
+            }
+            assert_eq!(all, bodies.concat(), "{limit}");
+            assert_eq!(received, &sent[data..]);
+        }
     }
 
     #[test]
     fn a_length_that_cannot_be_is_refused() {
         let mut received = BytesMut::from(&[DATA, 0, 0, 0, 3][..]);
-        let taken = CopyFrames::default().take(&mut received, &mut Vec::new());
+        let taken = CopyFrames::default().take(&mut received, &mut Vec::new(), 9);
         assert!(matches!(taken, Err(Error::Desynchronised)));
     }
 }
