@@ -1,7 +1,7 @@
 //! What an export is compared with: what people type into `psql` today.
 
 use exports_domain::{MessageFilter, time};
-use exports_storage::source::{UrlColumn, copy_statement};
+use exports_storage::source::{Slice, UrlColumn, copy_statement};
 
 /// The times of the file, from a column.
 fn rfc3339(column: &str) -> String {
@@ -55,6 +55,6 @@ pub(super) fn binary_copy(project: &str, filter: &MessageFilter) -> [String; 3] 
     [
         "SET jit = off".to_owned(),
         format!("SET exports.project_id = '{project}'"),
-        copy_statement(filter, UrlColumn::Known),
+        copy_statement(filter, Slice::whole(&filter.range), UrlColumn::Known),
     ]
 }

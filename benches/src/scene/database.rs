@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use exports_domain::{ExportId, MessageFilter};
-use exports_storage::source::{UrlColumn, copy_statement};
+use exports_storage::source::{Slice, UrlColumn, copy_statement};
 use exports_storage::{NewExport, PoolPurpose};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
@@ -91,7 +91,8 @@ impl Database {
     /// What the server does for the worker's statement of a filter of `proj_bench`: once to fill
     /// its caches, then for the figures.
     pub(crate) async fn explain_export(&self, filter: &MessageFilter) -> Result<String> {
-        let copy = copy_statement(filter, UrlColumn::Known);
+        let whole = Slice::whole(&filter.range);
+        let copy = copy_statement(filter, whole, UrlColumn::Known);
         let query = copy.strip_prefix("COPY (");
         let query = query.and_then(|rest| rest.strip_suffix(") TO STDOUT (FORMAT binary)"));
         let query = query.context("the worker's statement is no COPY of a query")?;

@@ -14,7 +14,6 @@ use crate::heartbeat::Heartbeat;
 use crate::metrics::{Outcome, PhaseClock, Running};
 use crate::output::OutputFile;
 use crate::progress::Counters;
-use crate::sessions::IdleSessions;
 use crate::start::{Context, jittered};
 
 /// An export in this worker's hands.
@@ -54,18 +53,18 @@ impl Attempt {
     }
 
     /// Works until the file is there and recorded, or until the reason why not is.
-    pub(crate) async fn run(self, abandon: &CancellationToken, sessions: &IdleSessions) {
+    pub(crate) async fn run(self, abandon: &CancellationToken) {
         let span = tracing::info_span!(
             "export",
             export.id = %self.claim.lease.export,
             attempt = self.claim.attempt,
         );
         let _running = Running::begin(&self.context.metrics);
-        let outcome = self.see_through(abandon, sessions).instrument(span).await;
+        let outcome = self.see_through(abandon).instrument(span).await;
         self.context.metrics.ended(outcome);
     }
 
-    async fn see_through(&self, abandon: &CancellationToken, sessions: &IdleSessions) -> Outcome {
+    async fn see_through(&self, abandon: &CancellationToken) -> Outcome {
         let settings = &self.context.settings;
         let progress = Counters::default();
         let heartbeat = Heartbeat::start(
@@ -83,7 +82,7 @@ impl Attempt {
             () = abandon.cancelled() => Ended::Abandoned,
             () = tokio::time::sleep(settings.max_duration) =>
                 Ended::Failed(JobError::timed_out(settings.max_duration)),
-            written = export::write(&self.context, &self.claim, sessions, &progress, &mut file, &mut clock) => match written {
+            written = export::write(&self.context, &self.claim, &progress, &mut file, &mut clock) => match written {
                 Ok(facts) => Ended::Written(facts),
                 Err(WriteError::LeaseLost) => Ended::LeaseLost,
                 Err(WriteError::Failed(error)) => Ended::Failed(error),

@@ -11,7 +11,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::attempt::Attempt;
-use crate::sessions::IdleSessions;
 use crate::start::Context;
 use crate::surveyor::Memory;
 use crate::wakeup::Wakeup;
@@ -25,7 +24,6 @@ pub(crate) struct ClaimLoop {
     memory: Memory,
     abandon: CancellationToken,
     slots: Arc<Semaphore>,
-    sessions: IdleSessions,
     attempts: TaskTracker,
 }
 
@@ -43,7 +41,6 @@ impl ClaimLoop {
             memory,
             abandon,
             slots: Arc::new(Semaphore::new(slots)),
-            sessions: IdleSessions::new(slots),
             attempts: TaskTracker::new(),
         }
     }
@@ -51,7 +48,7 @@ impl ClaimLoop {
     /// Claims until `stop`, then waits for the attempts that are under way.
     pub(crate) async fn run(self, stop: CancellationToken) {
         let claiming = async {
-            self.sessions.open_first(&self.context.source).await;
+            self.context.sessions.open_ahead().await;
             self.claim_for_ever().await;
         };
         stop.run_until_cancelled(claiming).await;
@@ -71,6 +68,7 @@ impl ClaimLoop {
                 .await
                 .unwrap_or(0);
             if claimed < wanted {
+                self.context.sessions.close_unused();
                 self.wakeup.next().await;
             }
         }
@@ -92,7 +90,6 @@ impl ClaimLoop {
             context: self.context.clone(),
             memory: self.memory.clone(),
             abandon: self.abandon.clone(),
-            sessions: self.sessions.clone(),
             attempts: self.attempts.clone(),
         }
     }
@@ -103,7 +100,6 @@ struct Starter {
     context: Context,
     memory: Memory,
     abandon: CancellationToken,
-    sessions: IdleSessions,
     attempts: TaskTracker,
 }
 
@@ -150,9 +146,9 @@ fn start_attempt(
 ) {
     starter.context.metrics.claimed(&claim);
     let attempt = Attempt::new(starter.context.clone(), claim, claimed_at);
-    let (abandon, sessions) = (starter.abandon.clone(), starter.sessions.clone());
+    let abandon = starter.abandon.clone();
     starter.attempts.spawn(async move {
-        attempt.run(&abandon, &sessions).await;
+        attempt.run(&abandon).await;
         drop(permit);
     });
 }

@@ -1,7 +1,7 @@
 //! The work itself: one export is one snapshot is one file.
 
-use exports_storage::source::{EndpointUrls, Outlook, Slice, SnapshotId, SourceSession, UrlColumn};
-use exports_storage::{Claim, Error as StorageError, FileFacts, Source};
+use exports_storage::source::{EndpointUrls, Outlook, Slice, SourceSession, UrlColumn};
+use exports_storage::{Claim, Error as StorageError, FileFacts};
 use tokio::sync::oneshot;
 
 use crate::encoder;
@@ -10,8 +10,7 @@ use crate::failing::{JobError, WriteError};
 use crate::metrics::{Phase, PhaseClock};
 use crate::output::OutputFile;
 use crate::progress::Counters;
-use crate::readers::Reading;
-use crate::sessions::IdleSessions;
+use crate::readers::{Joining, Reading};
 use crate::slicer::Slicer;
 use crate::start::Context;
 use crate::window;
@@ -24,25 +23,23 @@ const AHEAD: usize = 2;
 /// in memory.
 const MOST_ENDPOINTS: u16 = 2_000;
 
-/// So many messages the session reads itself: nobody would have joined it in time to help.
-const FEW: u32 = 8_192;
+/// So many messages the session reads itself: they are read sooner than others have joined it.
+const FEW: u32 = 2_048;
 
 /// Streams the messages of an export into its file. Dropping it midway leaves `file` to be
 /// discarded and closes the session.
 pub(crate) async fn write(
     context: &Context,
     claim: &Claim,
-    sessions: &IdleSessions,
     progress: &Counters,
     file: &mut OutputFile,
     clock: &mut PhaseClock,
 ) -> Result<FileFacts, WriteError> {
     let source = |error: StorageError| JobError::source(&error);
-    let mut session = begin_snapshot(context, claim, sessions)
-        .await
-        .map_err(source)?;
+    let session = context.sessions.begin(&claim.project).await;
+    let mut session = session.map_err(source)?;
     let urls = session
-        .endpoint_urls(&claim.project, claim.filter.direction, MOST_ENDPOINTS)
+        .endpoint_urls(claim.filter.direction, MOST_ENDPOINTS)
         .await
         .map_err(source)?;
     let (column, urls) = match urls {
@@ -81,7 +78,7 @@ pub(crate) async fn write(
     // Only with this it is known that every slice came to its end.
     let row_count = read?;
     clock.ended(Phase::Streaming);
-    give_back(session, sessions).await;
+    context.sessions.give_back(session).await;
 
     let written = file.finish().await?;
     clock.ended(Phase::UploadCompletion);
@@ -98,40 +95,23 @@ async fn plan(
     context: &Context,
     claim: &Claim,
     session: &mut SourceSession,
-) -> Result<(Slicer, Option<(u16, SnapshotId, Source)>), StorageError> {
+) -> Result<(Slicer, Option<Joining>), StorageError> {
     let whole = Slicer::whole(Slice::whole(&claim.filter.range));
     let readers = context.readers;
     match session.outlook(&claim.filter, FEW).await? {
         Outlook::Few | Outlook::Unordered => Ok((whole, None)),
         Outlook::Many { extent, sample } => {
             let slicer = Slicer::parts(extent, sample, readers);
-            let snapshot = session.export_snapshot().await?;
-            Ok((slicer, Some((readers, snapshot, context.source.clone()))))
+            let others = readers.saturating_sub(1);
+            if others == 0 {
+                return Ok((slicer, None));
+            }
+            let joining = Joining {
+                others,
+                sessions: context.sessions.clone(),
+                snapshot: session.export_snapshot().await?,
+            };
+            Ok((slicer, Some(joining)))
         }
-    }
-}
-
-/// A session whose snapshot has begun: a kept one, or a new one if that has died meanwhile.
-async fn begin_snapshot(
-    context: &Context,
-    claim: &Claim,
-    sessions: &IdleSessions,
-) -> Result<SourceSession, StorageError> {
-    if let Some(mut kept) = sessions.take() {
-        match kept.begin(&claim.project).await {
-            Ok(()) => return Ok(kept),
-            Err(error) => tracing::debug!(%error, "a kept session had died"),
-        }
-    }
-    let mut session = context.source.open_session().await?;
-    session.begin(&claim.project).await?;
-    Ok(session)
-}
-
-/// Keeps a session that is in step for the next export; closes any other.
-async fn give_back(session: SourceSession, sessions: &IdleSessions) {
-    match session.finish().await {
-        Ok(session) => sessions.give_back(session),
-        Err(error) => tracing::debug!(%error, "a session is not kept"),
     }
 }

@@ -2,7 +2,7 @@
 //! waiting by decoding, encoding or hashing.
 
 use exports_storage::Error;
-use exports_storage::source::SliceRows;
+use exports_storage::source::CopyRows;
 use tokio::sync::mpsc;
 
 use crate::buffers::{Buffer, Buffers};
@@ -14,7 +14,7 @@ const CHUNK: usize = 128 * 1024;
 /// Reads to the end, or until nobody takes the chunks any more. Calls `begun` once, when the first
 /// row is there, or the end of none.
 pub(crate) async fn read(
-    mut rows: SliceRows<'_>,
+    mut rows: CopyRows<'_>,
     chunks: mpsc::Sender<Buffer>,
     buffers: &Buffers,
     begun: impl FnOnce(),

@@ -1,14 +1,13 @@
 //! Several connections that read one export at the same time, under one snapshot.
 //!
-//! The session that began the snapshot keeps it, and reads until another has joined. One that cannot
-//! join is left out: the export only takes longer. What nobody else has read, the session reads.
+//! The session that began the snapshot reads from the start, others as soon as they have joined. One
+//! that cannot join is left out: the export only takes longer.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use exports_settings::error_line;
-use exports_storage::source::{Slice, SliceReader, SnapshotId, SourceSession, UrlColumn};
-use exports_storage::{Claim, Error as StorageError, Source};
+use exports_storage::source::{Slice, SnapshotId, SourceSession, UrlColumn};
+use exports_storage::{Claim, Error as StorageError};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +19,7 @@ use crate::endpoint_cells::UrlSource;
 use crate::failing::JobError;
 use crate::progress::Counters;
 use crate::reader;
+use crate::sessions::Sessions;
 use crate::slicer::Slicer;
 use crate::window::{SliceInput, Window};
 
@@ -32,8 +32,6 @@ pub(crate) struct Reading {
     /// For what comes from the source, and for what goes to the file.
     buffers: Buffers,
     window: Window,
-    /// By another reader, which is quicker than the session.
-    is_joined: AtomicBool,
     work: Mutex<Work>,
 }
 
@@ -43,6 +41,13 @@ struct Work {
     rows: u64,
     /// Told once, when the first row is there, or the end of none.
     begun: Option<oneshot::Sender<()>>,
+}
+
+/// Who is to join the session that has the snapshot.
+pub(crate) struct Joining {
+    pub(crate) others: u16,
+    pub(crate) sessions: Sessions,
+    pub(crate) snapshot: SnapshotId,
 }
 
 impl Reading {
@@ -63,7 +68,6 @@ impl Reading {
             // A small export takes the memory that it needs.
             buffers: Buffers::new(0),
             window,
-            is_joined: AtomicBool::new(false),
             work: Mutex::new(Work {
                 slicer,
                 rows: 0,
@@ -72,20 +76,20 @@ impl Reading {
         }
     }
 
-    /// Reads everything: by as many others as are to join the session, and by itself. Gives the
-    /// number of rows. Dropping it midway ends all of it.
+    /// Reads everything, by the session and by those who join it. Gives the number of rows. Dropping
+    /// it midway ends all of it.
     pub(crate) async fn run(
         self,
         session: &mut SourceSession,
-        joining: Option<(u16, SnapshotId, Source)>,
+        joining: Option<Joining>,
     ) -> Result<u64, JobError> {
         let reading = Arc::new(self);
         let all_taken = CancellationToken::new();
         let mut others = JoinSet::new();
-        if let Some((count, snapshot, source)) = joining {
-            for _ in 0..count {
-                let (reading, snapshot) = (reading.clone(), snapshot.clone());
-                let other = join_and_read(reading, source.clone(), snapshot, all_taken.clone());
+        if let Some(joining) = joining {
+            let joining = Arc::new(joining);
+            for _ in 0..joining.others {
+                let other = join_and_read(reading.clone(), joining.clone(), all_taken.clone());
                 others.spawn(other.in_current_span());
             }
         }
@@ -95,40 +99,26 @@ impl Reading {
             }
             Ok(())
         };
-        let alone = || !reading.is_joined.load(Ordering::Relaxed);
         let own = async {
-            reading
-                .read_slices(SliceReader::own(session), alone)
-                .await?;
-            if reading.lock().slicer.left().is_none() {
-                all_taken.cancel();
-            }
+            reading.read_slices(session).await?;
+            all_taken.cancel();
             Ok::<_, JobError>(())
         };
         // The first that fails ends all.
         tokio::try_join!(own, others)?;
-        reading
-            .read_slices(SliceReader::own(session), || true)
-            .await?;
         let rows = reading.lock().rows;
         Ok(rows)
     }
 
-    /// Reads one slice after the other until nothing is left, or the reader is not to go on.
-    async fn read_slices(
-        &self,
-        mut reader: SliceReader<'_>,
-        goes_on: impl Fn() -> bool,
-    ) -> Result<(), JobError> {
-        while goes_on()
-            && let Some((slice, output)) = self.next_slice().await
-        {
-            let encoded = self.read_slice(&mut reader, slice, output).await?;
+    /// Reads one slice after the other until nothing is left.
+    async fn read_slices(&self, session: &mut SourceSession) -> Result<(), JobError> {
+        while let Some((slice, output)) = self.next_slice().await {
+            let encoded = self.read_slice(session, slice, output).await?;
             // Nobody takes the file's bytes any more, and knows why.
             let Some(encoded) = encoded else { break };
             self.learn(slice, encoded);
             if encoded.rows == 0 {
-                self.skip_gap(&mut reader).await?;
+                self.skip_gap(session).await?;
             }
         }
         Ok(())
@@ -136,7 +126,7 @@ impl Reading {
 
     async fn read_slice(
         &self,
-        reader: &mut SliceReader<'_>,
+        session: &mut SourceSession,
         slice: Slice,
         output: SliceInput,
     ) -> Result<Option<Encoded>, JobError> {
@@ -144,7 +134,7 @@ impl Reading {
         let encoder = Encoder::new(self.claim.filter.direction, self.urls.clone());
         let (buffers, progress) = (self.buffers.clone(), self.progress.clone());
         let (chunks, encoding) = encoder::spawn(encoder, output, buffers, progress);
-        let rows = reader.rows(&self.claim.filter, slice, self.column).await;
+        let rows = session.rows(&self.claim.filter, slice, self.column).await;
         let begun = || {
             if let Some(begun) = self.lock().begun.take() {
                 // Who does not wait for it has given up.
@@ -175,11 +165,11 @@ impl Reading {
     }
 
     /// After a slice without rows: goes on where there are some again.
-    async fn skip_gap(&self, reader: &mut SliceReader<'_>) -> Result<(), JobError> {
+    async fn skip_gap(&self, session: &mut SourceSession) -> Result<(), JobError> {
         let Some(left) = self.lock().slicer.left() else {
             return Ok(());
         };
-        let first = reader.first_time(&self.claim.filter, left).await;
+        let first = session.first_time(&self.claim.filter, left).await;
         let first = first.map_err(|error| JobError::source(&error))?;
         self.lock().slicer.skip(left, first);
         Ok(())
@@ -190,20 +180,20 @@ impl Reading {
     }
 }
 
-/// Another reader, on a connection of its own that is closed at the end. It no longer joins when there
-/// is nothing left to take.
+/// Another reader. It no longer joins when there is nothing left to take.
 async fn join_and_read(
     reading: Arc<Reading>,
-    source: Source,
-    snapshot: SnapshotId,
+    joining: Arc<Joining>,
     all_taken: CancellationToken,
 ) -> Result<(), JobError> {
-    let joining = source.join(&reading.claim.project, &snapshot);
-    match all_taken.run_until_cancelled(joining).await {
+    let sessions = &joining.sessions;
+    let joined = sessions.join(&reading.claim.project, &joining.snapshot);
+    match all_taken.run_until_cancelled(joined).await {
         None => Ok(()),
-        Some(Ok(reader)) => {
-            reading.is_joined.store(true, Ordering::Relaxed);
-            reading.read_slices(reader, || true).await
+        Some(Ok(mut session)) => {
+            reading.read_slices(&mut session).await?;
+            sessions.give_back(session).await;
+            Ok(())
         }
         Some(Err(error)) => {
             tracing::info!(

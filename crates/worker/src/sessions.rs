@@ -1,51 +1,167 @@
-//! Connections to the source that wait for the next export.
+//! The worker's sessions on the source, used again from one export to the next.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use exports_domain::ProjectId;
 use exports_settings::error_line;
-use exports_storage::Source;
-use exports_storage::source::SourceSession;
+use exports_storage::source::{SnapshotId, SourceSession};
+use exports_storage::{Error, Source};
 
-/// One for each slot at most, kept because opening one takes longer than a small export. Those
-/// that a large export has besides are closed at its end: they are little beside it, and an idle
-/// worker holds no more of the source than it needs.
-#[derive(Clone)]
-pub(crate) struct IdleSessions {
-    sessions: Arc<Mutex<Vec<SourceSession>>>,
-    most: usize,
+/// How long a session is kept for the next export.
+const KEPT: Duration = Duration::from_mins(1);
+
+/// Opens sessions and keeps them for a while: opening one takes longer than a small export, and
+/// what the server has at hand for it makes the start of a large one quicker. An idle worker keeps
+/// one.
+#[derive(Debug, Clone)]
+pub(crate) struct Sessions {
+    source: Source,
+    readers: u16,
+    idle: Arc<Mutex<Kept<SourceSession>>>,
 }
 
-impl IdleSessions {
-    pub(crate) fn new(most: usize) -> Self {
+impl Sessions {
+    /// Keeps one for each slot at most, and those that a large export has besides.
+    pub(crate) fn new(source: Source, slots: u16, readers: u16) -> Self {
         Self {
-            sessions: Arc::default(),
-            most,
+            source,
+            readers,
+            idle: Arc::new(Mutex::new(Kept {
+                idle: Vec::new(),
+                most: usize::from(slots) + usize::from(readers) - 1,
+            })),
         }
     }
 
-    /// Opens the first, so that the first export finds one.
-    pub(crate) async fn open_first(&self, source: &Source) {
-        match source.open_session().await {
-            Ok(session) => self.give_back(session),
-            Err(error) => {
-                let error = error_line(&error);
-                tracing::debug!(error, "no session is opened before it is needed");
+    /// Opens as many as a large export has, so that the first export finds them.
+    pub(crate) async fn open_ahead(&self) {
+        for _ in 0..self.readers {
+            match self.source.open_session().await {
+                Ok(session) => self.lock().keep(session, Instant::now()),
+                Err(error) => {
+                    let error = error_line(&error);
+                    tracing::debug!(error, "a session is not opened before it is needed");
+                    return;
+                }
             }
         }
     }
 
-    pub(crate) fn take(&self) -> Option<SourceSession> {
-        self.lock().pop()
+    /// A session whose snapshot has begun.
+    pub(crate) async fn begin(&self, project: &ProjectId) -> Result<SourceSession, Error> {
+        self.with(project, None).await
     }
 
-    pub(crate) fn give_back(&self, session: SourceSession) {
-        let mut sessions = self.lock();
-        if sessions.len() < self.most {
-            sessions.push(session);
+    /// A session that has joined another's snapshot.
+    pub(crate) async fn join(
+        &self,
+        project: &ProjectId,
+        snapshot: &SnapshotId,
+    ) -> Result<SourceSession, Error> {
+        self.with(project, Some(snapshot)).await
+    }
+
+    /// A kept session, or a new one if all have died meanwhile.
+    async fn with(
+        &self,
+        project: &ProjectId,
+        snapshot: Option<&SnapshotId>,
+    ) -> Result<SourceSession, Error> {
+        while let Some(mut kept) = self.take() {
+            match begin(&mut kept, project, snapshot).await {
+                Ok(()) => return Ok(kept),
+                // Another would wait as long, and for the same.
+                Err(error @ Error::ReplicaBehind { .. }) => return Err(error),
+                Err(error) => tracing::debug!(%error, "a kept session had died"),
+            }
+        }
+        let mut session = self.source.open_session().await?;
+        begin(&mut session, project, snapshot).await?;
+        Ok(session)
+    }
+
+    /// Ends a session's snapshot. Keeps it if it is in step; closes any other.
+    pub(crate) async fn give_back(&self, session: SourceSession) {
+        match session.finish().await {
+            Ok(session) => self.lock().keep(session, Instant::now()),
+            Err(error) => tracing::debug!(%error, "a session is not kept"),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<SourceSession>> {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Closes those that nobody took for a while, but one.
+    pub(crate) fn close_unused(&self) {
+        self.lock().drop_unused(Instant::now());
+    }
+
+    fn take(&self) -> Option<SourceSession> {
+        self.lock().take()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept<SourceSession>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn begin(
+    session: &mut SourceSession,
+    project: &ProjectId,
+    snapshot: Option<&SnapshotId>,
+) -> Result<(), Error> {
+    match snapshot {
+        None => session.begin(project).await,
+        Some(snapshot) => session.join(project, snapshot).await,
+    }
+}
+
+/// Things and when they were given back, the last at the end.
+#[derive(Debug)]
+struct Kept<T> {
+    idle: Vec<(T, Instant)>,
+    most: usize,
+}
+
+impl<T> Kept<T> {
+    fn take(&mut self) -> Option<T> {
+        self.idle.pop().map(|(thing, _)| thing)
+    }
+
+    fn keep(&mut self, thing: T, now: Instant) {
+        if self.idle.len() < self.most {
+            self.idle.push((thing, now));
+        }
+    }
+
+    fn drop_unused(&mut self, now: Instant) {
+        let unused = |(_, since): &(T, Instant)| now.duration_since(*since) > KEPT;
+        let unused = self.idle.partition_point(unused);
+        let dropped = unused.min(self.idle.len().saturating_sub(1));
+        self.idle.drain(..dropped);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_takes_is_dropped_but_for_one() {
+        let begun = Instant::now();
+        let at = |seconds| begun + Duration::from_secs(seconds);
+        let mut kept = Kept {
+            idle: Vec::new(),
+            most: 3,
+        };
+        for (thing, seconds) in [('a', 0), ('b', 30), ('c', 40), ('d', 50)] {
+            kept.keep(thing, at(seconds));
+        }
+        kept.drop_unused(at(60));
+        assert_eq!(kept.idle.len(), 3, "there is no place for a fourth");
+        kept.drop_unused(at(95));
+        assert_eq!(kept.take(), Some('c'), "the one that was used last");
+        kept.keep('c', at(95));
+        kept.drop_unused(at(200));
+        assert_eq!(kept.take(), Some('c'));
+        assert_eq!(kept.take(), None);
     }
 }

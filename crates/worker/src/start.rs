@@ -13,6 +13,7 @@ use exports_settings::{
 use exports_storage::{Database, MigrationState, PoolPurpose, Source};
 
 use crate::metrics::WorkerMetrics;
+use crate::sessions::Sessions;
 
 const STORE: &str = "EXPORTS_OBJECT_STORE_URL";
 
@@ -51,7 +52,7 @@ impl StartError {
 #[derive(Debug, Clone)]
 pub(crate) struct Context {
     pub(crate) database: Database,
-    pub(crate) source: Source,
+    pub(crate) sessions: Sessions,
     pub(crate) store: Store,
     pub(crate) settings: WorkerSettings,
     /// Sessions that read one large export at the same time.
@@ -99,11 +100,12 @@ impl Context {
             .check()
             .await
             .map_err(|e| StartError::new(STORE, &e))?;
+        let readers = settings.worker.readers.unwrap_or_else(default_readers);
         Ok(Self {
             database,
-            source,
+            sessions: Sessions::new(source, settings.worker.concurrency, readers),
             store,
-            readers: settings.worker.readers.unwrap_or_else(default_readers),
+            readers,
             settings: settings.worker,
             metrics: Arc::new(WorkerMetrics::new(registry)),
             name: process_name(),

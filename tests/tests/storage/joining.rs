@@ -2,19 +2,18 @@
 
 use std::path::Path;
 
-use exports_domain::MessageFilter;
 use exports_local::LocalPostgres;
-use exports_storage::source::{Slice, SliceReader, SourceSession, UrlColumn};
-use exports_storage::{Database, Error, PoolPurpose, Source};
+use exports_storage::source::{Slice, SourceSession, UrlColumn};
+use exports_storage::{Database, PoolPurpose, Source};
 use exports_tests::{Message, PATIENCE, TestDatabase, eventually};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use crate::sessions::{Row, decode, read};
-use crate::support::{PROJECT, database, filter, filter_of, not_run, project, spoil_row};
+use crate::sessions::{read, start_reading};
+use crate::support::{PROJECT, database, filter, filter_of, not_run, project};
 
 /// A session that has begun, and another reader of its snapshot.
-async fn join(source: &Source) -> (SourceSession, SliceReader<'static>) {
+async fn join(source: &Source) -> (SourceSession, SourceSession) {
     let mut session = source.open_session().await.unwrap();
     session.begin(&project()).await.unwrap();
     let snapshot = session.export_snapshot().await.unwrap();
@@ -22,22 +21,7 @@ async fn join(source: &Source) -> (SourceSession, SliceReader<'static>) {
     (session, reader)
 }
 
-async fn read_slice(
-    reader: &mut SliceReader<'_>,
-    filter: &MessageFilter,
-) -> Result<Vec<Row>, Error> {
-    let slice = Slice::whole(&filter.range);
-    let mut rows = reader.rows(filter, slice, UrlColumn::Known).await?;
-    let mut bytes = Vec::new();
-    while rows.read(&mut bytes, usize::MAX).await? {}
-    assert!(
-        !rows.read(&mut bytes, usize::MAX).await?,
-        "the end is the end"
-    );
-    Ok(decode(&bytes))
-}
-
-fn is_bulk(reader: &SliceReader<'_>) -> bool {
+fn is_bulk(reader: &SourceSession) -> bool {
     format!("{reader:?}").contains("Bulk")
 }
 
@@ -56,20 +40,18 @@ async fn what_others_read_is_what_the_session_reads() {
 
     let expected = read(&mut session, &filter(), UrlColumn::Known).await;
     assert_eq!(expected.len(), 50_000);
-    assert!(read_slice(&mut reader, &filter()).await.unwrap() == expected);
+    assert!(read(&mut reader, &filter(), UrlColumn::Known).await == expected);
     // In step, for as many slices as there are, with rows or without.
     let nothing = filter_of("2025-12-06T00:00:00Z", "2025-12-07T00:00:00Z");
-    assert_eq!(read_slice(&mut reader, &nothing).await.unwrap(), []);
-    assert!(read_slice(&mut reader, &filter()).await.unwrap() == expected);
-    let mut itself = SliceReader::own(&mut session);
+    assert_eq!(read(&mut reader, &nothing, UrlColumn::Known).await, []);
+    assert!(read(&mut reader, &filter(), UrlColumn::Known).await == expected);
     for (filter, first) in [(filter(), expected[0].created_at), (nothing, None)] {
         let slice = Slice::whole(&filter.range);
-        for reader in [&mut reader, &mut itself] {
+        for reader in [&mut reader, &mut session] {
             let time = reader.first_time(&filter, slice).await.unwrap();
             assert_eq!(time.map(|time| time.0), first);
         }
     }
-    assert!(read_slice(&mut itself, &filter()).await.unwrap() == expected);
     session.finish().await.unwrap();
 }
 
@@ -98,7 +80,10 @@ async fn rows_do_not_depend_on_the_server_s_time_zone() {
     assert!(is_bulk(&reader), "{reader:?}");
     let expected = read(&mut session, &filter(), UrlColumn::Known).await;
     assert_eq!(expected.len(), 10);
-    assert_eq!(read_slice(&mut reader, &filter()).await.unwrap(), expected);
+    assert_eq!(
+        read(&mut reader, &filter(), UrlColumn::Known).await,
+        expected
+    );
 }
 
 #[tokio::test]
@@ -114,63 +99,23 @@ async fn a_snapshot_whose_session_has_ended_cannot_be_joined() {
 }
 
 #[tokio::test]
-async fn a_slice_that_fails_midway_is_the_server_s_error() {
-    let database = database().await;
-    Message::insert_many(database.pool(), PROJECT, "2025-12-01T00:00:00Z", 30_000).await;
-    // After many good rows, one that cannot be computed.
-    spoil_row(&database, "2025-12-01T08:00:00Z").await;
-    let source = Source::same_as(&database.storage());
-    let (_session, mut reader) = join(&source).await;
-    let error = read_slice(&mut reader, &filter()).await.unwrap_err();
-    assert_eq!(error.sql_state().as_deref(), Some("22012"), "{error:?}");
-    assert!(error.is_data() && !error.is_transient());
-}
-
-#[tokio::test]
 async fn a_reader_whose_server_process_ends_says_that_it_may_go_better_later() {
     let database = database().await;
     Message::insert_many(database.pool(), PROJECT, "2025-12-01T00:00:00Z", 100_000).await;
     let source = Source::same_as(&database.storage());
     let (_session, mut reader) = join(&source).await;
-    let slice = Slice::whole(&filter().range);
-    let mut rows = reader
-        .rows(&filter(), slice, UrlColumn::Known)
-        .await
-        .unwrap();
-    let mut bytes = Vec::new();
-    assert!(rows.read(&mut bytes, usize::MAX).await.unwrap());
+    let mut rows = start_reading(&mut reader).await;
     assert_eq!(copies(&database).await, json!(1));
     database
         .execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'COPY%'")
         .await;
     let error = loop {
-        match rows.read(&mut bytes, usize::MAX).await {
+        match rows.read(&mut Vec::new(), usize::MAX).await {
             Ok(more) => assert!(more, "an error before the end"),
             Err(error) => break error,
         }
     };
     assert!(error.is_transient(), "{error:?}");
-}
-
-#[tokio::test]
-async fn a_dropped_reader_ends_its_query_on_the_server() {
-    let database = database().await;
-    Message::insert_many(database.pool(), PROJECT, "2025-12-01T00:00:00Z", 100_000).await;
-    let source = Source::same_as(&database.storage());
-    let (_session, mut reader) = join(&source).await;
-    let slice = Slice::whole(&filter().range);
-    let mut rows = reader
-        .rows(&filter(), slice, UrlColumn::Known)
-        .await
-        .unwrap();
-    assert!(rows.read(&mut Vec::new(), usize::MAX).await.unwrap());
-    assert_eq!(copies(&database).await, json!(1));
-    drop(rows);
-    drop(reader);
-    eventually("the server has noticed", PATIENCE, async || {
-        (copies(&database).await == json!(0)).then_some(())
-    })
-    .await;
 }
 
 async fn copies(database: &TestDatabase) -> serde_json::Value {

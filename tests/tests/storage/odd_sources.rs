@@ -8,7 +8,7 @@ use exports_storage::source::{EndpointUrls, UrlColumn};
 use exports_tests::{TestDatabase, uuid};
 use uuid::Uuid;
 
-use crate::sessions::{Row, read};
+use crate::sessions::{Row, read, try_read};
 use crate::support::{PROJECT, filter, project};
 
 /// Tables with other types behind views of the right names; migrated afterwards.
@@ -36,10 +36,7 @@ async fn read_with_urls(database: &TestDatabase, filter: &MessageFilter) -> Vec<
     let source = Source::same_as(&database.storage());
     let mut session = source.open_session().await.unwrap();
     session.begin(&project()).await.unwrap();
-    let urls = session
-        .endpoint_urls(&project(), filter.direction, 100)
-        .await
-        .unwrap();
+    let urls = session.endpoint_urls(filter.direction, 100).await.unwrap();
     let EndpointUrls::All(urls) = urls else {
         panic!("few")
     };
@@ -209,15 +206,8 @@ async fn a_value_that_does_not_fit_fails_the_read_as_bad_data() {
     let source = Source::same_as(&database.storage());
     let mut session = source.open_session().await.unwrap();
     session.begin(&project()).await.unwrap();
-    let error = async {
-        let mut rows = session.rows(&filter(), UrlColumn::Known).await?;
-        while let Some(chunk) = futures_util::StreamExt::next(&mut rows).await {
-            chunk?;
-        }
-        Ok::<_, exports_storage::Error>(())
-    }
-    .await
-    .unwrap_err();
+    let read = try_read(&mut session, &filter(), UrlColumn::Known).await;
+    let error = read.unwrap_err();
     assert_eq!(error.sql_state().as_deref(), Some("22003"), "{error:?}");
     assert!(error.is_data());
 }

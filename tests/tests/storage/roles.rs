@@ -11,10 +11,10 @@ use exports_storage::{
     ListRequest, MigrationState, PoolPurpose, Program, Progress, Source,
 };
 use exports_tests::{Endpoint, ExportRow, Message, TestDatabase, uuid};
-use futures_util::TryStreamExt;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
 
+use crate::sessions::read;
 use crate::support::{
     LEASE, PROJECT, claim, database, facts, failure, filter, new_export, project, queue, worker,
 };
@@ -172,8 +172,7 @@ async fn reads(storage: &Database) {
     let urls = urls_of(&mut session).await;
     assert!(matches!(urls, EndpointUrls::All(urls) if urls.len() == 1));
     for column in [UrlColumn::Known, UrlColumn::Joined] {
-        let rows = session.rows(&filter(), column).await.unwrap();
-        rows.try_collect::<Vec<_>>().await.unwrap();
+        read(&mut session, &filter(), column).await;
     }
     session.finish().await.unwrap();
 }
@@ -338,7 +337,6 @@ async fn reads_nothing(storage: &Database) {
 }
 
 async fn urls_of(session: &mut SourceSession) -> EndpointUrls {
-    let project = project();
-    let urls = session.endpoint_urls(&project, Direction::Outbound, 10);
-    urls.await.unwrap()
+    let urls = session.endpoint_urls(Direction::Outbound, 10).await;
+    urls.unwrap()
 }

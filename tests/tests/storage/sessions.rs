@@ -4,10 +4,9 @@
 use std::time::Duration;
 
 use exports_domain::MessageFilter;
-use exports_storage::Source;
-use exports_storage::source::{Decoder, PgTimestamp, SourceSession, UrlColumn};
+use exports_storage::source::{CopyRows, Decoder, PgTimestamp, Slice, SourceSession, UrlColumn};
+use exports_storage::{Error, Source};
 use exports_tests::{Message, PATIENCE, eventually, uuid};
-use futures_util::StreamExt;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -62,12 +61,34 @@ pub(crate) async fn read(
     filter: &MessageFilter,
     url: UrlColumn,
 ) -> Vec<Row> {
-    let mut chunks = session.rows(filter, url).await.unwrap();
+    try_read(session, filter, url).await.unwrap()
+}
+
+pub(crate) async fn try_read(
+    session: &mut SourceSession,
+    filter: &MessageFilter,
+    url: UrlColumn,
+) -> Result<Vec<Row>, Error> {
+    let slice = Slice::whole(&filter.range);
+    let mut rows = session.rows(filter, slice, url).await?;
     let mut bytes = Vec::new();
-    while let Some(chunk) = chunks.next().await {
-        bytes.extend_from_slice(&chunk.unwrap());
-    }
-    decode(&bytes)
+    while rows.read(&mut bytes, usize::MAX).await? {}
+    assert!(
+        !rows.read(&mut bytes, usize::MAX).await?,
+        "the end is the end"
+    );
+    Ok(decode(&bytes))
+}
+
+/// Begins to read all of a session's rows.
+pub(crate) async fn start_reading(session: &mut SourceSession) -> CopyRows<'_> {
+    let slice = Slice::whole(&filter().range);
+    let mut rows = session
+        .rows(&filter(), slice, UrlColumn::Known)
+        .await
+        .unwrap();
+    assert!(rows.read(&mut Vec::new(), 1).await.unwrap());
+    rows
 }
 
 /// The rows of a filter of [`PROJECT`], in a session of its own.
@@ -128,16 +149,24 @@ async fn assert_refused_or_in_step(session: SourceSession, rows: usize) {
 async fn a_session_that_was_not_read_to_its_end_never_comes_back_out_of_step() {
     let database = database().await;
     Message::insert_many(database.pool(), PROJECT, "2025-12-01T00:00:00Z", 20_000).await;
-    let source = Source::same_as(&database.storage());
-    for chunks in [0, 1, 2, 100] {
+    leave_in_the_middle(&Source::same_as(&database.storage()), 20_000).await;
+}
+
+/// Leaves sessions in the middle of so many rows of [`PROJECT`].
+pub(crate) async fn leave_in_the_middle(source: &Source, rows: usize) {
+    for reads in [0, 1, 2, 100] {
         let mut session = source.open_session().await.unwrap();
         session.begin(&project()).await.unwrap();
-        let mut rows = session.rows(&filter(), UrlColumn::Known).await.unwrap();
-        for _ in 0..chunks {
-            rows.next().await.unwrap().unwrap();
+        let slice = Slice::whole(&filter().range);
+        let mut copy = session
+            .rows(&filter(), slice, UrlColumn::Known)
+            .await
+            .unwrap();
+        for _ in 0..reads {
+            assert!(copy.read(&mut Vec::new(), 1000).await.unwrap());
         }
-        drop(rows);
-        assert_refused_or_in_step(session, 20_000).await;
+        drop(copy);
+        assert_refused_or_in_step(session, rows).await;
     }
 }
 
@@ -148,8 +177,7 @@ async fn a_dropped_session_ends_its_query_on_the_server() {
     let source = Source::same_as(&database.storage());
     let mut session = source.open_session().await.unwrap();
     session.begin(&project()).await.unwrap();
-    let mut rows = session.rows(&filter(), UrlColumn::Known).await.unwrap();
-    rows.next().await.unwrap().unwrap();
+    let rows = start_reading(&mut session).await;
     let copies = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'COPY%'";
     assert_eq!(database.value(copies).await, json!(1));
     drop(rows);
@@ -169,14 +197,8 @@ async fn a_copy_that_fails_is_an_error_and_its_session_never_comes_back_out_of_s
     let source = Source::same_as(&database.storage());
     let mut session = source.open_session().await.unwrap();
     session.begin(&project()).await.unwrap();
-    let mut rows = session.rows(&filter(), UrlColumn::Known).await.unwrap();
-    let error = loop {
-        match rows.next().await.expect("an error before the end") {
-            Ok(_) => {}
-            Err(error) => break error,
-        }
-    };
-    drop(rows);
+    let read = try_read(&mut session, &filter(), UrlColumn::Known).await;
+    let error = read.unwrap_err();
     assert_eq!(error.sql_state().as_deref(), Some("22012"), "{error:?}");
     assert!(error.is_data() && !error.is_transient());
     database

@@ -2,9 +2,8 @@
 
 use exports_domain::Direction;
 use exports_storage::Source;
-use exports_storage::source::{EndpointUrls, UrlColumn};
+use exports_storage::source::{EndpointUrls, Slice, UrlColumn};
 use exports_tests::{Endpoint, Message, uuid};
-use futures_util::StreamExt;
 
 use crate::sessions::read;
 use crate::support::{PROJECT, database, filter, project};
@@ -27,7 +26,7 @@ async fn what_others_do_after_the_beginning_does_not_show() {
         )
         .await;
     let urls = session
-        .endpoint_urls(&project(), Direction::Outbound, 10)
+        .endpoint_urls(Direction::Outbound, 10)
         .await
         .unwrap();
     let expected = [(uuid(0), "https://old".to_owned())].into();
@@ -55,12 +54,15 @@ async fn what_others_do_in_the_middle_of_the_stream_does_not_show() {
     let source = Source::same_as(&database.storage());
     let mut session = source.open_session().await.unwrap();
     session.begin(&project()).await.unwrap();
-    let mut rows = session.rows(&filter(), UrlColumn::Known).await.unwrap();
-    let mut bytes = rows.next().await.unwrap().unwrap().to_vec();
+    let slice = Slice::whole(&filter().range);
+    let mut rows = session
+        .rows(&filter(), slice, UrlColumn::Known)
+        .await
+        .unwrap();
+    let mut bytes = Vec::new();
+    assert!(rows.read(&mut bytes, 1).await.unwrap());
     database.execute("DELETE FROM messages").await;
-    while let Some(chunk) = rows.next().await {
-        bytes.extend_from_slice(&chunk.unwrap());
-    }
+    while rows.read(&mut bytes, usize::MAX).await.unwrap() {}
     drop(rows);
     assert_eq!(crate::sessions::decode(&bytes).len(), 100_000);
     session.finish().await.unwrap();

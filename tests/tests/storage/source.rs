@@ -211,7 +211,7 @@ async fn known_and_joined_urls_are_the_same() {
     let mut session = source.open_session().await.unwrap();
     session.begin(&project()).await.unwrap();
     let urls = session
-        .endpoint_urls(&project(), Direction::Outbound, 10)
+        .endpoint_urls(Direction::Outbound, 10)
         .await
         .unwrap();
     let EndpointUrls::All(urls) = urls else {
@@ -237,9 +237,7 @@ async fn too_many_endpoints_are_said_to_be_too_many() {
     let mut session = source.open_session().await.unwrap();
     session.begin(&project()).await.unwrap();
     let mut urls = async |limit| {
-        let urls = session
-            .endpoint_urls(&project(), Direction::Outbound, limit)
-            .await;
+        let urls = session.endpoint_urls(Direction::Outbound, limit).await;
         urls.unwrap()
     };
     assert_eq!(urls(3).await, EndpointUrls::TooMany);

@@ -5,12 +5,15 @@ use std::fs::Permissions;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
+use exports_domain::Direction;
 use exports_local::{LocalPostgres, Shutdown};
-use exports_storage::source::{SnapshotId, SourceSession};
+use exports_storage::source::{SnapshotId, SourceSession, UrlColumn};
 use exports_storage::{Database, PoolPurpose, Source};
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use exports_tests::{Endpoint, Message, uuid};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 
-use crate::support::{not_run, project};
+use crate::sessions::{leave_in_the_middle, read};
+use crate::support::{PROJECT, filter, not_run, project};
 
 fn certificate(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("certificates");
@@ -18,7 +21,7 @@ fn certificate(name: &str) -> PathBuf {
 }
 
 /// Gives the server its certificate, which is for `localhost`.
-async fn switch_tls_on(postgres: &LocalPostgres, folder: &Path) {
+async fn switch_tls_on(postgres: LocalPostgres, folder: &Path) -> LocalPostgres {
     let data = folder.join("data");
     let owner = data.metadata().unwrap();
     for name in ["server.pem", "server.key"] {
@@ -37,6 +40,11 @@ async fn switch_tls_on(postgres: &LocalPostgres, folder: &Path) {
         sqlx::raw_sql(set).execute(&mut connection).await.unwrap();
     }
     connection.close().await.unwrap();
+    let restarted = tokio::task::spawn_blocking(move || {
+        postgres.restart(Shutdown::Fast).unwrap();
+        postgres
+    });
+    restarted.await.unwrap()
 }
 
 /// What comes of connecting: the last cause of the error, if there is one.
@@ -76,9 +84,9 @@ async fn join_in_tls(url: &str) -> String {
         .await
         .unwrap();
     assert!(encrypted, "{url}");
-    let kind = format!("{reader:?}");
-    let kind = kind.trim_start_matches("SliceReader(");
-    kind.split('(').next().unwrap().to_owned()
+    let kinds = ["Bulk", "Sqlx"].into_iter();
+    let kind = kinds.filter(|kind| format!("{reader:?}").contains(kind));
+    kind.collect()
 }
 
 async fn refuse_to_join(session: &str, reader: &str) {
@@ -99,12 +107,7 @@ async fn a_url_that_wants_a_verified_server_gets_no_other() {
     let refused = connect(&format!("{by_name}?sslmode=require")).await;
     assert!(refused.unwrap_err().contains("does not support TLS"));
 
-    switch_tls_on(&postgres, &folder).await;
-    let postgres = tokio::task::spawn_blocking(move || {
-        postgres.restart(Shutdown::Fast).unwrap();
-        postgres
-    });
-    let postgres = postgres.await.unwrap();
+    let postgres = switch_tls_on(postgres, &folder).await;
 
     let verified = |url: &str, authority: &str| {
         let authority = certificate(authority);
@@ -128,12 +131,57 @@ async fn a_url_that_wants_a_verified_server_gets_no_other() {
     ] {
         kinds.push(join_in_tls(&url).await);
     }
-    assert_eq!(kinds, ["Bulk", "Joined", "Joined"]);
+    assert_eq!(kinds, ["Bulk", "Sqlx", "Sqlx"]);
     for authority in ["other-ca.pem", "missing.pem"] {
         let session = verified(&by_name, "ca.pem");
         refuse_to_join(&session, &verified(&by_name, authority)).await;
     }
 
+    tokio::task::spawn_blocking(|| postgres.stop())
+        .await
+        .unwrap()
+        .unwrap();
+}
+
+/// Where a URL wants what our own connection does not speak, sqlx's does the same work.
+#[tokio::test(flavor = "multi_thread")]
+async fn whose_connection_it_is_does_not_show_in_the_rows() {
+    let postgres = tokio::task::spawn_blocking(LocalPostgres::start);
+    let postgres = postgres.await.unwrap().unwrap();
+    let Some(folder) = postgres.folder().map(Path::to_owned) else {
+        not_run("the private server is a container, whose certificate cannot be set");
+        return;
+    };
+    let postgres = switch_tls_on(postgres, &folder).await;
+    let url = |mode: &str| format!("{}?sslmode={mode}", postgres.url());
+    let database = Database::new(&url("disable"), PoolPurpose::Command).unwrap();
+    database.migrate().await.unwrap();
+    let pool = PgPool::connect(&url("disable")).await.unwrap();
+    let endpoint = Endpoint::outbound(PROJECT, uuid(0), "https://one.example");
+    Endpoint::insert(&pool, &[endpoint]).await;
+    Message::insert_many(&pool, PROJECT, "2025-12-01T00:00:00Z", 20_000).await;
+
+    let mut all = Vec::new();
+    for (mode, kind) in [("disable", "Bulk"), ("require", "Sqlx")] {
+        let source = source(&url(mode));
+        let mut session = source.open_session().await.unwrap();
+        assert!(format!("{session:?}").contains(kind), "{session:?}");
+        session.begin(&project()).await.unwrap();
+        let few = session.outlook(&filter(), 10).await.unwrap();
+        let urls = session.endpoint_urls(Direction::Outbound, 10).await;
+        let plan = session.plan(&filter(), true).await.unwrap();
+        let (sample, is_small) = session.sample().await.unwrap();
+        let created_at = sample.unwrap().created_at;
+        let rows = read(&mut session, &filter(), UrlColumn::Joined).await;
+        assert_eq!(rows.len(), 20_000);
+        assert!(rows.iter().all(|row| row.url.is_some()));
+        session.finish().await.unwrap();
+        leave_in_the_middle(&source, 20_000).await;
+        all.push((few, urls.unwrap(), plan, created_at, is_small, rows));
+    }
+    assert!(all[0] == all[1]);
+
+    pool.close().await;
     tokio::task::spawn_blocking(|| postgres.stop())
         .await
         .unwrap()

@@ -2,15 +2,17 @@
 //! systems write. They may be tables of ours or views of an operator's, in the service's own
 //! database, in another one, or in a replica; their rows may be anything the column types allow.
 //!
-//! `query` writes the COPY, `session` runs it under one snapshot, `snapshot` shares that with others,
-//! `reader` is whoever reads, over a connection from `bulk` where there is much, `outlook` finds out
-//! how much there is, `slice` names a part of it, `decode` reads the bytes.
+//! `query` writes the statements, `session` runs them under one snapshot, `snapshot` shares that with
+//! other sessions, `replica` waits until a replica is up to date, `connection` is what they are sent
+//! over (`bulk`, or sqlx's), `outlook` finds out how much there is to read, `slice` names a part of
+//! it, `decode` reads the bytes.
 
 mod bulk;
+mod connection;
 mod decode;
 mod outlook;
 mod query;
-mod reader;
+mod replica;
 mod session;
 mod slice;
 mod snapshot;
@@ -22,11 +24,11 @@ use sqlx::postgres::PgConnectOptions;
 use crate::database::{Database, PoolPurpose, check, parse_url, pool, short_statements};
 use crate::error::{Error, UrlError};
 
+pub use connection::CopyRows;
 pub use decode::{Decoder, MessageRow};
 pub use outlook::Outlook;
 pub use query::{UrlColumn, copy_statement};
-pub use reader::{SliceReader, SliceRows};
-pub use session::{EndpointUrls, RowStream, Sample, SourceSession};
+pub use session::{EndpointUrls, Sample, SourceSession};
 pub use slice::{PgTimestamp, Slice};
 pub use snapshot::SnapshotId;
 

@@ -2,11 +2,10 @@
 //! reading it in slices is worth anything, and from when to when there are messages at all.
 
 use exports_domain::MessageFilter;
-use sqlx::{AssertSqlSafe, Row};
 
 use super::query::{End, time_statement};
 use super::session::SourceSession;
-use super::slice::{PgTimestamp, Slice};
+use super::slice::Slice;
 use crate::error::Error;
 
 /// What lies ahead of an export, filters by status and endpoint left aside.
@@ -33,12 +32,12 @@ impl SourceSession {
         if !self.goes_by_an_index(&behind_few).await? {
             return Ok(Outlook::Unordered);
         }
-        let Some(reached) = self.time(behind_few).await? else {
+        let Some(reached) = self.time(&behind_few).await? else {
             return Ok(Outlook::Few);
         };
         let first = time_statement(filter, whole, End::First, 0);
         let last = time_statement(filter, whole, End::Last, 0);
-        let (Some(first), Some(last)) = (self.time(first).await?, self.time(last).await?) else {
+        let (Some(first), Some(last)) = (self.time(&first).await?, self.time(&last).await?) else {
             return Ok(Outlook::Few);
         };
         Ok(Outlook::Many {
@@ -50,35 +49,10 @@ impl SourceSession {
         })
     }
 
-    /// When the first message of a slice was created.
-    pub(super) async fn first_time(
-        &mut self,
-        filter: &MessageFilter,
-        slice: Slice,
-    ) -> Result<Option<PgTimestamp>, Error> {
-        self.time(time_statement(filter, slice, End::First, 0))
-            .await
-    }
-
-    async fn time(&mut self, statement: String) -> Result<Option<PgTimestamp>, Error> {
-        let row = sqlx::raw_sql(AssertSqlSafe(statement))
-            .fetch_optional(&mut self.connection)
-            .await?;
-        Ok(match row {
-            None => None,
-            Some(row) => Some(PgTimestamp(row.try_get(0)?)),
-        })
-    }
-
     /// Whether the server takes the rows of a statement from an index in their order, rather than
     /// all of them and sorts.
     async fn goes_by_an_index(&mut self, statement: &str) -> Result<bool, Error> {
-        let explain = format!("EXPLAIN (COSTS off) {statement}");
-        let rows = sqlx::raw_sql(AssertSqlSafe(explain))
-            .fetch_all(&mut self.connection)
-            .await?;
-        for row in rows {
-            let line: String = row.try_get(0)?;
+        for line in self.explain(statement).await? {
             let node = line.trim_start_matches([' ', '-', '>']);
             // An incremental sort has an index below it that goes by time.
             if node.starts_with("Sort") && !node.starts_with("Sort Key") {

@@ -8,9 +8,9 @@
 
 use std::fmt::Write;
 
-use exports_domain::MessageFilter;
+use exports_domain::{Direction, MessageFilter};
 
-use super::slice::{PgTimestamp, Slice};
+use super::slice::{Slice, micros_of};
 
 /// The transaction-local setting that holds the project's id.
 pub(super) const PROJECT_SETTING: &str = "exports.project_id";
@@ -24,14 +24,10 @@ pub enum UrlColumn {
     Joined,
 }
 
-/// The statement whose output `decode` reads: the messages of a filter in the file's order.
+/// The statement whose output `decode` reads: the messages of a filter in a part of its time, in
+/// the file's order.
 #[must_use]
-pub fn copy_statement(filter: &MessageFilter, url: UrlColumn) -> String {
-    copy_slice_statement(filter, Slice::whole(&filter.range), url)
-}
-
-/// The same for a part of the filter's time.
-pub(super) fn copy_slice_statement(filter: &MessageFilter, slice: Slice, url: UrlColumn) -> String {
+pub fn copy_statement(filter: &MessageFilter, slice: Slice, url: UrlColumn) -> String {
     let select = select_statement(filter, slice, url);
     format!("COPY ({select}) TO STDOUT (FORMAT binary)")
 }
@@ -71,6 +67,18 @@ pub(super) fn select_statement(filter: &MessageFilter, slice: Slice, url: UrlCol
     text
 }
 
+/// The statement for the URLs of the project's endpoints, the one that counts behind others of the
+/// same id. At most `limit` of them.
+pub(super) fn endpoints_statement(direction: Direction, limit: u32) -> String {
+    // The cast is for views whose column is an enum.
+    format!(
+        "SELECT id::uuid, url::text FROM (SELECT id, url, created_at FROM endpoints \
+         WHERE project_id = current_setting('{PROJECT_SETTING}') AND direction::text = '{}' \
+         AND id IS NOT NULL LIMIT {limit}) few ORDER BY created_at NULLS FIRST, url DESC",
+        direction.as_str(),
+    )
+}
+
 /// The statement for the time of one message of a slice: the one behind the first `skip`, from
 /// its beginning or from its end. It asks for what the index of exports holds and no more: filters
 /// by status and endpoint are left out, since the messages that they leave out are read as well.
@@ -81,9 +89,9 @@ pub(super) fn time_statement(filter: &MessageFilter, slice: Slice, from: End, sk
     };
     // What is computed of a row is computed of those that are skipped, too: hence outside.
     format!(
-        "SELECT (extract(epoch FROM created_at::timestamptz - {}) * 1000000)::int8 \
+        "SELECT {} \
          FROM (SELECT m.created_at FROM messages m WHERE {} ORDER BY {order} OFFSET {skip} LIMIT 1) one",
-        PgTimestamp(0).literal(),
+        micros_of("created_at"),
         in_slice(filter, slice),
     )
 }
@@ -128,7 +136,9 @@ mod tests {
 
     #[test]
     fn a_filter_that_is_not_set_is_not_in_the_text() {
-        let text = copy_statement(&filter(None, None), UrlColumn::Known);
+        let statement =
+            |filter: MessageFilter, url| copy_statement(&filter, Slice::whole(&filter.range), url);
+        let text = statement(filter(None, None), UrlColumn::Known);
         assert!(
             !text.contains("m.status =") && !text.contains("m.endpoint_id ="),
             "{text}"
@@ -136,8 +146,8 @@ mod tests {
         assert!(text.contains("m.created_at <= '9999-12-31T23:59:59.999999Z'::timestamptz ORDER"));
 
         let endpoint = EndpointId::parse_inbound("550e8400-e29b-41d4-a716-446655440000").unwrap();
-        let text = copy_statement(
-            &filter(Some(MessageStatus::PendingRetry), Some(endpoint)),
+        let text = statement(
+            filter(Some(MessageStatus::PendingRetry), Some(endpoint)),
             UrlColumn::Joined,
         );
         assert!(text.contains(" AND m.status = 'pending_retry' AND m.endpoint_id = '550e8400-"));

@@ -4,6 +4,8 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use exports_domain::TimeRange;
 
+use crate::error::Error;
+
 /// A time as `PostgreSQL` has it: microseconds since 2000-01-01 00:00 UTC. The two extremes are
 /// its infinities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,14 +21,30 @@ impl PgTimestamp {
         Self(time.timestamp_micros() - EPOCH_MICROS)
     }
 
+    /// The time, if it is one of ours: not every one of `PostgreSQL`'s is.
+    pub(super) fn to_utc(self) -> Option<DateTime<Utc>> {
+        DateTime::from_timestamp_micros(self.0.checked_add(EPOCH_MICROS)?)
+    }
+
+    /// What `micros_of` gave.
+    pub(super) fn parse(micros: &str) -> Result<Self, Error> {
+        micros.parse().map(Self).map_err(|_| Error::Desynchronised)
+    }
+
     /// The literal in a statement. Only for times within a [`TimeRange`], as those of slices are.
     pub(super) fn literal(self) -> String {
-        let time = DateTime::from_timestamp_micros(self.0.saturating_add(EPOCH_MICROS));
-        let text = time
+        let text = self
+            .to_utc()
             .unwrap_or(DateTime::<Utc>::MAX_UTC)
             .to_rfc3339_opts(SecondsFormat::Micros, true);
         format!("'{text}'::timestamptz")
     }
+}
+
+/// The expression that gives a column's time in this unit.
+pub(super) fn micros_of(column: &str) -> String {
+    let epoch = PgTimestamp(0).literal();
+    format!("(extract(epoch FROM {column}::timestamptz - {epoch}) * 1000000)::int8")
 }
 
 /// A stretch of time, both ends included.

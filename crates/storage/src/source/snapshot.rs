@@ -1,8 +1,8 @@
-//! One snapshot for several connections: the session that has it exports it, others join.
+//! One snapshot for several sessions: the one that has it exports it, others join.
 
 use exports_domain::ProjectId;
-use sqlx::AssertSqlSafe;
 
+use super::Source;
 use super::session::SourceSession;
 use crate::error::Error;
 
@@ -11,22 +11,11 @@ use crate::error::Error;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SnapshotId(String);
 
-impl SnapshotId {
-    /// Begins a transaction with it. Before any query of that, or the server refuses.
-    pub(super) fn join_statements(&self) -> String {
-        format!(
-            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '{}'",
-            self.0
-        )
-    }
-}
-
 impl SourceSession {
     /// Lets other sessions join the snapshot that `begin` began.
     pub async fn export_snapshot(&mut self) -> Result<SnapshotId, Error> {
-        let id: String = sqlx::query_scalar("SELECT pg_export_snapshot()")
-            .fetch_one(&mut self.connection)
-            .await?;
+        let id = self.value("SELECT pg_export_snapshot()").await?;
+        let id = id.unwrap_or_default();
         // It becomes part of a statement, where parameters are not to be had.
         let harmless = |byte: u8| byte.is_ascii_hexdigit() || byte == b'-';
         if id.is_empty() || !id.bytes().all(harmless) {
@@ -35,15 +24,22 @@ impl SourceSession {
         Ok(SnapshotId(id))
     }
 
-    /// Begins with another session's snapshot.
-    pub(super) async fn join(
-        &mut self,
+    /// Joins another session's snapshot. It fails where that is not to be had: its session has
+    /// ended, or this one is on another server behind the same address.
+    pub async fn join(&mut self, project: &ProjectId, snapshot: &SnapshotId) -> Result<(), Error> {
+        self.begin_with(&snapshot.0, project).await
+    }
+}
+
+impl Source {
+    /// A new session that has joined a snapshot.
+    pub async fn join(
+        &self,
         project: &ProjectId,
         snapshot: &SnapshotId,
-    ) -> Result<(), Error> {
-        sqlx::raw_sql(AssertSqlSafe(snapshot.join_statements()))
-            .execute(&mut self.connection)
-            .await?;
-        self.set_project(project).await
+    ) -> Result<SourceSession, Error> {
+        let mut session = self.open_session().await?;
+        session.join(project, snapshot).await?;
+        Ok(session)
     }
 }

@@ -16,6 +16,16 @@ const SPREAD: &str = "
         CASE WHEN n % 1000 = 0 THEN repeat('long, ', 2000) END
     FROM generate_series(1, 110001) n";
 
+/// Connections that have read an export and wait for another.
+const KEPT: &str = "
+    SELECT pid FROM pg_stat_activity
+    WHERE datname = current_database() AND state = 'idle' AND query LIKE 'SELECT % AS nonce'";
+
+/// Ends connections to the source that have not read anything yet.
+const END_UNUSED: &str = "
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND state = 'idle' AND query LIKE 'SELECT system_identifier %'";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_file_is_the_same_however_many_read_it() {
     on_every_store(async |shop| {
@@ -31,8 +41,12 @@ async fn the_file_is_the_same_however_many_read_it() {
         assert!(shop.file(id).await == expected);
         assert_eq!(shop.completed(id).await.row_count, 110_001);
         // The connections are in step: they serve other exports.
+        let kept = shop.database.rows(KEPT).await;
+        assert!(!kept.is_empty());
         let again = shop.ask_for_all().await;
         assert!(shop.file(again).await == expected);
+        let still_kept = shop.database.rows(KEPT).await;
+        assert!(kept.iter().all(|kept| still_kept.contains(kept)));
         several.terminate();
         assert_eq!(several.wait().await.code(), Some(0));
     })
@@ -46,9 +60,10 @@ async fn a_reader_that_cannot_connect_is_left_out() {
             .worker_behind_a_proxy(&[("EXPORTS_READERS", "3")])
             .await;
         shop.put_one().await;
-        // Leaves a connection that is kept.
+        // Leaves a connection that is kept. Those that were opened ahead end.
         let first = shop.ask_for_all().await;
         shop.file(first).await;
+        assert_eq!(shop.database.rows(END_UNUSED).await.len(), 2);
 
         put_spread(shop).await;
         source.refuse();

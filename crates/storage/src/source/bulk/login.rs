@@ -34,6 +34,7 @@ pub(super) async fn open(options: &PgConnectOptions) -> Result<Option<BulkConnec
     let mut connection = BulkConnection {
         socket,
         received: BytesMut::with_capacity(2 * READ),
+        is_ready: false,
     };
     let credentials = Credentials::of(options);
     connection.start(options, &credentials.user).await?;
@@ -146,7 +147,10 @@ impl BulkConnection {
                     }
                     self.scram(&credentials.password).await?;
                 }
-                Message::ReadyForQuery(_) => return Ok(Some(self)),
+                Message::ReadyForQuery(_) => {
+                    self.is_ready = true;
+                    return Ok(Some(self));
+                }
                 _ => return Ok(None),
             }
         }

@@ -2,8 +2,8 @@
 //!
 //! sqlx reads 8 KiB at a time and hands over every row as a message with a life of its own, which
 //! costs a worker more than decoding and encoding the rows. This connection reads as much as there
-//! is and passes it on as it comes. It can do what slices need and no more: log in, run
-//! statements, COPY. Whoever needs another way to log in has a session of sqlx's.
+//! is and passes it on as it comes. It can do what sessions need and no more: log in, run
+//! statements, COPY. Where another way to log in is called for, a session has sqlx's connection.
 //!
 //! `login` opens it, `tls` encrypts it, `rows` takes the rows out of a COPY's messages,
 //! `server_error` is what the server says when it refuses.
@@ -23,6 +23,7 @@ use postgres_protocol::message::frontend;
 use sqlx::postgres::PgConnectOptions;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
+use super::connection::TextRow;
 use crate::error::Error;
 use rows::CopyFrames;
 
@@ -34,6 +35,8 @@ pub(super) struct BulkConnection {
     socket: Box<dyn Socket>,
     /// What has come and was not looked at yet.
     received: BytesMut,
+    /// The last answer has come to its end.
+    is_ready: bool,
 }
 
 /// TCP, or a Unix-domain socket.
@@ -54,19 +57,17 @@ impl BulkConnection {
         login::open(options).await
     }
 
-    /// Runs statements that give nothing back, or nothing that anybody wants to know.
-    pub(super) async fn execute(&mut self, statements: &str) -> Result<(), Error> {
-        self.query(statements).await.map(drop)
-    }
-
-    /// The first column of a statement's last row, as text; `None` where there is no row.
-    pub(super) async fn query(&mut self, statement: &str) -> Result<Option<String>, Error> {
-        self.ask(statement).await?;
-        let mut value = None;
+    /// Runs statements, separated by semicolons. Gives the rows of all, every value as text.
+    pub(super) async fn query(&mut self, statements: &str) -> Result<Vec<TextRow>, Error> {
+        self.ask(statements).await?;
+        let mut rows = Vec::new();
         loop {
             match self.message().await? {
-                Message::ReadyForQuery(_) => return Ok(value),
-                Message::DataRow(row) => value = first_column(&row)?,
+                Message::ReadyForQuery(_) => {
+                    self.is_ready = true;
+                    return Ok(rows);
+                }
+                Message::DataRow(row) => rows.push(texts(&row)?),
                 _ => {}
             }
         }
@@ -86,6 +87,10 @@ impl BulkConnection {
     }
 
     async fn ask(&mut self, statement: &str) -> Result<(), Error> {
+        // What comes next would be taken for the answer.
+        if !std::mem::take(&mut self.is_ready) {
+            return Err(out_of_step());
+        }
         let mut message = BytesMut::new();
         frontend::query(statement, &mut message).map_err(io_error)?;
         self.send(&message).await
@@ -136,7 +141,10 @@ impl BulkRows<'_> {
             }
             if others {
                 match self.connection.message().await? {
-                    Message::ReadyForQuery(_) => self.ended = true,
+                    Message::ReadyForQuery(_) => {
+                        self.connection.is_ready = true;
+                        self.ended = true;
+                    }
                     Message::CopyDone | Message::CommandComplete(_) => {}
                     _ => return Err(out_of_step()),
                 }
@@ -160,10 +168,14 @@ impl fmt::Debug for BulkRows<'_> {
     }
 }
 
-fn first_column(row: &DataRowBody) -> Result<Option<String>, Error> {
-    let first = row.ranges().next().map_err(|_| out_of_step())?.flatten();
-    let text = first.map(|range| String::from_utf8(row.buffer()[range].to_vec()));
-    text.transpose().map_err(|_| out_of_step())
+fn texts(row: &DataRowBody) -> Result<TextRow, Error> {
+    let mut texts = TextRow::new();
+    let mut ranges = row.ranges();
+    while let Some(range) = ranges.next().map_err(|_| out_of_step())? {
+        let text = range.map(|range| String::from_utf8(row.buffer()[range].to_vec()));
+        texts.push(text.transpose().map_err(|_| out_of_step())?);
+    }
+    Ok(texts)
 }
 
 fn io_error(error: io::Error) -> Error {
