@@ -11,8 +11,12 @@ use crate::scene::{Database, Exported, Scene, Store, cluster_cpu_seconds};
 /// Whose messages are exported.
 pub(crate) const PROJECT: &str = "proj_bench";
 
-/// How long a worker has been there before it is measured: no export pays for its start.
+/// How long a worker has rested before it is measured: no export pays for what came before.
 const AT_REST: Duration = Duration::from_secs(1);
+
+/// The same for a worker that has had an export. A machine that has nothing to do for long is slow
+/// when it has again.
+const BETWEEN: Duration = Duration::from_millis(300);
 
 /// Where exports are made, and where their files go.
 #[derive(Debug)]
@@ -61,10 +65,25 @@ impl<'a> Exporter<'a> {
         filter: &MessageFilter,
         settings: &[(&str, &str)],
     ) -> Result<Measured> {
+        self.export_after(None, filter, settings).await
+    }
+
+    /// The same, perhaps by a worker that has had another export before.
+    async fn export_after(
+        &self,
+        before: Option<&MessageFilter>,
+        filter: &MessageFilter,
+        settings: &[(&str, &str)],
+    ) -> Result<Measured> {
         let pool = self.database.pool();
         let worker = self.scene.worker(self.database, &self.store, settings);
         let worker = worker.await?;
         tokio::time::sleep(AT_REST).await;
+        if let Some(before) = before {
+            let exported = self.database.export(PROJECT, before).await?;
+            self.store.remove(&exported.object_key)?;
+            tokio::time::sleep(BETWEEN).await;
+        }
         let worker_before = worker.cpu_seconds()?;
         let database_before = cluster_cpu_seconds(pool).await?;
         let exported = self.database.export(PROJECT, filter).await?;
@@ -80,7 +99,17 @@ impl<'a> Exporter<'a> {
 
     /// The same at the worker's defaults, into files, which do not stay. It has to have so many rows.
     pub(crate) async fn export_rows(&self, filter: &MessageFilter, rows: u64) -> Result<Measured> {
-        let measured = self.export(filter, &[]).await?;
+        self.export_rows_after(None, filter, rows).await
+    }
+
+    /// The same, perhaps by a worker that has had another export before.
+    pub(crate) async fn export_rows_after(
+        &self,
+        before: Option<&MessageFilter>,
+        filter: &MessageFilter,
+        rows: u64,
+    ) -> Result<Measured> {
+        let measured = self.export_after(before, filter, &[]).await?;
         let exported = measured.exported.rows;
         ensure!(
             exported.cast_unsigned() == rows,
