@@ -18,7 +18,7 @@ use load::Answered;
 
 /// At the same time, of the API and of `pgbench`.
 const CONNECTIONS: usize = 32;
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 const PROJECT: &str = "proj_bench";
 
 /// An API under load, and who asks it.
