@@ -8,6 +8,8 @@ use exports_settings::error_line;
 use exports_storage::source::{SnapshotId, SourceSession};
 use exports_storage::{Error, Source};
 
+/// How long opening sessions ahead may take: no export waits longer for a source that stalls.
+const OPENING: Duration = Duration::from_secs(1);
 /// How long a session is kept for the next export.
 const KEPT: Duration = Duration::from_mins(1);
 
@@ -34,8 +36,15 @@ impl Sessions {
         }
     }
 
-    /// Opens as many as a large export has, so that the first export finds them.
+    /// Opens as many as a large export has, so that the first export finds them. Gives up soon.
     pub(crate) async fn open_ahead(&self) {
+        let opening = tokio::time::timeout(OPENING, self.open_for_an_export());
+        if opening.await.is_err() {
+            tracing::debug!("sessions are not opened before they are needed: it takes too long");
+        }
+    }
+
+    async fn open_for_an_export(&self) {
         for _ in 0..self.readers {
             match self.source.open_session().await {
                 Ok(session) => self.lock().keep(session, Instant::now()),
