@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey as S3Key};
+use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey as S3Key, Checksum};
 use object_store::azure::{AzureConfigKey as AzureKey, MicrosoftAzure, MicrosoftAzureBuilder};
 use object_store::client::ClientConfigKey;
 use object_store::gcp::{
@@ -12,7 +12,7 @@ use object_store::gcp::{
 };
 use object_store::path::Path;
 use object_store::{BackoffConfig, RetryConfig};
-use url::Url;
+use url::{Host, Url};
 
 use crate::config::OpenError;
 use crate::diagnosis;
@@ -112,10 +112,10 @@ impl Environment {
             .is_some_and(|value| on.contains(&value.to_ascii_lowercase().as_str()))
     }
 
-    /// Whether all endpoints that are named speak TLS. Of several it is not said here which one counts.
-    fn speaks_tls(&self, endpoints: &[&str]) -> bool {
-        let mut named = endpoints.iter().filter_map(|name| self.get(name));
-        named.all(|text| Url::parse(text).is_ok_and(|url| url.scheme() == "https"))
+    /// The worst way of all endpoints that are named. Of several it is not said here which one counts.
+    fn way(&self, endpoints: &[&str]) -> Way {
+        let named = endpoints.iter().filter_map(|name| self.get(name));
+        named.map(Way::to).max().unwrap_or(Way::Tls)
     }
 
     fn check_endpoints(&self, variables: &[&str], allow_http: &str) -> Result<(), OpenError> {
@@ -124,6 +124,34 @@ impl Environment {
             .iter()
             .filter_map(|name| Some((name, self.get(name)?)))
             .try_for_each(|(name, value)| check_endpoint(name, value, allow))
+    }
+}
+
+/// What lies between us and an endpoint, the better first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Way {
+    Tls,
+    /// This machine alone.
+    Loopback,
+    Network,
+}
+
+impl Way {
+    fn to(endpoint: &str) -> Self {
+        let Ok(url) = Url::parse(endpoint) else {
+            return Self::Network;
+        };
+        let is_loopback = match url.host() {
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            Some(Host::Domain(name)) => name == "localhost",
+            None => false,
+        };
+        match url.scheme() {
+            "https" => Self::Tls,
+            _ if is_loopback => Self::Loopback,
+            _ => Self::Network,
+        }
     }
 }
 
@@ -151,12 +179,17 @@ pub(crate) fn s3(
     Ok(Clients::new(bucket, bulk, quick, links))
 }
 
-/// Signatures cover the bodies unless TLS guards those anyway, or `AWS_UNSIGNED_PAYLOAD` says otherwise: to hash every body
-/// costs as much as encoding it, here and again in the store.
+/// A body has one guard on its way, as to hash it for its signature costs as much as encoding it, here and again in the store.
+/// Over a network in the clear the signature covers it. TLS does without. On this machine nobody alters anything, and a checksum
+/// that costs next to nothing finds accidents. Whoever sets `AWS_UNSIGNED_PAYLOAD` has what it says and nothing else.
 fn s3_builder(bucket: &Bucket, env: &Environment, pace: &Pace) -> AmazonS3Builder {
+    let way = env.way(&S3_ENDPOINTS);
     let mut builder = AmazonS3Builder::new()
         .with_retry(pace.retry())
-        .with_unsigned_payload(env.speaks_tls(&S3_ENDPOINTS));
+        .with_unsigned_payload(way != Way::Network);
+    if way == Way::Loopback && env.get("AWS_UNSIGNED_PAYLOAD").is_none() {
+        builder = builder.with_checksum_algorithm(Checksum::CRC64NVME);
+    }
     for (key, value) in pace.options() {
         builder = builder.with_config(S3Key::Client(key), value);
     }

@@ -1,23 +1,18 @@
 //! Others that join a session's snapshot and read slices of it.
 
-use std::path::Path;
-
-use exports_local::LocalPostgres;
 use exports_storage::source::{Slice, SourceSession, UrlColumn};
 use exports_storage::{Database, PoolPurpose, Source};
 use exports_tests::{Message, PATIENCE, TestDatabase, eventually};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use crate::sessions::{read, start_reading};
-use crate::support::{PROJECT, database, filter, filter_of, not_run, project};
+use crate::sessions::{begin, join, read, start_reading};
+use crate::support::{PROJECT, database, filter, filter_of, not_run, own_server, stop};
 
 /// A session that has begun, and another reader of its snapshot.
-async fn join(source: &Source) -> (SourceSession, SourceSession) {
-    let mut session = source.open_session().await.unwrap();
-    session.begin(&project()).await.unwrap();
-    let snapshot = session.export_snapshot().await.unwrap();
-    let reader = source.join(&project(), &snapshot).await.unwrap();
+async fn two(source: &Source) -> (SourceSession, SourceSession) {
+    let (session, snapshot) = begin(source).await;
+    let reader = join(source, &snapshot).await.unwrap();
     (session, reader)
 }
 
@@ -34,7 +29,7 @@ async fn what_others_read_is_what_the_session_reads() {
         .execute("UPDATE messages SET last_error = repeat('long, ', 100000) WHERE created_at = '2025-12-01T01:00:00Z'")
         .await;
     let source = Source::same_as(&database.storage());
-    let (mut session, mut reader) = join(&source).await;
+    let (mut session, mut reader) = two(&source).await;
     assert!(is_bulk(&reader), "{reader:?}");
     database.execute("DELETE FROM messages").await;
 
@@ -76,7 +71,7 @@ async fn rows_do_not_depend_on_the_server_s_time_zone() {
         ))
         .await;
     let source = Source::at(database.url(), &database.storage(), PoolPurpose::Command).unwrap();
-    let (mut session, mut reader) = join(&source).await;
+    let (mut session, mut reader) = two(&source).await;
     assert!(is_bulk(&reader), "{reader:?}");
     let expected = read(&mut session, &filter(), UrlColumn::Known).await;
     assert_eq!(expected.len(), 10);
@@ -90,11 +85,9 @@ async fn rows_do_not_depend_on_the_server_s_time_zone() {
 async fn a_snapshot_whose_session_has_ended_cannot_be_joined() {
     let database = database().await;
     let source = Source::same_as(&database.storage());
-    let mut session = source.open_session().await.unwrap();
-    session.begin(&project()).await.unwrap();
-    let snapshot = session.export_snapshot().await.unwrap();
+    let (session, snapshot) = begin(&source).await;
     session.finish().await.unwrap();
-    let refused = source.join(&project(), &snapshot).await.unwrap_err();
+    let refused = join(&source, &snapshot).await.unwrap_err();
     assert!(refused.sql_state().is_some(), "{refused:?}");
 }
 
@@ -103,7 +96,7 @@ async fn a_reader_whose_server_process_ends_says_that_it_may_go_better_later() {
     let database = database().await;
     Message::insert_many(database.pool(), PROJECT, "2025-12-01T00:00:00Z", 100_000).await;
     let source = Source::same_as(&database.storage());
-    let (_session, mut reader) = join(&source).await;
+    let (_session, mut reader) = two(&source).await;
     let mut rows = start_reading(&mut reader).await;
     assert_eq!(copies(&database).await, json!(1));
     database
@@ -127,9 +120,7 @@ async fn copies(database: &TestDatabase) -> serde_json::Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_way_to_ask_for_a_password_is_answered() {
     const PASSWORD: &str = "p@ss:/ 'ä";
-    let postgres = tokio::task::spawn_blocking(LocalPostgres::start);
-    let postgres = postgres.await.unwrap().unwrap();
-    let Some(folder) = postgres.folder().map(Path::to_owned) else {
+    let Some((postgres, folder)) = own_server().await else {
         not_run("the private server is a container, which decides for itself how to ask");
         return;
     };
@@ -168,18 +159,15 @@ async fn every_way_to_ask_for_a_password_is_answered() {
         })
         .await;
         let database = Database::new(&url, PoolPurpose::Command).unwrap();
-        let (mut session, reader) = join(&Source::same_as(&database)).await;
+        let (mut session, reader) = two(&Source::same_as(&database)).await;
         assert!(is_bulk(&reader), "{method}: {reader:?}");
         if method != "trust" {
             let wrong = Database::new(&url_of(method, "wrong"), PoolPurpose::Command).unwrap();
             let snapshot = session.export_snapshot().await.unwrap();
-            let joined = Source::same_as(&wrong).join(&project(), &snapshot).await;
+            let joined = join(&Source::same_as(&wrong), &snapshot).await;
             let refused = joined.unwrap_err();
             assert_eq!(refused.sql_state().as_deref(), Some("28P01"), "{method}");
         }
     }
-    tokio::task::spawn_blocking(|| postgres.stop())
-        .await
-        .unwrap()
-        .unwrap();
+    stop(postgres).await;
 }

@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use exports_domain::MessageFilter;
-use exports_storage::source::{CopyRows, Decoder, PgTimestamp, Slice, SourceSession, UrlColumn};
+use exports_storage::source::{
+    CopyRows, Decoder, PgTimestamp, Slice, SnapshotId, SourceSession, UrlColumn,
+};
 use exports_storage::{Error, Source};
 use exports_tests::{Message, PATIENCE, eventually, uuid};
 use serde_json::json;
@@ -53,6 +55,21 @@ pub(crate) fn decode(mut bytes: &[u8]) -> Vec<Row> {
     assert!(decoder.is_finished(), "the stream broke off");
     assert!(bytes.is_empty(), "bytes behind its end");
     rows
+}
+
+/// A session that has begun, and its snapshot.
+pub(crate) async fn begin(source: &Source) -> (SourceSession, SnapshotId) {
+    let mut session = source.open_session().await.unwrap();
+    session.begin(&project()).await.unwrap();
+    let snapshot = session.export_snapshot().await.unwrap();
+    (session, snapshot)
+}
+
+/// Another session, in that snapshot.
+pub(crate) async fn join(source: &Source, snapshot: &SnapshotId) -> Result<SourceSession, Error> {
+    let mut session = source.open_session().await?;
+    session.join(&project(), snapshot).await?;
+    Ok(session)
 }
 
 /// The rows of a session that has begun.

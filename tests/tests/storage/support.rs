@@ -1,14 +1,17 @@
 //! Small verbs for the stories of storage.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use exports_domain::{
     Direction, ExportId, Failure, FailureCode, MessageFilter, ProjectId, TimeRange, time,
 };
+use exports_local::LocalPostgres;
 use exports_storage::{Claim, ClaimRequest, Database, FileFacts, NewExport};
 use exports_tests::TestDatabase;
 use serde_json::Value;
+use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
 pub(crate) const PROJECT: &str = "proj_a";
@@ -20,6 +23,18 @@ pub(crate) async fn database() -> TestDatabase {
     let database = TestDatabase::create().await;
     database.project(PROJECT).await;
     database
+}
+
+/// A server of the test's own, and the folder with its cluster. None where it is a container, which has no such folder.
+pub(crate) async fn own_server() -> Option<(LocalPostgres, PathBuf)> {
+    let postgres = spawn_blocking(LocalPostgres::start).await.unwrap().unwrap();
+    let folder = postgres.folder()?.to_owned();
+    Some((postgres, folder))
+}
+
+pub(crate) async fn stop(postgres: LocalPostgres) {
+    let stopped = spawn_blocking(|| postgres.stop()).await.unwrap();
+    stopped.unwrap();
 }
 
 pub(crate) fn project() -> ProjectId {

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 
 use exports_domain::Direction;
 use exports_local::{LocalPostgres, Shutdown};
-use exports_storage::source::{SnapshotId, SourceSession, UrlColumn};
+use exports_storage::source::UrlColumn;
 use exports_storage::{Database, PoolPurpose, Source};
 use exports_tests::{Endpoint, Message, uuid};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 
-use crate::sessions::{leave_in_the_middle, read};
-use crate::support::{PROJECT, filter, not_run, project};
+use crate::sessions::{begin, join, leave_in_the_middle, read};
+use crate::support::{PROJECT, filter, not_run, own_server, project, stop};
 
 fn certificate(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("certificates");
@@ -60,22 +60,14 @@ async fn connect(url: &str) -> Result<(), String> {
     Err(cause.to_string())
 }
 
-/// A session that has begun, and its snapshot.
-async fn begin(url: &str) -> (SourceSession, SnapshotId) {
-    let mut session = source(url).open_session().await.unwrap();
-    session.begin(&project()).await.unwrap();
-    let snapshot = session.export_snapshot().await.unwrap();
-    (session, snapshot)
-}
-
 fn source(url: &str) -> Source {
     Source::same_as(&Database::new(url, PoolPurpose::Command).unwrap())
 }
 
 /// Whoever joins a session's snapshot keeps that promise as well. Gives the kind of connection.
 async fn join_in_tls(url: &str) -> String {
-    let (_session, snapshot) = begin(url).await;
-    let reader = source(url).join(&project(), &snapshot).await.unwrap();
+    let (_session, snapshot) = begin(&source(url)).await;
+    let reader = join(&source(url), &snapshot).await.unwrap();
     let mut connection = PgConnection::connect(url).await.unwrap();
     let encrypted = "SELECT count(*) FILTER (WHERE ssl) = 2 AND count(*) = 2 FROM pg_stat_ssl
          JOIN pg_stat_activity USING (pid) WHERE state = 'idle in transaction'";
@@ -90,16 +82,14 @@ async fn join_in_tls(url: &str) -> String {
 }
 
 async fn refuse_to_join(session: &str, reader: &str) {
-    let (_session, snapshot) = begin(session).await;
-    let refused = source(reader).join(&project(), &snapshot).await;
+    let (_session, snapshot) = begin(&source(session)).await;
+    let refused = join(&source(reader), &snapshot).await;
     assert!(refused.unwrap_err().sql_state().is_none(), "{reader}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_url_that_wants_a_verified_server_gets_no_other() {
-    let postgres = tokio::task::spawn_blocking(LocalPostgres::start);
-    let postgres = postgres.await.unwrap().unwrap();
-    let Some(folder) = postgres.folder().map(Path::to_owned) else {
+    let Some((postgres, folder)) = own_server().await else {
         not_run("the private server is a container, whose certificate cannot be set");
         return;
     };
@@ -137,18 +127,13 @@ async fn a_url_that_wants_a_verified_server_gets_no_other() {
         refuse_to_join(&session, &verified(&by_name, authority)).await;
     }
 
-    tokio::task::spawn_blocking(|| postgres.stop())
-        .await
-        .unwrap()
-        .unwrap();
+    stop(postgres).await;
 }
 
 /// Where a URL wants what our own connection does not speak, sqlx's does the same work.
 #[tokio::test(flavor = "multi_thread")]
 async fn whose_connection_it_is_does_not_show_in_the_rows() {
-    let postgres = tokio::task::spawn_blocking(LocalPostgres::start);
-    let postgres = postgres.await.unwrap().unwrap();
-    let Some(folder) = postgres.folder().map(Path::to_owned) else {
+    let Some((postgres, folder)) = own_server().await else {
         not_run("the private server is a container, whose certificate cannot be set");
         return;
     };
@@ -182,8 +167,5 @@ async fn whose_connection_it_is_does_not_show_in_the_rows() {
     assert!(all[0] == all[1]);
 
     pool.close().await;
-    tokio::task::spawn_blocking(|| postgres.stop())
-        .await
-        .unwrap()
-        .unwrap();
+    stop(postgres).await;
 }

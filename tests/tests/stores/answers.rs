@@ -4,7 +4,7 @@ use bytes::Bytes;
 use exports_objects::{ErrorKind, PART_SIZE};
 use exports_tests::s3::{Fault, Kind, S3Server};
 
-use crate::{KEY, bucket, content, download, headers, upload};
+use crate::{KEY, bucket, bucket_set, content, download, headers, upload};
 
 on_each_server!(
     a_lost_answer_to_the_beginning_leaves_an_upload_behind,
@@ -98,24 +98,26 @@ async fn a_byte_that_changes_on_its_way_is_noticed() {
     let Some(server) = S3Server::garage() else {
         return;
     };
-    let store = bucket(&server);
-    let carries_data = |kind| matches!(kind, Kind::Put | Kind::PutPart);
-    let damaging = server.inject(move |seen| carries_data(seen.kind), Fault::Corrupt);
-    // The signature of a request covers the hash of its body.
-    let error = store
-        .put(KEY, content(1000), &headers())
-        .await
-        .expect_err("other bytes were refused");
-    assert!(error.is_transient(), "{error}");
-    let mut upload = store.begin_upload(KEY, &headers()).await.unwrap();
-    let error = upload
-        .put_part(content(PART_SIZE))
-        .await
-        .expect_err("other bytes were refused");
-    assert!(error.is_transient(), "{error}");
-    assert_eq!(damaging.hits(), 2);
-    upload.abort().await.unwrap();
-    assert_eq!(server.objects(), [""; 0]);
+    // By a checksum, as by default on this machine, and by the signature, as over a network.
+    for variables in [&[][..], &[("AWS_UNSIGNED_PAYLOAD", "false")]] {
+        let store = bucket_set(&server, variables);
+        let carries_data = |kind| matches!(kind, Kind::Put | Kind::PutPart);
+        let damaging = server.inject(move |seen| carries_data(seen.kind), Fault::Corrupt);
+        let error = store
+            .put(KEY, content(1000), &headers())
+            .await
+            .expect_err("other bytes were refused");
+        assert!(error.is_transient(), "{error}");
+        let mut upload = store.begin_upload(KEY, &headers()).await.unwrap();
+        let error = upload
+            .put_part(content(PART_SIZE))
+            .await
+            .expect_err("other bytes were refused");
+        assert!(error.is_transient(), "{error}");
+        assert_eq!(damaging.hits(), 2, "{variables:?}");
+        upload.abort().await.unwrap();
+        assert_eq!(server.objects(), [""; 0]);
+    }
 }
 
 async fn a_part_that_comes_after_the_abort_leaves_nothing(server: S3Server) {

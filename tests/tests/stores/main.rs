@@ -58,6 +58,17 @@ pub(crate) fn bucket_with(
     Store::open_with(&config, server.env()).unwrap()
 }
 
+/// With variables of its own besides those that every client of the server has.
+pub(crate) fn bucket_set(server: &S3Server, variables: &[(&str, &str)]) -> Store {
+    let config = StoreConfig {
+        url: server.url(),
+        public_endpoint: None,
+    };
+    let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    let variables = server.env().into_iter().chain(variables.iter().map(own));
+    Store::open_with(&config, variables).unwrap()
+}
+
 pub(crate) fn bucket(server: &S3Server) -> Store {
     bucket_with(server, "", None)
 }

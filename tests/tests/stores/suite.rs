@@ -7,10 +7,11 @@ use exports_objects::{ErrorKind, MAX_FILE_SIZE, PART_SIZE, Store, StoreConfig};
 use exports_tests::s3::S3Server;
 use tempfile::TempDir;
 
-use crate::{KEY, bucket, bucket_with, content, download, headers, upload};
+use crate::{KEY, bucket, bucket_set, bucket_with, content, download, headers, upload};
 
 on_each_server!(
     a_bucket_that_stores_checksums_passes_the_suite,
+    a_bucket_that_wants_signed_bodies_passes_the_suite,
     a_bucket_passes_the_suite,
     a_bucket_with_a_prefix_passes_the_suite,
 );
@@ -161,12 +162,12 @@ async fn a_bucket_with_a_prefix_passes_the_suite(server: S3Server) {
 
 /// `AWS_CHECKSUM_ALGORITHM` is the client's own variable, for buckets whose policy demands stored checksums.
 async fn a_bucket_that_stores_checksums_passes_the_suite(server: S3Server) {
-    let mut env = server.env();
-    env.push(("AWS_CHECKSUM_ALGORITHM".to_owned(), "sha256".to_owned()));
-    let config = StoreConfig {
-        url: server.url(),
-        public_endpoint: None,
-    };
-    let store = Store::open_with(&config, env).unwrap();
+    let store = bucket_set(&server, &[("AWS_CHECKSUM_ALGORITHM", "sha256")]);
+    every_store_must_pass(&store, || server.objects()).await;
+}
+
+/// As over a network in the clear.
+async fn a_bucket_that_wants_signed_bodies_passes_the_suite(server: S3Server) {
+    let store = bucket_set(&server, &[("AWS_UNSIGNED_PAYLOAD", "false")]);
     every_store_must_pass(&store, || server.objects()).await;
 }

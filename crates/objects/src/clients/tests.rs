@@ -117,25 +117,49 @@ fn incomplete_or_contradictory_variables_are_refused_without_their_values() {
 }
 
 #[test]
-fn bodies_are_signed_where_no_tls_guards_them() {
+fn each_body_has_a_guard_on_its_way() {
     let Location::Bucket(bucket) = Location::parse("s3://b").unwrap() else {
         panic!("a bucket");
     };
-    let https = ("AWS_ENDPOINT_URL", "https://garage.example");
-    let http = ("AWS_ENDPOINT_URL", "http://127.0.0.1:3900");
-    let http_s3 = ("AWS_ENDPOINT_URL_S3", "http://garage:3900");
-    for (env, unsigned) in [
-        (vec![], "true"),
-        (vec![https], "true"),
-        (vec![http], "false"),
-        (vec![https, http_s3], "false"),
-        (vec![https, ("AWS_UNSIGNED_PAYLOAD", "false")], "false"),
-        (vec![http, ("AWS_UNSIGNED_PAYLOAD", "true")], "true"),
+    let url = |url| ("AWS_ENDPOINT_URL", url);
+    let (https, http) = (url("https://garage.example"), url("http://garage:3900"));
+    let here = url("http://127.0.0.1:3900");
+    let s3_here = ("AWS_ENDPOINT_URL_S3", "http://localhost:3900");
+    let (signed, unsigned) = (
+        ("AWS_UNSIGNED_PAYLOAD", "false"),
+        ("AWS_UNSIGNED_PAYLOAD", "true"),
+    );
+    let (by_tls, by_signature) = (("true", None), ("false", None));
+    let by_checksum = ("true", Some("crc64nvme"));
+    for (env, guard) in [
+        (vec![], by_tls),
+        (vec![https], by_tls),
+        (vec![url("https://localhost")], by_tls),
+        (vec![https, signed], by_signature),
+        (vec![http], by_signature),
+        (vec![url("http://10.0.0.1")], by_signature),
+        (vec![http, s3_here], by_signature),
+        (vec![http, unsigned], ("true", None)),
+        (vec![here], by_checksum),
+        (vec![url("http://[::1]:3900")], by_checksum),
+        (vec![https, s3_here], by_checksum),
+        (vec![here, signed], by_signature),
+        (vec![here, unsigned], ("true", None)),
+        (
+            vec![here, ("AWS_CHECKSUM_ALGORITHM", "sha256")],
+            ("true", Some("sha256")),
+        ),
     ] {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let builder = s3_builder(&bucket, &Environment::new(env.iter().map(owned)), &BULK);
-        let found = builder.get_config_value(&S3Key::UnsignedPayload);
-        assert_eq!(found.as_deref(), Some(unsigned), "{env:?}");
+        let found =
+            [S3Key::UnsignedPayload, S3Key::Checksum].map(|key| builder.get_config_value(&key));
+        let (unsigned, checksum) = guard;
+        assert_eq!(
+            found,
+            [Some(unsigned), checksum].map(|value| value.map(String::from)),
+            "{env:?}"
+        );
     }
 }
 

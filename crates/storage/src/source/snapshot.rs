@@ -2,7 +2,6 @@
 
 use exports_domain::ProjectId;
 
-use super::Source;
 use super::session::SourceSession;
 use crate::error::Error;
 
@@ -28,18 +27,5 @@ impl SourceSession {
     /// ended, or this one is on another server behind the same address.
     pub async fn join(&mut self, project: &ProjectId, snapshot: &SnapshotId) -> Result<(), Error> {
         self.begin_with(&snapshot.0, project).await
-    }
-}
-
-impl Source {
-    /// A new session that has joined a snapshot.
-    pub async fn join(
-        &self,
-        project: &ProjectId,
-        snapshot: &SnapshotId,
-    ) -> Result<SourceSession, Error> {
-        let mut session = self.open_session().await?;
-        session.join(project, snapshot).await?;
-        Ok(session)
     }
 }
