@@ -74,11 +74,10 @@ impl Database {
         let Some(key) = new.idempotency_key.as_deref() else {
             return Ok(None);
         };
-        let mut connection = self.pool.acquire().await?;
-        if free_stale_key(&mut *connection, &new.project, key).await? {
-            return Ok(None);
-        }
-        replay(&mut connection, new, key).await
+        self.read(&(new, key), |connection, (new, key)| {
+            Box::pin(replay_if_fresh(connection, new, key))
+        })
+        .await
     }
 }
 
@@ -129,6 +128,18 @@ async fn replay(
             Created::Mismatch
         }
     }))
+}
+
+/// The same, but a key that a day has freed is freed.
+async fn replay_if_fresh(
+    connection: &mut PgConnection,
+    new: &NewExport,
+    key: &str,
+) -> Result<Option<Created>, Error> {
+    if free_stale_key(&mut *connection, &new.project, key).await? {
+        return Ok(None);
+    }
+    replay(connection, new, key).await
 }
 
 async fn insert(

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
 
@@ -66,10 +67,27 @@ impl Database {
 
     /// Asks the database for an answer, through the pool.
     pub async fn ping(&self) -> Result<(), Error> {
-        sqlx::query_scalar!(r#"SELECT 1 AS "one!""#)
-            .fetch_one(&self.pool)
-            .await?;
-        Ok(())
+        self.read(&(), |connection, ()| Box::pin(ping(connection)))
+            .await
+    }
+
+    /// Runs what may run twice, as what only reads may. A pool finds out by using a connection that the server has ended,
+    /// with a restart for one: then the same is asked over a new connection.
+    pub(crate) async fn read<A: ?Sized, T>(
+        &self,
+        arguments: &A,
+        statement: impl for<'c> Fn(&'c mut PgConnection, &'c A) -> BoxFuture<'c, Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let mut pooled = self.pool.acquire().await?;
+        match statement(&mut pooled, arguments).await {
+            Err(error) if error.may_be_committed() => {
+                tracing::debug!(%error, "a connection had ended, asking over a new one");
+            }
+            answered => return answered,
+        }
+        // The old one is kept meanwhile, so that there are never more than the pool may have.
+        let mut fresh = self.fresh_connection().await?;
+        statement(&mut fresh, arguments).await
     }
 
     /// What the pool's connections are doing now.
@@ -137,6 +155,13 @@ pub(crate) fn pool(options: PgConnectOptions, purpose: PoolPurpose) -> PgPool {
             })
         })
         .connect_lazy_with(options)
+}
+
+async fn ping(connection: &mut PgConnection) -> Result<(), Error> {
+    sqlx::query_scalar!(r#"SELECT 1 AS "one!""#)
+        .fetch_one(connection)
+        .await?;
+    Ok(())
 }
 
 pub(crate) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, Error> {

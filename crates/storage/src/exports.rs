@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use exports_domain::{Export, ExportId, ExportState, ExportStatus, ProjectId};
-use sqlx::PgExecutor;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::database::Database;
@@ -81,7 +81,10 @@ impl Database {
         project: &ProjectId,
         id: ExportId,
     ) -> Result<Option<Export>, Error> {
-        find(&self.pool, project, id).await
+        self.read(&(project, id), |connection, (project, id)| {
+            Box::pin(find(connection, project, *id))
+        })
+        .await
     }
 
     /// A project's exports, newest first.
@@ -91,33 +94,11 @@ impl Database {
         request: ListRequest,
     ) -> Result<Page, Error> {
         let limit = usize::from(request.limit);
-        let after = request.after;
-        let rows = sqlx::query_as!(
-            ExportRow,
-            r#"
-            SELECT id, project_id, created_at, direction, filter_start_time, filter_end_time,
-                   filter_status, filter_endpoint_id, attempt, started_at, completed_at, expires_at,
-                   row_count, file_size_bytes, sha256, error_code, error_message, shown.status AS "status!"
-            FROM exports
-            CROSS JOIN LATERAL (
-                SELECT CASE WHEN exports.status = 'completed' AND expires_at <= clock_timestamp()
-                       THEN 'expired' ELSE exports.status END AS status) shown
-            WHERE project_id = $1
-              AND ($2::text IS NULL OR shown.status = $2)
-              -- Without a cursor from the very end; an OR would keep the index from starting here.
-              AND (created_at, id) < (coalesce($3::timestamptz, 'infinity'),
-                                      coalesce($4::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
-            ORDER BY created_at DESC, id DESC
-            LIMIT $5
-            "#,
-            project.as_str(),
-            request.status.map(ExportStatus::as_str),
-            after.map(|cursor| cursor.created_at),
-            after.map(|cursor| cursor.id.0),
-            i64::from(request.limit) + 1,
-        )
-        .fetch_all(&self.pool)
-        .await?;
+        let rows = self
+            .read(&(project, request), |connection, (project, request)| {
+                Box::pin(list(connection, project, request))
+            })
+            .await?;
         let more = rows.len() > limit;
         let exports = rows
             .into_iter()
@@ -137,60 +118,10 @@ impl Database {
         project: Option<&ProjectId>,
         id: ExportId,
     ) -> Result<FileLookup, Error> {
-        // One statement: between two, an export could be completed, and seem to have no time left.
-        let row = sqlx::query!(
-            r#"
-            SELECT id, project_id, created_at, direction, filter_start_time, filter_end_time,
-                   filter_status, filter_endpoint_id, attempt, started_at, completed_at, expires_at,
-                   row_count, file_size_bytes, sha256, error_code, error_message, status, object_key,
-                   extract(epoch FROM expires_at - clock_timestamp())::float8 AS remaining
-            FROM exports
-            WHERE id = $1 AND ($2::text IS NULL OR project_id = $2)
-            "#,
-            id.0,
-            project.map(ProjectId::as_str),
-        )
-        .fetch_optional(&self.pool)
-        .await?;
-        let Some(row) = row else {
-            return Ok(FileLookup::Missing);
-        };
-        let export = Export::try_from(ExportRow {
-            id: row.id,
-            project_id: row.project_id,
-            created_at: row.created_at,
-            direction: row.direction,
-            filter_start_time: row.filter_start_time,
-            filter_end_time: row.filter_end_time,
-            filter_status: row.filter_status,
-            filter_endpoint_id: row.filter_endpoint_id,
-            status: row.status,
-            attempt: row.attempt,
-            started_at: row.started_at,
-            completed_at: row.completed_at,
-            expires_at: row.expires_at,
-            row_count: row.row_count,
-            file_size_bytes: row.file_size_bytes,
-            sha256: row.sha256,
-            error_code: row.error_code,
-            error_message: row.error_message,
-        })?;
-        let remaining =
-            Duration::try_from_secs_f64(row.remaining.unwrap_or(0.0)).unwrap_or_default();
-        Ok(match (&export.state, row.object_key) {
-            (ExportState::Completed(_), Some(object_key)) if !remaining.is_zero() => {
-                FileLookup::Ready {
-                    object_key,
-                    remaining,
-                    export: Box::new(export),
-                }
-            }
-            (ExportState::Completed(_) | ExportState::Expired(_), _) => FileLookup::Expired,
-            (
-                ExportState::Pending | ExportState::Processing { .. } | ExportState::Failed { .. },
-                _,
-            ) => FileLookup::NotReady(export.state.status()),
+        self.read(&(project, id), |connection, (project, id)| {
+            Box::pin(find_file(connection, *project, *id))
         })
+        .await
     }
 
     /// Deletes an export that nothing works on; its objects are doomed in the same statement, so
@@ -230,19 +161,112 @@ impl Database {
     }
 }
 
+async fn list(
+    connection: &mut PgConnection,
+    project: &ProjectId,
+    request: &ListRequest,
+) -> Result<Vec<ExportRow>, Error> {
+    let after = request.after;
+    Ok(sqlx::query_as!(
+        ExportRow,
+        r#"
+        SELECT id, project_id, created_at, direction, filter_start_time, filter_end_time,
+               filter_status, filter_endpoint_id, attempt, started_at, completed_at, expires_at,
+               row_count, file_size_bytes, sha256, error_code, error_message, shown.status AS "status!"
+        FROM exports
+        CROSS JOIN LATERAL (
+            SELECT CASE WHEN exports.status = 'completed' AND expires_at <= clock_timestamp()
+                   THEN 'expired' ELSE exports.status END AS status) shown
+        WHERE project_id = $1
+          AND ($2::text IS NULL OR shown.status = $2)
+          -- Without a cursor from the very end; an OR would keep the index from starting here.
+          AND (created_at, id) < (coalesce($3::timestamptz, 'infinity'),
+                                  coalesce($4::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+        ORDER BY created_at DESC, id DESC
+        LIMIT $5
+        "#,
+        project.as_str(),
+        request.status.map(ExportStatus::as_str),
+        after.map(|cursor| cursor.created_at),
+        after.map(|cursor| cursor.id.0),
+        i64::from(request.limit) + 1,
+    )
+    .fetch_all(connection)
+    .await?)
+}
+
+async fn find_file(
+    connection: &mut PgConnection,
+    project: Option<&ProjectId>,
+    id: ExportId,
+) -> Result<FileLookup, Error> {
+    // One statement: between two, an export could be completed, and seem to have no time left.
+    let row = sqlx::query!(
+        r#"
+        SELECT id, project_id, created_at, direction, filter_start_time, filter_end_time,
+               filter_status, filter_endpoint_id, attempt, started_at, completed_at, expires_at,
+               row_count, file_size_bytes, sha256, error_code, error_message, status, object_key,
+               extract(epoch FROM expires_at - clock_timestamp())::float8 AS remaining
+        FROM exports
+        WHERE id = $1 AND ($2::text IS NULL OR project_id = $2)
+        "#,
+        id.0,
+        project.map(ProjectId::as_str),
+    )
+    .fetch_optional(connection)
+    .await?;
+    let Some(row) = row else {
+        return Ok(FileLookup::Missing);
+    };
+    let export = Export::try_from(ExportRow {
+        id: row.id,
+        project_id: row.project_id,
+        created_at: row.created_at,
+        direction: row.direction,
+        filter_start_time: row.filter_start_time,
+        filter_end_time: row.filter_end_time,
+        filter_status: row.filter_status,
+        filter_endpoint_id: row.filter_endpoint_id,
+        status: row.status,
+        attempt: row.attempt,
+        started_at: row.started_at,
+        completed_at: row.completed_at,
+        expires_at: row.expires_at,
+        row_count: row.row_count,
+        file_size_bytes: row.file_size_bytes,
+        sha256: row.sha256,
+        error_code: row.error_code,
+        error_message: row.error_message,
+    })?;
+    let remaining = Duration::try_from_secs_f64(row.remaining.unwrap_or(0.0)).unwrap_or_default();
+    Ok(match (&export.state, row.object_key) {
+        (ExportState::Completed(_), Some(object_key)) if !remaining.is_zero() => {
+            FileLookup::Ready {
+                object_key,
+                remaining,
+                export: Box::new(export),
+            }
+        }
+        (ExportState::Completed(_) | ExportState::Expired(_), _) => FileLookup::Expired,
+        (ExportState::Pending | ExportState::Processing { .. } | ExportState::Failed { .. }, _) => {
+            FileLookup::NotReady(export.state.status())
+        }
+    })
+}
+
 pub(crate) async fn find(
-    executor: impl PgExecutor<'_>,
+    connection: &mut PgConnection,
     project: &ProjectId,
     id: ExportId,
 ) -> Result<Option<Export>, Error> {
-    let mut rows = find_all(executor, &[id.0]).await?.into_iter();
+    let mut rows = find_all(connection, &[id.0]).await?.into_iter();
     let row = rows.find(|row| row.project_id == project.as_str());
     row.map(Export::try_from).transpose()
 }
 
 /// The rows of the exports with these ids, whosever they are.
 pub(crate) async fn find_all(
-    executor: impl PgExecutor<'_>,
+    connection: &mut PgConnection,
     ids: &[Uuid],
 ) -> Result<Vec<ExportRow>, Error> {
     Ok(sqlx::query_as!(
@@ -258,6 +282,6 @@ pub(crate) async fn find_all(
         "#,
         ids,
     )
-    .fetch_all(executor)
+    .fetch_all(connection)
     .await?)
 }

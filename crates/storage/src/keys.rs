@@ -5,6 +5,7 @@ use std::fmt::Write;
 use chrono::{DateTime, Utc};
 use exports_domain::ProjectId;
 use sha2::{Digest, Sha256};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::database::Database;
@@ -110,23 +111,17 @@ impl Database {
 
     /// Whose key this is; `None` if it is unknown or revoked.
     pub async fn authenticate(&self, secret: &str) -> Result<Option<ProjectId>, Error> {
-        let row = sqlx::query!(
-            r#"
-            SELECT id, project_id,
-                   last_used_at IS NULL OR last_used_at < clock_timestamp() - interval '1 minute' AS "stale!"
-            FROM api_keys WHERE key_sha256 = $1 AND revoked_at IS NULL
-            "#,
-            &sha256(secret),
-        )
-        .fetch_optional(&self.pool)
-        .await?;
-        let Some(row) = row else {
+        let digest = sha256(secret);
+        let key = self.read(&digest[..], |connection, sha256| {
+            Box::pin(find_key(connection, sha256))
+        });
+        let Some(key) = key.await? else {
             return Ok(None);
         };
-        if row.stale {
-            self.touch_key(row.id).await;
+        if key.stale {
+            self.touch_key(key.id).await;
         }
-        crate::row::known(row.id, "project_id", &row.project_id).map(Some)
+        crate::row::known(key.id, "project_id", &key.project_id).map(Some)
     }
 
     /// Notes that a key was used. It is a note and no more: if it fails, the request goes on.
@@ -146,6 +141,28 @@ impl Database {
             tracing::warn!(key.id = %id, %error, "the time of a key's use was not noted");
         }
     }
+}
+
+/// The row of a key that opens something.
+struct KeyRow {
+    id: Uuid,
+    project_id: String,
+    /// Its last use was noted more than a minute ago.
+    stale: bool,
+}
+
+async fn find_key(connection: &mut PgConnection, sha256: &[u8]) -> Result<Option<KeyRow>, Error> {
+    Ok(sqlx::query_as!(
+        KeyRow,
+        r#"
+        SELECT id, project_id,
+               last_used_at IS NULL OR last_used_at < clock_timestamp() - interval '1 minute' AS "stale!"
+        FROM api_keys WHERE key_sha256 = $1 AND revoked_at IS NULL
+        "#,
+        sha256,
+    )
+    .fetch_optional(connection)
+    .await?)
 }
 
 fn sha256(text: &str) -> Vec<u8> {

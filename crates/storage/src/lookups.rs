@@ -101,11 +101,14 @@ impl Lookups {
 impl Duty {
     async fn serve(mut self) {
         while let Some(lookups) = self.next() {
-            let pool = self.lookups.database.pool.clone();
+            let database = self.lookups.database.clone();
             // A task of its own again, which goes on when it is no longer waited for.
             let asking = tokio::spawn(async move {
                 let ids: Vec<Uuid> = lookups.iter().map(|lookup| lookup.id.0).collect();
-                match find_all(&pool, &ids).await {
+                let found = database.read(&ids[..], |connection, ids| {
+                    Box::pin(find_all(connection, ids))
+                });
+                match found.await {
                     Ok(rows) => answer(lookups, rows),
                     Err(error) => refuse(lookups, &Arc::new(error)),
                 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use sqlx::PgConnection;
 use sqlx::migrate::Migrator;
 
 use crate::database::Database;
@@ -43,20 +44,22 @@ impl Database {
     /// Applies the migrations that are missing, one at a time, under a lock of the database.
     /// Gives how many there were.
     pub async fn migrate(&self) -> Result<usize, MigrateError> {
-        let before = self.applied().await?.len();
         let mut connection = self.fresh_connection().await?;
+        let before = applied(&mut connection).await?.len();
         // A migration takes as long as it takes, and so does waiting for another's.
         sqlx::raw_sql("SET statement_timeout = 0")
             .execute(&mut connection)
             .await
             .map_err(Error::from)?;
         MIGRATIONS.run(&mut connection).await?;
-        Ok(self.applied().await?.len() - before)
+        Ok(applied(&mut connection).await?.len() - before)
     }
 
     /// Compares the database's schema with this version's.
     pub async fn migration_state(&self) -> Result<MigrationState, Error> {
-        let applied = self.applied().await?;
+        let applied = self
+            .read(&(), |connection, ()| Box::pin(applied(connection)))
+            .await?;
         let mut missing = 0;
         for migration in MIGRATIONS.iter() {
             match applied.get(&migration.version) {
@@ -77,27 +80,26 @@ impl Database {
             },
         })
     }
+}
 
-    /// Checksum and success of every migration that was applied, by number.
-    async fn applied(&self) -> Result<BTreeMap<i64, (Vec<u8>, bool)>, Error> {
-        let exists = sqlx::query_scalar!(
-            r#"SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS "exists!""#
-        )
-        .fetch_one(&self.pool)
-        .await?;
-        if !exists {
-            return Ok(BTreeMap::new());
-        }
-        // Not checked at compile time: the table is sqlx's own.
-        let rows: Vec<(i64, Vec<u8>, bool)> =
-            sqlx::query_as("SELECT version, checksum, success FROM _sqlx_migrations")
-                .fetch_all(&self.pool)
-                .await?;
-        Ok(rows
-            .into_iter()
-            .map(|(version, checksum, success)| (version, (checksum, success)))
-            .collect())
+/// Checksum and success of every migration that was applied, by number.
+async fn applied(connection: &mut PgConnection) -> Result<BTreeMap<i64, (Vec<u8>, bool)>, Error> {
+    let exists =
+        sqlx::query_scalar!(r#"SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS "exists!""#)
+            .fetch_one(&mut *connection)
+            .await?;
+    if !exists {
+        return Ok(BTreeMap::new());
     }
+    // Not checked at compile time: the table is sqlx's own.
+    let rows: Vec<(i64, Vec<u8>, bool)> =
+        sqlx::query_as("SELECT version, checksum, success FROM _sqlx_migrations")
+            .fetch_all(connection)
+            .await?;
+    Ok(rows
+        .into_iter()
+        .map(|(version, checksum, success)| (version, (checksum, success)))
+        .collect())
 }
 
 /// The schema could not be brought up to date.

@@ -115,6 +115,32 @@ fn while_the_database_is_away_everything_is_503_and_afterwards_all_is_well() {
     });
 }
 
+/// As when the server is restarted between two requests.
+#[test]
+fn reads_and_creates_do_not_notice_that_connections_have_ended() {
+    story(async |_| {
+        let stack = Stack::builder().workers(0).database_proxy().start().await;
+        let consumer = Consumer::owner_of(&stack);
+        let api = &consumer.api;
+        let id = id_of(&consumer.create(&request()).await);
+        let download = format!("{}/download", path(&id));
+        for _ in 0..3 {
+            let warm = join_all((0..16).map(|_| api.get("/v1/exports"))).await;
+            assert!(warm.iter().all(|reply| reply.status == 200));
+            stack.database_proxy().cut();
+            let paths = ["/v1/exports", &path(&id), &download, "/readyz"];
+            let replies = paths.iter().cycle().take(16).map(|path| api.get(path));
+            let body = request();
+            let created = api.post("/v1/exports", &body);
+            let (replies, created) = tokio::join!(join_all(replies), created);
+            for (reply, expected) in replies.iter().zip([200, 200, 400, 200].iter().cycle()) {
+                assert_eq!(reply.status, *expected);
+            }
+            let _ = created.expect(201);
+        }
+    });
+}
+
 #[test]
 fn a_bad_key_is_not_taken_for_a_good_one_while_the_database_is_away() {
     story(async |_| {

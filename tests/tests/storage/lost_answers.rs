@@ -1,8 +1,11 @@
 //! Connections that break at the worst moment.
 
-use exports_domain::ExportStatus;
-use exports_storage::{Completed, Created, Database, NewExport, PoolPurpose};
+use exports_domain::{ExportId, ExportStatus};
+use exports_storage::{
+    Completed, Created, Database, FileLookup, ListRequest, Lookups, NewExport, PoolPurpose,
+};
 use exports_tests::{Loss, PATIENCE, Proxy, TestDatabase, eventually};
+use futures_util::future::try_join_all;
 use serde_json::json;
 
 use crate::support::{claim, database, facts, new_export, project, queue};
@@ -106,10 +109,56 @@ async fn connections_that_broke_while_they_lay_idle_are_not_handed_out() {
     let (_database, proxy, storage) = behind_a_proxy().await;
     // Four connections, then silence for longer than the pool trusts one.
     let pings = (0..4).map(|_| storage.ping());
-    futures_util::future::try_join_all(pings).await.unwrap();
+    try_join_all(pings).await.unwrap();
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
     proxy.cut();
     for _ in 0..4 {
         storage.ping().await.unwrap();
     }
+}
+
+/// A restart of the server ends all at once, those too which were used a moment ago.
+#[tokio::test]
+async fn a_read_over_a_connection_that_has_just_ended_is_asked_over_another() {
+    let (database, proxy, storage) = behind_a_proxy().await;
+    let project = project();
+    let id = ExportId(queue(&database, project.as_str(), 1).await[0]);
+    let new = NewExport {
+        idempotency_key: Some("a-key".into()),
+        ..new_export()
+    };
+    storage.create_export(&new).await.unwrap();
+    let key = storage.create_key(&project, None).await.unwrap().unwrap();
+    let list = ListRequest {
+        limit: 10,
+        after: None,
+        status: None,
+    };
+    let lookups = Lookups::new(storage.clone());
+
+    let at_rest = async || {
+        let pings = (0..4).map(|_| storage.ping());
+        try_join_all(pings).await.unwrap();
+        // The pool takes them for good ones.
+        proxy.cut();
+    };
+    at_rest().await;
+    assert!(storage.get_export(&project, id).await.unwrap().is_some());
+    at_rest().await;
+    assert!(lookups.get(&project, id).await.unwrap().is_some());
+    at_rest().await;
+    let page = storage.list_exports(&project, list).await.unwrap();
+    assert_eq!(page.exports.len(), 2);
+    at_rest().await;
+    let file = storage.find_file(Some(&project), id).await.unwrap();
+    assert_eq!(file, FileLookup::NotReady(ExportStatus::Pending));
+    at_rest().await;
+    let owner = storage.authenticate(&key.secret).await.unwrap();
+    assert_eq!(owner.as_ref(), Some(&project));
+    at_rest().await;
+    let replayed = storage.find_replay(&new).await.unwrap();
+    assert!(
+        matches!(replayed, Some(Created::Replayed(_))),
+        "{replayed:?}"
+    );
 }
