@@ -62,7 +62,10 @@ impl Database {
 
     /// Connects once, for the reason why it fails: a pool would only tell that time ran out.
     pub async fn check(&self) -> Result<(), Error> {
-        check(&self.options).await
+        let connection = self.fresh_connection().await?;
+        // Nothing was asked, so nothing can be lost with a close that fails.
+        connection.close().await.ok();
+        Ok(())
     }
 
     /// Asks the database for an answer, through the pool.
@@ -116,7 +119,7 @@ impl Database {
 
 /// Settings for sessions whose statements read a few rows each. The compiler for expressions is
 /// off: it starts by estimated costs, and took half a second for a claim of half a millisecond.
-pub(crate) fn short_statements(options: PgConnectOptions) -> PgConnectOptions {
+fn short_statements(options: PgConnectOptions) -> PgConnectOptions {
     options.options([("statement_timeout", STATEMENT_TIMEOUT), ("jit", "off")])
 }
 
@@ -135,7 +138,7 @@ pub(crate) fn parse_url(url: &str) -> Result<PgConnectOptions, UrlError> {
     Ok(options.disable_statement_logging())
 }
 
-pub(crate) fn pool(options: PgConnectOptions, purpose: PoolPurpose) -> PgPool {
+fn pool(options: PgConnectOptions, purpose: PoolPurpose) -> PgPool {
     let connections = match purpose {
         PoolPurpose::Api => 16,
         // Heartbeats must not wait for sweeps, nor claims for either.
@@ -185,11 +188,4 @@ where
             )),
         }),
     }
-}
-
-pub(crate) async fn check(options: &PgConnectOptions) -> Result<(), Error> {
-    let connection = connect(options).await?;
-    // Nothing was asked, so nothing can be lost with a close that fails.
-    connection.close().await.ok();
-    Ok(())
 }

@@ -41,7 +41,7 @@ impl Database {
 impl Source {
     /// Asks the database of the messages.
     pub async fn facts(&self) -> Result<DatabaseFacts, Error> {
-        facts(&self.pool).await
+        facts(&self.database.pool).await
     }
 
     /// The columns of `messages` or `endpoints`; empty if there is no such relation.
@@ -56,7 +56,7 @@ impl Source {
             "#,
             relation,
         )
-        .fetch_all(&self.pool)
+        .fetch_all(&self.database.pool)
         .await?)
     }
 }

@@ -1,10 +1,10 @@
 //! Connections that break at the worst moment.
 
-use exports_domain::{ExportId, ExportStatus};
+use exports_domain::{Direction, EndpointId, ExportId, ExportStatus};
 use exports_storage::{
-    Completed, Created, Database, FileLookup, ListRequest, Lookups, NewExport, PoolPurpose,
+    Completed, Created, Database, FileLookup, ListRequest, Lookups, NewExport, PoolPurpose, Source,
 };
-use exports_tests::{Loss, PATIENCE, Proxy, TestDatabase, eventually};
+use exports_tests::{Loss, PATIENCE, Proxy, TestDatabase, eventually, uuid};
 use futures_util::future::try_join_all;
 use serde_json::json;
 
@@ -155,6 +155,10 @@ async fn a_read_over_a_connection_that_has_just_ended_is_asked_over_another() {
     at_rest().await;
     let owner = storage.authenticate(&key.secret).await.unwrap();
     assert_eq!(owner.as_ref(), Some(&project));
+    at_rest().await;
+    let source = Source::same_as(&storage);
+    let known = source.has_endpoint(&project, Direction::Outbound, EndpointId(uuid(0)));
+    assert!(!known.await.unwrap());
     at_rest().await;
     let replayed = storage.find_replay(&new).await.unwrap();
     assert!(

@@ -18,10 +18,9 @@ mod slice;
 mod snapshot;
 
 use exports_domain::{Direction, EndpointId, ProjectId};
-use sqlx::PgPool;
-use sqlx::postgres::PgConnectOptions;
+use sqlx::PgConnection;
 
-use crate::database::{Database, PoolPurpose, check, parse_url, pool, short_statements};
+use crate::database::{Database, PoolPurpose};
 use crate::error::{Error, UrlError};
 
 pub use connection::CopyRows;
@@ -35,8 +34,9 @@ pub use snapshot::SnapshotId;
 /// The database that messages and endpoints are read from.
 #[derive(Debug, Clone)]
 pub struct Source {
-    pub(crate) pool: PgPool,
-    options: PgConnectOptions,
+    /// Where they are.
+    pub(crate) database: Database,
+    /// The service's own: the primary, where the source is a replica of it.
     control: Database,
 }
 
@@ -45,25 +45,22 @@ impl Source {
     #[must_use]
     pub fn same_as(database: &Database) -> Self {
         Self {
-            pool: database.pool.clone(),
-            options: database.options.clone(),
+            database: database.clone(),
             control: database.clone(),
         }
     }
 
     /// Reads from another database, or from a replica of `database`. Does not connect.
     pub fn at(url: &str, database: &Database, purpose: PoolPurpose) -> Result<Self, UrlError> {
-        let options = short_statements(parse_url(url)?);
         Ok(Self {
-            pool: pool(options.clone(), purpose),
-            options,
+            database: Database::new(url, purpose)?,
             control: database.clone(),
         })
     }
 
     /// Connects once, for the reason why it fails.
     pub async fn check(&self) -> Result<(), Error> {
-        check(&self.options).await
+        self.database.check().await
     }
 
     /// Whether a project has an endpoint in a direction.
@@ -73,23 +70,37 @@ impl Source {
         direction: Direction,
         endpoint: EndpointId,
     ) -> Result<bool, Error> {
-        Ok(sqlx::query_scalar!(
-            r#"
-            SELECT EXISTS (
-                -- The cast is for views whose column is an enum.
-                SELECT FROM endpoints WHERE id = $1 AND project_id = $2 AND direction::text = $3
-            ) AS "exists!"
-            "#,
-            endpoint.0,
-            project.as_str(),
-            direction.as_str(),
-        )
-        .fetch_one(&self.pool)
-        .await?)
+        self.database
+            .read(&(project, direction, endpoint), |connection, sought| {
+                let (project, direction, endpoint) = *sought;
+                Box::pin(has_endpoint(connection, project, direction, endpoint))
+            })
+            .await
     }
 
     /// Opens a session of its own, which belongs to one export at a time.
     pub async fn open_session(&self) -> Result<SourceSession, Error> {
-        SourceSession::open(&self.options, &self.control).await
+        SourceSession::open(&self.database.options, &self.control).await
     }
+}
+
+async fn has_endpoint(
+    connection: &mut PgConnection,
+    project: &ProjectId,
+    direction: Direction,
+    endpoint: EndpointId,
+) -> Result<bool, Error> {
+    Ok(sqlx::query_scalar!(
+        r#"
+        SELECT EXISTS (
+            -- The cast is for views whose column is an enum.
+            SELECT FROM endpoints WHERE id = $1 AND project_id = $2 AND direction::text = $3
+        ) AS "exists!"
+        "#,
+        endpoint.0,
+        project.as_str(),
+        direction.as_str(),
+    )
+    .fetch_one(connection)
+    .await?)
 }
