@@ -10,8 +10,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::start::jittered;
 
-/// How often the queue is looked at when nothing tells of new work.
-const POLL: Duration = Duration::from_secs(1);
+/// How often the queue is looked at when nothing tells of new work. With sweeps and surveys, an idle
+/// worker asks the database less than two things a second.
+const POLL: Duration = Duration::from_millis(1250);
 /// How long after a listener broke the next one is made.
 const RELISTEN: Duration = Duration::from_secs(2);
 
