@@ -41,7 +41,7 @@ impl Database {
 impl Source {
     /// Asks the database of the messages.
     pub async fn facts(&self) -> Result<DatabaseFacts, Error> {
-        facts(&self.database.pool).await
+        self.database.facts().await
     }
 
     /// The columns of `messages` or `endpoints`; empty if there is no such relation.

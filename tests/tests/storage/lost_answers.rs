@@ -136,30 +136,30 @@ async fn a_read_over_a_connection_that_has_just_ended_is_asked_over_another() {
     };
     let lookups = Lookups::new(storage.clone());
 
-    let at_rest = async || {
+    let cut_unnoticed = async || {
         let pings = (0..4).map(|_| storage.ping());
         try_join_all(pings).await.unwrap();
         // The pool takes them for good ones.
         proxy.cut();
     };
-    at_rest().await;
+    cut_unnoticed().await;
     assert!(storage.get_export(&project, id).await.unwrap().is_some());
-    at_rest().await;
+    cut_unnoticed().await;
     assert!(lookups.get(&project, id).await.unwrap().is_some());
-    at_rest().await;
+    cut_unnoticed().await;
     let page = storage.list_exports(&project, list).await.unwrap();
     assert_eq!(page.exports.len(), 2);
-    at_rest().await;
+    cut_unnoticed().await;
     let file = storage.find_file(Some(&project), id).await.unwrap();
     assert_eq!(file, FileLookup::NotReady(ExportStatus::Pending));
-    at_rest().await;
+    cut_unnoticed().await;
     let owner = storage.authenticate(&key.secret).await.unwrap();
     assert_eq!(owner.as_ref(), Some(&project));
-    at_rest().await;
+    cut_unnoticed().await;
     let source = Source::same_as(&storage);
     let known = source.has_endpoint(&project, Direction::Outbound, EndpointId(uuid(0)));
     assert!(!known.await.unwrap());
-    at_rest().await;
+    cut_unnoticed().await;
     let replayed = storage.find_replay(&new).await.unwrap();
     assert!(
         matches!(replayed, Some(Created::Replayed(_))),

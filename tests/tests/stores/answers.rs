@@ -92,7 +92,8 @@ async fn refusals_and_outages_are_told_apart(server: S3Server) {
     assert!(busy.hits() > 1, "it was tried again");
 }
 
-// `s3s-fs` notices as well, but with a 500, which the client repeats until it gives up.
+// `s3s-fs` notices what the signature covers, but with a 500, which the client repeats until it gives up; a part's checksum
+// it does not look at.
 #[tokio::test]
 async fn a_byte_that_changes_on_its_way_is_noticed() {
     let Some(server) = S3Server::garage() else {
