@@ -124,10 +124,8 @@ impl Contest<'_> {
             .add(self.psql(&[&plain_columns]).await?);
         fs::remove_file(&theirs)?;
 
-        let [jit, project, copy] = rivals::binary_copy(PROJECT, &self.filter);
-        figures
-            .binary
-            .add(self.psql(&[&jit, &project, &copy]).await?);
+        let [jit, copy] = rivals::binary_copy(&PROJECT.parse()?, &self.filter);
+        figures.binary.add(self.psql(&[&jit, &copy]).await?);
         Ok(())
     }
 
@@ -170,7 +168,7 @@ impl Contest<'_> {
         let same_fields = rivals::same_fields(PROJECT, &self.filter);
         let plan = self.files.database.explain(&same_fields).await?;
         let plain_columns = rivals::plain_columns(PROJECT, &self.filter);
-        let [_, _, binary] = rivals::binary_copy(PROJECT, &self.filter);
+        let [_, binary] = rivals::binary_copy(&PROJECT.parse()?, &self.filter);
         Ok(format!(
             "The same fields, and their plan:\n\n```sql\n{same_fields}\n```\n\n{plan}\n\
              The plain columns:\n\n```sql\n{plain_columns}\n```\n\n\

@@ -1,6 +1,6 @@
 //! What an export is compared with: what people type into `psql` today.
 
-use exports_domain::{MessageFilter, time};
+use exports_domain::{MessageFilter, ProjectId, time};
 use exports_storage::source::{Slice, UrlColumn, copy_statement};
 
 /// The times of the file, from a column.
@@ -51,10 +51,10 @@ pub(super) fn copy(query: &str, file: &str) -> String {
 
 /// The worker's own statement in a session with the worker's settings: what one connection to this
 /// server can give at the most.
-pub(super) fn binary_copy(project: &str, filter: &MessageFilter) -> [String; 3] {
+pub(super) fn binary_copy(project: &ProjectId, filter: &MessageFilter) -> [String; 2] {
+    let whole = Slice::whole(&filter.range);
     [
         "SET jit = off".to_owned(),
-        format!("SET exports.project_id = '{project}'"),
-        copy_statement(filter, Slice::whole(&filter.range), UrlColumn::Known),
+        copy_statement(project, filter, whole, UrlColumn::Known),
     ]
 }

@@ -92,12 +92,13 @@ impl Database {
     /// its caches, then for the figures.
     pub(crate) async fn explain_export(&self, filter: &MessageFilter) -> Result<String> {
         let whole = Slice::whole(&filter.range);
-        let copy = copy_statement(filter, whole, UrlColumn::Known);
+        let project = "proj_bench".parse()?;
+        let copy = copy_statement(&project, filter, whole, UrlColumn::Known);
         let query = copy.strip_prefix("COPY (");
         let query = query.and_then(|rest| rest.strip_suffix(") TO STDOUT (FORMAT binary)"));
         let query = query.context("the worker's statement is no COPY of a query")?;
         let mut connection = self.pool.acquire().await?;
-        sqlx::raw_sql("SET jit = off; SET exports.project_id = 'proj_bench'")
+        sqlx::raw_sql("SET jit = off")
             .execute(&mut *connection)
             .await?;
         let options = "ANALYZE, BUFFERS, TIMING off, COSTS off, SUMMARY on";

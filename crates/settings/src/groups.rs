@@ -23,6 +23,23 @@ pub struct DatabaseSettings {
         hide_env_values = true
     )]
     pub source_database_url: Option<SecretString>,
+    /// What row-level security may do to exports: `refuse` that it hides rows, or `apply` it
+    #[arg(
+        long,
+        env = "EXPORTS_SOURCE_ROW_SECURITY",
+        value_name = "refuse|apply",
+        default_value = "refuse"
+    )]
+    pub source_row_security: SourceRowSecurity,
+}
+
+/// What row-level security may do to exports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SourceRowSecurity {
+    /// Hidden rows are an error
+    Refuse,
+    /// The role is meant to see only some rows
+    Apply,
 }
 
 /// The object store.
@@ -130,7 +147,7 @@ pub enum LogFormat {
 }
 
 /// Every `EXPORTS_*` name of the groups above; a test holds the two together.
-pub(crate) const NAMES: [&str; 17] = [
+pub(crate) const NAMES: [&str; 18] = [
     "EXPORTS_CONCURRENCY",
     "EXPORTS_FILE_TTL",
     "EXPORTS_HEALTH_LISTEN",
@@ -148,6 +165,7 @@ pub(crate) const NAMES: [&str; 17] = [
     "EXPORTS_SHUTDOWN_GRACE",
     "EXPORTS_SIGNING_KEY",
     "EXPORTS_SOURCE_DATABASE_URL",
+    "EXPORTS_SOURCE_ROW_SECURITY",
 ];
 
 fn parse_public_url(text: &str) -> Result<Url, String> {

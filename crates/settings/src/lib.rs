@@ -13,7 +13,8 @@ mod parse;
 pub use duration::parse_duration;
 pub use error_line::error_line;
 pub use groups::{
-    ApiSettings, DatabaseSettings, LogFormat, LogSettings, StoreSettings, WorkerSettings,
+    ApiSettings, DatabaseSettings, LogFormat, LogSettings, SourceRowSecurity, StoreSettings,
+    WorkerSettings,
 };
 pub use logging::{LogError, init_logging};
 pub use parse::{SettingsError, parse, try_parse_from};

@@ -39,6 +39,21 @@ pub enum Error {
         /// How long, in seconds.
         waited_s: u64,
     },
+    /// Tables were rewritten, or exchanged for others, while an export began or read.
+    #[error("{what} was rewritten, replaced or extended by a partition while the export read it")]
+    SourceChanged {
+        /// Which relation.
+        what: String,
+    },
+    /// Logical replication has not copied all rows yet.
+    #[error("the first copy of {relation} by logical replication has not ended")]
+    SourceCopying {
+        /// Which relation.
+        relation: String,
+    },
+    /// Columns have types that exports cannot read.
+    #[error("the source has columns of unsuitable types: {0}")]
+    SourceColumns(String),
     /// The stream of rows is not binary COPY as this version knows it.
     #[error("the stream of rows is malformed: {0}")]
     Stream(&'static str),
@@ -60,12 +75,16 @@ impl Error {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unavailable { .. } | Self::ReplicaBehind { .. } | Self::Desynchronised => true,
+            Self::Unavailable { .. }
+            | Self::ReplicaBehind { .. }
+            | Self::SourceChanged { .. }
+            | Self::SourceCopying { .. }
+            | Self::Desynchronised => true,
             Self::Refused(source) => sql_state(source).is_some_and(|state| {
                 // Serialization failures and deadlocks, which a replica's recovery also causes.
                 state.starts_with("40") || state == "57014"
             }),
-            Self::Corrupt { .. } | Self::Stream(_) => false,
+            Self::Corrupt { .. } | Self::SourceColumns(_) | Self::Stream(_) => false,
         }
     }
 
@@ -79,8 +98,17 @@ impl Error {
             Self::Corrupt { .. }
             | Self::Desynchronised
             | Self::ReplicaBehind { .. }
+            | Self::SourceChanged { .. }
+            | Self::SourceCopying { .. }
+            | Self::SourceColumns(_)
             | Self::Stream(_) => None,
         }
+    }
+
+    /// Whether the server answered that it will not run the statement: the connection is as good as
+    /// before.
+    pub(crate) fn is_refused(&self) -> bool {
+        matches!(self, Self::Refused(_))
     }
 
     /// Whether a value in the data was the reason (`SQLSTATE` class 22).

@@ -246,7 +246,7 @@ fn unwritable(id: Option<[u8; 16]>, column: &'static str) -> EncodeError {
 impl From<EncodeError> for JobError {
     fn from(error: EncodeError) -> Self {
         match &error {
-            EncodeError::Decode(decode) => Self::source(decode),
+            EncodeError::Decode(decode) => Self::rows(decode),
             EncodeError::Time { message, column } => Self::invalid_data(
                 &format!(
                     "Message {message} has a {column} that is infinite or outside the years 1 to 9999."

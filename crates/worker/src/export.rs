@@ -35,9 +35,9 @@ pub(crate) async fn write(
     file: &mut OutputFile,
     clock: &mut PhaseClock,
 ) -> Result<FileFacts, WriteError> {
-    let source = |error: StorageError| JobError::source(&error);
-    let session = context.sessions.begin(&claim.project).await;
-    let mut session = session.map_err(source)?;
+    let source = |error: StorageError| JobError::rows(&error);
+    let session = context.sessions.begin(&claim.project, &claim.filter).await;
+    let mut session = session.map_err(|error| JobError::source(&error))?;
     let urls = session
         .endpoint_urls(claim.filter.direction, MOST_ENDPOINTS)
         .await
@@ -78,6 +78,8 @@ pub(crate) async fn write(
     // Only with this it is known that every slice came to its end.
     let row_count = read?;
     clock.ended(Phase::Streaming);
+    let confirmed = session.confirm().await;
+    confirmed.map_err(|error| JobError::source(&error))?;
     context.sessions.give_back(session).await;
 
     let written = file.finish().await?;
@@ -100,6 +102,13 @@ async fn plan(
     let readers = context.readers;
     match session.outlook(&claim.filter, FEW).await? {
         Outlook::Few | Outlook::Unordered => Ok((whole, None)),
+        Outlook::Alone(reason) => {
+            tracing::info!(
+                reason,
+                "one statement reads all messages: others could see another state of the source"
+            );
+            Ok((whole, None))
+        }
         Outlook::Many { extent, sample } => {
             let slicer = Slicer::parts(extent, sample, readers);
             let others = readers.saturating_sub(1);

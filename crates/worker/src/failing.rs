@@ -42,14 +42,19 @@ pub(crate) enum Fate {
 }
 
 impl JobError {
-    /// The messages cannot be read.
-    pub(crate) fn source(error: &StorageError) -> Self {
+    /// The rows cannot be read: the source is unavailable, or a value in it cannot be expressed.
+    pub(crate) fn rows(error: &StorageError) -> Self {
         if error.is_data() || matches!(error, StorageError::Stream("a text is not UTF-8")) {
             return Self::invalid_data(
                 "A message holds a value that the file cannot express.",
                 error_line(error),
             );
         }
+        Self::source(error)
+    }
+
+    /// The source is not available, or refuses what has to be asked of it: never the consumer's data.
+    pub(crate) fn source(error: &StorageError) -> Self {
         Self {
             // Whatever an operator can mend (a missing view, a missing grant) is worth a retry.
             fate: Fate::Retry,

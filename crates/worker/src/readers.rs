@@ -130,7 +130,7 @@ impl Reading {
         slice: Slice,
         output: SliceInput,
     ) -> Result<Option<Encoded>, JobError> {
-        let source = |error: StorageError| JobError::source(&error);
+        let source = |error: StorageError| JobError::rows(&error);
         let encoder = Encoder::new(self.claim.filter.direction, self.urls.clone());
         let (buffers, progress) = (self.buffers.clone(), self.progress.clone());
         let (chunks, encoding) = encoder::spawn(encoder, output, buffers, progress);
@@ -170,7 +170,7 @@ impl Reading {
             return Ok(());
         };
         let first = session.first_time(&self.claim.filter, left).await;
-        let first = first.map_err(|error| JobError::source(&error))?;
+        let first = first.map_err(|error| JobError::rows(&error))?;
         self.lock().slicer.skip(left, first);
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use exports_domain::ProjectId;
+use exports_domain::{MessageFilter, ProjectId};
 use exports_settings::error_line;
 use exports_storage::source::{SnapshotId, SourceSession};
 use exports_storage::{Error, Source};
@@ -57,9 +57,13 @@ impl Sessions {
         }
     }
 
-    /// A session whose snapshot has begun.
-    pub(crate) async fn begin(&self, project: &ProjectId) -> Result<SourceSession, Error> {
-        self.with(project, None).await
+    /// A session whose snapshot has begun, for the messages of a filter.
+    pub(crate) async fn begin(
+        &self,
+        project: &ProjectId,
+        filter: &MessageFilter,
+    ) -> Result<SourceSession, Error> {
+        self.with(project, Start::Snapshot(filter)).await
     }
 
     /// A session that has joined another's snapshot.
@@ -68,25 +72,25 @@ impl Sessions {
         project: &ProjectId,
         snapshot: &SnapshotId,
     ) -> Result<SourceSession, Error> {
-        self.with(project, Some(snapshot)).await
+        self.with(project, Start::Joined(snapshot)).await
     }
 
     /// A kept session, or a new one if all have died meanwhile.
-    async fn with(
-        &self,
-        project: &ProjectId,
-        snapshot: Option<&SnapshotId>,
-    ) -> Result<SourceSession, Error> {
+    async fn with(&self, project: &ProjectId, start: Start<'_>) -> Result<SourceSession, Error> {
         while let Some(mut kept) = self.take() {
-            match begin(&mut kept, project, snapshot).await {
+            match begin(&mut kept, project, start).await {
                 Ok(()) => return Ok(kept),
                 // Another would wait as long, and for the same.
                 Err(error @ Error::ReplicaBehind { .. }) => return Err(error),
+                // A new one would meet the same.
+                Err(error @ (Error::SourceChanged { .. } | Error::SourceCopying { .. })) => {
+                    return Err(error);
+                }
                 Err(error) => tracing::debug!(%error, "a kept session had died"),
             }
         }
         let mut session = self.source.open_session().await?;
-        begin(&mut session, project, snapshot).await?;
+        begin(&mut session, project, start).await?;
         Ok(session)
     }
 
@@ -115,12 +119,21 @@ impl Sessions {
 async fn begin(
     session: &mut SourceSession,
     project: &ProjectId,
-    snapshot: Option<&SnapshotId>,
+    start: Start<'_>,
 ) -> Result<(), Error> {
-    match snapshot {
-        None => session.begin(project).await,
-        Some(snapshot) => session.join(project, snapshot).await,
+    match start {
+        Start::Snapshot(filter) => session.begin_reading(project, filter).await,
+        Start::Joined(snapshot) => session.join(project, snapshot).await,
     }
+}
+
+/// How a session's transaction starts.
+#[derive(Debug, Clone, Copy)]
+enum Start<'a> {
+    /// With a snapshot of its own, for the messages of a filter.
+    Snapshot(&'a MessageFilter),
+    /// With another session's.
+    Joined(&'a SnapshotId),
 }
 
 /// Things and when they were given back, the last at the end.

@@ -8,8 +8,10 @@ use clap::Parser;
 use exports_metrics::Registry;
 use exports_objects::{OpenError, Store, StoreConfig};
 use exports_settings::{
-    DatabaseSettings, ExposeSecret, LogSettings, StoreSettings, WorkerSettings, error_line,
+    DatabaseSettings, ExposeSecret, LogSettings, SourceRowSecurity, StoreSettings, WorkerSettings,
+    error_line,
 };
+use exports_storage::source::RowSecurity;
 use exports_storage::{Database, MigrationState, PoolPurpose, Source};
 
 use crate::metrics::WorkerMetrics;
@@ -77,6 +79,10 @@ impl Context {
             Some(url) => Source::at(url.expose_secret(), &database, purpose)
                 .map_err(|e| StartError::new(SOURCE, &e))?,
         };
+        let source = source.with_row_security(match settings.database.source_row_security {
+            SourceRowSecurity::Refuse => RowSecurity::Refuse,
+            SourceRowSecurity::Apply => RowSecurity::Apply,
+        });
         let store = Store::open(&StoreConfig {
             url: settings.store.url,
             public_endpoint: settings.store.public_endpoint,

@@ -2,20 +2,26 @@
 //! systems write. They may be tables of ours or views of an operator's, in the service's own
 //! database, in another one, or in a replica; their rows may be anything the column types allow.
 //!
-//! `query` writes the statements, `session` runs them under one snapshot, `snapshot` shares that with
-//! other sessions, `replica` waits until a replica is up to date, `connection` is what they are sent
+//! `catalogue` and `column` tell what the relations are, `query` writes the statements for them,
+//! `session` runs these under one snapshot, `transaction` begins and ends it, `plan` tells what a
+//! statement reads, `settings` prepares a session, `snapshot` shares a snapshot with other sessions, `replica` waits until a replica is up to date, `connection` is what they are sent
 //! over (`bulk`, or sqlx's), `outlook` finds out how much there is to read, `slice` names a part of
 //! it, `decode` reads the bytes.
 
 mod bulk;
+mod catalogue;
+mod column;
 mod connection;
 mod decode;
 mod outlook;
+mod plan;
 mod query;
 mod replica;
 mod session;
+mod settings;
 mod slice;
 mod snapshot;
+mod transaction;
 
 use exports_domain::{Direction, EndpointId, ProjectId};
 use sqlx::PgConnection;
@@ -23,11 +29,13 @@ use sqlx::PgConnection;
 use crate::database::{Database, PoolPurpose};
 use crate::error::{Error, UrlError};
 
+pub use catalogue::{Alone, Catalogue};
 pub use connection::CopyRows;
 pub use decode::{Decoder, MessageRow};
 pub use outlook::Outlook;
 pub use query::{UrlColumn, copy_statement};
 pub use session::{EndpointUrls, Sample, SourceSession};
+pub use settings::{RefusedSetting, RowSecurity};
 pub use slice::{PgTimestamp, Slice};
 pub use snapshot::SnapshotId;
 
@@ -38,6 +46,7 @@ pub struct Source {
     pub(crate) database: Database,
     /// The service's own: the primary, where the source is a replica of it.
     control: Database,
+    row_security: RowSecurity,
 }
 
 impl Source {
@@ -47,6 +56,16 @@ impl Source {
         Self {
             database: database.clone(),
             control: database.clone(),
+            row_security: RowSecurity::default(),
+        }
+    }
+
+    /// Says what row-level security may do to exports.
+    #[must_use]
+    pub fn with_row_security(self, row_security: RowSecurity) -> Self {
+        Self {
+            row_security,
+            ..self
         }
     }
 
@@ -55,6 +74,7 @@ impl Source {
         Ok(Self {
             database: Database::new(url, purpose)?,
             control: database.clone(),
+            row_security: RowSecurity::default(),
         })
     }
 
@@ -80,7 +100,7 @@ impl Source {
 
     /// Opens a session of its own, which belongs to one export at a time.
     pub async fn open_session(&self) -> Result<SourceSession, Error> {
-        SourceSession::open(&self.database.options, &self.control).await
+        SourceSession::open(&self.database.options, &self.control, self.row_security).await
     }
 }
 
@@ -93,8 +113,11 @@ async fn has_endpoint(
     Ok(sqlx::query_scalar!(
         r#"
         SELECT EXISTS (
-            -- The cast is for views whose column is an enum.
-            SELECT FROM endpoints WHERE id = $1 AND project_id = $2 AND direction::text = $3
+            -- The casts are for views with columns of other types; the collation is for those that
+            -- take `A` for `a`.
+            SELECT FROM endpoints
+            WHERE id::uuid = $1 AND project_id::text = $2 AND project_id::text COLLATE "C" = $2
+              AND direction::text = $3
         ) AS "exists!"
         "#,
         endpoint.0,

@@ -3,16 +3,18 @@
 
 use exports_domain::MessageFilter;
 
-use super::query::{End, time_statement};
+use super::query::End;
 use super::session::SourceSession;
 use super::slice::Slice;
 use crate::error::Error;
 
 /// What lies ahead of an export, filters by status and endpoint left aside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outlook {
     /// Few messages, perhaps none.
     Few,
+    /// One statement has to read them all, for this reason: another would see other rows.
+    Alone(String),
     /// No index has them in the order of time, so that to read a slice is to read everything.
     Unordered,
     /// Many.
@@ -27,16 +29,19 @@ pub enum Outlook {
 impl SourceSession {
     /// Looks whether there are more than `few` messages, and where.
     pub async fn outlook(&mut self, filter: &MessageFilter, few: u32) -> Result<Outlook, Error> {
+        if let Some(reason) = self.catalogue.reason_to_read_alone() {
+            return Ok(Outlook::Alone(reason));
+        }
         let whole = Slice::whole(&filter.range);
-        let behind_few = time_statement(filter, whole, End::First, few);
+        let behind_few = self.query(filter)?.time(whole, End::First, few);
         if !self.goes_by_an_index(&behind_few).await? {
             return Ok(Outlook::Unordered);
         }
         let Some(reached) = self.time(&behind_few).await? else {
             return Ok(Outlook::Few);
         };
-        let first = time_statement(filter, whole, End::First, 0);
-        let last = time_statement(filter, whole, End::Last, 0);
+        let first = self.query(filter)?.time(whole, End::First, 0);
+        let last = self.query(filter)?.time(whole, End::Last, 0);
         let (Some(first), Some(last)) = (self.time(&first).await?, self.time(&last).await?) else {
             return Ok(Outlook::Few);
         };

@@ -6,29 +6,36 @@
 //! number nobody else can know. In every other case it is dropped, which closes it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use exports_domain::{Direction, MessageFilter, ProjectId};
-use postgres_protocol::escape::escape_literal;
 use sqlx::postgres::PgConnectOptions;
 use uuid::Uuid;
 
+use super::catalogue::Catalogue;
 use super::connection::{Connection, CopyRows};
-use super::query::{
-    End, PROJECT_SETTING, UrlColumn, copy_statement, endpoints_statement, select_statement,
-    time_statement,
-};
+use super::query::{End, Query, UrlColumn, endpoints_statement};
 use super::replica::Primary;
+use super::settings::{self, RefusedSetting, RowSecurity};
 use super::slice::{PgTimestamp, Slice, micros_of};
+use super::transaction::Held;
 use crate::database::Database;
 use crate::error::Error;
 
 /// A session on the source, at rest or reading.
 #[derive(Debug)]
 pub struct SourceSession {
-    connection: Connection,
+    pub(super) connection: Connection,
     /// If this session is on a replica of it.
-    primary: Option<Primary>,
+    pub(super) primary: Option<Primary>,
+    pub(super) catalogue: Arc<Catalogue>,
+    refused_settings: Vec<RefusedSetting>,
+    pub(super) locks_refused: bool,
+    /// Whose messages the transaction is about, while there is one.
+    pub(super) project: Option<ProjectId>,
+    /// What the planner has locked for a filter, where locks by name do not cover it.
+    pub(super) held: Option<(MessageFilter, Held)>,
 }
 
 /// The URLs of a project's endpoints in one direction.
@@ -51,56 +58,49 @@ pub struct Sample {
     pub created_at: DateTime<Utc>,
 }
 
-/// An export takes as long as it takes, the client bounds it; the compiler for expressions costs more
-/// than it saves on rows that are only passed on. Two of these are not known to every version.
-const SETTINGS: &str = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET jit = off; \
-     SELECT set_config('transaction_timeout', '0', false) \
-     WHERE current_setting('transaction_timeout', true) IS NOT NULL; \
-     SELECT set_config('client_connection_check_interval', '10s', false) \
-     WHERE current_setting('client_connection_check_interval', true) IS NOT NULL";
-
-const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-
 impl SourceSession {
     pub(super) async fn open(
         options: &PgConnectOptions,
         control: &Database,
+        row_security: RowSecurity,
     ) -> Result<Self, Error> {
         let mut connection = Connection::open(options).await?;
-        connection.query(SETTINGS).await?;
+        let refused_settings = settings::apply(&mut connection, row_security).await?;
         let primary = Primary::of(&mut connection, control).await?;
+        let catalogue = Catalogue::read(&mut connection).await?;
         Ok(Self {
             connection,
             primary,
+            catalogue: Arc::new(catalogue),
+            refused_settings,
+            locks_refused: false,
+            project: None,
+            held: None,
         })
     }
 
-    /// Begins the snapshot that everything until `finish` reads. On a replica it first waits for
-    /// what is committed on the primary now; without that, rows would be absent in silence.
-    pub async fn begin(&mut self, project: &ProjectId) -> Result<(), Error> {
-        if let Some(primary) = &self.primary {
-            primary.wait_for_replay(&mut self.connection).await?;
-        }
-        self.begin_by(BEGIN, project).await
+    /// What is known of the relations.
+    #[must_use]
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
     }
 
-    /// Begins with another session's snapshot, if the server still has it.
-    pub(super) async fn begin_with(
-        &mut self,
-        snapshot: &str,
-        project: &ProjectId,
-    ) -> Result<(), Error> {
-        // Before any query, or the server refuses.
-        let begin = format!("{BEGIN}; SET TRANSACTION SNAPSHOT '{snapshot}'");
-        self.begin_by(&begin, project).await
+    /// The settings that the server refused.
+    #[must_use]
+    pub fn refused_settings(&self) -> &[RefusedSetting] {
+        &self.refused_settings
     }
 
-    /// Tells the transaction whose messages its statements are about.
-    async fn begin_by(&mut self, begin: &str, project: &ProjectId) -> Result<(), Error> {
-        let project = escape_literal(project.as_str());
-        let begin = format!("{begin}; SELECT set_config('{PROJECT_SETTING}', {project}, true)");
-        self.connection.query(&begin).await?;
-        Ok(())
+    /// Whether the server refuses to lock the relations.
+    #[must_use]
+    pub fn are_locks_refused(&self) -> bool {
+        self.locks_refused
+    }
+
+    /// The statements for a filter of the project that the session has begun for.
+    pub(super) fn query<'a>(&'a self, filter: &'a MessageFilter) -> Result<Query<'a>, Error> {
+        let project = self.project.as_ref().ok_or(Error::Desynchronised)?;
+        Ok(Query::new(project, filter, &self.catalogue))
     }
 
     /// The URLs of the project's endpoints in a direction, if there are at most `limit`.
@@ -111,7 +111,9 @@ impl SourceSession {
         direction: Direction,
         limit: u16,
     ) -> Result<EndpointUrls, Error> {
-        let statement = endpoints_statement(direction, u32::from(limit) + 1);
+        let project = self.project.as_ref().ok_or(Error::Desynchronised)?;
+        let statement =
+            endpoints_statement(&self.catalogue, project, direction, u32::from(limit) + 1);
         let rows = self.connection.query(&statement).await?;
         if rows.len() > usize::from(limit) {
             return Ok(EndpointUrls::TooMany);
@@ -133,7 +135,7 @@ impl SourceSession {
         slice: Slice,
         url: UrlColumn,
     ) -> Result<CopyRows<'_>, Error> {
-        let statement = copy_statement(filter, slice, url);
+        let statement = self.query(filter)?.copy(slice, url);
         self.connection.copy(&statement).await
     }
 
@@ -143,8 +145,8 @@ impl SourceSession {
         filter: &MessageFilter,
         slice: Slice,
     ) -> Result<Option<PgTimestamp>, Error> {
-        self.time(&time_statement(filter, slice, End::First, 0))
-            .await
+        let statement = self.query(filter)?.time(slice, End::First, 0);
+        self.time(&statement).await
     }
 
     /// The time that a `time_statement` asks for.
@@ -180,8 +182,25 @@ impl SourceSession {
         );
         self.connection.query(&settings).await?;
         let whole = Slice::whole(&filter.range);
-        self.explain(&select_statement(filter, whole, UrlColumn::Known))
-            .await
+        let select = self.query(filter)?.select(whole, UrlColumn::Known);
+        self.explain(&select).await
+    }
+
+    /// Has the server plan every statement of an export, without reading anything.
+    pub async fn try_statements(&mut self, filter: &MessageFilter) -> Result<(), Error> {
+        let whole = Slice::whole(&filter.range);
+        let query = self.query(filter)?;
+        let statements = [
+            query.select(whole, UrlColumn::Known),
+            query.select(whole, UrlColumn::Joined),
+            query.time(whole, End::First, 0),
+            query.time(whole, End::Last, 0),
+            endpoints_statement(&self.catalogue, query.project(), filter.direction, 1),
+        ];
+        for statement in statements {
+            self.explain(&statement).await?;
+        }
+        Ok(())
     }
 
     /// Some message, for a plan that is about real rows: its project, direction and time; `None`
@@ -213,21 +232,17 @@ impl SourceSession {
     /// Ends the snapshot and proves that the connection is in step; only then the session can
     /// serve another export.
     pub async fn finish(mut self) -> Result<Self, Error> {
-        self.connection.query("COMMIT").await?;
-        let nonce = rand::random::<u64>().to_string();
-        let echo = self
-            .connection
-            .value(&format!("SELECT {nonce} AS nonce"))
-            .await?;
-        if echo == Some(nonce) {
-            Ok(self)
-        } else {
-            Err(Error::Desynchronised)
+        // `confirm` may have done so.
+        if self.project.is_some() {
+            self.in_step("COMMIT").await?;
         }
+        Ok(self)
     }
 }
 
 /// A row of as many values as the statement has columns.
-fn exactly<const N: usize>(row: Vec<Option<String>>) -> Result<[Option<String>; N], Error> {
+pub(super) fn exactly<const N: usize>(
+    row: Vec<Option<String>>,
+) -> Result<[Option<String>; N], Error> {
     row.try_into().map_err(|_| Error::Desynchronised)
 }

@@ -1,14 +1,21 @@
 //! One snapshot for several sessions: the one that has it exports it, others join.
 
+use std::sync::Arc;
+
 use exports_domain::ProjectId;
 
+use super::catalogue::Catalogue;
 use super::session::SourceSession;
 use crate::error::Error;
 
 /// A snapshot that others can join for as long as the session which exported it keeps its
 /// transaction open.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SnapshotId(String);
+pub struct SnapshotId {
+    pub(super) id: String,
+    /// What the session that has it knows of the relations.
+    pub(super) catalogue: Arc<Catalogue>,
+}
 
 impl SourceSession {
     /// Lets other sessions join the snapshot that `begin` began.
@@ -20,12 +27,15 @@ impl SourceSession {
         if id.is_empty() || !id.bytes().all(harmless) {
             return Err(Error::Stream("a snapshot's name is not one"));
         }
-        Ok(SnapshotId(id))
+        Ok(SnapshotId {
+            id,
+            catalogue: Arc::clone(&self.catalogue),
+        })
     }
 
     /// Joins another session's snapshot. It fails where that is not to be had: its session has
     /// ended, or this one is on another server behind the same address.
     pub async fn join(&mut self, project: &ProjectId, snapshot: &SnapshotId) -> Result<(), Error> {
-        self.begin_with(&snapshot.0, project).await
+        self.begin_with(snapshot, project).await
     }
 }

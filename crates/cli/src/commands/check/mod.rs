@@ -12,8 +12,10 @@ mod store;
 
 use clap::Args;
 use exports_settings::{
-    ApiSettings, DatabaseSettings, ExposeSecret, LogSettings, StoreSettings, WorkerSettings,
+    ApiSettings, DatabaseSettings, ExposeSecret, LogSettings, SourceRowSecurity, StoreSettings,
+    WorkerSettings,
 };
+use exports_storage::source::RowSecurity;
 use exports_storage::{Database, PoolPurpose, Source};
 
 use self::report::{Finding, Report};
@@ -70,6 +72,10 @@ impl Check {
             Some(url) => Source::at(url.expose_secret(), database, PoolPurpose::Command)
                 .context("EXPORTS_SOURCE_DATABASE_URL")?,
         };
+        let source = source.with_row_security(match self.database.source_row_security {
+            SourceRowSecurity::Refuse => RowSecurity::Refuse,
+            SourceRowSecurity::Apply => RowSecurity::Apply,
+        });
         let elsewhere = self.database.source_database_url.is_some();
         source::check(report, &source, elsewhere).await
     }

@@ -1,13 +1,14 @@
 //! Where messages and endpoints come from: the relations, their columns, and the index that
 //! exports are read by.
 
-use exports_domain::{MessageFilter, ProjectId, TimeRange};
+use chrono::{DateTime, TimeDelta};
+use exports_domain::{Direction, EndpointId, MessageFilter, MessageStatus, ProjectId, TimeRange};
 use exports_settings::error_line;
 use exports_storage::source::{Sample, SourceSession};
 use exports_storage::{Column, DatabaseFacts, Error as StorageError, Source};
 
 use super::database::described;
-use super::report::{Finding, Report};
+use super::report::{Finding, Report, Verdict};
 use crate::error::Result;
 
 const UUID: &str = "uuid";
@@ -63,21 +64,110 @@ pub(super) async fn check(report: &mut Report, source: &Source, elsewhere: bool)
     if let Some(finding) = replica(&facts) {
         report.add("replica", &finding)?;
     }
+    let session = source.open_session().await;
+    let unsuitable = session
+        .as_ref()
+        .map(|session| session.catalogue().unsuitable_columns())
+        .unwrap_or_default();
     for (relation, expected) in [("endpoints", &ENDPOINTS[..]), ("messages", &MESSAGES[..])] {
         let finding = match source.columns(relation).await {
-            Ok(found) => columns(relation, expected, &found),
+            Ok(found) => columns(relation, expected, &found, &unsuitable),
             Err(error) => Finding::fail(error_line(&error)),
         };
         report.add(relation, &finding)?;
     }
+    let mut session = match session {
+        Ok(session) => session,
+        Err(error) => {
+            let text = format!("no session can be opened: {}", error_line(&error));
+            return report.add("source session", &Finding::fail(text));
+        }
+    };
+    session_findings(report, &session)?;
+    let finding = match statements(&mut session).await {
+        Ok(()) => Finding::ok("every statement of an export is accepted"),
+        Err(error) => unreadable(&session, &facts.role, &error),
+    };
+    report.add("source statements", &finding)?;
+    drop(session);
+    if finding.verdict == Verdict::Fail {
+        let finding = Finding::skip("the messages cannot be read");
+        return report.add("index", &finding);
+    }
     let finding = match plan(source).await {
         Ok(finding) => finding,
-        Err(error) => Finding::fail(format!(
-            "messages cannot be read: {}: compare the relation with migrations/0003_source.sql, and grant SELECT on it",
-            error_line(&error)
-        )),
+        Err(error) => Finding::fail(format!("messages cannot be read: {}", error_line(&error))),
     };
     report.add("index", &finding)
+}
+
+/// What the session on the source had to do without, and how that shows.
+fn session_findings(report: &mut Report, session: &SourceSession) -> Result<()> {
+    for refused in session.refused_settings() {
+        let text = format!(
+            "the server refuses to set {}: {}",
+            refused.name, refused.loss
+        );
+        report.add("source setting", &Finding::warn(text))?;
+    }
+    if let Some(reason) = session.catalogue().reason_to_read_alone() {
+        let text = format!(
+            "{reason}: each session or statement may see another state, so one statement reads all \
+             messages of an export, whatever EXPORTS_READERS says"
+        );
+        report.add("source snapshot", &Finding::warn(text))?;
+    }
+    if let Some(relation) = session.catalogue().copying.first() {
+        let text = format!(
+            "the first copy of {relation} by logical replication has not ended: exports wait for it"
+        );
+        report.add("source copy", &Finding::fail(text))?;
+    }
+    Ok(())
+}
+
+/// Has the server plan what an export sends, with each filter: what it refuses, it refuses here.
+async fn statements(session: &mut SourceSession) -> std::result::Result<(), StorageError> {
+    let (Ok(project), Some(range)) = ("proj_check".parse::<ProjectId>(), some_range()) else {
+        return Ok(());
+    };
+    session.begin(&project).await?;
+    for direction in Direction::ALL {
+        for status in MessageStatus::ALL.map(Some).into_iter().chain([None]) {
+            let filter = MessageFilter {
+                range,
+                direction,
+                status,
+                endpoint: status.map(|_| EndpointId(Default::default())),
+            };
+            session.try_statements(&filter).await?;
+        }
+    }
+    session.confirm().await
+}
+
+/// Any will do: nothing is read of it.
+fn some_range() -> Option<TimeRange> {
+    let start = DateTime::from_timestamp(0, 0)?;
+    TimeRange::new(start, start.checked_add_signed(TimeDelta::days(1))?).ok()
+}
+
+/// Why the messages cannot be read, and what to do about it.
+fn unreadable(session: &SourceSession, role: &str, error: &StorageError) -> Finding {
+    let policies = &session.catalogue().policies;
+    let reason = error_line(error);
+    let is_forbidden = error.sql_state().as_deref() == Some("42501");
+    if is_forbidden && !policies.is_empty() {
+        return Finding::fail(format!(
+            "{reason}: row-level security of {} hides rows from role {role}, whose exports would lack \
+             them. ALTER ROLE {role} BYPASSRLS, or, if the role is meant to see only some rows, set \
+             EXPORTS_SOURCE_ROW_SECURITY=apply",
+            policies.join(", ")
+        ));
+    }
+    Finding::fail(format!(
+        "messages cannot be read: {reason}: compare the relation with migrations/0003_source.sql, and grant SELECT on it"
+    ))
 }
 
 fn replica(facts: &DatabaseFacts) -> Option<Finding> {
@@ -93,7 +183,12 @@ fn replica(facts: &DatabaseFacts) -> Option<Finding> {
 }
 
 /// A column that is missing is a failure; one of another type may do, since each is cast.
-fn columns(relation: &str, expected: &[(&str, &str)], found: &[Column]) -> Finding {
+fn columns(
+    relation: &str,
+    expected: &[(&str, &str)],
+    found: &[Column],
+    unsuitable: &[String],
+) -> Finding {
     if found.is_empty() {
         return Finding::fail(format!(
             "there is no relation {relation}: run 'exportctl migrate', or create a view of that name"
@@ -109,6 +204,17 @@ fn columns(relation: &str, expected: &[(&str, &str)], found: &[Column]) -> Findi
         return Finding::fail(format!(
             "lacks {}: add what migrations/0003_source.sql has",
             missing.join(", ")
+        ));
+    }
+    let prefix = format!("{relation}.");
+    let unsuitable: Vec<_> = unsuitable
+        .iter()
+        .filter_map(|line| line.strip_prefix(&prefix))
+        .collect();
+    if !unsuitable.is_empty() {
+        return Finding::fail(format!(
+            "{}: change the view so that it casts them",
+            unsuitable.join("; ")
         ));
     }
     let others: Vec<_> = expected

@@ -44,6 +44,14 @@ trait Socket: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Socket for T {}
 
+/// A message of the server.
+enum Received {
+    /// Part of an answer.
+    Answer(Message),
+    /// What it may send at any time: a notice or warning, a changed setting, a notification.
+    Aside,
+}
+
 /// The bytes of a COPY that is under way. Read them to their end, or drop the connection.
 pub(super) struct BulkRows<'a> {
     connection: &'a mut BulkConnection,
@@ -57,18 +65,23 @@ impl BulkConnection {
         login::open(options).await
     }
 
-    /// Runs statements, separated by semicolons. Gives the rows of all, every value as text.
+    /// Runs statements, separated by semicolons. Gives the rows of all, every value as text. After a
+    /// statement that the server refused, the connection is ready for the next.
     pub(super) async fn query(&mut self, statements: &str) -> Result<Vec<TextRow>, Error> {
         self.ask(statements).await?;
         let mut rows = Vec::new();
+        let mut refused = None;
         loop {
-            match self.message().await? {
-                Message::ReadyForQuery(_) => {
+            match self.message().await {
+                Ok(Message::ReadyForQuery(_)) => {
                     self.is_ready = true;
-                    return Ok(rows);
+                    return refused.map_or(Ok(rows), Err);
                 }
-                Message::DataRow(row) => rows.push(texts(&row)?),
-                _ => {}
+                Ok(Message::DataRow(row)) => rows.push(texts(&row)?),
+                Ok(_) => {}
+                Err(error) if refused.is_none() && error.is_refused() => refused = Some(error),
+                // Of a server that refuses and closes the connection, the reason counts.
+                Err(error) => return Err(refused.unwrap_or(error)),
             }
         }
     }
@@ -104,16 +117,25 @@ impl BulkConnection {
     /// The next message that is part of an answer; an error of the server's is one here.
     async fn message(&mut self) -> Result<Message, Error> {
         loop {
-            match Message::parse(&mut self.received).map_err(|_| out_of_step())? {
+            match self.received_message()? {
                 None => self.receive().await?,
-                Some(Message::ErrorResponse(body)) => return Err(server_error::of(&body)),
-                Some(
-                    Message::NoticeResponse(_)
-                    | Message::NotificationResponse(_)
-                    | Message::ParameterStatus(_),
-                ) => {}
-                Some(message) => return Ok(message),
+                Some(Received::Aside) => {}
+                Some(Received::Answer(message)) => return Ok(message),
             }
+        }
+    }
+
+    /// The next message, if all of it has come.
+    fn received_message(&mut self) -> Result<Option<Received>, Error> {
+        match Message::parse(&mut self.received).map_err(|_| out_of_step())? {
+            None => Ok(None),
+            Some(Message::ErrorResponse(body)) => Err(server_error::of(&body)),
+            Some(
+                Message::NoticeResponse(_)
+                | Message::NotificationResponse(_)
+                | Message::ParameterStatus(_),
+            ) => Ok(Some(Received::Aside)),
+            Some(message) => Ok(Some(Received::Answer(message))),
         }
     }
 
@@ -139,17 +161,20 @@ impl BulkRows<'_> {
             if rows.len() > before {
                 return Ok(true);
             }
-            if others {
-                match self.connection.message().await? {
-                    Message::ReadyForQuery(_) => {
-                        self.connection.is_ready = true;
-                        self.ended = true;
-                    }
-                    Message::CopyDone | Message::CommandComplete(_) => {}
-                    _ => return Err(out_of_step()),
-                }
-            } else {
+            if !others {
                 self.connection.receive().await?;
+                continue;
+            }
+            match self.connection.received_message()? {
+                None => self.connection.receive().await?,
+                // More rows may follow it.
+                Some(Received::Aside) => {}
+                Some(Received::Answer(Message::ReadyForQuery(_))) => {
+                    self.connection.is_ready = true;
+                    self.ended = true;
+                }
+                Some(Received::Answer(Message::CopyDone | Message::CommandComplete(_))) => {}
+                Some(Received::Answer(_)) => return Err(out_of_step()),
             }
         }
         Ok(false)
