@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
 
+mod alone;
 mod autoscaling;
 mod claims;
+mod column_types;
 mod constraints;
 mod constraints_around;
 mod consumers;
@@ -24,7 +26,9 @@ mod operators;
 mod plans;
 mod queue;
 mod replica;
+mod rewritten;
 mod roles;
+mod row_security;
 mod sessions;
 mod snapshots;
 mod source;

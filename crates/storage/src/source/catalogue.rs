@@ -126,10 +126,11 @@ impl Catalogue {
         self.is_unknown
     }
 
-    /// The type of a column; text, where the server did not tell.
+    /// The type of a column; that of our own, where the server did not tell.
     pub(super) fn column(&self, relation: &str, column: &str) -> ColumnType {
         let key = (relation.to_owned(), column.to_owned());
-        self.columns.get(&key).cloned().unwrap_or_default()
+        let known = self.columns.get(&key).cloned();
+        known.unwrap_or_else(|| ColumnType::of_ours(column))
     }
 
     /// Whether both are plain tables, of which nothing else has to be known.

@@ -31,11 +31,11 @@ views AS (
 ),
 -- A domain is what it is based on.
 types AS (
-    SELECT n.name, a.attname, a.attnum, a.atttypid AS type, a.attcollation
+    SELECT n.name, a.attname, a.atttypid AS type, a.attcollation, false AS is_domain
     FROM named n JOIN pg_attribute a ON a.attrelid = n.oid
     WHERE a.attnum > 0 AND NOT a.attisdropped
     UNION ALL
-    SELECT b.name, b.attname, b.attnum, t.typbasetype, b.attcollation
+    SELECT b.name, b.attname, t.typbasetype, b.attcollation, true
     FROM types b JOIN pg_type t ON t.oid = b.type AND t.typtype = 'd'
 )
 SELECT 'relation', n.name, n.oid::text, c.relkind::text,
@@ -46,7 +46,9 @@ UNION ALL
 SELECT 'column', t.name, t.attname::text,
        p.typname || CASE WHEN p.typtype = 'e' THEN ':enum' ELSE '' END
                  || CASE WHEN coalesce(o.collisdeterministic, true) THEN '' ELSE ':nondeterministic' END,
-       (SELECT string_agg(e.enumlabel, ',') FROM pg_enum e WHERE e.enumtypid = p.oid AND e.enumlabel !~ ',')
+       -- A domain over an enum has no operators: it is compared as text, as if it had no labels.
+       (SELECT string_agg(e.enumlabel, ',') FROM pg_enum e
+        WHERE e.enumtypid = p.oid AND NOT t.is_domain AND e.enumlabel !~ ',')
 FROM types t JOIN pg_type p ON p.oid = t.type AND p.typtype <> 'd'
 LEFT JOIN pg_collation o ON o.oid = t.attcollation
 UNION ALL

@@ -23,12 +23,6 @@ pub(super) enum ColumnType {
     Other(String),
 }
 
-impl Default for ColumnType {
-    fn default() -> Self {
-        Self::Text("text")
-    }
-}
-
 const NONDETERMINISTIC: &str = ":nondeterministic";
 
 impl ColumnType {
@@ -54,6 +48,18 @@ impl ColumnType {
             "float4" | "float8" => Self::Number("double precision"),
             other if other.ends_with(":enum") => Self::Enum(labels()),
             other => Self::Other(other.to_owned()),
+        }
+    }
+
+    /// The type of a column of our own tables.
+    pub(super) fn of_ours(column: &str) -> Self {
+        match column {
+            "id" | "endpoint_id" => Self::Uuid,
+            "created_at" | "delivered_at" | "next_attempt_at" => Self::of("timestamptz", ""),
+            "attempt_count" | "response_status" | "response_latency_ms" | "total_delivery_ms" => {
+                Self::of("int4", "")
+            }
+            _ => Self::Text("text"),
         }
     }
 

@@ -56,12 +56,23 @@ impl SourceSession {
             primary.wait_for_replay(&mut self.connection).await?;
         }
         for _ in 0..MOST_BEGINNINGS {
-            if self.begin_once().await? {
-                self.project = Some(project.clone());
-                return self.check_readable();
-            }
+            let is_refused = match self.begin_once().await {
+                Ok(true) => {
+                    self.project = Some(project.clone());
+                    return self.check_readable();
+                }
+                Ok(false) => false,
+                Err(error) if self.may_be_a_refused_lock(&error) => {
+                    tracing::debug!(%error, "the source refuses to lock its relations");
+                    true
+                }
+                Err(error) => return Err(error),
+            };
             self.roll_back().await?;
-            self.catalogue = Arc::new(Catalogue::read(&mut self.connection).await?);
+            let now = Catalogue::read(&mut self.connection).await?;
+            // Refused although nothing has changed: it goes on without locks.
+            self.locks_refused |= is_refused && now == *self.catalogue;
+            self.catalogue = Arc::new(now);
         }
         Err(changed("messages or endpoints"))
     }
@@ -80,8 +91,7 @@ impl SourceSession {
         Ok(())
     }
 
-    /// Locks, and then takes the snapshot. `false`: the catalogue is not as it was, or the server
-    /// refused the locks.
+    /// Locks, and then takes the snapshot. `false`: the catalogue is not as it was.
     async fn begin_once(&mut self) -> Result<bool, Error> {
         let lock = self.lock_statement();
         let is_plain = self.catalogue.are_plain_tables();
@@ -92,17 +102,7 @@ impl SourceSession {
         }
         let statements = statements.join("; ");
         let asked = self.connection.query(&statements);
-        let mut rows = match logged_if_long(asked).await {
-            Ok(rows) => rows,
-            Err(error) if lock.is_some() && error.is_refused() && !error.is_transient() => {
-                tracing::debug!(%error, "the source refuses to lock its relations");
-                let catalogue = Catalogue::read(&mut self.connection).await;
-                // Refused although nothing has changed: it goes on without locks.
-                self.locks_refused = catalogue? == *self.catalogue;
-                return Ok(false);
-            }
-            Err(error) => return Err(error),
-        };
+        let mut rows = logged_if_long(asked).await?;
         if is_plain {
             let [identity] = exactly(rows.pop().ok_or(Error::Desynchronised)?)?;
             return Ok(identity == Some(self.catalogue.identity()));
@@ -113,6 +113,10 @@ impl SourceSession {
         let now = Catalogue::query(&mut self.connection).await?;
         self.catalogue = Arc::new(now);
         Ok(self.lock_statement() == lock)
+    }
+
+    fn may_be_a_refused_lock(&self, error: &Error) -> bool {
+        error.is_refused() && !error.is_transient() && self.lock_statement().is_some()
     }
 
     fn lock_statement(&self) -> Option<String> {

@@ -11,6 +11,8 @@
 mod login;
 mod rows;
 mod server_error;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 use std::fmt;
