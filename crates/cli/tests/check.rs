@@ -50,6 +50,7 @@ async fn an_installation_that_works_is_ok_and_nothing_is_left_in_the_store() {
             "migrations",
             "endpoints",
             "messages",
+            "source statements",
             "index",
             "store",
             "store write",
@@ -113,6 +114,68 @@ async fn what_does_not_work_is_told_and_the_rest_is_checked_all_the_same() {
         "{index}"
     );
     assert_eq!(answer.err, "error: 3 checks failed");
+}
+
+/// What a source is, and what that means for exports, is said before an export meets it.
+#[tokio::test]
+async fn a_source_s_peculiarities_are_said() {
+    let database = TestDatabase::create().await;
+    database.project(PROJECT).await;
+    Message::insert_many(database.pool(), PROJECT, "2025-12-01T00:00:00Z", 100).await;
+    let store = RunningStore::start(StoreKind::File);
+    let (name, url) = database.role("restricted").await;
+    database
+        .execute(format!(
+            "GRANT SELECT ON ALL TABLES IN SCHEMA public TO \"{name}\";
+             ALTER TABLE messages ENABLE ROW LEVEL SECURITY"
+        ))
+        .await;
+    let role = ("DATABASE_URL", url.as_str());
+    let answer = check(&database, &store, &[role]).await;
+    let found = line(&answer, "source statements");
+    for part in [
+        "FAIL",
+        "row-level security",
+        &name,
+        "BYPASSRLS",
+        "EXPORTS_SOURCE_ROW_SECURITY=apply",
+    ] {
+        assert!(found.contains(part), "{part}: {found}");
+    }
+    let meant = ("EXPORTS_SOURCE_ROW_SECURITY", "apply");
+    let answer = check(&database, &store, &[role, meant]).await;
+    assert!(
+        line(&answer, "source statements").starts_with("ok "),
+        "{}",
+        answer.out
+    );
+
+    database
+        .execute(
+            "ALTER TABLE messages DISABLE ROW LEVEL SECURITY; ALTER TABLE messages RENAME TO stored;
+             CREATE VIEW messages AS SELECT * FROM stored WHERE created_at < now()",
+        )
+        .await;
+    let answer = check(&database, &store, &[]).await;
+    let found = line(&answer, "source snapshot");
+    for part in ["warn", "messages has", "now()", "one statement"] {
+        assert!(found.contains(part), "{part}: {found}");
+    }
+    database
+        .execute(
+            "DROP VIEW messages; CREATE VIEW messages AS SELECT id, project_id, direction, endpoint_id, status, attempt_count,
+                extract(epoch FROM created_at)::bigint AS created_at, delivered_at, next_attempt_at, response_status,
+                response_latency_ms, total_delivery_ms, last_error FROM stored",
+        )
+        .await;
+    let answer = check(&database, &store, &[]).await;
+    let found = line(&answer, "messages");
+    assert!(
+        found.starts_with("FAIL")
+            && found.contains("created_at is bigint: timestamp with time zone is needed"),
+        "{found}"
+    );
+    assert!(line(&answer, "source statements").starts_with("skip"));
 }
 
 #[tokio::test]

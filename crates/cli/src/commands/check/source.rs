@@ -69,11 +69,13 @@ pub(super) async fn check(report: &mut Report, source: &Source, elsewhere: bool)
         .as_ref()
         .map(|session| session.catalogue().unsuitable_columns())
         .unwrap_or_default();
+    let mut are_complete = true;
     for (relation, expected) in [("endpoints", &ENDPOINTS[..]), ("messages", &MESSAGES[..])] {
         let finding = match source.columns(relation).await {
             Ok(found) => columns(relation, expected, &found, &unsuitable),
             Err(error) => Finding::fail(error_line(&error)),
         };
+        are_complete &= finding.verdict != Verdict::Fail;
         report.add(relation, &finding)?;
     }
     let mut session = match session {
@@ -85,17 +87,15 @@ pub(super) async fn check(report: &mut Report, source: &Source, elsewhere: bool)
     };
     session_findings(report, &session)?;
     let finding = match statements(&mut session).await {
-        Ok(()) => Finding::ok("every statement of an export is accepted"),
+        _ if !are_complete => Finding::skip("the relations are not as they must be"),
+        Ok(()) => Finding::ok("the server accepts every statement of an export"),
         Err(error) => unreadable(&session, &facts.role, &error),
     };
     report.add("source statements", &finding)?;
-    drop(session);
-    if finding.verdict == Verdict::Fail {
-        let finding = Finding::skip("the messages cannot be read");
-        return report.add("index", &finding);
-    }
+    let is_readable = finding.verdict != Verdict::Fail;
     let finding = match plan(source).await {
         Ok(finding) => finding,
+        Err(_) if !is_readable => Finding::skip("the messages cannot be read"),
         Err(error) => Finding::fail(format!("messages cannot be read: {}", error_line(&error))),
     };
     report.add("index", &finding)
