@@ -25,7 +25,7 @@ build: ## Build every program, for development
 # here: tests use a server of their own, or TEST_DATABASE_URL; TEST_GARAGE names another Garage.
 # The end-to-end stories need images; where no Docker engine runs (3), they say themselves that
 # they are skipped.
-test: postgresql garage build ## Run all tests, on real PostgreSQL and Garage, and in containers
+test: postgresql pgbouncer garage build ## Run all tests, on real PostgreSQL and Garage, and in containers
 	@scripts/ensure-images || [ $$? = 3 ]
 	cargo test --workspace
 
@@ -64,6 +64,10 @@ fmt: ## Format the code
 .PHONY: postgresql
 postgresql:
 	@scripts/ensure-postgresql
+
+.PHONY: pgbouncer
+pgbouncer:
+	@scripts/ensure-pgbouncer
 
 tools:
 	@scripts/install-tools

@@ -143,5 +143,6 @@ async fn check_databases(database: &Database, source: &Source) -> Result<(), Sta
         Ok(state) => return Err(in_variable(DATABASE)(state)),
         Err(error) => return Err(in_variable(DATABASE)(error)),
     }
-    source.check().await.map_err(in_variable(SOURCE))
+    source.check().await.map_err(in_variable(SOURCE))?;
+    Ok(())
 }

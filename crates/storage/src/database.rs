@@ -1,13 +1,15 @@
 //! The service's own database: its address, its pool of connections, whether it is there.
 
-use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
+use sqlx::{Connection, PgConnection, PgPool};
 
+use crate::address::Address;
 use crate::error::{Error, UrlError};
+use crate::route::{Reached, Route};
 
 /// What a pool's connections are for; it decides how many there are and how patient they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,34 +40,38 @@ pub struct PoolUse {
 #[derive(Debug, Clone)]
 pub struct Database {
     pub(crate) pool: PgPool,
-    pub(crate) options: PgConnectOptions,
+    /// How it is reached; the pool's options are what sqlx makes of it.
+    pub(crate) route: Arc<Route>,
 }
 
 /// No statement of the service comes near this; one that hangs must not hold its caller.
 const STATEMENT_TIMEOUT: &str = "10s";
 /// How long to wait for a connection before the database counts as away.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+const ACQUIRE_TIMEOUT: Duration = CONNECT_TIMEOUT;
+/// How long connecting may take, whatever the number of hosts.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Database {
     /// Names a database without connecting to it.
     pub fn new(url: &str, purpose: PoolPurpose) -> Result<Self, UrlError> {
-        let mut options = short_statements(parse_url(url)?);
+        let mut settings = SHORT_STATEMENTS.to_vec();
         if let PoolPurpose::Worker { .. } = purpose {
             // Planning a claim takes as long as the claim, and its plan is the same each time.
-            options = options.options([("plan_cache_mode", "force_generic_plan")]);
+            settings.push(("plan_cache_mode", "force_generic_plan"));
         }
+        let route = Route::new(Address::parse(url)?, settings);
         Ok(Self {
-            pool: pool(options.clone(), purpose),
-            options,
+            pool: pool(route.unasked()?, purpose),
+            route,
         })
     }
 
-    /// Connects once, for the reason why it fails: a pool would only tell that time ran out.
-    pub async fn check(&self) -> Result<(), Error> {
-        let connection = self.fresh_connection().await?;
-        // Nothing was asked, so nothing can be lost with a close that fails.
-        connection.close().await.ok();
-        Ok(())
+    /// Connects once, for the reason why it fails: a pool would only tell that time ran out. What is
+    /// found out about the server decides how the pool connects from now on.
+    pub async fn check(&self) -> Result<Reached, Error> {
+        let (reached, options) = self.route.ask().await?;
+        self.pool.set_connect_options(options);
+        Ok(reached)
     }
 
     /// Asks the database for an answer, through the pool.
@@ -113,29 +119,54 @@ impl Database {
 
     /// A connection that has never been another statement's.
     pub(crate) async fn fresh_connection(&self) -> Result<PgConnection, Error> {
-        connect(&self.options).await
+        let options = self.pool.connect_options();
+        match connect(&options).await {
+            Err(error) if may_need_another_way(&error) => {
+                tracing::debug!(%error, "sqlx cannot connect, asking what the server is like");
+                // The reason that our own connection gives says more.
+                self.check().await?;
+                connect(&self.pool.connect_options()).await
+            }
+            connected => connected,
+        }
     }
 }
 
 /// Settings for sessions whose statements read a few rows each. The compiler for expressions is
 /// off: it starts by estimated costs, and took half a second for a claim of half a millisecond.
-fn short_statements(options: PgConnectOptions) -> PgConnectOptions {
-    options.options([("statement_timeout", STATEMENT_TIMEOUT), ("jit", "off")])
+const SHORT_STATEMENTS: [(&str, &str); 2] =
+    [("statement_timeout", STATEMENT_TIMEOUT), ("jit", "off")];
+
+/// Connects once to an address, with nothing set for the session.
+pub(crate) async fn connect_once(url: &str) -> Result<PgConnection, ConnectError> {
+    let route = Route::new(Address::parse(url)?, Vec::new());
+    let (_, options) = route.ask().await?;
+    Ok(connect(&options).await?)
 }
 
-/// Reads a database's address; what it does not say comes from the usual `PG*` variables.
-pub(crate) fn parse_url(url: &str) -> Result<PgConnectOptions, UrlError> {
-    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
-        return Err(UrlError::Scheme);
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConnectError {
+    #[error(transparent)]
+    Url(#[from] UrlError),
+    #[error(transparent)]
+    Database(#[from] Error),
+}
+
+/// The server is there, but not for sqlx as it connects now: its certificate, `pg_hba.conf`, or a
+/// pooler that refuses a setting.
+fn may_need_another_way(error: &Error) -> bool {
+    match error {
+        Error::Unavailable { source, .. } | Error::Refused(source) => match source {
+            sqlx::Error::Io(reason) => reason.kind() == std::io::ErrorKind::InvalidData,
+            sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => true,
+            sqlx::Error::Database(reason) => reason
+                .code()
+                .is_some_and(|code| code == "08P01" || code == "28000"),
+            _ => false,
+        },
+        _ => false,
     }
-    let options = PgConnectOptions::from_str(url).map_err(|error| {
-        UrlError::Part(match error {
-            sqlx::Error::Configuration(reason) => reason.to_string(),
-            other => other.to_string(),
-        })
-    })?;
-    // The pool's users log what matters themselves; a slow COPY is no news.
-    Ok(options.disable_statement_logging())
 }
 
 fn pool(options: PgConnectOptions, purpose: PoolPurpose) -> PgPool {

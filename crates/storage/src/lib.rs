@@ -4,6 +4,7 @@
 //! them at once: `lookups`), the queue (`claims`, where they begin: `survey`, its length: `queue`)
 //! and its `leases`, what is to be cleaned up (`sweeps`),
 //! projects and keys (`keys`), migrations, and what the programs' roles may do (`grants`).
+//! `address` is what a database's URL says, `route` how it is reached, `tls` how that is encrypted.
 //! Operators see the queue (`jobs`), put their hands on an export (`interventions`), throw old
 //! records away (`pruning`) and check an installation (`facts`).
 //! [`Source`] is where messages and endpoints come from: the same database, another one, or a
@@ -12,6 +13,7 @@
 //! Every write is one statement, which commits or does not: nothing here opens a transaction on a
 //! pooled connection (see `clippy.toml` for the reason). Every time is the database's.
 
+mod address;
 mod claims;
 mod creates;
 mod database;
@@ -28,11 +30,13 @@ mod lookups;
 mod migrations;
 mod pruning;
 mod queue;
+mod route;
 mod row;
 pub mod seed;
 pub mod source;
 mod survey;
 mod sweeps;
+mod tls;
 
 pub use claims::{Claim, ClaimRequest};
 pub use creates::{Created, NewExport};
@@ -49,6 +53,7 @@ pub use listener::QueueListener;
 pub use lookups::{LookupResult, Lookups};
 pub use migrations::{MigrateError, MigrationState};
 pub use queue::{QueueDepth, QueueState};
+pub use route::Reached;
 pub use source::Source;
 pub use survey::Survey;
 pub use sweeps::DoomedObject;

@@ -18,7 +18,7 @@ impl Database {
         let pool = PgPoolOptions::new()
             .max_connections(1)
             .acquire_timeout(std::time::Duration::from_secs(5))
-            .connect_lazy_with(self.options.clone());
+            .connect_lazy_with(self.pool.connect_options().as_ref().clone());
         let mut listener = PgListener::connect_with(&pool).await?;
         listener.ignore_pool_close_event(true);
         listener.eager_reconnect(false);

@@ -15,7 +15,7 @@ use sqlx::postgres::PgCopyIn;
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use crate::database::{Database, connect, parse_url};
+use crate::database::{ConnectError, Database, connect_once};
 use crate::error::{Error, UrlError};
 
 use batch::{COPY_HEADER, COPY_MESSAGES, COPY_TRAILER};
@@ -88,6 +88,15 @@ impl From<Error> for SeedError {
     }
 }
 
+impl From<ConnectError> for SeedError {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::Url(error) => Self::Url(error),
+            ConnectError::Database(error) => Self::from(error),
+        }
+    }
+}
+
 impl From<sqlx::Error> for SeedError {
     fn from(error: sqlx::Error) -> Self {
         Self::from(Error::from(error))
@@ -103,7 +112,7 @@ pub struct Seeder {
 impl Seeder {
     /// Connects to the database of the messages and begins.
     pub async fn begin(url: &str) -> Result<Self, SeedError> {
-        let mut connection = connect(&parse_url(url)?).await?;
+        let mut connection = connect_once(url).await?;
         // Millions of rows take as long as they take.
         sqlx::raw_sql(
             "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; \

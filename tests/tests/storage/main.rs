@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
 
+mod addresses;
 mod alone;
 mod autoscaling;
 mod claims;
@@ -24,6 +25,7 @@ mod migrations;
 mod odd_sources;
 mod operators;
 mod plans;
+mod pooler;
 mod queue;
 mod replica;
 mod rewritten;

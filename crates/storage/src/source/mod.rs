@@ -5,10 +5,10 @@
 //! `catalogue` and `column` tell what the relations are, `query` writes the statements for them,
 //! `session` runs these under one snapshot, `transaction` begins and ends it, `plan` tells what a
 //! statement reads, `settings` prepares a session, `snapshot` shares a snapshot with other sessions, `replica` waits until a replica is up to date, `connection` is what they are sent
-//! over (`bulk`, or sqlx's), `outlook` finds out how much there is to read, `slice` names a part of
+//! over (`bulk`), `outlook` finds out how much there is to read, `slice` names a part of
 //! it, `decode` reads the bytes.
 
-mod bulk;
+pub(crate) mod bulk;
 mod catalogue;
 mod column;
 mod connection;
@@ -28,6 +28,7 @@ use sqlx::PgConnection;
 
 use crate::database::{Database, PoolPurpose};
 use crate::error::{Error, UrlError};
+use crate::route::Reached;
 
 pub use catalogue::{Alone, Catalogue};
 pub use connection::CopyRows;
@@ -79,7 +80,7 @@ impl Source {
     }
 
     /// Connects once, for the reason why it fails.
-    pub async fn check(&self) -> Result<(), Error> {
+    pub async fn check(&self) -> Result<Reached, Error> {
         self.database.check().await
     }
 
@@ -100,7 +101,7 @@ impl Source {
 
     /// Opens a session of its own, which belongs to one export at a time.
     pub async fn open_session(&self) -> Result<SourceSession, Error> {
-        SourceSession::open(&self.database.options, &self.control, self.row_security).await
+        SourceSession::open(&self.database.route, &self.control, self.row_security).await
     }
 }
 

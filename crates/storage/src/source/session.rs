@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use exports_domain::{Direction, MessageFilter, ProjectId};
-use sqlx::postgres::PgConnectOptions;
 use uuid::Uuid;
 
 use super::catalogue::Catalogue;
@@ -22,6 +21,7 @@ use super::slice::{PgTimestamp, Slice, micros_of};
 use super::transaction::Held;
 use crate::database::Database;
 use crate::error::Error;
+use crate::route::Route;
 
 /// A session on the source, at rest or reading.
 #[derive(Debug)]
@@ -60,11 +60,11 @@ pub struct Sample {
 
 impl SourceSession {
     pub(super) async fn open(
-        options: &PgConnectOptions,
+        route: &Route,
         control: &Database,
         row_security: RowSecurity,
     ) -> Result<Self, Error> {
-        let mut connection = Connection::open(options).await?;
+        let mut connection = Connection::open(route).await?;
         let refused_settings = settings::apply(&mut connection, row_security).await?;
         let primary = Primary::of(&mut connection, control).await?;
         let catalogue = Catalogue::read(&mut connection).await?;

@@ -4,7 +4,7 @@
 use chrono::TimeDelta;
 use exports_domain::{Clock, SystemClock};
 use exports_settings::error_line;
-use exports_storage::{Database, DatabaseFacts, MigrationState};
+use exports_storage::{Database, DatabaseFacts, MigrationState, Reached};
 
 use super::clock;
 use super::report::{Finding, Report};
@@ -16,10 +16,10 @@ pub(super) async fn check(report: &mut Report, database: &Database) -> Result<bo
     let reached = database.check().await;
     let before = SystemClock.now();
     let facts = match reached {
-        Ok(()) => database.facts().await,
+        Ok(reached) => database.facts().await.map(|facts| (facts, reached)),
         Err(error) => Err(error),
     };
-    let facts = match facts {
+    let (facts, reached) = match facts {
         Ok(facts) => facts,
         Err(error) => {
             let text = format!("{}: correct DATABASE_URL, or start it", error_line(&error));
@@ -28,7 +28,7 @@ pub(super) async fn check(report: &mut Report, database: &Database) -> Result<bo
         }
     };
     let difference = clock::compare(facts.clock, before, SystemClock.now(), TimeDelta::zero());
-    report.add("database", &described(&facts))?;
+    report.add("database", &described(&facts, &reached))?;
     report.add("database clock", &difference)?;
     let (finding, is_current) = match database.migration_state().await {
         Ok(state @ MigrationState::Current) => (Finding::ok(state.to_string()), true),
@@ -42,11 +42,12 @@ pub(super) async fn check(report: &mut Report, database: &Database) -> Result<bo
     Ok(is_current)
 }
 
-/// The server and the session, in one line.
-pub(super) fn described(facts: &DatabaseFacts) -> Finding {
-    let tls = if facts.tls { "TLS" } else { "no TLS" };
+/// The server that was chosen and the session, in one line.
+pub(super) fn described(facts: &DatabaseFacts, reached: &Reached) -> Finding {
+    let tls = if reached.tls { "TLS" } else { "no TLS" };
+    let pooler = if reached.pooler { ", a pooler" } else { "" };
     Finding::ok(format!(
-        "PostgreSQL {}, role {}, {tls}",
-        facts.version, facts.role
+        "PostgreSQL {}, role {}, {tls}, at {}{pooler}",
+        facts.version, facts.role, reached.server
     ))
 }

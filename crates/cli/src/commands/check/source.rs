@@ -47,10 +47,10 @@ const MUCH_LAG_S: f64 = 30.0;
 pub(super) async fn check(report: &mut Report, source: &Source, elsewhere: bool) -> Result<()> {
     let reached = source.check().await;
     let facts = match reached {
-        Ok(()) => source.facts().await,
+        Ok(reached) => source.facts().await.map(|facts| (facts, reached)),
         Err(error) => Err(error),
     };
-    let facts = match facts {
+    let (facts, reached) = match facts {
         Ok(facts) => facts,
         Err(error) => {
             let text = error_line(&error);
@@ -59,7 +59,7 @@ pub(super) async fn check(report: &mut Report, source: &Source, elsewhere: bool)
         }
     };
     if elsewhere {
-        report.add("source", &described(&facts))?;
+        report.add("source", &described(&facts, &reached))?;
     }
     if let Some(finding) = replica(&facts) {
         report.add("replica", &finding)?;

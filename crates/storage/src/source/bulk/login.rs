@@ -1,121 +1,87 @@
-//! How a connection comes about: where the server is, what it is told first, how it is convinced.
-//!
-//! Address and credentials are sqlx's, so that a URL means the same for every connection. Where it
-//! wants what is not spoken here, there is no connection of this kind.
+//! The start of a session: what the server is told first, and how the user is authenticated.
 
 use std::io;
 
 use bytes::BytesMut;
 use fallible_iterator::FallibleIterator;
-use percent_encoding::percent_decode_str;
 use postgres_protocol::authentication::md5_hash;
-use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
-use postgres_protocol::message::backend::Message;
+use postgres_protocol::authentication::sasl::{
+    ChannelBinding, SCRAM_SHA_256, SCRAM_SHA_256_PLUS, ScramSha256,
+};
+use postgres_protocol::message::backend::{AuthenticationSaslBody, Message};
 use postgres_protocol::message::frontend;
-use sqlx::ConnectOptions;
-use sqlx::postgres::{PgConnectOptions, PgSslMode};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpStream, UnixStream};
 
-use super::tls::Tls;
-use super::{BulkConnection, READ, Socket, io_error, out_of_step};
+use super::open::{Opened, unavailable};
+use super::{BulkConnection, READ, Socket, io_error, out_of_step, server_error};
+use crate::address::{Address, ChannelBindingMode, Host};
 use crate::error::Error;
+use crate::route::Route;
+use crate::tls::TlsFacts;
 
-/// Who logs in.
-struct Credentials {
-    user: String,
-    password: String,
+/// What a server has said by the time it is ready.
+#[derive(Debug, Default)]
+pub(crate) struct SessionFacts {
+    /// Which one it is, for people.
+    pub(crate) server: String,
+    pub(crate) tls: Option<TlsFacts>,
+    /// Encrypted or not, it is what `sslmode` tried second.
+    pub(crate) is_fallback: bool,
+    /// The settings that it reports, `server_version` for one.
+    pub(crate) parameters: Vec<(String, String)>,
+    /// What a request to cancel has to show.
+    pub(crate) process_id: i32,
+    pub(crate) secret_key: i32,
 }
 
-pub(super) async fn open(options: &PgConnectOptions) -> Result<Option<BulkConnection>, Error> {
-    let Some(socket) = connect(options).await.map_err(io_error)? else {
-        return Ok(None);
-    };
-    let mut connection = BulkConnection {
-        socket,
-        received: BytesMut::with_capacity(2 * READ),
-        is_ready: false,
-    };
-    let credentials = Credentials::of(options);
-    connection.start(options, &credentials.user).await?;
-    connection.log_in(&credentials).await
+/// A login to one host.
+pub(super) struct Login<'a> {
+    pub(super) route: &'a Route,
+    pub(super) host: &'a Host,
 }
 
-/// `None` where more is called for than `tls` does.
-async fn connect(options: &PgConnectOptions) -> io::Result<Option<Box<dyn Socket>>> {
-    let (host, port) = (options.get_host(), options.get_port());
-    let folder = options.get_socket().map(|path| path.display().to_string());
-    let folder = folder.or_else(|| host.starts_with('/').then(|| host.to_owned()));
-    if let Some(folder) = folder {
-        // The server offers no TLS there.
-        let socket = UnixStream::connect(format!("{folder}/.s.PGSQL.{port}")).await?;
-        return Ok(Some(Box::new(socket)));
-    }
-    // An IPv6 address out of a URL is in brackets.
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let to_server = async {
-        let socket = TcpStream::connect((host, port)).await?;
-        socket.set_nodelay(true)?;
-        Ok::<_, io::Error>(socket)
-    };
-    match options.get_ssl_mode() {
-        PgSslMode::Disable | PgSslMode::Allow => Ok(Some(Box::new(to_server.await?))),
-        PgSslMode::Prefer => {
-            let mut socket = to_server.await?;
-            let speaks_plainly = !offers_tls(&mut socket).await?;
-            Ok(speaks_plainly.then(|| -> Box<dyn Socket> { Box::new(socket) }))
+impl Login<'_> {
+    pub(super) async fn run(
+        &self,
+        socket: Box<dyn Socket>,
+        tls: Option<TlsFacts>,
+    ) -> Result<Opened, Error> {
+        let mut connection = BulkConnection {
+            socket,
+            received: BytesMut::with_capacity(2 * READ),
+            is_ready: false,
+        };
+        let mut facts = SessionFacts {
+            server: self.host.shown(),
+            tls,
+            ..SessionFacts::default()
+        };
+        self.start(&mut connection).await?;
+        self.authenticate(&mut connection, &facts).await?;
+        connection.until_ready(&mut facts).await?;
+        if let Some(settings) = self.route.settings_to_send() {
+            connection.query(&settings).await?;
         }
-        PgSslMode::VerifyFull => {
-            let Some(tls) = Tls::of(options, host) else {
-                return Ok(None);
-            };
-            let mut socket = to_server.await?;
-            if !offers_tls(&mut socket).await? {
-                return Err(io::Error::other("server does not support TLS"));
-            }
-            Ok(Some(Box::new(tls.connect(socket).await?)))
-        }
-        PgSslMode::Require | PgSslMode::VerifyCa => Ok(None),
+        Ok(Opened { connection, facts })
     }
-}
 
-async fn offers_tls(socket: &mut TcpStream) -> io::Result<bool> {
-    let mut request = BytesMut::new();
-    frontend::ssl_request(&mut request);
-    socket.write_all(&request).await?;
-    Ok(socket.read_u8().await? == b'S')
-}
-
-/// What sqlx tells in a URL only (password, certificates), beside parts that always make one: not
-/// every host or user does.
-pub(super) fn fit_for_a_url(options: &PgConnectOptions) -> PgConnectOptions {
-    options.clone().host("localhost").username("user")
-}
-
-impl Credentials {
-    fn of(options: &PgConnectOptions) -> Self {
-        let url = fit_for_a_url(options).to_url_lossy();
-        let password = url.password().unwrap_or_default();
-        Self {
-            user: options.get_username().to_owned(),
-            password: percent_decode_str(password).decode_utf8_lossy().into(),
-        }
+    fn address(&self) -> &Address {
+        self.route.address()
     }
-}
 
-impl BulkConnection {
-    async fn start(&mut self, options: &PgConnectOptions, user: &str) -> Result<(), Error> {
+    async fn start(&self, connection: &mut BulkConnection) -> Result<(), Error> {
+        let address = self.address();
         // The last three as sqlx has them: a view's column without a time zone is cast to one.
         let mut parameters = vec![
-            ("user", user),
+            ("user", address.user.as_str()),
             ("client_encoding", "UTF8"),
             ("DateStyle", "ISO, MDY"),
             ("TimeZone", "UTC"),
         ];
+        let options = self.route.startup_options();
         let others = [
-            ("database", options.get_database()),
-            ("application_name", options.get_application_name()),
-            ("options", options.get_options()),
+            ("database", address.database.as_deref()),
+            ("application_name", address.application_name.as_deref()),
+            ("options", options.as_deref()),
         ];
         parameters.extend(
             others
@@ -124,34 +90,157 @@ impl BulkConnection {
         );
         let mut message = BytesMut::new();
         frontend::startup_message(parameters, &mut message).map_err(io_error)?;
-        self.send(&message).await
+        connection.send(&message).await
     }
 
-    /// `None` where the server wants to be convinced in another way than by a password.
-    async fn log_in(mut self, credentials: &Credentials) -> Result<Option<Self>, Error> {
+    async fn authenticate(
+        &self,
+        connection: &mut BulkConnection,
+        facts: &SessionFacts,
+    ) -> Result<(), Error> {
+        let mut method = "none";
+        let mut is_bound = false;
         loop {
-            match self.message().await? {
-                Message::AuthenticationOk | Message::BackendKeyData(_) => {}
+            match connection.message().await? {
+                Message::AuthenticationOk => {
+                    self.allow(method)?;
+                    return if self.address().channel_binding == ChannelBindingMode::Require
+                        && !is_bound
+                    {
+                        Err(refused(
+                            "channel_binding=require, and the server does not bind the login",
+                        ))
+                    } else {
+                        Ok(())
+                    };
+                }
                 Message::AuthenticationCleartextPassword => {
-                    self.send_password(credentials.password.as_bytes()).await?;
+                    method = "password";
+                    self.allow_secret(method)?;
+                    connection
+                        .send_password(self.password()?.as_bytes())
+                        .await?;
                 }
                 Message::AuthenticationMd5Password(body) => {
-                    let (user, password) = (&credentials.user, &credentials.password);
+                    method = "md5";
+                    self.allow_secret(method)?;
+                    let (user, password) = (&self.address().user, self.password()?);
                     let hash = md5_hash(user.as_bytes(), password.as_bytes(), body.salt());
-                    self.send_password(hash.as_bytes()).await?;
+                    connection.send_password(hash.as_bytes()).await?;
                 }
                 Message::AuthenticationSasl(body) => {
-                    let mechanisms: Vec<_> = body.mechanisms().collect().map_err(io_error)?;
-                    if !mechanisms.contains(&SCRAM_SHA_256) {
-                        return Ok(None);
-                    }
-                    self.scram(&credentials.password).await?;
+                    method = "scram-sha-256";
+                    self.allow(method)?;
+                    is_bound = self.scram(connection, &body, facts).await?;
                 }
-                Message::ReadyForQuery(_) => {
+                Message::AuthenticationGss | Message::AuthenticationKerberosV5 => {
+                    return Err(unsupported("GSSAPI"));
+                }
+                Message::AuthenticationSspi => return Err(unsupported("SSPI")),
+                _ => return Err(unsupported("a kind that is not known")),
+            }
+        }
+    }
+
+    fn allow(&self, method: &str) -> Result<(), Error> {
+        match &self.address().required_auth {
+            Some(required) if !required.allows(method) => Err(refused(&format!(
+                "the server authenticates by {method}, which require_auth does not allow"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Before a secret is sent in a form that the server, or who claims to be it, can use.
+    fn allow_secret(&self, method: &str) -> Result<(), Error> {
+        if self.address().channel_binding == ChannelBindingMode::Require {
+            return Err(refused(&format!(
+                "channel_binding=require, and the server authenticates by {method}"
+            )));
+        }
+        self.allow(method)
+    }
+
+    fn password(&self) -> Result<&str, Error> {
+        if let Some(password) = &self.host.password {
+            return Ok(&password.0);
+        }
+        let problem = &self.address().passfile_problem;
+        Err(refused(&match problem {
+            Some(problem) => format!("the server asks for a password: {problem}"),
+            None => "the server asks for a password, and none is given".to_owned(),
+        }))
+    }
+
+    /// Whether the login is bound to the TLS session.
+    async fn scram(
+        &self,
+        connection: &mut BulkConnection,
+        body: &AuthenticationSaslBody,
+        facts: &SessionFacts,
+    ) -> Result<bool, Error> {
+        let offered: Vec<_> = body.mechanisms().collect().map_err(io_error)?;
+        let binding = self.address().channel_binding;
+        let end_point = facts.tls.as_ref().and_then(|tls| tls.end_point.clone());
+        let end_point = end_point.filter(|_| binding != ChannelBindingMode::Disable);
+        let (mechanism, channel) = match end_point {
+            Some(hash) if offered.contains(&SCRAM_SHA_256_PLUS) => (
+                SCRAM_SHA_256_PLUS,
+                ChannelBinding::tls_server_end_point(hash),
+            ),
+            _ if binding == ChannelBindingMode::Require => {
+                return Err(refused(
+                    "channel_binding=require, and the server or the connection has none",
+                ));
+            }
+            Some(_) => (SCRAM_SHA_256, ChannelBinding::unrequested()),
+            None => (SCRAM_SHA_256, ChannelBinding::unsupported()),
+        };
+        if !offered.contains(&mechanism) {
+            return Err(unsupported(&offered.join(", ")));
+        }
+        let mut scram = ScramSha256::new(self.password()?.as_bytes(), channel);
+        let mut message = BytesMut::new();
+        frontend::sasl_initial_response(mechanism, scram.message(), &mut message)
+            .map_err(io_error)?;
+        connection.send(&message).await?;
+        let Message::AuthenticationSaslContinue(body) = connection.message().await? else {
+            return Err(out_of_step());
+        };
+        scram.update(body.data()).map_err(io_error)?;
+        message.clear();
+        frontend::sasl_response(scram.message(), &mut message).map_err(io_error)?;
+        connection.send(&message).await?;
+        let Message::AuthenticationSaslFinal(body) = connection.message().await? else {
+            return Err(out_of_step());
+        };
+        scram.finish(body.data()).map_err(io_error)?;
+        Ok(mechanism == SCRAM_SHA_256_PLUS)
+    }
+}
+
+impl BulkConnection {
+    /// Takes what the server says of itself before it is ready.
+    async fn until_ready(&mut self, facts: &mut SessionFacts) -> Result<(), Error> {
+        loop {
+            match Message::parse(&mut self.received).map_err(|_| out_of_step())? {
+                None => self.receive().await?,
+                Some(Message::ErrorResponse(body)) => return Err(server_error::of(&body)),
+                Some(Message::ParameterStatus(body)) => {
+                    let name = body.name().map_err(io_error)?.to_owned();
+                    let value = body.value().map_err(io_error)?.to_owned();
+                    facts.parameters.push((name, value));
+                }
+                Some(Message::BackendKeyData(body)) => {
+                    facts.process_id = body.process_id();
+                    facts.secret_key = body.secret_key();
+                }
+                Some(Message::ReadyForQuery(_)) => {
                     self.is_ready = true;
-                    return Ok(Some(self));
+                    return Ok(());
                 }
-                _ => return Ok(None),
+                Some(Message::NoticeResponse(_) | Message::NotificationResponse(_)) => {}
+                Some(_) => return Err(out_of_step()),
             }
         }
     }
@@ -161,23 +250,14 @@ impl BulkConnection {
         frontend::password_message(password, &mut message).map_err(io_error)?;
         self.send(&message).await
     }
+}
 
-    async fn scram(&mut self, password: &str) -> Result<(), Error> {
-        let mut scram = ScramSha256::new(password.as_bytes(), ChannelBinding::unsupported());
-        let mut message = BytesMut::new();
-        frontend::sasl_initial_response(SCRAM_SHA_256, scram.message(), &mut message)
-            .map_err(io_error)?;
-        self.send(&message).await?;
-        let Message::AuthenticationSaslContinue(body) = self.message().await? else {
-            return Err(out_of_step());
-        };
-        scram.update(body.data()).map_err(io_error)?;
-        message.clear();
-        frontend::sasl_response(scram.message(), &mut message).map_err(io_error)?;
-        self.send(&message).await?;
-        let Message::AuthenticationSaslFinal(body) = self.message().await? else {
-            return Err(out_of_step());
-        };
-        scram.finish(body.data()).map_err(io_error)
-    }
+fn unsupported(method: &str) -> Error {
+    refused(&format!(
+        "the server wants authentication by {method}, which is not supported"
+    ))
+}
+
+fn refused(text: &str) -> Error {
+    unavailable(io::ErrorKind::PermissionDenied, text)
 }

@@ -3,17 +3,17 @@
 //! sqlx reads 8 KiB at a time and hands over every row as a message with a life of its own, which
 //! costs a worker more than decoding and encoding the rows. This connection reads as much as there
 //! is and passes it on as it comes. It can do what sessions need and no more: log in, run
-//! statements, COPY. Where another way to log in is called for, a session has sqlx's connection.
+//! statements, COPY.
 //!
-//! `login` opens it, `tls` encrypts it, `rows` takes the rows out of a COPY's messages,
-//! `server_error` is what the server says when it refuses.
+//! `open` finds the server, `login` authenticates the user, `rows` takes the rows out of a COPY's
+//! messages, `server_error` is what the server says when it refuses.
 
 mod login;
+mod open;
 mod rows;
 mod server_error;
 #[cfg(test)]
 mod tests;
-mod tls;
 
 use std::fmt;
 use std::io;
@@ -22,18 +22,20 @@ use bytes::BytesMut;
 use fallible_iterator::FallibleIterator;
 use postgres_protocol::message::backend::{DataRowBody, Message};
 use postgres_protocol::message::frontend;
-use sqlx::postgres::PgConnectOptions;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::connection::TextRow;
 use crate::error::Error;
 use rows::CopyFrames;
 
+pub(crate) use login::SessionFacts;
+pub(crate) use open::{Opened, open, reason_of};
+
 /// The most that is read at a time, in bytes.
 const READ: usize = 128 * 1024;
 
 /// A connection that is logged in. After an error it is of no use.
-pub(super) struct BulkConnection {
+pub(crate) struct BulkConnection {
     socket: Box<dyn Socket>,
     /// What has come and was not looked at yet.
     received: BytesMut,
@@ -41,8 +43,8 @@ pub(super) struct BulkConnection {
     is_ready: bool,
 }
 
-/// TCP, or a Unix-domain socket.
-trait Socket: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
+/// TCP, TLS, or a Unix-domain socket.
+pub(crate) trait Socket: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Socket for T {}
 
@@ -62,14 +64,23 @@ pub(super) struct BulkRows<'a> {
 }
 
 impl BulkConnection {
-    /// Connects and logs in; `None` if that takes what this connection does not speak.
-    pub(super) async fn open(options: &PgConnectOptions) -> Result<Option<Self>, Error> {
-        login::open(options).await
+    /// Ends the session. Nothing was asked, so nothing can be lost with an error.
+    pub(crate) async fn close(mut self) {
+        let mut message = BytesMut::new();
+        frontend::terminate(&mut message);
+        if self.send(&message).await.is_ok() {
+            self.socket.shutdown().await.ok();
+        }
+    }
+
+    /// The connection, for another protocol handler, and what has come over it already.
+    pub(crate) fn into_parts(self) -> (Box<dyn Socket>, BytesMut) {
+        (self.socket, self.received)
     }
 
     /// Runs statements, separated by semicolons. Gives the rows of all, every value as text. After a
     /// statement that the server refused, the connection is ready for the next.
-    pub(super) async fn query(&mut self, statements: &str) -> Result<Vec<TextRow>, Error> {
+    pub(crate) async fn query(&mut self, statements: &str) -> Result<Vec<TextRow>, Error> {
         self.ask(statements).await?;
         let mut rows = Vec::new();
         let mut refused = None;

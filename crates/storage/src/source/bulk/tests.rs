@@ -164,7 +164,7 @@ async fn a_setting_that_is_refused_is_left_out_and_reported() {
         }
     };
     let set = async {
-        let mut connection = Connection::Bulk(connection);
+        let mut connection = Connection(connection);
         apply(&mut connection, RowSecurity::Apply).await.unwrap()
     };
     let (statements, refused) = tokio::join!(serve, set);

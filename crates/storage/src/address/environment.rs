@@ -1,0 +1,46 @@
+//! What an address takes from the process: variables, the home folder, the user's name.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use sqlx::postgres::PgConnectOptions;
+
+/// The surroundings of an address.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Environment {
+    /// The variables whose names begin with `PG`.
+    pub(crate) variables: HashMap<String, String>,
+    pub(crate) home: Option<PathBuf>,
+    /// The user that this process runs as.
+    pub(crate) user: String,
+}
+
+impl Environment {
+    pub(crate) fn of_process() -> Self {
+        let variables = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
+        Self {
+            variables: variables
+                .filter(|(name, _)| name.starts_with("PG"))
+                .collect(),
+            home: std::env::home_dir(),
+            // sqlx asks the system, and has no function for it.
+            user: PgConnectOptions::new_without_pgpass()
+                .get_username()
+                .to_owned(),
+        }
+    }
+
+    /// A variable that is set and not empty.
+    pub(crate) fn variable(&self, name: &str) -> Option<&str> {
+        let value = self.variables.get(name)?;
+        (!value.is_empty()).then_some(value)
+    }
+
+    /// A file in the home folder that is there.
+    pub(crate) fn home_file(&self, name: &str) -> Option<PathBuf> {
+        let path = self.home.as_ref()?.join(name);
+        path.is_file().then_some(path)
+    }
+}

@@ -1,0 +1,107 @@
+//! Password files: `host:port:database:user:password` lines, `passfile=…`, `PGPASSFILE` or
+//! `~/.pgpass`.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// The lines of a password file.
+#[derive(Debug, Default)]
+pub(super) struct PasswordFile {
+    lines: Vec<[String; 5]>,
+    /// Why it was not used, in words for the user.
+    pub(super) problem: Option<String>,
+}
+
+impl PasswordFile {
+    /// A file that is not there has no passwords, as in libpq.
+    pub(super) fn read(path: &Path, is_named: bool) -> Self {
+        let unused = |problem: String| Self {
+            lines: Vec::new(),
+            problem: Some(format!("password file {} {problem}", path.display())),
+        };
+        let metadata = match path.metadata() {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !is_named => {
+                return Self::default();
+            }
+            Err(error) => return unused(format!("is ignored: {error}")),
+        };
+        if !metadata.is_file() {
+            return unused("is ignored: it is not a plain file".to_owned());
+        }
+        if metadata.permissions().mode() & 0o077 != 0 {
+            return unused(
+                "is ignored: others than its owner can read it, set its mode to 0600".to_owned(),
+            );
+        }
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self {
+                lines: text.lines().filter_map(fields).collect(),
+                problem: None,
+            },
+            Err(error) => unused(format!("is ignored: {error}")),
+        }
+    }
+
+    /// The password of the first line that fits.
+    pub(super) fn password(&self, wanted: [&str; 4]) -> Option<&str> {
+        let fits = |line: &&[String; 5]| {
+            let mut fields = line.iter().zip(wanted);
+            fields.all(|(field, wanted)| field == "*" || field == &format!("={wanted}"))
+        };
+        self.lines.iter().find(fits).map(|line| &line[4][1..])
+    }
+}
+
+/// The five fields: `*` for one that fits everything, else `=` and the text.
+fn fields(line: &str) -> Option<[String; 5]> {
+    if line.starts_with('#') {
+        return None;
+    }
+    let mut fields = vec![String::from("=")];
+    let mut is_escaped = false;
+    let mut characters = line.trim_end_matches('\r').chars();
+    while let Some(character) = characters.next() {
+        let is_last = fields.len() == 5;
+        let field = fields.last_mut()?;
+        match character {
+            '\\' => {
+                is_escaped = true;
+                field.extend(characters.next());
+            }
+            ':' if !is_last => {
+                if field == "=*" && !is_escaped {
+                    "*".clone_into(field);
+                }
+                is_escaped = false;
+                fields.push(String::from("="));
+            }
+            // As libpq, which reads the password up to the next colon.
+            ':' => break,
+            other => field.push(other),
+        }
+    }
+    fields.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn password<'a>(file: &'a PasswordFile, host: &str, user: &str) -> Option<&'a str> {
+        file.password([host, "5432", "e", user])
+    }
+
+    #[test]
+    fn the_first_line_that_fits_counts() {
+        let text = "# a:5432:e:u:comment\na:1:e:u:other port\nbroken\na:*:e:u:with\\:colon\n*:*:*:v\\\\:any\nb:5432:\\*:u:star\n";
+        let file = PasswordFile {
+            lines: text.lines().filter_map(fields).collect(),
+            problem: None,
+        };
+        assert_eq!(password(&file, "a", "u"), Some("with:colon"));
+        assert_eq!(password(&file, "b", "v\\"), Some("any"));
+        assert_eq!(password(&file, "b", "u"), None);
+        assert_eq!(password(&file, "c", "u"), None);
+    }
+}

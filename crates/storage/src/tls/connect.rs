@@ -1,0 +1,133 @@
+//! The TLS handshake with a server.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, SupportedProtocolVersion};
+use sha2::{Digest, Sha256, Sha384, Sha512};
+use tokio::net::TcpStream;
+use tokio::task::spawn_blocking;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::keys;
+use super::settings::{ClientFiles, TlsSettings, Verify, certificates, read_file};
+use super::verifier::Verifier;
+
+/// What a handshake has shown.
+#[derive(Debug)]
+pub(crate) struct TlsFacts {
+    /// Libraries on webpki would refuse the certificate.
+    pub(crate) is_unusual: bool,
+    /// What SCRAM binds a login to, if the certificate's signature has a hash.
+    pub(crate) end_point: Option<Vec<u8>>,
+}
+
+/// Shakes hands with a server that `name` stands for.
+pub(crate) async fn connect(
+    settings: &TlsSettings,
+    name: &str,
+    socket: TcpStream,
+) -> io::Result<(TlsStream<TcpStream>, TlsFacts)> {
+    let server = server_name(settings, name)?;
+    let settings = settings.clone();
+    let (config, verifier) = spawn_blocking(move || config(&settings)).await??;
+    let stream = TlsConnector::from(Arc::new(config))
+        .connect(server, socket)
+        .await?;
+    let certificates = stream.get_ref().1.peer_certificates();
+    let end_point = certificates
+        .and_then(|certificates| certificates.first())
+        .and_then(end_point);
+    let facts = TlsFacts {
+        is_unusual: verifier.is_unusual(),
+        end_point,
+    };
+    Ok((stream, facts))
+}
+
+fn server_name(settings: &TlsSettings, name: &str) -> io::Result<ServerName<'static>> {
+    match ServerName::try_from(name.to_owned()) {
+        Ok(name) => Ok(name),
+        // It is not looked at, and an address is not sent.
+        Err(_) if settings.verify() != Verify::AuthorityAndName => Ok(ServerName::IpAddress(
+            IpAddr::V4(Ipv4Addr::LOCALHOST).into(),
+        )),
+        Err(_) => Err(io::Error::other(format!(
+            "{name:?} is no name that a certificate can have"
+        ))),
+    }
+}
+
+fn config(settings: &TlsSettings) -> io::Result<(ClientConfig, Arc<Verifier>)> {
+    let provider = Arc::new(ring::default_provider());
+    let verify = settings.verify();
+    let roots = match verify {
+        Verify::Nothing => Vec::new(),
+        Verify::Authority | Verify::AuthorityAndName => settings.roots.read()?,
+    };
+    let verifier = Arc::new(Verifier::new(verify, roots, provider.clone()));
+    let mut versions: Vec<&'static SupportedProtocolVersion> = Vec::new();
+    if settings.versions.tls13 {
+        versions.push(&TLS13);
+    }
+    if settings.versions.tls12 {
+        versions.push(&TLS12);
+    }
+    let builder = ClientConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(&versions)
+        .map_err(io::Error::other)?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier.clone());
+    let mut config = match &settings.client {
+        None => builder.with_no_client_auth(),
+        Some(files) => {
+            let key = client_key(files, &provider)?;
+            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key)))
+        }
+    };
+    config.enable_sni = settings.sends_name;
+    if settings.is_direct {
+        config.alpn_protocols = vec![b"postgresql".to_vec()];
+    }
+    Ok((config, verifier))
+}
+
+fn client_key(files: &ClientFiles, provider: &CryptoProvider) -> io::Result<CertifiedKey> {
+    let shown = files.certificate.display().to_string();
+    let pem = read_file("sslcert", &files.certificate)?;
+    let chain = certificates("sslcert", &shown, &pem)?;
+    let pem = read_file("sslkey", &files.key)?;
+    let wrong =
+        |reason: &str| io::Error::other(format!("sslkey={}: {reason}", files.key.display()));
+    let key = PrivateKeyDer::from_pem_slice(&pem)
+        .map_err(|_| wrong("there is no private key in it that is PEM and not encrypted"))?;
+    let key = provider
+        .key_provider
+        .load_private_key(key)
+        .map_err(|error| wrong(&error.to_string()))?;
+    Ok(CertifiedKey::new(chain, key))
+}
+
+/// RFC 5929's `tls-server-end-point`: the certificate by the hash of its signature.
+fn end_point(certificate: &CertificateDer<'_>) -> Option<Vec<u8>> {
+    let parsed = keys::parse(certificate).ok()?;
+    let algorithm = parsed.signature_algorithm.algorithm.to_id_string();
+    Some(match algorithm.as_str() {
+        // RSA and ECDSA with SHA-256, and the older ones, which it replaces.
+        "1.2.840.113549.1.1.4"
+        | "1.2.840.113549.1.1.5"
+        | "1.2.840.113549.1.1.11"
+        | "1.2.840.10045.4.1"
+        | "1.2.840.10045.4.3.2" => Sha256::digest(certificate).to_vec(),
+        "1.2.840.113549.1.1.12" | "1.2.840.10045.4.3.3" => Sha384::digest(certificate).to_vec(),
+        "1.2.840.113549.1.1.13" | "1.2.840.10045.4.3.4" => Sha512::digest(certificate).to_vec(),
+        _ => return None,
+    })
+}
