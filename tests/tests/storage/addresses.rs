@@ -64,6 +64,7 @@ fn socket_folder(data: &Path) -> TempDir {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 async fn every_address_connects_or_says_why_not_in_one_line() {
     let Some((postgres, folder)) = own_server().await else {
         not_run("the private server is a container, whose sockets cannot be set");
@@ -301,6 +302,7 @@ async fn of_several_hosts_the_one_that_is_wanted_is_chosen() {
         );
     }
 
+    let standby_port = standby.port();
     // After the first one is gone, new connections go to the other.
     let database = Database::new(&both, PoolPurpose::Command).unwrap();
     database.check().await.unwrap();
@@ -324,11 +326,10 @@ async fn of_several_hosts_the_one_that_is_wanted_is_chosen() {
     .await
     .unwrap();
     let refused = line(&database.check().await.unwrap_err());
-    assert_eq!(
-        refused.matches("Connection refused").count(),
-        2,
-        "{refused}"
-    );
+    for port in [standby_port, primary.port()] {
+        let reason = format!("127.0.0.1:{port}: Connection refused");
+        assert!(refused.contains(&reason), "{refused}");
+    }
     assert!(database.ping().await.unwrap_err().is_transient());
     stop(primary).await;
 }
@@ -338,10 +339,9 @@ async fn of_several_hosts_the_one_that_is_wanted_is_chosen() {
 async fn a_connection_that_is_lost_behind_the_gateway_is_replaced() {
     let database = crate::support::database().await;
     let proxy = Proxy::to_postgres(database.url()).await;
-    let url = format!(
-        "{}?sslmode=allow&target_session_attrs=read-write",
-        proxy.url(database.url())
-    );
+    let own = proxy.url(database.url());
+    let separator = if own.contains('?') { '&' } else { '?' };
+    let url = format!("{own}{separator}sslmode=allow&target_session_attrs=read-write");
     let storage = Database::new(&url, PoolPurpose::Api).unwrap();
     storage.check().await.unwrap();
     storage.ping().await.unwrap();
