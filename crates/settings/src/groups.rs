@@ -1,26 +1,36 @@
 //! The table of variables: name, meaning, default and form of each.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::builder::{EnumValueParser, StringValueParser};
+use clap::{Args, ValueEnum, value_parser};
 use secrecy::SecretString;
 use url::Url;
 
 use crate::duration::parse_duration;
+use crate::trimmed::trimmed;
 
 /// The databases.
 #[derive(Debug, Clone, Args)]
 pub struct DatabaseSettings {
     /// PostgreSQL with the exports, as a URL: `postgres://user:password@host/database`
-    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "DATABASE_URL",
+        value_name = "URL",
+        hide_env_values = true,
+        value_parser = trimmed(parse_secret)
+    )]
     pub database_url: SecretString,
     /// Another database, or a replica, to take messages and endpoints from
     #[arg(
         long,
         env = "EXPORTS_SOURCE_DATABASE_URL",
         value_name = "URL",
-        hide_env_values = true
+        hide_env_values = true,
+        value_parser = trimmed(parse_secret)
     )]
     pub source_database_url: Option<SecretString>,
     /// What row-level security may do to exports: `refuse` that it hides rows, or `apply` it
@@ -50,7 +60,8 @@ pub struct StoreSettings {
         id = "object_store_url",
         long = "object-store-url",
         env = "EXPORTS_OBJECT_STORE_URL",
-        value_name = "URL"
+        value_name = "URL",
+        value_parser = trimmed(StringValueParser::new())
     )]
     pub url: String,
     /// The store's address as consumers see it; links are signed for it
@@ -58,7 +69,8 @@ pub struct StoreSettings {
         id = "object_store_public_endpoint",
         long = "object-store-public-endpoint",
         env = "EXPORTS_OBJECT_STORE_PUBLIC_ENDPOINT",
-        value_name = "URL"
+        value_name = "URL",
+        value_parser = trimmed(StringValueParser::new())
     )]
     pub public_endpoint: Option<String>,
 }
@@ -71,15 +83,16 @@ pub struct ApiSettings {
         long,
         env = "EXPORTS_LISTEN",
         value_name = "ADDRESS",
-        default_value = "127.0.0.1:8080"
+        default_value = "127.0.0.1:8080",
+        value_parser = trimmed(str::parse::<SocketAddr>)
     )]
     pub listen: SocketAddr,
     /// The address of /metrics; off unless set
-    #[arg(long, env = "EXPORTS_METRICS_LISTEN", value_name = "ADDRESS")]
+    #[arg(long, env = "EXPORTS_METRICS_LISTEN", value_name = "ADDRESS", value_parser = trimmed(str::parse::<SocketAddr>))]
     pub metrics_listen: Option<SocketAddr>,
     /// The API's address as consumers see it [default: http:// and the listen address]
     // What is refused can hold a password.
-    #[arg(long, env = "EXPORTS_PUBLIC_URL", value_name = "URL", hide_env_values = true, value_parser = parse_public_url)]
+    #[arg(long, env = "EXPORTS_PUBLIC_URL", value_name = "URL", hide_env_values = true, value_parser = trimmed(parse_public_url))]
     pub public_url: Option<Url>,
     /// Signs the file store's links: any text of 32 bytes or more; needed with that store only
     #[arg(
@@ -87,7 +100,7 @@ pub struct ApiSettings {
         env = "EXPORTS_SIGNING_KEY",
         value_name = "TEXT",
         hide_env_values = true,
-        value_parser = parse_signing_key
+        value_parser = trimmed(parse_signing_key)
     )]
     pub signing_key: Option<SecretString>,
 }
@@ -96,31 +109,31 @@ pub struct ApiSettings {
 #[derive(Debug, Clone, Args)]
 pub struct WorkerSettings {
     /// The address of /healthz, /readyz and /metrics; off unless set
-    #[arg(long, env = "EXPORTS_HEALTH_LISTEN", value_name = "ADDRESS")]
+    #[arg(long, env = "EXPORTS_HEALTH_LISTEN", value_name = "ADDRESS", value_parser = trimmed(str::parse::<SocketAddr>))]
     pub health_listen: Option<SocketAddr>,
     /// How long a finished file can be downloaded
-    #[arg(long, env = "EXPORTS_FILE_TTL", value_name = "DURATION", default_value = "7d", value_parser = parse_duration)]
+    #[arg(long, env = "EXPORTS_FILE_TTL", value_name = "DURATION", default_value = "7d", value_parser = trimmed(parse_duration))]
     pub file_ttl: Duration,
     /// How long the record of an export without a file is kept
-    #[arg(long, env = "EXPORTS_RECORD_TTL", value_name = "DURATION", default_value = "90d", value_parser = parse_duration)]
+    #[arg(long, env = "EXPORTS_RECORD_TTL", value_name = "DURATION", default_value = "90d", value_parser = trimmed(parse_duration))]
     pub record_ttl: Duration,
     /// How long a worker that says nothing keeps an export
-    #[arg(long, env = "EXPORTS_LEASE", value_name = "DURATION", default_value = "30s", value_parser = parse_duration)]
+    #[arg(long, env = "EXPORTS_LEASE", value_name = "DURATION", default_value = "30s", value_parser = trimmed(parse_duration))]
     pub lease: Duration,
     /// How often an export is tried before it fails
-    #[arg(long, env = "EXPORTS_MAX_ATTEMPTS", value_name = "COUNT", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, env = "EXPORTS_MAX_ATTEMPTS", value_name = "COUNT", default_value_t = 8, value_parser = trimmed(value_parser!(u32).range(1..=1000)))]
     pub max_attempts: u32,
     /// How long one attempt may take
-    #[arg(long, env = "EXPORTS_MAX_DURATION", value_name = "DURATION", default_value = "6h", value_parser = parse_duration)]
+    #[arg(long, env = "EXPORTS_MAX_DURATION", value_name = "DURATION", default_value = "6h", value_parser = trimmed(parse_duration))]
     pub max_duration: Duration,
     /// Exports at a time per worker
-    #[arg(long, env = "EXPORTS_CONCURRENCY", value_name = "COUNT", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, env = "EXPORTS_CONCURRENCY", value_name = "COUNT", default_value_t = 2, value_parser = trimmed(value_parser!(u16).range(1..=256)))]
     pub concurrency: u16,
     /// Connections by which one large export reads [default: as many as the machine has cores, at most 4]
-    #[arg(long, env = "EXPORTS_READERS", value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=16))]
+    #[arg(long, env = "EXPORTS_READERS", value_name = "COUNT", value_parser = trimmed(value_parser!(u16).range(1..=16)))]
     pub readers: Option<u16>,
     /// How long exports may go on after SIGTERM before they are given back
-    #[arg(long, env = "EXPORTS_SHUTDOWN_GRACE", value_name = "DURATION", default_value = "25s", value_parser = parse_duration)]
+    #[arg(long, env = "EXPORTS_SHUTDOWN_GRACE", value_name = "DURATION", default_value = "25s", value_parser = trimmed(parse_duration))]
     pub shutdown_grace: Duration,
 }
 
@@ -132,7 +145,8 @@ pub struct LogSettings {
         long,
         env = "EXPORTS_LOG_FORMAT",
         value_name = "FORMAT",
-        default_value = "text"
+        default_value = "text",
+        value_parser = trimmed(EnumValueParser::<LogFormat>::new())
     )]
     pub log_format: LogFormat,
 }
@@ -183,6 +197,11 @@ fn parse_public_url(text: &str) -> Result<Url, String> {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the shape of a parser")]
+fn parse_secret(text: &str) -> Result<SecretString, Infallible> {
+    Ok(SecretString::from(text))
+}
+
 fn parse_signing_key(text: &str) -> Result<SecretString, String> {
     if text.len() < 32 {
         return Err(format!("must be 32 bytes or more, it has {}", text.len()));
@@ -220,6 +239,24 @@ mod tests {
             .collect();
         names.sort_unstable();
         assert_eq!(names, NAMES);
+    }
+
+    #[test]
+    fn every_variable_may_come_from_a_file() {
+        let command = Everything::command();
+        for argument in command.get_arguments() {
+            let Some(name) = argument.get_env().and_then(std::ffi::OsStr::to_str) else {
+                continue;
+            };
+            let flag = argument.get_long().expect("a variable is an option, too");
+            let arguments = ["program".into(), format!("--{flag}=a\u{1}b\n").into()];
+            let line = crate::try_parse_from::<Everything>(arguments)
+                .unwrap_err()
+                .to_string();
+            let problem = ": it holds a line break or another control character";
+            assert!(line.starts_with(name) && line.ends_with(problem), "{line}");
+            assert!(!line.contains('\u{1}'), "{line}");
+        }
     }
 
     #[test]

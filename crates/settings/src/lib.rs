@@ -9,6 +9,7 @@ mod error_line;
 mod groups;
 mod logging;
 mod parse;
+mod trimmed;
 
 pub use duration::parse_duration;
 pub use error_line::error_line;
@@ -19,3 +20,4 @@ pub use groups::{
 pub use logging::{LogError, init_logging};
 pub use parse::{SettingsError, parse, try_parse_from};
 pub use secrecy::{ExposeSecret, SecretString};
+pub use trimmed::{Trimmed, trimmed};

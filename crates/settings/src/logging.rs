@@ -20,10 +20,12 @@ pub enum LogError {
 
 /// Sets up the logs of this process: `info` and up unless `RUST_LOG` says otherwise.
 pub fn init_logging(format: LogFormat) -> Result<(), LogError> {
+    let levels = std::env::var_os(EnvFilter::DEFAULT_ENV).unwrap_or_default();
     let levels = EnvFilter::builder()
         .with_default_directive(LevelFilter::INFO.into())
-        .from_env()
-        .map_err(LogError::Levels)?;
+        // A line break at its end would make another name of a level.
+        .parse(levels.to_string_lossy().trim())
+        .map_err(|error| LogError::Levels(error.into()))?;
     let logs = tracing_subscriber::fmt()
         .with_env_filter(levels)
         .with_ansi(std::io::stderr().is_terminal())

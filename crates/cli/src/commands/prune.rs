@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use exports_settings::{DatabaseSettings, parse_duration};
+use exports_settings::{DatabaseSettings, parse_duration, trimmed};
 
 use super::open;
 use crate::error::{Context, Result};
@@ -16,7 +16,7 @@ const BATCH: u16 = 1_000;
 #[derive(Debug, Args)]
 pub(super) struct Prune {
     /// How long ago they ended at least
-    #[arg(long, env = "EXPORTS_RECORD_TTL", value_name = "DURATION", default_value = "90d", value_parser = parse_duration)]
+    #[arg(long, env = "EXPORTS_RECORD_TTL", value_name = "DURATION", default_value = "90d", value_parser = trimmed(parse_duration))]
     older_than: Duration,
     /// Only counts them
     #[arg(long)]
