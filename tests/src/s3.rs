@@ -17,7 +17,7 @@ use std::thread::JoinHandle;
 use axum::Router;
 use tokio::sync::oneshot;
 
-pub use faults::{Fault, Injected, Kind, Seen};
+pub use faults::{Fault, Injected, Kind, Reply, Seen};
 
 use faults::Faults;
 use garage::Garage;

@@ -2,6 +2,7 @@
 //!
 //! Owns which variables count, how long a request may take and how often it is tried; not what the requests are for.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey as S3Key, Checksum};
@@ -16,7 +17,9 @@ use url::{Host, Url};
 
 use crate::config::OpenError;
 use crate::diagnosis;
-use crate::location::{Bucket, check_endpoint};
+use crate::environment::Environment;
+use crate::location::{Bucket, Cloud, check_endpoint};
+use crate::transport::{Connector, Retries, Signer};
 
 /// One bucket's clients.
 #[derive(Clone)]
@@ -31,6 +34,8 @@ pub struct Clients<T> {
     pub(crate) link_origin: Option<Url>,
     pub(crate) bucket: String,
     pub(crate) prefix: Path,
+    /// Certificates that are trusted besides the system's.
+    pub(crate) roots: Vec<reqwest::Certificate>,
 }
 
 /// How patient a client is. The variables (`AWS_TIMEOUT`, `AWS_CONNECT_TIMEOUT`, …) override both timeouts.
@@ -69,61 +74,26 @@ impl Pace {
         ]
     }
 
-    fn retry(&self) -> RetryConfig {
-        RetryConfig {
-            backoff: BackoffConfig::default(),
-            max_retries: self.retries,
-            retry_timeout: self.window,
+    fn connector(&self, roots: &[reqwest::Certificate]) -> Connector {
+        Connector {
+            retries: Retries {
+                count: self.retries,
+                window: self.window,
+            },
+            roots: roots.to_vec(),
+            signer: Arc::default(),
+            metadata_host: None,
+            asks_older_metadata: false,
         }
     }
 }
 
-/// Environment variables. An empty one counts as unset, as deployment files cannot leave one out.
-pub(crate) struct Environment(Vec<(String, String)>);
-
-impl Environment {
-    pub(crate) fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
-        Self(
-            variables
-                .into_iter()
-                .filter(|(_, value)| !value.is_empty())
-                .collect(),
-        )
-    }
-
-    /// The variables that begin with `prefix` and that the client knows.
-    fn keys<K: std::str::FromStr>(&self, prefix: &str) -> impl Iterator<Item = (K, &str)> {
-        self.0.iter().filter_map(move |(name, value)| {
-            let key = name
-                .starts_with(prefix)
-                .then(|| name.to_ascii_lowercase().parse().ok());
-            Some((key??, value.as_str()))
-        })
-    }
-
-    fn get(&self, name: &str) -> Option<&str> {
-        let found = self.0.iter().find(|(variable, _)| variable == name);
-        found.map(|(_, value)| value.as_str())
-    }
-
-    fn is_on(&self, name: &str) -> bool {
-        let on = ["1", "true", "on", "yes", "y"];
-        self.get(name)
-            .is_some_and(|value| on.contains(&value.to_ascii_lowercase().as_str()))
-    }
-
-    /// The worst way of all endpoints that are named. Of several it is not said here which one counts.
-    fn way(&self, endpoints: &[&str]) -> Way {
-        let named = endpoints.iter().filter_map(|name| self.get(name));
-        named.map(Way::to).max().unwrap_or(Way::Tls)
-    }
-
-    fn check_endpoints(&self, variables: &[&str], allow_http: &str) -> Result<(), OpenError> {
-        let allow = (allow_http, self.is_on(allow_http));
-        variables
-            .iter()
-            .filter_map(|name| Some((name, self.get(name)?)))
-            .try_for_each(|(name, value)| check_endpoint(name, value, allow))
+/// The transport repeats requests, so the client does not.
+fn once() -> RetryConfig {
+    RetryConfig {
+        backoff: BackoffConfig::default(),
+        max_retries: 0,
+        retry_timeout: Duration::ZERO,
     }
 }
 
@@ -137,6 +107,12 @@ enum Way {
 }
 
 impl Way {
+    /// The worst of all endpoints that are named. Of several it is not said here which one counts.
+    fn worst(env: &Environment, endpoints: &[&str]) -> Self {
+        let named = endpoints.iter().filter_map(|name| env.get(name));
+        named.map(Self::to).max().unwrap_or(Self::Tls)
+    }
+
     fn to(endpoint: &str) -> Self {
         let Ok(url) = Url::parse(endpoint) else {
             return Self::Network;
@@ -155,7 +131,11 @@ impl Way {
     }
 }
 
+const AZURE_ENDPOINTS: [&str; 2] = ["AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"];
 const S3_ENDPOINTS: [&str; 3] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"];
+
+const NO_METADATA: &str = "AWS_EC2_METADATA_DISABLED is on, and there are no other credentials: set AWS_ACCESS_KEY_ID and \
+     AWS_SECRET_ACCESS_KEY";
 
 /// `AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION`, … Addressing is
 /// path-style unless `AWS_VIRTUAL_HOSTED_STYLE_REQUEST` is on: servers other than Amazon's seldom have a host per bucket.
@@ -164,28 +144,112 @@ pub(crate) fn s3(
     env: &Environment,
     public: Option<Url>,
 ) -> Result<Clients<AmazonS3>, OpenError> {
-    env.check_endpoints(&S3_ENDPOINTS, "AWS_ALLOW_HTTP")?;
-    let builder = |pace: &Pace| s3_builder(&bucket, env, pace);
-    let quick = builder(&QUICK).build().map_err(|error| refused(&error))?;
+    env.check(Cloud::S3)?;
+    check_endpoints(env, &S3_ENDPOINTS, "AWS_ALLOW_HTTP")?;
+    check_credentials(env)?;
+    let roots = ca_bundle(env)?;
+    let build = |builder: AmazonS3Builder, pace: &Pace| {
+        let signer = Arc::new(Signer::new(region(env)));
+        let metadata = env.get("AWS_METADATA_ENDPOINT");
+        let connector = Connector {
+            signer: Arc::clone(&signer),
+            metadata_host: metadata.and_then(|url| Some(Url::parse(url).ok()?.host_str()?.into())),
+            asks_older_metadata: env.is_on("AWS_IMDSV1_FALLBACK"),
+            ..pace.connector(&roots)
+        };
+        let built = builder.with_http_connector(connector).build();
+        let client = built.map_err(|error| refused(&error))?;
+        signer.use_credentials(client.credentials().clone());
+        Ok(client)
+    };
+    let quick = build(s3_builder(&bucket, env, &QUICK), &QUICK)?;
     let links = match public {
-        Some(public) => builder(&QUICK)
-            .with_config(S3Key::S3Endpoint, public.as_str().trim_end_matches('/'))
-            .with_credentials(quick.credentials().clone())
-            .build()
-            .map_err(|error| refused(&error))?,
+        Some(public) => {
+            let builder = s3_builder(&bucket, env, &QUICK)
+                .with_config(S3Key::S3Endpoint, public.as_str().trim_end_matches('/'))
+                .with_credentials(quick.credentials().clone());
+            build(builder, &QUICK)?
+        }
         None => quick.clone(),
     };
-    let bulk = builder(&BULK).build().map_err(|error| refused(&error))?;
-    Ok(Clients::new(bucket, bulk, quick, links))
+    let bulk = build(s3_builder(&bucket, env, &BULK), &BULK)?;
+    let mut clients = Clients::new(bucket, bulk, quick, links);
+    clients.roots = roots;
+    Ok(clients)
+}
+
+/// As the client finds it.
+fn region(env: &Environment) -> String {
+    let region = env.get("AWS_REGION").or(env.get("AWS_DEFAULT_REGION"));
+    region.unwrap_or("us-east-1").to_owned()
+}
+
+fn check_endpoints(
+    env: &Environment,
+    variables: &[&str],
+    allow_http: &str,
+) -> Result<(), OpenError> {
+    let allow = (allow_http, env.is_on(allow_http));
+    variables
+        .iter()
+        .filter_map(|name| Some((name, env.get(name)?)))
+        .try_for_each(|(name, value)| check_endpoint(name, value, allow))
+}
+
+/// Whether there are any where the machine's own must not be asked for, and whether a token that a header will hold can be
+/// there: a file often ends with a line break, over which the client would panic.
+fn check_credentials(env: &Environment) -> Result<(), OpenError> {
+    const FULL_URI: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
+    const TOKEN_FILE: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
+    let has = |names: &[&str]| names.iter().all(|name| env.get(name).is_some());
+    let (is_static, by_web_identity, by_task, by_pod) = (
+        env.get("AWS_ACCESS_KEY_ID").is_some() || env.get("AWS_SECRET_ACCESS_KEY").is_some(),
+        has(&["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN"]),
+        has(&["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"]),
+        has(&[FULL_URI, TOKEN_FILE]),
+    );
+    let is_given = is_static || by_web_identity || by_task || by_pod;
+    let is_anonymous = env.is_on("AWS_SKIP_SIGNATURE");
+    if !is_given && !is_anonymous && env.is_on("AWS_EC2_METADATA_DISABLED") {
+        return Err(OpenError::Environment(NO_METADATA.to_owned()));
+    }
+    if let Some(path) = env.get(TOKEN_FILE)
+        && by_pod
+        && !is_static
+        && !by_web_identity
+        && !by_task
+    {
+        let wrong = |reason: String| OpenError::Environment(format!("{TOKEN_FILE}: {reason}"));
+        let token = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+        if !token.chars().all(|c| c.is_ascii_graphic() || c == ' ') {
+            let reason = "the file holds a line break or characters other than ASCII";
+            return Err(wrong(reason.to_owned()));
+        }
+    }
+    Ok(())
+}
+
+/// The certificates of `AWS_CA_BUNDLE`, which are trusted besides the system's.
+fn ca_bundle(env: &Environment) -> Result<Vec<reqwest::Certificate>, OpenError> {
+    let Some(path) = env.get("AWS_CA_BUNDLE") else {
+        return Ok(Vec::new());
+    };
+    let wrong = |reason: String| OpenError::Environment(format!("AWS_CA_BUNDLE: {reason}"));
+    let pem = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+    let roots = reqwest::Certificate::from_pem_bundle(&pem).unwrap_or_default();
+    if roots.is_empty() {
+        return Err(wrong("the file holds no certificates in PEM".to_owned()));
+    }
+    Ok(roots)
 }
 
 /// A body has one guard on its way, as to hash it for its signature costs as much as encoding it, here and again in the store.
 /// Over a network in the clear the signature covers it. TLS does without. On this machine nobody alters anything, and a checksum
 /// that costs next to nothing finds accidents. Whoever sets `AWS_UNSIGNED_PAYLOAD` has what it says and nothing else.
 fn s3_builder(bucket: &Bucket, env: &Environment, pace: &Pace) -> AmazonS3Builder {
-    let way = env.way(&S3_ENDPOINTS);
+    let way = Way::worst(env, &S3_ENDPOINTS);
     let mut builder = AmazonS3Builder::new()
-        .with_retry(pace.retry())
+        .with_retry(once())
         .with_unsigned_payload(way != Way::Network);
     if way == Way::Loopback && env.get("AWS_UNSIGNED_PAYLOAD").is_none() {
         builder = builder.with_checksum_algorithm(Checksum::CRC64NVME);
@@ -213,8 +277,11 @@ pub(crate) fn gcs(
             "links to Google Cloud Storage are always signed for storage.googleapis.com",
         ));
     }
+    env.check(Cloud::Gcs)?;
     let build = |pace: &Pace| {
-        let mut builder = GoogleCloudStorageBuilder::new().with_retry(pace.retry());
+        let mut builder = GoogleCloudStorageBuilder::new()
+            .with_retry(once())
+            .with_http_connector(pace.connector(&[]));
         for (key, value) in pace.options() {
             builder = builder.with_config(GoogleKey::Client(key), value);
         }
@@ -237,12 +304,12 @@ pub(crate) fn azure(
     env: &Environment,
     public: Option<Url>,
 ) -> Result<Clients<MicrosoftAzure>, OpenError> {
-    env.check_endpoints(
-        &["AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"],
-        "AZURE_ALLOW_HTTP",
-    )?;
+    env.check(Cloud::Azure)?;
+    check_endpoints(env, &AZURE_ENDPOINTS, "AZURE_ALLOW_HTTP")?;
     let build = |pace: &Pace| {
-        let mut builder = MicrosoftAzureBuilder::new().with_retry(pace.retry());
+        let mut builder = MicrosoftAzureBuilder::new()
+            .with_retry(once())
+            .with_http_connector(pace.connector(&[]));
         for (key, value) in pace.options() {
             builder = builder.with_config(AzureKey::Client(key), value);
         }
@@ -272,6 +339,7 @@ impl<T> Clients<T> {
             link_origin: None,
             bucket: bucket.name,
             prefix: bucket.prefix,
+            roots: Vec::new(),
         }
     }
 }

@@ -10,6 +10,7 @@
 mod clients;
 mod config;
 mod diagnosis;
+mod environment;
 mod error;
 mod headers;
 mod links;
@@ -17,10 +18,12 @@ mod local;
 mod location;
 mod operations;
 mod store;
+mod transport;
 mod upload;
 
 pub use clients::Clients;
 pub use config::{OpenError, StoreConfig};
+pub use environment::ignored_variables;
 pub use error::{ErrorKind, StoreError};
 pub use headers::{CONTENT_TYPE, FileHeaders};
 pub use links::LinkSigner;

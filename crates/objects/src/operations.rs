@@ -25,10 +25,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let key = self.key(key)?;
         let Some(bucket) = self.bulk() else {
-            return self
-                .files("cannot store the file")?
-                .put(&key, data.into())
-                .await;
+            return self.files("cannot store the file")?.put(&key, data).await;
         };
         let options = PutOptions {
             attributes: headers.attributes(),
@@ -79,10 +76,10 @@ impl Store {
         let Some(bucket) = self.quick() else {
             return self.files(ACTION)?.size(&key).await;
         };
-        match bucket.head(&key).await {
+        match bucket.head(&key).await.map_err(StoreError::store(ACTION)) {
             Ok(found) => Ok(Some(found.size)),
-            Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(StoreError::store(ACTION)(error)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
         }
     }
 

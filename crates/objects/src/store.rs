@@ -16,10 +16,11 @@ use object_store::gcp::GoogleCloudStorage;
 use object_store::multipart::MultipartStore;
 use object_store::path::Path;
 
-use crate::clients::{self, Clients, Environment};
+use crate::clients::{self, Clients};
 use crate::config::{OpenError, StoreConfig};
+use crate::environment::Environment;
 use crate::error::{ErrorKind, StoreError};
-use crate::local::LocalFiles;
+use crate::local::{LocalFiles, Missing};
 use crate::location::{Cloud, Location, public_endpoint};
 
 /// How long [`Store::check`] may take.
@@ -41,20 +42,30 @@ pub enum Store {
 }
 
 impl Store {
-    /// Opens the store with the process's environment. Connects to nothing yet: see [`check`](Self::check).
+    /// Opens the store with the process's environment. Connects to nothing yet: see [`check`](Self::check). A directory is made
+    /// if it alone is missing; from then on it has to stay.
     pub fn open(config: &StoreConfig) -> Result<Self, OpenError> {
-        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        };
-        Self::open_with(config, std::env::vars_os().filter_map(text))
+        Self::open_in(config, &Environment::of_process(), Missing::Make)
     }
 
-    /// Opens the store with these variables instead of the process's.
+    /// The same, except that a directory has to be there.
+    pub fn open_existing(config: &StoreConfig) -> Result<Self, OpenError> {
+        Self::open_in(config, &Environment::of_process(), Missing::Refuse)
+    }
+
+    /// [`open`](Self::open) with these variables instead of the process's.
     pub fn open_with(
         config: &StoreConfig,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, OpenError> {
-        let environment = Environment::new(environment);
+        Self::open_in(config, &Environment::new(environment), Missing::Make)
+    }
+
+    fn open_in(
+        config: &StoreConfig,
+        environment: &Environment,
+        missing: Missing,
+    ) -> Result<Self, OpenError> {
         let public = config
             .public_endpoint
             .as_deref()
@@ -66,13 +77,13 @@ impl Store {
                     "a directory has none: the API serves its files",
                 ));
             }
-            Location::Directory(root) => return LocalFiles::open(&root).map(Self::File),
+            Location::Directory(root) => return LocalFiles::open(&root, missing).map(Self::File),
             Location::Bucket(bucket) => bucket,
         };
         match bucket.cloud {
-            Cloud::S3 => clients::s3(bucket, &environment, public).map(Self::S3),
-            Cloud::Gcs => clients::gcs(bucket, &environment, public.as_ref()).map(Self::Gcs),
-            Cloud::Azure => clients::azure(bucket, &environment, public).map(Self::Azure),
+            Cloud::S3 => clients::s3(bucket, environment, public).map(Self::S3),
+            Cloud::Gcs => clients::gcs(bucket, environment, public.as_ref()).map(Self::Gcs),
+            Cloud::Azure => clients::azure(bucket, environment, public).map(Self::Azure),
         }
     }
 
@@ -108,6 +119,15 @@ impl Store {
         match self {
             Self::S3(_) | Self::Gcs(_) | Self::Azure(_) => true,
             Self::File(_) => false,
+        }
+    }
+
+    /// The certificates that are trusted besides the system's: `AWS_CA_BUNDLE`.
+    #[must_use]
+    pub fn roots(&self) -> Vec<reqwest::Certificate> {
+        match self {
+            Self::S3(s3) => s3.roots.clone(),
+            Self::Gcs(_) | Self::Azure(_) | Self::File(_) => Vec::new(),
         }
     }
 

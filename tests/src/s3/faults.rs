@@ -11,7 +11,7 @@ use axum::http::Method;
 use tokio::sync::watch;
 
 /// What a request does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "the names are those of the operations")]
 pub enum Kind {
     Put,
@@ -76,6 +76,27 @@ pub enum Fault {
     HoldAnswer,
     /// The first is served, but the answer is replaced by a 502; later ones are served.
     LoseAnswer,
+    /// It is answered so and has no effect.
+    Reply(Reply),
+    /// It is answered with this status and sent to the same path at another address.
+    Redirect(u16, &'static str),
+    /// It is served, and the answer comes without an `ETag`.
+    WithoutEtag,
+    /// It is served, and the connection breaks off where the answer's body should come.
+    BreakOff,
+}
+
+/// An answer as a store may give it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Reply {
+    /// Its status; a success has an error inside.
+    pub status: u16,
+    /// The error's code; without one the body is empty.
+    pub code: &'static str,
+    /// Further elements of the body.
+    pub elements: &'static str,
+    /// Further headers.
+    pub headers: &'static [(&'static str, &'static str)],
 }
 
 /// A fault that is in force; dropping it ends it and lets held requests go on.

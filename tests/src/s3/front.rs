@@ -3,10 +3,13 @@
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
+use axum::http::header::{CONTENT_LENGTH, ETAG, LOCATION};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
+use bytes::Bytes;
+use futures_util::stream;
 
-use super::faults::{Fault, Faults, Seen};
+use super::faults::{Fault, Faults, Reply, Seen};
 
 /// The server with the front before it.
 pub(super) fn before(server: Router, faults: Faults) -> Router {
@@ -48,7 +51,48 @@ async fn answer(State(faults): State<Faults>, request: Request, next: Next) -> R
             error(502, "Injected")
         }
         Fault::LoseAnswer => next.run(request).await,
+        Fault::Reply(reply) => {
+            let _ = to_bytes(request.into_body(), usize::MAX).await;
+            given(reply)
+        }
+        Fault::Redirect(status, origin) => {
+            let path = request.uri().path_and_query().map_or("/", |it| it.as_str());
+            let location = format!("{origin}{path}");
+            let _ = to_bytes(request.into_body(), usize::MAX).await;
+            let mut answer = error(status, "TemporaryRedirect");
+            let location = location.try_into().expect("a header");
+            answer.headers_mut().insert(LOCATION, location);
+            answer
+        }
+        Fault::WithoutEtag => {
+            let mut served = next.run(request).await;
+            served.headers_mut().remove(ETAG);
+            served
+        }
+        Fault::BreakOff => {
+            let (mut head, body) = next.run(request).await.into_parts();
+            let _ = to_bytes(body, usize::MAX).await;
+            head.headers.insert(CONTENT_LENGTH, 1000.into());
+            let broken = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+            let body = Body::from_stream(stream::once(async { Err::<Bytes, _>(broken) }));
+            Response::from_parts(head, body)
+        }
     }
+}
+
+fn given(reply: Reply) -> Response {
+    let body = match (reply.code, reply.elements) {
+        ("", "") => String::new(),
+        ("", elements) => format!("<Error>{elements}</Error>"),
+        (code, elements) => {
+            format!("<Error><Code>{code}</Code><Message>a test's doing</Message>{elements}</Error>")
+        }
+    };
+    let mut response = Response::builder().status(reply.status);
+    for (name, value) in reply.headers {
+        response = response.header(*name, *value);
+    }
+    response.body(Body::from(body)).expect("a valid answer")
 }
 
 /// The same request with one bit of its body's last byte changed.

@@ -40,13 +40,9 @@ async fn a_check_says_what_is_wrong(server: S3Server) {
     let bucket = server.url();
 
     let (kind, line) = complaint(&with("s3://missing", &[])).await;
-    assert_eq!(
-        (kind, line.as_str()),
-        (
-            ErrorKind::Unavailable,
-            "cannot use the object store: the bucket does not exist"
-        )
-    );
+    assert_eq!(kind, ErrorKind::Unavailable);
+    let missing = "cannot use the object store: the bucket does not exist";
+    assert!(line.starts_with(missing), "{line}");
 
     let (kind, line) = complaint(&with(
         &bucket,
@@ -55,7 +51,7 @@ async fn a_check_says_what_is_wrong(server: S3Server) {
     .await;
     assert_eq!(kind, ErrorKind::Refused, "{line}");
     let refusal = if server.is_garage() {
-        "refuses the credentials or what they were used for (AccessDenied: Forbidden: Invalid signature)"
+        "a wrong secret can look like this) (AccessDenied: Forbidden: Invalid signature)"
     } else {
         "refuses the credentials (SignatureDoesNotMatch"
     };

@@ -34,8 +34,12 @@ macro_rules! on_each_server {
 }
 
 mod answers;
+mod certificates;
 mod check;
+mod directory;
+mod lasting;
 mod links;
+mod passing;
 mod server;
 mod suite;
 

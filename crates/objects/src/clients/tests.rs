@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::{BULK, Environment, S3Key, s3_builder};
+use super::{BULK, S3Key, s3_builder};
+use crate::environment::Environment;
 use crate::location::Location;
 use crate::{OpenError, Store, StoreConfig};
 

@@ -1,6 +1,6 @@
-//! A large file on its way into a directory: written in parts under another name, then synced and
-//! renamed.
+//! A file on its way into a directory: written under another name, then synced and renamed.
 //!
+//! Directories are made below the root only: see [`LocalFiles::open`](super::LocalFiles::open).
 //! Parts go past the page cache where that is possible (see `direct`), so that neither a file that
 //! nobody reads soon pushes out of memory what a database beside it needs, nor the last sync has
 //! all of the file still to write.
@@ -14,12 +14,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::direct::DirectFile;
-use super::{RACES, blocking};
+use super::{LocalFiles, RACES};
 use crate::error::StoreError;
 
 /// An upload that has begun. Dropping it leaves the staging file to `sweep`.
 #[derive(Debug)]
 pub(crate) struct LocalUpload {
+    files: LocalFiles,
     path: PathBuf,
     staging: PathBuf,
     file: Arc<StagingFile>,
@@ -33,16 +34,21 @@ struct StagingFile {
     direct: Option<DirectFile>,
 }
 
+/// Writes a whole small file. Blocks.
+pub(super) fn put(root: &FsPath, path: &FsPath, data: &[u8]) -> io::Result<()> {
+    let (file, staging) = create_durable(root, path)?;
+    file.write_all_at(data, 0)?;
+    put_in_place(&file, &staging, path)
+}
+
 impl LocalUpload {
     /// Opens a staging file for `path`, `<path>#<n>`, with an `n` that no other upload has, in a
-    /// directory that is durable from `root` on down. Blocks.
-    pub(super) fn begin(root: &FsPath, path: PathBuf) -> io::Result<Self> {
-        let (file, staging) = create_staging(&path)?;
-        // Now that it has a file nobody removes it.
-        let directory = path.parent().unwrap_or(root);
-        sync_names_above(root, directory)?;
+    /// directory that is durable from the root on down. Blocks.
+    pub(super) fn begin(files: LocalFiles, path: PathBuf) -> io::Result<Self> {
+        let (file, staging) = create_durable(&files.root, &path)?;
         let direct = DirectFile::open(&staging);
         Ok(Self {
+            files,
             path,
             staging,
             file: Arc::new(StagingFile { file, direct }),
@@ -55,22 +61,31 @@ impl LocalUpload {
         &mut self,
         data: Bytes,
     ) -> impl Future<Output = Result<(), StoreError>> + Send + use<> {
-        let (file, offset) = (Arc::clone(&self.file), self.offset);
+        let (files, file, offset) = (self.files.clone(), Arc::clone(&self.file), self.offset);
         self.offset += data.len() as u64;
-        blocking("cannot write the file", move || file.write(&data, offset))
+        async move {
+            files
+                .blocking("cannot write the file", move || file.write(&data, offset))
+                .await
+        }
     }
 
     /// Makes the file durable and puts it in its place.
     pub(crate) async fn complete(&mut self) -> Result<(), StoreError> {
         let file = Arc::clone(&self.file);
         let (path, staging) = (self.path.clone(), self.staging.clone());
-        blocking("cannot complete the file", move || {
-            file.file.sync_all()?;
-            std::fs::rename(&staging, &path)?;
-            path.parent().map_or(Ok(()), sync_directory)
-        })
-        .await
+        self.files
+            .blocking("cannot complete the file", move || {
+                put_in_place(&file.file, &staging, &path)
+            })
+            .await
     }
+}
+
+fn put_in_place(file: &File, staging: &FsPath, path: &FsPath) -> io::Result<()> {
+    file.sync_all()?;
+    std::fs::rename(staging, path)?;
+    path.parent().map_or(Ok(()), sync_directory)
 }
 
 impl StagingFile {
@@ -84,7 +99,14 @@ impl StagingFile {
     }
 }
 
-fn create_staging(path: &FsPath) -> io::Result<(File, PathBuf)> {
+fn create_durable(root: &FsPath, path: &FsPath) -> io::Result<(File, PathBuf)> {
+    let (file, staging) = create_staging(root, path)?;
+    // Now that it has a file nobody removes it.
+    sync_names_above(root, path.parent().unwrap_or(root))?;
+    Ok((file, staging))
+}
+
+fn create_staging(root: &FsPath, path: &FsPath) -> io::Result<(File, PathBuf)> {
     let mut races = 0;
     let mut number = 1;
     loop {
@@ -100,7 +122,7 @@ fn create_staging(path: &FsPath) -> io::Result<(File, PathBuf)> {
             Err(error) if error.kind() == io::ErrorKind::NotFound && races < RACES => {
                 races += 1;
                 if let Some(directory) = path.parent() {
-                    make_directories(directory)?;
+                    make_directories(root, directory)?;
                 }
             }
             Err(error) => return Err(error),
@@ -108,12 +130,23 @@ fn create_staging(path: &FsPath) -> io::Result<(File, PathBuf)> {
     }
 }
 
-/// As `create_dir_all`, for which a directory that vanishes meanwhile is an error.
-fn make_directories(directory: &FsPath) -> io::Result<()> {
-    match std::fs::create_dir_all(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        made => made,
+/// Makes the directories between the root and `directory`, and this one. One that another process removes meanwhile is no
+/// error: the caller tries again.
+fn make_directories(root: &FsPath, directory: &FsPath) -> io::Result<()> {
+    std::fs::metadata(root)?;
+    let mut inside: Vec<_> = directory
+        .ancestors()
+        .take_while(|above| *above != root)
+        .collect();
+    inside.reverse();
+    for directory in inside {
+        match std::fs::create_dir(directory) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            made => made?,
+        }
     }
+    Ok(())
 }
 
 /// A directory's name is durable when the directory above it is; so is that one's, up to `root`.

@@ -1,15 +1,29 @@
 //! The object store fails, for a while or for good.
 
 use exports_domain::FailureCode;
-use exports_tests::s3::{Fault, Kind};
+use exports_tests::StoreKind;
+use exports_tests::s3::{Fault, Kind, Reply};
 
 use super::{RefusingStore, tells_only_what_to_do};
 use crate::rows::put_large;
-use crate::workshop::{on_every_bucket, on_every_store};
+use crate::workshop::{Workshop, on_every_bucket, on_every_store};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_is_overloaded_for_a_moment_costs_no_attempt() {
-    for status in [503, 429] {
+    let reply = |status, code| {
+        Fault::Reply(Reply {
+            status,
+            code,
+            ..Reply::default()
+        })
+    };
+    for fault in [
+        Fault::Answer(503),
+        Fault::Answer(429),
+        reply(400, "RequestTimeout"),
+        reply(409, "OperationAborted"),
+        reply(200, "InternalError"),
+    ] {
         on_every_bucket(async |shop| {
             let _worker = shop.worker(&[]);
             let expected = put_large(&shop.database, 120).await;
@@ -19,10 +33,9 @@ async fn a_store_that_is_overloaded_for_a_moment_costs_no_attempt() {
                     Kind::CreateUpload | Kind::PutPart | Kind::CompleteUpload
                 )
             };
-            let overloaded = shop.s3().inject(
-                move |seen| is_of_the_upload(seen.kind),
-                Fault::Answer(status),
-            );
+            let overloaded = shop
+                .s3()
+                .inject(move |seen| is_of_the_upload(seen.kind), fault);
             let id = shop.ask_for_all().await;
             overloaded.reached(2).await;
             drop(overloaded);
@@ -103,4 +116,27 @@ async fn a_part_that_is_refused_takes_the_upload_with_it() {
         shop.holds_nothing().await;
     })
     .await;
+}
+
+/// As where a volume is no longer mounted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_vanishes_is_waited_for_and_not_made_again() {
+    let shop = Workshop::open(StoreKind::File).await;
+    let folder = shop.folder().expect("the store is a folder").to_owned();
+    let mut worker = shop.worker(&[]);
+    worker.wait_for_event("worker started").await;
+    shop.put_one().await;
+    let away = folder.with_extension("away");
+    std::fs::rename(&folder, &away).expect("the folder moves away");
+    let id = shop.ask_for_all().await;
+    worker.wait_for_line("the attempt failed").await;
+    shop.column_is(id, "status", "pending").await;
+    let reason = shop.database.export_column(id.0, "attempt_error").await;
+    let reason = reason.as_str().expect("a reason");
+    assert!(reason.contains("is gone: mount its volume"), "{reason}");
+    assert!(!folder.exists(), "it was made again");
+    std::fs::rename(&away, &folder).expect("it comes back");
+
+    shop.file(id).await;
+    shop.holds_only(&[id]).await;
 }

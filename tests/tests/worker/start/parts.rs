@@ -89,11 +89,64 @@ async fn a_bucket_that_cannot_be_used_is_named() {
             (("AWS_ENDPOINT_URL", &mute), "no answer"),
             (("AWS_ENDPOINT_URL", "nowhere"), "AWS_ENDPOINT_URL"),
             (("AWS_ALLOW_HTTP", "false"), "AWS_ALLOW_HTTP"),
-            (("AWS_SECRET_ACCESS_KEY", SECRET), "refuses the credentials"),
+            (("AWS_SECRET_ACCESS_KEY", SECRET), "credentials"),
             ((STORE, "s3://another-bucket"), "the bucket does not exist"),
         ]
         .map(async |(set, reason)| says(shop, &[set], STORE, reason).await);
         futures_util::future::join_all(says).await;
+    })
+    .await;
+}
+
+/// As values from files and secrets do.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_break_after_a_value_is_dropped() {
+    on_every_bucket(async |shop| {
+        let counts = |name: &str| {
+            name == "DATABASE_URL" || name.starts_with("EXPORTS_") || name.starts_with("AWS_")
+        };
+        let variables: Vec<_> = shop
+            .environment(&[("EXPORTS_LEASE", "30s"), ("EXPORTS_LOG_FORMAT", "json")])
+            .into_iter()
+            .filter(|(name, _)| counts(name))
+            .map(|(name, value)| (name, format!("\u{feff} {value} \r\n")))
+            .collect();
+        let variables: Vec<_> = variables
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        assert!(variables.len() > 5, "{variables:?}");
+        let mut worker = shop.worker(&variables);
+        worker.wait_for_event("worker started").await;
+        shop.put_one().await;
+        let id = shop.ask_for_all().await;
+        shop.file(id).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_control_character_in_a_cloud_s_variable_is_refused_by_its_name() {
+    on_every_bucket(async |shop| {
+        let names = [
+            "AWS_ACCESS_KEY_ID",
+            "AWS_SECRET_ACCESS_KEY",
+            "AWS_SESSION_TOKEN",
+            "AWS_REGION",
+            "AWS_ENDPOINT_URL",
+        ];
+        for name in names {
+            let reason = "it holds a line break or another control character";
+            says(shop, &[(name, "a\nb")], name, reason).await;
+        }
+        let reason = "it holds characters other than ASCII";
+        says(
+            shop,
+            &[("AWS_SESSION_TOKEN", "clé")],
+            "AWS_SESSION_TOKEN",
+            reason,
+        )
+        .await;
     })
     .await;
 }

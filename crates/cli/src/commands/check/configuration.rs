@@ -1,5 +1,7 @@
 //! Which variables are set. Their values are parsed before a check begins.
 
+use exports_objects::ignored_variables;
+
 use super::report::Finding;
 
 /// What the services read of the environment: the table's names, and the clouds'.
@@ -18,4 +20,16 @@ pub(super) fn variables() -> Finding {
         [] => "no variables are set: everything came by options".to_owned(),
         names => format!("set: {}", names.join(", ")),
     })
+}
+
+/// Those that the clouds' own clients know and that have no effect here, each with what to use instead.
+pub(super) fn ignored(store_url: &str) -> Option<Finding> {
+    let mut names: Vec<_> = std::env::vars_os()
+        .filter(|(_, value)| !value.is_empty())
+        .filter_map(|(name, _)| name.into_string().ok())
+        .collect();
+    names.sort_unstable();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let ignored = ignored_variables(store_url, &names);
+    (!ignored.is_empty()).then(|| Finding::warn(ignored.join("; ")))
 }

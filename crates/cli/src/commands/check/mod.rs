@@ -45,6 +45,9 @@ impl Check {
             .ok();
         let mut report = Report::default();
         report.add("configuration", &configuration::variables())?;
+        if let Some(ignored) = configuration::ignored(&self.store.url) {
+            report.add("configuration", &ignored)?;
+        }
         let url = self.database.database_url.expose_secret();
         let database = Database::new(url, PoolPurpose::Command).context("DATABASE_URL")?;
         let is_there = database::check(&mut report, &database).await?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use exports_domain::{Clock, SystemClock};
-use exports_objects::{FileHeaders, Store, StoreConfig, StoreError};
+use exports_objects::{FileHeaders, OpenError, Store, StoreConfig, StoreError};
 use exports_settings::{StoreSettings, error_line};
 use url::Url;
 use uuid::Uuid;
@@ -26,14 +26,16 @@ pub(super) async fn check(
         url: settings.url.clone(),
         public_endpoint: settings.public_endpoint.clone(),
     };
-    let store = match Store::open(&config) {
+    let store = match Store::open_existing(&config) {
         Ok(store) => store,
         Err(error) => {
-            let text = format!(
-                "{}: correct EXPORTS_OBJECT_STORE_URL, its public endpoint or the cloud's variables",
-                error_line(&error)
-            );
-            return report.add("store", &Finding::fail(text));
+            let mend = match &error {
+                // They name the variable, or say what to do.
+                OpenError::Environment(_) | OpenError::Directory(_) => "",
+                OpenError::Url(_) => ": correct EXPORTS_OBJECT_STORE_URL",
+                OpenError::PublicEndpoint(_) => ": correct EXPORTS_OBJECT_STORE_PUBLIC_ENDPOINT",
+            };
+            return report.add("store", &Finding::fail(format!("{error}{mend}")));
         }
     };
     if let Err(error) = store.check().await {
@@ -103,7 +105,7 @@ async fn fetch_link(report: &mut Report, store: &Store, key: &str) -> Result<()>
         Err(error) => return report.add("signed link", &failed(&error)),
     };
     let before = SystemClock.now();
-    let fetched = tokio::time::timeout(FETCH_LIMIT, fetch(&link)).await;
+    let fetched = tokio::time::timeout(FETCH_LIMIT, fetch(store, &link)).await;
     let host = link.host_str().unwrap_or_default().to_owned();
     let mend = "consumers cannot download: correct EXPORTS_OBJECT_STORE_PUBLIC_ENDPOINT";
     let (status, body, date) = match fetched {
@@ -137,8 +139,10 @@ async fn fetch_link(report: &mut Report, store: &Store, key: &str) -> Result<()>
 
 type Fetched = (u16, Vec<u8>, Option<DateTime<Utc>>);
 
-async fn fetch(link: &Url) -> std::result::Result<Fetched, reqwest::Error> {
+async fn fetch(store: &Store, link: &Url) -> std::result::Result<Fetched, reqwest::Error> {
     let client = reqwest::Client::builder()
+        // As a consumer who trusts the store has to.
+        .tls_certs_merge(store.roots())
         .redirect(reqwest::redirect::Policy::none())
         .build()?;
     let answer = client.get(link.clone()).send().await?;
@@ -176,8 +180,6 @@ async fn delete(store: &Store, key: &str) -> Finding {
 }
 
 fn failed(error: &StoreError) -> Finding {
-    Finding::fail(format!(
-        "{}: correct EXPORTS_OBJECT_STORE_URL, the credentials or what they allow",
-        error_line(error)
-    ))
+    // It says itself what to do, which differs.
+    Finding::fail(error.to_string())
 }

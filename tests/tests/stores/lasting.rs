@@ -1,0 +1,119 @@
+//! Answers that do not pass: asked once, and told as what they are, with what to do.
+
+use exports_objects::ErrorKind::{self, Invalid, Refused, Unavailable};
+use exports_tests::s3::{Fault, Kind, Reply, S3Server};
+
+use crate::{KEY, bucket, content, headers};
+
+on_each_server!(
+    what_does_not_pass_is_named_at_once,
+    another_region_is_named_at_once
+);
+
+const ACCESS: &str = "the store denies access: allow it in the bucket's policy or the role";
+const REGION: &str =
+    "the bucket is in region eu-west-1, AWS_REGION says us-east-1: set AWS_REGION=eu-west-1";
+const ELSEWHERE: &str = "the bucket is in another region than AWS_REGION says (us-east-1)";
+
+#[rustfmt::skip]
+const ANSWERS: [(u16, &str, ErrorKind, &str); 16] = [
+    (403, "QuotaExceeded", Unavailable, "quota is used up"),
+    (400, "XMinioAdminBucketQuotaExceeded", Unavailable, "quota is used up"),
+    (507, "XMinioStorageFull", Unavailable, "the store is full"),
+    (507, "InsufficientStorage", Unavailable, "the store is full"),
+    (507, "", Unavailable, "the store is full"),
+    (400, "ExpiredToken", Refused, "the session token has expired: give a new AWS_SESSION_TOKEN"),
+    (400, "InvalidToken", Refused, "the session token is not valid: AWS_SESSION_TOKEN"),
+    (403, "InvalidAccessKeyId", Refused, "correct AWS_ACCESS_KEY_ID"),
+    (403, "SignatureDoesNotMatch", Refused, "the store refuses the credentials"),
+    (403, "AccessDenied", Refused, ACCESS),
+    (200, "AccessDenied", Refused, ACCESS),
+    (403, "RequestTimeTooSkewed", Refused, "set the clock (NTP)"),
+    (404, "NoSuchBucket", Unavailable, "the bucket does not exist"),
+    (400, "EntityTooLarge", Invalid, "no object or part this large"),
+    (413, "", Unavailable, "it must take bodies of 8 MiB"),
+    (403, "UserProjectAccountProblem", Refused, "billing problem"),
+];
+
+async fn what_does_not_pass_is_named_at_once(server: S3Server) {
+    for (status, code, kind, words) in ANSWERS {
+        let reply = Reply {
+            status,
+            code,
+            ..Reply::default()
+        };
+        is_named(&server, reply, kind, words).await;
+    }
+}
+
+async fn another_region_is_named_at_once(server: S3Server) {
+    let reply = |status, code| Reply {
+        status,
+        code,
+        ..Reply::default()
+    };
+    for (reply, words) in [
+        (reply(400, "IllegalLocationConstraintException"), ELSEWHERE),
+        (
+            Reply {
+                headers: &[("x-amz-bucket-region", "eu-west-1")],
+                ..reply(301, "PermanentRedirect")
+            },
+            REGION,
+        ),
+        (
+            Reply {
+                elements: "<Endpoint>exports.s3-eu-west-1.amazonaws.com</Endpoint>",
+                ..reply(301, "PermanentRedirect")
+            },
+            REGION,
+        ),
+        (
+            Reply {
+                headers: &[("location", "https://exports.s3.eu-west-1.amazonaws.com/k")],
+                ..reply(307, "TemporaryRedirect")
+            },
+            REGION,
+        ),
+        (
+            Reply {
+                elements: "<Region>eu-west-1</Region>",
+                ..reply(400, "AuthorizationHeaderMalformed")
+            },
+            REGION,
+        ),
+    ] {
+        is_named(&server, reply, Refused, words).await;
+    }
+}
+
+/// A put, the beginning of an upload and a part, each sent once.
+async fn is_named(server: &S3Server, reply: Reply, kind: ErrorKind, words: &str) {
+    let store = bucket(server);
+    let mut upload = store.begin_upload(KEY, &headers()).await.unwrap();
+    let lasting = server.inject(
+        |seen| matches!(seen.kind, Kind::Put | Kind::CreateUpload | Kind::PutPart),
+        Fault::Reply(reply),
+    );
+    let errors = [
+        store.put(KEY, content(10), &headers()).await.unwrap_err(),
+        store.begin_upload(KEY, &headers()).await.unwrap_err(),
+        upload.put_part(content(10)).await.unwrap_err(),
+    ];
+    assert_eq!(lasting.hits(), errors.len(), "{reply:?} was repeated");
+    drop(lasting);
+    upload.abort().await.unwrap();
+    for error in errors {
+        let line = error.to_string();
+        assert!(line.contains(words), "{reply:?}: {line}");
+        assert!(!line.contains('\n'), "{line}");
+        assert_eq!(error.kind(), kind, "{line}");
+        assert_eq!(error.is_transient(), kind != Invalid);
+        assert_eq!(
+            line.contains("refuses the credentials"),
+            reply.code == "SignatureDoesNotMatch",
+            "{line}"
+        );
+    }
+    assert_eq!(server.objects(), [""; 0]);
+}
