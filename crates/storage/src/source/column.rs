@@ -103,7 +103,7 @@ impl ColumnType {
         let is_text = matches!(self, Self::Text(_) | Self::LooseText(_));
         let (fits, expected) = match (relation, column) {
             (_, "id") | ("messages", "endpoint_id") => (*self == Self::Uuid || is_text, "uuid"),
-            (_, "project_id") | ("messages", "status") | (_, "direction") => {
+            (_, "project_id" | "direction") | ("messages", "status") => {
                 (is_text || matches!(self, Self::Enum(_)), "text or an enum")
             }
             (_, "created_at") | ("messages", "delivered_at" | "next_attempt_at") => (

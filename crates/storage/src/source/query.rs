@@ -5,6 +5,8 @@
 //! setting it would hide from the planner how much it is going to read, and which partitions.
 //! An unset filter, were it in the text, would cost every row.
 
+use std::fmt::Write;
+
 use exports_domain::{Direction, MessageFilter, ProjectId};
 
 use super::catalogue::Catalogue;
@@ -103,9 +105,11 @@ impl<'a> Query<'a> {
         }
         if let Some(endpoint) = self.filter.endpoint {
             let column = self.message("endpoint_id").as_uuid("m.endpoint_id");
-            text.push_str(&format!(" AND {column} = '{}'::uuid", endpoint.0));
+            // Writing to a String cannot fail.
+            let _ = write!(text, " AND {column} = '{}'::uuid", endpoint.0);
         }
-        text.push_str(&format!(" ORDER BY {}", self.order("")));
+        text.push_str(" ORDER BY ");
+        text.push_str(&self.order(""));
         text
     }
 

@@ -246,13 +246,11 @@ fn changed(what: &str) -> Error {
 /// Says so in the log if it takes long.
 async fn logged_if_long<T>(asked: impl Future<Output = T>) -> T {
     let mut asked = std::pin::pin!(asked);
-    match tokio::time::timeout(LONG_WAIT, &mut asked).await {
-        Ok(answer) => answer,
-        Err(_) => {
-            tracing::warn!(
-                "the source does not answer yet: another transaction may hold a lock on messages or endpoints"
-            );
-            asked.await
-        }
+    if let Ok(answer) = tokio::time::timeout(LONG_WAIT, &mut asked).await {
+        return answer;
     }
+    tracing::warn!(
+        "the source does not answer yet: another transaction may hold a lock on messages or endpoints"
+    );
+    asked.await
 }

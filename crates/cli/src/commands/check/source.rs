@@ -138,7 +138,7 @@ async fn statements(session: &mut SourceSession) -> std::result::Result<(), Stor
                 range,
                 direction,
                 status,
-                endpoint: status.map(|_| EndpointId(Default::default())),
+                endpoint: status.map(|_| EndpointId(uuid::Uuid::nil())),
             };
             session.try_statements(&filter).await?;
         }

@@ -180,13 +180,15 @@ impl BulkRows<'_> {
             }
             match self.connection.received_message()? {
                 None => self.connection.receive().await?,
-                // More rows may follow it.
-                Some(Received::Aside) => {}
                 Some(Received::Answer(Message::ReadyForQuery(_))) => {
                     self.connection.is_ready = true;
                     self.ended = true;
                 }
-                Some(Received::Answer(Message::CopyDone | Message::CommandComplete(_))) => {}
+                // More rows may follow what came aside.
+                Some(
+                    Received::Aside
+                    | Received::Answer(Message::CopyDone | Message::CommandComplete(_)),
+                ) => {}
                 Some(Received::Answer(_)) => return Err(out_of_step()),
             }
         }
