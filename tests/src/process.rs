@@ -36,6 +36,17 @@ pub fn program(name: &str) -> PathBuf {
     path
 }
 
+fn clean(mut command: Command, environment: impl IntoIterator<Item = (String, String)>) -> Command {
+    command.env_clear();
+    for kept in ["PATH", "TMPDIR"] {
+        if let Some(value) = std::env::var_os(kept) {
+            command.env(kept, value);
+        }
+    }
+    command.envs(environment);
+    command
+}
+
 /// A running program. Dropping it kills it; if the test is failing, its log's end is shown.
 #[derive(Debug)]
 pub struct Process {
@@ -46,7 +57,7 @@ pub struct Process {
 }
 
 /// What a pipe has brought so far.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Lines {
     text: Arc<Mutex<String>>,
     reader: Option<JoinHandle<()>>,
@@ -62,26 +73,35 @@ impl Process {
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Self {
         let mut command = Command::new(program(name));
-        command.args(arguments).env_clear();
-        for kept in ["PATH", "TMPDIR"] {
-            if let Some(value) = std::env::var_os(kept) {
-                command.env(kept, value);
-            }
-        }
-        command.envs(environment);
-        Self::spawn(name, command)
+        command.args(arguments);
+        Self::spawn(name, clean(command, environment))
+    }
+
+    /// The same, with a standard error of the test's own, which is then not read here.
+    #[must_use]
+    pub fn start_logging_to(
+        stderr: impl Into<Stdio>,
+        name: &str,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Self {
+        let command = clean(Command::new(program(name)), environment);
+        Self::spawn_logging_to(stderr.into(), name, command)
     }
 
     /// Starts any command, as it is but for its pipes.
     #[must_use]
-    pub fn spawn(name: &str, mut command: Command) -> Self {
+    pub fn spawn(name: &str, command: Command) -> Self {
+        Self::spawn_logging_to(Stdio::piped(), name, command)
+    }
+
+    fn spawn_logging_to(stderr: Stdio, name: &str, mut command: Command) -> Self {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(stderr)
             .spawn()
             .unwrap_or_else(|error| panic!("{name} does not start: {error}"));
-        let errors = Lines::of(child.stderr.take().expect("stderr is a pipe"));
+        let errors = child.stderr.take().map(Lines::of).unwrap_or_default();
         let output = Lines::of(child.stdout.take().expect("stdout is a pipe"));
         Self {
             name: name.to_owned(),

@@ -29,15 +29,6 @@ pub(crate) fn catch_panics() -> CatchPanicLayer<fn(Box<dyn Any + Send>) -> Respo
     CatchPanicLayer::custom(|_| ApiError::Panicked.into_response())
 }
 
-/// Writes panics into the log, in the span of the request that they end, instead of beside it.
-pub(crate) fn log_panics() {
-    std::panic::set_hook(Box::new(|panic| {
-        let message = panic.payload_as_str().unwrap_or("no message");
-        let place = panic.location().map(ToString::to_string);
-        tracing::error!(panic.message = message, panic.place = place, "a panic");
-    }));
-}
-
 #[cfg(test)]
 mod tests {
     use axum::Router;

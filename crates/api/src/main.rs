@@ -18,10 +18,11 @@ async fn main() -> ExitCode {
     match Server::start(settings).await {
         Ok(server) => {
             server.run().await;
+            exports_settings::flush_logs();
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("error: {error}");
+            exports_settings::print_error(&error.to_string());
             ExitCode::FAILURE
         }
     }

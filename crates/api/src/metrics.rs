@@ -22,6 +22,11 @@ pub(crate) struct ApiMetrics {
 
 impl ApiMetrics {
     pub(crate) fn new(registry: &Registry) -> Self {
+        registry.counter_of(
+            "exports_log_lines_lost_total",
+            "Lines of the log that could not be written, or that nobody read in time.",
+            exports_settings::log_lines_lost,
+        );
         Self {
             durations: registry.histogram_family(
                 "exports_http_request_duration_seconds",

@@ -13,7 +13,6 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::guard;
 use crate::key_cache::KeyCache;
 use crate::metrics::{ApiMetrics, MetricsServer};
 use crate::openapi;
@@ -64,7 +63,6 @@ impl Server {
 
     /// Serves until SIGTERM or SIGINT, then lets what was begun come to its end.
     pub async fn run(self) {
-        guard::log_panics();
         let mut signals = Signals::install();
         let address = format!("http://{}", self.address);
         tracing::info!(address, "listening");

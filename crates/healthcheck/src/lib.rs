@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::Parser;
-use exports_settings::{SettingsError, error_line, try_parse_from};
+use exports_settings::{SettingsError, error_line, print_error, try_parse_from};
 
 pub use probe::{NotReady, PATIENCE, ask};
 
@@ -41,7 +41,7 @@ pub fn run<T: Parser>(address: impl FnOnce(T) -> Result<SocketAddr, String>) -> 
             ExitCode::from(u8::from(error.use_stderr()))
         }
         Err(Refused::NotReady(line)) => {
-            eprintln!("error: {line}");
+            print_error(&line);
             ExitCode::FAILURE
         }
     })

@@ -1,6 +1,7 @@
 //! All metrics of a process, and their text.
 
-use prometheus::core::Collector;
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
 use prometheus::{
     GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     TextEncoder,
@@ -40,6 +41,12 @@ impl Registry {
     #[must_use]
     pub fn counter(&self, name: &str, help: &str) -> IntCounter {
         self.register(IntCounter::new(name, help))
+    }
+
+    /// A counter whose value is kept elsewhere and is asked for by each scrape.
+    pub fn counter_of(&self, name: &str, help: &str, value: fn() -> u64) {
+        let counter = IntCounter::new(name, help).expect(CONSTANT);
+        self.add(Box::new(CounterOf { counter, value }));
     }
 
     /// A counter for each value of a label, at 0.
@@ -93,5 +100,24 @@ impl Registry {
 
     fn add(&self, collector: Box<dyn Collector>) {
         self.0.register(collector).expect(CONSTANT);
+    }
+}
+
+/// See [`Registry::counter_of`].
+struct CounterOf {
+    counter: IntCounter,
+    value: fn() -> u64,
+}
+
+impl Collector for CounterOf {
+    fn desc(&self) -> Vec<&Desc> {
+        self.counter.desc()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let value = (self.value)();
+        self.counter.reset();
+        self.counter.inc_by(value);
+        self.counter.collect()
     }
 }

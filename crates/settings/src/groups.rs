@@ -94,7 +94,8 @@ pub struct ApiSettings {
     // What is refused can hold a password.
     #[arg(long, env = "EXPORTS_PUBLIC_URL", value_name = "URL", hide_env_values = true, value_parser = trimmed(parse_public_url))]
     pub public_url: Option<Url>,
-    /// Signs the file store's links: any text of 32 bytes or more; needed with that store only
+    /// Signs the links to the API's own files: any text of 32 bytes or more; needed with a file store,
+    /// and with any other by clients that send Authorization on over a redirect
     #[arg(
         long,
         env = "EXPORTS_SIGNING_KEY",

@@ -7,6 +7,7 @@
 mod duration;
 mod error_line;
 mod groups;
+mod log_writer;
 mod logging;
 mod parse;
 mod trimmed;
@@ -17,7 +18,8 @@ pub use groups::{
     ApiSettings, DatabaseSettings, LogFormat, LogSettings, SourceRowSecurity, StoreSettings,
     WorkerSettings,
 };
-pub use logging::{LogError, init_logging};
+pub use log_writer::log_lines_lost;
+pub use logging::{LogError, flush_logs, init_logging, print_error};
 pub use parse::{SettingsError, parse, try_parse_from};
 pub use secrecy::{ExposeSecret, SecretString};
 pub use trimmed::{Trimmed, trimmed};

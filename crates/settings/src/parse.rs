@@ -7,6 +7,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, CommandFactory, Parser};
 
 use crate::groups::NAMES;
+use crate::logging::print_error;
 
 /// Why a program cannot start with these settings: one line.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +27,7 @@ pub fn parse<T: Parser>() -> T {
         Ok(settings) => settings,
         Err(SettingsError::CommandLine(error)) => error.exit(),
         Err(SettingsError::Wrong(line)) => {
-            eprintln!("error: {line}");
+            print_error(&line);
             std::process::exit(2);
         }
     }

@@ -13,10 +13,11 @@ async fn main() -> ExitCode {
     match Worker::start(settings).await {
         Ok(worker) => {
             worker.run().await;
+            exports_settings::flush_logs();
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("error: {error}");
+            exports_settings::print_error(&error.to_string());
             ExitCode::FAILURE
         }
     }

@@ -53,6 +53,11 @@ pub(crate) struct JanitorMetrics {
 
 impl WorkerMetrics {
     pub(crate) fn new(registry: &Registry) -> Self {
+        registry.counter_of(
+            "exports_log_lines_lost_total",
+            "Lines of the log that could not be written, or that nobody read in time.",
+            exports_settings::log_lines_lost,
+        );
         let counter = |name, help| registry.counter(name, help);
         Self {
             claims: counter("exports_claims_total", "Exports taken from the queue, takeovers included."),

@@ -2,5 +2,6 @@
 //! else.
 
 mod deployed;
+mod logs;
 mod service;
 mod stories;

@@ -1,0 +1,191 @@
+//! Logs that can no longer be written: the services go on, and count what is lost.
+
+use std::fs::OpenOptions;
+use std::io::{BufRead, BufReader, PipeReader, Write};
+use std::net::TcpListener;
+use std::process::Stdio;
+
+use exports_domain::{Direction, ExportId, ExportState, MessageFilter, TimeRange, time};
+use exports_storage::NewExport;
+use exports_tests::{
+    Client, PATIENCE, Process, RunningStore, Scrape, StoreKind, TestDatabase, eventually,
+};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+
+const SIGNING_KEY: &str = "a signing key for tests, which is long enough";
+const LOST: &str = "exports_log_lines_lost_total";
+
+/// What has become of a service's standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Log {
+    /// Its reader has ended.
+    ReaderGone,
+    /// It is a pipe that is full already, and nobody reads.
+    Unread,
+    /// It is a file on a full disk.
+    DiskFull,
+}
+
+impl Log {
+    const ALL: [Self; 3] = [Self::ReaderGone, Self::Unread, Self::DiskFull];
+
+    /// A standard error in this state. The pipe has a reader as long as the second lives.
+    fn open(self) -> (Stdio, Option<PipeReader>) {
+        if self == Self::DiskFull {
+            let full = OpenOptions::new().write(true).open("/dev/full");
+            return (full.expect("a device that is full").into(), None);
+        }
+        let (reader, mut writer) = std::io::pipe().expect("a pipe");
+        if self == Self::ReaderGone {
+            return (writer.into(), None);
+        }
+        fcntl(&writer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).expect("a pipe that does not block");
+        while writer.write(&[b'\n'; 512]).is_ok() {}
+        fcntl(&writer, FcntlArg::F_SETFL(OFlag::empty())).expect("a pipe that blocks again");
+        (writer.into(), Some(reader))
+    }
+}
+
+fn free_address() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("its address").to_string()
+}
+
+/// A database and a store, and the variables by which the services find them.
+struct Place {
+    database: TestDatabase,
+    store: RunningStore,
+}
+
+impl Place {
+    async fn new() -> Self {
+        Self {
+            database: TestDatabase::create().await,
+            store: RunningStore::start(StoreKind::File),
+        }
+    }
+
+    fn environment(&self, variables: &[(&str, &str)]) -> Vec<(String, String)> {
+        let own = [
+            ("DATABASE_URL", self.database.url()),
+            ("EXPORTS_LOG_FORMAT", "json"),
+            ("EXPORTS_SIGNING_KEY", SIGNING_KEY),
+        ];
+        let own = own.iter().chain(variables);
+        let own = own.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        self.store.environment().into_iter().chain(own).collect()
+    }
+}
+
+async fn is_ready(client: &Client) {
+    eventually("the service is ready", PATIENCE, async || {
+        let reply = client.try_get("/readyz").await.ok()?;
+        (reply.status == 200).then_some(())
+    })
+    .await;
+}
+
+async fn ends(process: &mut Process) {
+    process.terminate();
+    let status = process.wait().await;
+    assert!(status.success(), "{status:?}");
+}
+
+#[tokio::test]
+async fn the_api_answers_and_stops_whatever_becomes_of_its_log() {
+    const REQUESTS: usize = 300;
+    let place = Place::new().await;
+    for log in Log::ALL {
+        let (stderr, reader) = log.open();
+        let (listen, metrics) = (free_address(), free_address());
+        let environment = place.environment(&[
+            ("EXPORTS_LISTEN", &listen),
+            ("EXPORTS_METRICS_LISTEN", &metrics),
+        ]);
+        let mut api = Process::start_logging_to(stderr, "exports-api", environment);
+        let client = Client::new(&format!("http://{listen}"));
+        is_ready(&client).await;
+        // More lines than a pipe has room for.
+        for _ in 0..REQUESTS {
+            let _ = client.get("/v1/exports").await.expect(401);
+        }
+        let metrics = format!("http://{metrics}");
+        if let Some(reader) = reader {
+            // Whoever reads late misses nothing.
+            let lines = BufReader::new(reader).lines().map_while(Result::ok);
+            let answered = lines.filter(|line| line.contains("\"status\":401"));
+            assert_eq!(answered.take(REQUESTS).count(), REQUESTS);
+            assert!(Scrape::of(&metrics).await.value(LOST, &[]) < 1.0);
+        } else {
+            eventually("every line was tried", PATIENCE, async || {
+                let lost = Scrape::of(&metrics).await.value(LOST, &[]);
+                (lost > 300.0).then_some(())
+            })
+            .await;
+        }
+        ends(&mut api).await;
+    }
+}
+
+#[tokio::test]
+async fn a_worker_works_and_stops_whatever_becomes_of_its_log() {
+    let place = Place::new().await;
+    let project = place.database.project("proj_abc123").await;
+    let storage = place.database.storage();
+    let at = |text| time::parse(text).expect("a time");
+    for log in Log::ALL {
+        let (stderr, _reader) = log.open();
+        let listen = free_address();
+        let environment = place.environment(&[("EXPORTS_HEALTH_LISTEN", &listen)]);
+        let mut worker = Process::start_logging_to(stderr, "exports-worker", environment);
+        let address = format!("http://{listen}");
+        is_ready(&Client::new(&address)).await;
+        let new = NewExport {
+            id: ExportId::generate(),
+            project: project.clone(),
+            filter: MessageFilter {
+                range: TimeRange::new(at("2025-12-01T00:00:00Z"), at("2025-12-06T00:00:00Z"))
+                    .expect("a range"),
+                direction: Direction::Outbound,
+                status: None,
+                endpoint: None,
+            },
+            idempotency_key: None,
+        };
+        storage.create_export(&new).await.expect("a new export");
+        eventually("the export is completed", PATIENCE, async || {
+            let found = storage.get_export(&project, new.id).await;
+            let export = found.expect("a look at exports").expect("the export");
+            matches!(export.state, ExportState::Completed(_)).then_some(())
+        })
+        .await;
+        if log != Log::Unread {
+            eventually("lost lines are counted", PATIENCE, async || {
+                (Scrape::of(&address).await.value(LOST, &[]) > 0.0).then_some(())
+            })
+            .await;
+        }
+        ends(&mut worker).await;
+    }
+}
+
+/// Why it cannot start is one line that nobody reads; the exit code tells all the same.
+#[tokio::test]
+async fn a_service_that_cannot_start_ends_whatever_becomes_of_its_log() {
+    let store = RunningStore::start(StoreKind::File);
+    let database = ("DATABASE_URL", "postgres://127.0.0.1:1/none");
+    let key = ("EXPORTS_SIGNING_KEY", SIGNING_KEY);
+    for log in Log::ALL {
+        for (variables, code) in [(&[key][..], 2), (&[key, database], 1)] {
+            for program in ["exports-api", "exports-worker"] {
+                let (stderr, _reader) = log.open();
+                let own = variables.iter();
+                let own = own.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+                let variables = store.environment().into_iter().chain(own);
+                let mut process = Process::start_logging_to(stderr, program, variables);
+                let status = process.wait().await;
+                assert_eq!(status.code(), Some(code), "{program} {log:?}: {status:?}");
+            }
+        }
+    }
+}
