@@ -19,7 +19,13 @@ pub(crate) enum Error {
     /// Somebody told the process to end.
     #[error("interrupted")]
     Interrupted { exit_code: u8 },
+    /// Nobody reads the result any more: `exportctl jobs | head -1`.
+    #[error("nobody reads the output any more")]
+    ReaderGone,
 }
+
+/// What a shell says of a program that SIGPIPE ended, as it ends most.
+const SIGPIPE: u8 = 128 + 13;
 
 impl Error {
     pub(crate) fn new(message: impl Into<String>) -> Self {
@@ -33,6 +39,7 @@ impl Error {
         match self {
             Self::Failed { .. } => ExitCode::FAILURE,
             Self::Interrupted { exit_code } => ExitCode::from(*exit_code),
+            Self::ReaderGone => ExitCode::from(SIGPIPE),
         }
     }
 }

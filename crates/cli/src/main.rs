@@ -20,6 +20,8 @@ async fn main() -> ExitCode {
     let arguments: commands::Arguments = exports_settings::parse();
     match arguments.run().await {
         Ok(()) => ExitCode::SUCCESS,
+        // Whoever read it has seen enough.
+        Err(error @ Error::ReaderGone) => error.exit_code(),
         Err(error) => {
             // What is on the terminal's last line is a progress bar, or ^C.
             if matches!(error, Error::Interrupted { .. }) && std::io::stderr().is_terminal() {

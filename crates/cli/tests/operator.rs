@@ -38,6 +38,20 @@ async fn an_empty_database_becomes_one_with_a_project_and_a_key() {
 }
 
 #[tokio::test]
+async fn a_reader_that_has_seen_enough_ends_a_command_quietly() {
+    let database = TestDatabase::create().await;
+    let mut command = std::process::Command::new(exports_tests::program("exportctl"));
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    command.args(["jobs"]).env_clear();
+    command.env("DATABASE_URL", database.url()).stdout(writer);
+    let ended = tokio::task::spawn_blocking(move || command.output());
+    let ended = ended.await.unwrap().unwrap();
+    assert_eq!(ended.status.code(), Some(141), "as if SIGPIPE had ended it");
+    assert_eq!(String::from_utf8_lossy(&ended.stderr), "");
+}
+
+#[tokio::test]
 async fn a_migration_grants_the_programs_roles_what_they_need() {
     let database = TestDatabase::empty().await;
     let env = [("DATABASE_URL", database.url())];
