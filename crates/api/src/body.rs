@@ -19,6 +19,11 @@ use crate::error::{ApiError, quoted};
 /// The most bytes that a body may have.
 pub(crate) const LIMIT: usize = 64 * 1024;
 
+/// The byte order mark of UTF-8.
+const UTF_8_MARK: &[u8] = b"\xef\xbb\xbf";
+/// Of UTF-16 and UTF-32, in either byte order. None can begin a text in UTF-8.
+const OTHER_MARKS: [&[u8]; 3] = [b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff"];
+
 /// A body within the limit, whatever its content type.
 #[derive(Debug)]
 pub(crate) struct Body(pub(crate) Vec<u8>);
@@ -75,6 +80,14 @@ pub(crate) struct Fields(Vec<(String, Value)>);
 
 impl Fields {
     pub(crate) fn parse(body: &[u8], known: &[&str]) -> Result<Self, ApiError> {
+        // Some clients (.NET, PowerShell, files saved on Windows) begin UTF-8 with it; RFC 8259 lets
+        // a parser ignore it.
+        let body = body.strip_prefix(UTF_8_MARK).unwrap_or(body);
+        if OTHER_MARKS.iter().any(|mark| body.starts_with(mark)) {
+            return Err(ApiError::invalid(
+                "payload must be JSON in UTF-8: it begins with a byte order mark of UTF-16 or UTF-32",
+            ));
+        }
         if body.is_empty() {
             return Err(ApiError::invalid("payload must be valid JSON: it is empty"));
         }
@@ -174,7 +187,9 @@ mod tests {
             (&b""[..], ": it is empty"),
             (b"{", " (line 1, column 1)"),
             (b"{\"a\": \"\xff\"}", " (line 1, column 8)"),
-            (b"\xef\xbb\xbf{}", " (line 1, column 1)"),
+            (b"\xef\xbb\xbf", ": it is empty"),
+            (b"\xef\xbb\xbf\xef\xbb\xbf{}", " (line 1, column 1)"),
+            (b" \xef\xbb\xbf{}", " (line 1, column 2)"),
             (b"{} {}", " (line 1, column 4)"),
             (b"{'a': 1}", " (line 1, column 2)"),
             (b"[\"x\"]", ": an object is expected"),
@@ -186,6 +201,20 @@ mod tests {
         assert!(refusal("[".repeat(10_000)).starts_with("payload must be valid JSON"));
         let deep = format!("{{\"a\": {}", "[".repeat(10_000));
         assert!(refusal(deep).starts_with("payload must be valid JSON"));
+    }
+
+    #[test]
+    fn a_byte_order_mark_of_utf_8_is_ignored_and_others_are_named() {
+        let mut fields = Fields::parse(b"\xef\xbb\xbf {\"a\": \"x\"}", &["a"]).unwrap();
+        assert_eq!(fields.text("a").unwrap().as_deref(), Some("x"));
+        for other in [
+            &b"\xff\xfe{\0}\0"[..],
+            b"\xfe\xff\0{\0}",
+            b"\xff\xfe\0\0{\0\0\0}\0\0\0",
+            b"\0\0\xfe\xff\0\0\0{\0\0\0}",
+        ] {
+            assert!(refusal(other).contains("byte order mark of UTF-16"));
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub(crate) fn json() -> Vec<Bad> {
     let escaped = twice.replacen("start", "st\\u0061rt", 1);
     let null_twice = twice.replacen("\"2025-12-01T00:00:00Z\"", "null", 1);
     let utf16: Vec<u8> = good.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let marked = [b"\xff\xfe", utf16.as_slice()].concat();
     vec![
         post("", JSON),
         post(" ", JSON),
@@ -33,8 +34,10 @@ pub(crate) fn json() -> Vec<Bad> {
         post(format!("{good}{good}"), JSON),
         post(format!("{good},"), JSON),
         post(format!("{good}\0"), JSON),
-        post(format!("\u{feff}{good}"), JSON),
+        post(format!("\u{feff}\u{feff}{good}"), JSON),
+        post(format!(" \u{feff}{good}"), JSON),
         post(utf16, JSON),
+        post(marked, &["UTF-8", "byte order mark"]),
         post(
             "start_time=2025-12-01T00:00:00Z&end_time=2025-12-02T00:00:00Z",
             JSON,
