@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::buffers::{Buffer, Buffers};
 use crate::cells::{TimeCell, UnwritableTime, push_int, push_uuid};
-use crate::csv;
+use crate::csv::{self, PassOn};
 use crate::endpoint_cells::UrlSource;
 use crate::failing::JobError;
 use crate::progress::Counters;
@@ -91,6 +91,12 @@ pub enum EncodeError {
         /// Which of its times.
         column: &'static str,
     },
+    /// A row cannot be kept in memory.
+    #[error("there is no memory for a row of more than {bytes} bytes")]
+    Memory {
+        /// What has come of it, and what its field at hand still needs.
+        bytes: usize,
+    },
     /// There is less than the query gives.
     #[error("the rows end early")]
     EndsEarly,
@@ -116,15 +122,23 @@ pub(crate) fn spawn(
 ) -> (mpsc::Sender<Buffer>, Encoding) {
     let (chunks, mut input) = mpsc::channel::<Buffer>(WAITING);
     let work = tokio::task::spawn_blocking(move || {
-        let mut bytes = 0;
+        let (mut bytes, mut is_taken) = (0, true);
+        let mut pass_on = |csv: &mut Vec<u8>| {
+            let mut full = buffers.take();
+            std::mem::swap(&mut *full, csv);
+            bytes += full.len() as u64;
+            is_taken = is_taken && (full.is_empty() || output.blocking_send(full));
+            is_taken
+        };
+        let mut csv = buffers.take();
         while let Some(chunk) = input.blocking_recv() {
-            let mut csv = buffers.take();
             csv.reserve(chunk.len() * 2);
             let before = encoder.rows;
-            encoder.encode(&chunk, &mut csv)?;
+            encoder.encode(&chunk, &mut csv, &mut |csv| {
+                pass_on(csv);
+            })?;
             progress.add_rows(encoder.rows - before);
-            bytes += csv.len() as u64;
-            if !csv.is_empty() && !output.blocking_send(csv) {
+            if !pass_on(&mut csv) {
                 // Whoever took it knows why it stopped.
                 return Ok(None);
             }
@@ -150,13 +164,20 @@ impl Encoder {
     }
 
     /// Appends the next bytes of the COPY to the file, as far as they are whole rows; a row that is
-    /// cut off is completed by the next call. After an error the end of `csv` is of no use.
-    pub fn encode(&mut self, chunk: &[u8], csv: &mut Vec<u8>) -> Result<(), EncodeError> {
+    /// cut off is completed by the next call. In the middle of a long text, `pass_on` takes what is
+    /// written so far, so that a row is in memory once: as it came. After an error the end of `csv`
+    /// is of no use.
+    pub fn encode(
+        &mut self,
+        chunk: &[u8],
+        csv: &mut Vec<u8>,
+        pass_on: &mut dyn FnMut(&mut Vec<u8>),
+    ) -> Result<(), EncodeError> {
         let mut rest = chunk;
         while !self.cut_off.is_empty() && !rest.is_empty() {
-            rest = self.complete(rest, csv)?;
+            rest = self.complete(rest, csv, pass_on)?;
         }
-        self.encode_rows(&mut rest, csv)?;
+        self.encode_rows(&mut rest, csv, pass_on)?;
         self.cut_off.extend_from_slice(rest);
         Ok(())
     }
@@ -178,14 +199,27 @@ impl Encoder {
 
     /// Puts some of the next bytes behind the row that is cut off, and encodes it if that completes
     /// it. Gives the bytes behind those it took.
-    fn complete<'a>(&mut self, next: &'a [u8], csv: &mut Vec<u8>) -> Result<&'a [u8], EncodeError> {
+    fn complete<'a>(
+        &mut self,
+        next: &'a [u8],
+        csv: &mut Vec<u8>,
+        pass_on: &mut PassOn<'_>,
+    ) -> Result<&'a [u8], EncodeError> {
         let carried = self.cut_off.len();
         let mut joined = std::mem::take(&mut self.cut_off);
+        let missing = self.decoder.missing();
+        if missing > next.len() {
+            // All that it needs at once: a vector that grows takes twice as much, for a moment three
+            // times.
+            let reserved = joined.try_reserve_exact(missing + next.len());
+            let bytes = carried + missing;
+            reserved.map_err(|_| EncodeError::Memory { bytes })?;
+        }
         // Twice as many each time: short rows copy little, long ones are looked at a few times.
         let some = next.len().min(carried.max(512));
         joined.extend_from_slice(&next[..some]);
         let mut rest = joined.as_slice();
-        self.encode_rows(&mut rest, csv)?;
+        self.encode_rows(&mut rest, csv, pass_on)?;
         let used = joined.len() - rest.len();
         if used >= carried {
             return Ok(&next[used - carried..]);
@@ -195,23 +229,33 @@ impl Encoder {
         Ok(&next[some..])
     }
 
-    fn encode_rows(&mut self, bytes: &mut &[u8], csv: &mut Vec<u8>) -> Result<(), EncodeError> {
+    fn encode_rows(
+        &mut self,
+        bytes: &mut &[u8],
+        csv: &mut Vec<u8>,
+        pass_on: &mut PassOn<'_>,
+    ) -> Result<(), EncodeError> {
         while let Some(row) = self.decoder.next_row(bytes)? {
-            self.push_row(csv, &row)?;
+            self.push_row(csv, &row, pass_on)?;
             self.rows += 1;
         }
         Ok(())
     }
 
-    fn push_row(&mut self, csv: &mut Vec<u8>, row: &MessageRow<'_>) -> Result<(), EncodeError> {
+    fn push_row(
+        &mut self,
+        csv: &mut Vec<u8>,
+        row: &MessageRow<'_>,
+        pass_on: &mut PassOn<'_>,
+    ) -> Result<(), EncodeError> {
         let created_at = match self.direction {
             Direction::Outbound => "created_at",
             Direction::Inbound => "received_at",
         };
         push_uuid(csv, row.id);
         self.urls
-            .push(csv, self.direction, row.endpoint_id, row.url);
-        csv::push_status(csv, row.status.unwrap_or_default());
+            .push(csv, self.direction, row.endpoint_id, row.url, pass_on);
+        csv::push_status(csv, row.status.unwrap_or_default(), pass_on);
         push_int(csv, row.attempt_count);
         for (time, column) in [
             (row.created_at, created_at),
@@ -227,7 +271,8 @@ impl Encoder {
         if self.direction == Direction::Inbound {
             push_int(csv, row.total_delivery_ms);
         }
-        csv::push_free_text(csv, row.last_error.unwrap_or_default().as_bytes());
+        let last_error = row.last_error.unwrap_or_default();
+        csv::push_free_text(csv, last_error.as_bytes(), pass_on);
         csv.extend_from_slice(END_OF_ROW);
         Ok(())
     }
@@ -253,7 +298,7 @@ impl From<EncodeError> for JobError {
                 ),
                 error.to_string(),
             ),
-            EncodeError::EndsEarly => Self::internal(&error),
+            EncodeError::EndsEarly | EncodeError::Memory { .. } => Self::internal(&error),
         }
     }
 }

@@ -6,7 +6,7 @@ use exports_domain::Direction;
 use uuid::Uuid;
 
 use crate::cells;
-use crate::csv;
+use crate::csv::{self, PassOn};
 
 /// Where the URL of a row's endpoint comes from.
 #[derive(Debug)]
@@ -29,7 +29,8 @@ impl EndpointCells {
             urls.iter()
                 .map(|(id, url)| {
                     let mut cells = Vec::new();
-                    push(&mut cells, direction, Some(*id.as_bytes()), Some(url));
+                    let id_bytes = Some(*id.as_bytes());
+                    push(&mut cells, direction, id_bytes, Some(url), &mut |_| {});
                     (id.as_u128(), cells.into_boxed_slice())
                 })
                 .collect(),
@@ -49,22 +50,29 @@ impl UrlSource {
         direction: Direction,
         id: Option<[u8; 16]>,
         url: Option<&str>,
+        pass_on: &mut PassOn<'_>,
     ) {
         match self {
-            Self::Row => push(csv, direction, id, url),
+            Self::Row => push(csv, direction, id, url, pass_on),
             Self::Map(known) => match id.and_then(|id| known.get(id)) {
                 Some(cells) => csv.extend_from_slice(cells),
-                None => push(csv, direction, id, None),
+                None => push(csv, direction, id, None, pass_on),
             },
         }
     }
 }
 
-fn push(csv: &mut Vec<u8>, direction: Direction, id: Option<[u8; 16]>, url: Option<&str>) {
+fn push(
+    csv: &mut Vec<u8>,
+    direction: Direction,
+    id: Option<[u8; 16]>,
+    url: Option<&str>,
+    pass_on: &mut PassOn<'_>,
+) {
     match direction {
         Direction::Outbound => cells::push_outbound_endpoint(csv, id),
         Direction::Inbound => cells::push_uuid(csv, id),
     }
-    csv::push_free_text(csv, url.unwrap_or_default().as_bytes());
+    csv::push_free_text(csv, url.unwrap_or_default().as_bytes(), pass_on);
     csv.push(b',');
 }

@@ -37,7 +37,7 @@ fn encode(
     let mut csv = Vec::new();
     for length in lengths.iter().cycle() {
         let (chunk, rest) = bytes.split_at((*length).min(bytes.len()));
-        encoder.encode(chunk, &mut csv)?;
+        encoder.encode(chunk, &mut csv, &mut |_| {})?;
         bytes = rest;
         if bytes.is_empty() {
             break;

@@ -2,6 +2,7 @@
 
 mod any_rows;
 mod facts;
+mod long_rows;
 mod readers;
 mod snapshot;
 mod views;

@@ -53,12 +53,14 @@ enum Place {
 #[derive(Debug)]
 pub struct Decoder {
     place: Place,
+    missing: usize,
 }
 
 impl Default for Decoder {
     fn default() -> Self {
         Self {
             place: Place::Header,
+            missing: 0,
         }
     }
 }
@@ -81,7 +83,10 @@ impl Decoder {
                 *bytes = fields.rest;
                 Ok(row)
             }
-            Err(Halt::CutOff) => Ok(None),
+            Err(Halt::CutOff { missing }) => {
+                self.missing = missing;
+                Ok(None)
+            }
             Err(Halt::Malformed(what)) => Err(Error::Stream(what)),
         }
     }
@@ -98,6 +103,13 @@ impl Decoder {
             }
             _ => Err(Halt::Malformed("a row has another number of columns")),
         }
+    }
+
+    /// How many bytes at least are missing of the row that was cut off last: what its field at hand
+    /// still needs.
+    #[must_use]
+    pub fn missing(&self) -> usize {
+        self.missing
     }
 
     /// Whether the COPY's end was read: without it, rows may be missing.
@@ -125,7 +137,10 @@ fn read_header(bytes: &[u8]) -> Result<Option<&[u8]>, Error> {
 /// Why there is no row.
 enum Halt {
     /// Its end is not there yet.
-    CutOff,
+    CutOff {
+        /// Of the field at hand, in bytes.
+        missing: usize,
+    },
     /// It is not what the statement gives.
     Malformed(&'static str),
 }
@@ -138,7 +153,11 @@ struct Fields<'a> {
 impl<'a> Fields<'a> {
     #[inline]
     fn take<const N: usize>(&mut self) -> Result<&'a [u8; N], Halt> {
-        let (taken, rest) = self.rest.split_first_chunk().ok_or(Halt::CutOff)?;
+        let missing = N.saturating_sub(self.rest.len());
+        let (taken, rest) = self
+            .rest
+            .split_first_chunk()
+            .ok_or(Halt::CutOff { missing })?;
         self.rest = rest;
         Ok(taken)
     }
@@ -168,7 +187,9 @@ impl<'a> Fields<'a> {
         let Some(length) = self.length()? else {
             return Ok(None);
         };
-        let (text, rest) = self.rest.split_at_checked(length).ok_or(Halt::CutOff)?;
+        let missing = length.saturating_sub(self.rest.len());
+        let cut = self.rest.split_at_checked(length);
+        let (text, rest) = cut.ok_or(Halt::CutOff { missing })?;
         self.rest = rest;
         std::str::from_utf8(text)
             .map(Some)

@@ -1,0 +1,66 @@
+//! Rows of many megabytes: what they cost the worker, and that they are written like any other.
+
+use exports_tests::StoreKind;
+
+use crate::workshop::Workshop;
+
+const MIB: u64 = 1 << 20;
+
+/// The most memory that a worker of its own has had for an export of messages whose error is this
+/// SQL text, of `size` bytes each. Its file has the text as CSV writes it, `written`.
+async fn peak(kind: StoreKind, count: u32, text: &str, written: &[u8]) -> u64 {
+    let shop = Workshop::open(kind).await;
+    let start = "2025-12-03T12:00:00Z";
+    exports_tests::Message::insert_many(shop.database.pool(), &shop.project, start, count).await;
+    // Of one size on disk and on the wire: compressing it would take longer than all the rest.
+    shop.database
+        .execute("ALTER TABLE messages ALTER last_error SET STORAGE EXTERNAL")
+        .await;
+    shop.database
+        .execute(format!("UPDATE messages SET last_error = {text}"))
+        .await;
+    let mut worker = shop.worker(&[("EXPORTS_READERS", "1"), ("EXPORTS_CONCURRENCY", "1")]);
+    worker.wait_for_event("worker started").await;
+    let id = shop.ask_for_all().await;
+    shop.completed(id).await;
+    let (_, peak) = worker.memory();
+    let file = shop.file(id).await;
+    let end = [b",", written, b"\r\n"].concat();
+    assert!(file.ends_with(&end), "the last cell is the text");
+    peak
+}
+
+/// The memory for one row is at most twice its size, whatever has to be done to its text.
+#[tokio::test]
+async fn a_row_takes_at_most_twice_its_size() {
+    const SIZE: u64 = 64 * MIB;
+    for (kind, unit, written) in [
+        (StoreKind::File, "x", "x"),
+        (StoreKind::S3, "x", "x"),
+        (StoreKind::File, "ab\"\"", "ab\"\"\"\""),
+    ] {
+        let texts = [MIB, SIZE].map(|size| {
+            let times = size / unit.len() as u64;
+            let mut text = written.repeat(times.try_into().unwrap());
+            if written != unit {
+                text = format!("\"{text}\"");
+            }
+            (format!("repeat('{unit}', {times})"), text)
+        });
+        let mut peaks = Vec::new();
+        for (text, written) in &texts {
+            peaks.push(peak(kind, 2, text, written.as_bytes()).await);
+        }
+        let grown = peaks[1] - peaks[0];
+        eprintln!(
+            "{kind:?} {unit:?}: {} MiB, {grown} bytes more than {peaks:?}",
+            grown / MIB
+        );
+        assert!(
+            grown <= 2 * SIZE,
+            "{kind:?} {unit:?}: {} MiB for a row of {} MiB",
+            grown / MIB,
+            SIZE / MIB
+        );
+    }
+}
