@@ -190,6 +190,18 @@ impl S3Server {
         self.faults.inject(when, fault)
     }
 
+    /// How many reads are being served, the sending of their answers included.
+    #[must_use]
+    pub fn under_way(&self) -> usize {
+        self.faults.count_under_way()
+    }
+
+    /// How many bytes of objects were sent.
+    #[must_use]
+    pub fn bytes_sent(&self) -> u64 {
+        self.faults.bytes_sent()
+    }
+
     /// How many requests of this kind have come, answered or not.
     #[must_use]
     pub fn count(&self, kind: Kind) -> usize {

@@ -1,8 +1,10 @@
-//! `GET /files/{id}`: the file itself, where the store is a directory. Whoever has the link may
-//! have the file; there is no key.
+//! `GET /files/{id}`: the file itself, out of a directory or relayed from a bucket. Whoever has the
+//! link may have the file; there is no key.
 //!
-//! Owns the link's form and the answer; what is signed and how, is `objects`'.
+//! Owns the link's form and the answer; what is signed and how, and reading the file wherever it
+//! lies, is `objects`'. Which links lead here, `download_export` decides.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -14,21 +16,18 @@ use axum::http::header::{
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use exports_domain::{ExportFile, ExportId, ExportState};
-use exports_objects::{CONTENT_TYPE as CSV, FileHeaders, LinkSigner};
+use exports_objects::{
+    CONTENT_TYPE as CSV, Download, ErrorKind, FileHeaders, LinkSigner, StoreError,
+};
+use exports_settings::error_line;
 use exports_storage::FileLookup;
 use futures_util::TryStreamExt;
-use tokio::fs::File;
-use tokio::io::{AsyncReadExt, AsyncSeekExt};
-use tokio_util::io::ReaderStream;
 
 use crate::error::ApiError;
 use crate::path::ExportPath;
 use crate::query::Query;
 use crate::range::{self, Part};
 use crate::state::AppState;
-
-/// How much of a file is in memory at a time, per request.
-const CHUNK: usize = 256 * 1024;
 
 /// The link to a file, good until `expires` (Unix seconds).
 pub(crate) fn url(
@@ -70,8 +69,9 @@ struct Found {
 
 /// Download a file
 ///
-/// Only where files lie in a directory of the service; the links of other stores lead to the store
-/// itself. `HEAD` is answered too. An `Authorization` header is ignored.
+/// For files in a directory of the service, and for clients that send `Authorization` on over a
+/// redirect (see the download of an export); other links lead to the store itself. `HEAD` is answered
+/// too. An `Authorization` header is ignored.
 #[utoipa::path(
     get,
     path = "/files/{id}",
@@ -124,20 +124,35 @@ pub(crate) async fn download_file(
     let part = part.map_err(|_| ApiError::RangeNotSatisfiable {
         size: facts.size_bytes,
     })?;
-    let file = open(&state, id, &object_key, &facts, &ticket).await?;
+    let wanted = match (&method, part) {
+        (&Method::GET, Part::Whole) => Wanted::Whole,
+        (&Method::GET, Part::Bytes { first, last }) => Wanted::Part(first..last + 1),
+        _ => Wanted::Nothing,
+    };
+    let body = match open(&state, &object_key, wanted).await {
+        Ok((size, body)) if size == facts.size_bytes => body,
+        Ok((size, _)) => {
+            let reason = format!("{size} bytes instead of {}", facts.size_bytes);
+            return Err(ApiError::FileDamaged { id, reason });
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            // It may have been deleted or have expired since it was looked up.
+            find(&state, id, &ticket).await?;
+            let reason = error.to_string();
+            return Err(ApiError::FileDamaged { id, reason });
+        }
+        Err(error) => return Err(ApiError::Store(error)),
+    };
     let mut headers = headers(id, &tag, &last_modified);
-    let (status, first, length) = match part {
-        Part::Whole => (StatusCode::OK, 0, facts.size_bytes),
+    let (status, length) = match part {
+        Part::Whole => (StatusCode::OK, facts.size_bytes),
         Part::Bytes { first, last } => {
             let of = format!("bytes {first}-{last}/{}", facts.size_bytes);
             headers.insert(CONTENT_RANGE, value(of));
-            (StatusCode::PARTIAL_CONTENT, first, last - first + 1)
+            (StatusCode::PARTIAL_CONTENT, last - first + 1)
         }
     };
     headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
-    let body = stream(file, first, length)
-        .await
-        .map_err(|error| damaged(id, error.to_string()))?;
     Ok((status, headers, body).into_response())
 }
 
@@ -172,40 +187,36 @@ async fn find(state: &AppState, id: ExportId, ticket: &Ticket) -> Result<Found, 
     }
 }
 
+/// What of a file is sent.
+enum Wanted {
+    Nothing,
+    Whole,
+    Part(Range<u64>),
+}
+
+/// Opens a file: its size, and a body with what is wanted of it. A body that breaks off ends the
+/// connection before the length that was promised: nobody takes it for the whole.
 async fn open(
     state: &AppState,
-    id: ExportId,
     object_key: &str,
-    facts: &ExportFile,
-    ticket: &Ticket,
-) -> Result<File, ApiError> {
-    let opened = match state.store.local_file(object_key).await {
-        Ok(opened) => opened,
-        Err(error) if error.kind() == exports_objects::ErrorKind::NotFound => {
-            // It may have been deleted or have expired since it was looked up.
-            find(state, id, ticket).await?;
-            return Err(damaged(id, error.to_string()));
+    wanted: Wanted,
+) -> Result<(u64, Body), StoreError> {
+    let part = match wanted {
+        Wanted::Nothing => {
+            let size = state.store.size(object_key).await?;
+            let size = size.ok_or_else(StoreError::not_found)?;
+            return Ok((size, Body::empty()));
         }
-        Err(error) => return Err(ApiError::Store(error)),
+        Wanted::Whole => None,
+        Wanted::Part(part) => Some(part),
     };
-    if opened.size != facts.size_bytes {
-        let reason = format!("{} bytes instead of {}", opened.size, facts.size_bytes);
-        return Err(damaged(id, reason));
-    }
-    Ok(opened.file)
-}
-
-fn damaged(id: ExportId, reason: String) -> ApiError {
-    ApiError::FileDamaged { id, reason }
-}
-
-async fn stream(mut file: File, first: u64, length: u64) -> std::io::Result<Body> {
-    file.seek(std::io::SeekFrom::Start(first)).await?;
+    let Download { size, bytes } = state.store.read(object_key, part).await?;
     let span = tracing::Span::current();
-    let bytes = ReaderStream::with_capacity(file.take(length), CHUNK).inspect_err(move |error| {
-        span.in_scope(|| tracing::error!(%error, "a file's stream broke off"));
+    let bytes = bytes.inspect_err(move |error| {
+        let error = error_line(error);
+        span.in_scope(|| tracing::error!(error, "a file's stream broke off"));
     });
-    Ok(Body::from_stream(bytes))
+    Ok((size, Body::from_stream(bytes)))
 }
 
 fn headers(id: ExportId, tag: &str, last_modified: &str) -> HeaderMap {

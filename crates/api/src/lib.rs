@@ -3,8 +3,8 @@
 //! One file per endpoint holds its request, handler, response and tests. Around them: `router`
 //! (which path is whose), `request_id`, `guard` and `auth` (what every request passes through,
 //! from the outside in), `error` and `error_code` (every refusal, mapped to code and status once),
-//! `envelope` and `export_json` (what is sent), `query`, `body`, `path`, `cursor`, `range` and `etag` (what is
-//! read). `start` opens what the API needs, `server` runs it, `metrics` is what it counts, and
+//! `envelope` and `export_json` (what is sent), `query`, `body`, `path`, `cursor`, `range`, `etag` and `redirects`
+//! (what is read). `start` opens what the API needs, `server` runs it, `metrics` is what it counts, and
 //! `healthcheck` asks it how it is.
 //!
 //! What an export is, is `domain`'s; how it is stored, `storage`'s and `objects`'.
@@ -32,6 +32,7 @@ mod openapi;
 mod path;
 mod query;
 mod range;
+mod redirects;
 mod request_id;
 mod router;
 mod server;

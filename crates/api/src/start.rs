@@ -125,14 +125,12 @@ fn store(
         };
         in_variable(variable)(error)
     })?;
-    let signer = match &api.signing_key {
-        _ if store.signs() => None,
-        Some(key) => Some(LinkSigner::new(key.expose_secret().as_bytes())),
-        None => {
-            let reason = "must be set with a file:// store: the API signs its links with it";
-            return Err(StartError(format!("{SIGNING_KEY}: {reason}")));
-        }
-    };
+    let key = api.signing_key.as_ref();
+    let signer = key.map(|key| LinkSigner::new(key.expose_secret().as_bytes()));
+    if signer.is_none() && !store.signs() {
+        let reason = "must be set with a file:// store: the API signs its links with it";
+        return Err(StartError(format!("{SIGNING_KEY}: {reason}")));
+    }
     Ok((store, signer))
 }
 

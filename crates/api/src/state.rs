@@ -19,7 +19,7 @@ pub(crate) struct AppState {
     pub(crate) source: Source,
     pub(crate) keys: KeyCache,
     pub(crate) store: Store,
-    /// Signs the links of a store that does not sign itself; none for one that does.
+    /// Signs the links to this API's own route of files. A store that does not sign its own needs it.
     pub(crate) signer: Option<LinkSigner>,
     /// The API's address as consumers see it, without a slash at its end.
     pub(crate) public_url: String,

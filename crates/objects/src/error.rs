@@ -62,6 +62,16 @@ impl StoreError {
         }
     }
 
+    /// Of a file that is not there.
+    #[must_use]
+    pub fn not_found() -> Self {
+        Self::new(
+            ErrorKind::NotFound,
+            "cannot find the file",
+            "it is not there",
+        )
+    }
+
     /// For `map_err`: reads an error of the object store.
     pub(crate) fn store(action: &'static str) -> impl FnOnce(object_store::Error) -> Self {
         move |error| {

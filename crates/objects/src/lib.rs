@@ -1,7 +1,7 @@
 //! The object store: where the files of finished exports lie.
 //!
 //! Owns everything between "these bytes under this key" and a bucket or a directory: opening a [`Store`] from its URL,
-//! single and multipart uploads, deletion without leftovers, the links that consumers download from, and errors that
+//! single and multipart uploads, reading, deletion without leftovers, the links that consumers download from, and errors that
 //! say whether another try may help. It knows neither exports nor the database: keys are `&str`, and journaling them
 //! (and [`Upload::id`]) before the first byte is the caller's part.
 //!
@@ -10,6 +10,7 @@
 mod clients;
 mod config;
 mod diagnosis;
+mod download;
 mod environment;
 mod error;
 mod headers;
@@ -23,10 +24,11 @@ mod upload;
 
 pub use clients::Clients;
 pub use config::{OpenError, StoreConfig};
+pub use download::Download;
 pub use environment::ignored_variables;
 pub use error::{ErrorKind, StoreError};
 pub use headers::{CONTENT_TYPE, FileHeaders};
 pub use links::LinkSigner;
-pub use local::{LocalFile, LocalFiles};
+pub use local::LocalFiles;
 pub use store::Store;
 pub use upload::{MAX_FILE_SIZE, PART_SIZE, Upload};

@@ -28,11 +28,11 @@ const RACES: usize = 5;
 
 /// A file that is open for reading.
 #[derive(Debug)]
-pub struct LocalFile {
+pub(crate) struct LocalFile {
     /// At its beginning. Stays readable when the object is deleted meanwhile.
-    pub file: tokio::fs::File,
+    pub(crate) file: tokio::fs::File,
     /// In bytes.
-    pub size: u64,
+    pub(crate) size: u64,
 }
 
 /// The files of one directory.

@@ -11,7 +11,7 @@ use url::Url;
 
 use crate::error::{ErrorKind, StoreError};
 use crate::headers::FileHeaders;
-use crate::local::{LocalFile, Sweep};
+use crate::local::Sweep;
 use crate::store::Store;
 use crate::upload::Upload;
 
@@ -111,13 +111,6 @@ impl Store {
             }
         }
         Ok(Some(url))
-    }
-
-    /// Opens a file of a directory for reading. [`ErrorKind::NotFound`] if it is not there, [`ErrorKind::Invalid`] from a
-    /// store that signs.
-    pub async fn local_file(&self, key: &str) -> Result<LocalFile, StoreError> {
-        let key = self.key(key)?;
-        self.files("cannot open the file")?.read(&key).await
     }
 }
 

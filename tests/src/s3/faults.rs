@@ -3,6 +3,7 @@
 //! Owns telling requests apart and the rules in force; carrying them out is the server's part.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -74,6 +75,8 @@ pub enum Fault {
     Hold,
     /// It is served, and answered once the fault is dropped.
     HoldAnswer,
+    /// It is served, but the answer's body breaks off after so many bytes.
+    Cut(usize),
     /// The first is served, but the answer is replaced by a 502; later ones are served.
     LoseAnswer,
     /// It is answered so and has no effect.
@@ -162,6 +165,8 @@ pub(super) struct Faults(Arc<Mutex<Switchboard>>);
 struct Switchboard {
     rules: Vec<Arc<Rule>>,
     seen: Vec<Seen>,
+    /// Held by each answer to a read that is on its way; counts their bytes.
+    under_way: Arc<AtomicU64>,
 }
 
 impl Faults {
@@ -186,6 +191,19 @@ impl Faults {
     pub(super) fn count(&self, kind: Kind) -> usize {
         let board = self.lock();
         board.seen.iter().filter(|seen| seen.kind == kind).count()
+    }
+
+    /// To be held as long as an answer is on its way.
+    pub(super) fn under_way(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.lock().under_way)
+    }
+
+    pub(super) fn bytes_sent(&self) -> u64 {
+        self.lock().under_way.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_under_way(&self) -> usize {
+        Arc::strong_count(&self.lock().under_way) - 1
     }
 
     fn lock(&self) -> MutexGuard<'_, Switchboard> {

@@ -1,15 +1,18 @@
 //! What stands before every S3 server of a test: counts the requests and carries out the faults.
 
+use std::sync::atomic::Ordering;
+
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_LENGTH, ETAG, LOCATION};
+use axum::http::Method;
+use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, ETAG, LOCATION};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::faults::{Fault, Faults, Reply, Seen};
+use super::faults::{Fault, Faults, Reply, Seen, query};
 
 /// The server with the front before it.
 pub(super) fn before(server: Router, faults: Faults) -> Router {
@@ -17,6 +20,30 @@ pub(super) fn before(server: Router, faults: Faults) -> Router {
 }
 
 async fn answer(State(faults): State<Faults>, request: Request, next: Next) -> Response {
+    if request.method() != Method::GET {
+        return serve(faults, request, next).await;
+    }
+    let under_way = faults.under_way();
+    let answer = unless_authorized_twice(faults, request, next).await;
+    answer.map(|body| {
+        let bytes = body.into_data_stream().inspect_ok(move |bytes| {
+            under_way.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        });
+        Body::from_stream(bytes)
+    })
+}
+
+/// As Amazon's S3 does and `s3s-fs` does not: a signed link is a way of authorization, and a request
+/// has one.
+async fn unless_authorized_twice(faults: Faults, request: Request, next: Next) -> Response {
+    let is_link = query(&request, "X-Amz-Signature").is_some();
+    if is_link && request.headers().contains_key(AUTHORIZATION) {
+        return error(400, "InvalidArgument");
+    }
+    serve(faults, request, next).await
+}
+
+async fn serve(faults: Faults, request: Request, next: Next) -> Response {
     let Some((rule, hits)) = faults.meet(Seen::of(&request)) else {
         return next.run(request).await;
     };
@@ -45,6 +72,7 @@ async fn answer(State(faults): State<Faults>, request: Request, next: Next) -> R
             rule.dropped().await;
             served
         }
+        Fault::Cut(length) => next.run(request).await.map(|body| cut(body, length)),
         Fault::LoseAnswer if hits == 1 => {
             let served = next.run(request).await;
             let _ = to_bytes(served.into_body(), usize::MAX).await;
@@ -102,6 +130,22 @@ async fn corrupted(request: Request) -> Request {
     let mut body = body.to_vec();
     *body.last_mut().expect("a body to change") ^= 1;
     Request::from_parts(head, Body::from(body))
+}
+
+/// The same body up to so many bytes, and then a broken connection.
+fn cut(body: Body, length: usize) -> Body {
+    let mut left = length;
+    let bytes = body.into_data_stream().map(move |chunk| {
+        if left == 0 {
+            return Err(axum::Error::new(std::io::Error::other("cut by a test")));
+        }
+        let mut chunk = chunk?;
+        chunk.truncate(left);
+        left -= chunk.len();
+        Ok(chunk)
+    });
+    // What follows the last bytes only comes if there is more to send.
+    Body::from_stream(bytes)
 }
 
 /// An answer as S3 gives it to a request that it does not carry out.

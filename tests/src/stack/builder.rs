@@ -18,6 +18,7 @@ const SIGNING_KEY: &str = "a signing key for tests, which is long enough";
 pub struct StackBuilder {
     store: StoreKind,
     workers: usize,
+    signing_key: Option<&'static str>,
     database_proxy: bool,
     public_endpoint: bool,
     roles: bool,
@@ -31,6 +32,7 @@ impl Default for StackBuilder {
         Self {
             store: StoreKind::File,
             workers: 1,
+            signing_key: Some(SIGNING_KEY),
             database_proxy: false,
             public_endpoint: false,
             roles: false,
@@ -53,6 +55,13 @@ impl StackBuilder {
     #[must_use]
     pub fn workers(mut self, count: usize) -> Self {
         self.workers = count;
+        self
+    }
+
+    /// The API has no key to sign links with.
+    #[must_use]
+    pub fn without_signing_key(mut self) -> Self {
+        self.signing_key = None;
         self
     }
 
@@ -124,7 +133,9 @@ impl StackBuilder {
 
         let mut for_api = common.clone();
         set(&mut for_api, "EXPORTS_LISTEN", "127.0.0.1:0");
-        set(&mut for_api, "EXPORTS_SIGNING_KEY", SIGNING_KEY);
+        if let Some(key) = self.signing_key {
+            set(&mut for_api, "EXPORTS_SIGNING_KEY", key);
+        }
         if let (true, Some(s3)) = (self.public_endpoint, store.s3()) {
             let endpoint = s3.public_endpoint();
             set(

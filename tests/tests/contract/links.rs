@@ -196,9 +196,11 @@ fn a_link_to_what_is_no_export_with_a_file_is_not_found_or_gone() {
 }
 
 #[test]
-fn a_service_with_a_bucket_serves_no_files() {
-    story(async |world| {
-        let consumer = world.consumer_on(StoreKind::S3).await;
+fn a_service_with_a_bucket_and_without_a_signing_key_serves_no_files() {
+    story(async |_| {
+        let builder = Stack::builder().store(StoreKind::S3).without_signing_key();
+        let stack = builder.start().await;
+        let consumer = Consumer::owner_of(&stack);
         let id = id_of(&consumer.completed().await);
         let path = format!(
             "/files/{id}?expires=4102444800&signature={}",

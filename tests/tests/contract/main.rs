@@ -31,6 +31,7 @@ mod list;
 mod openapi;
 mod protocol;
 mod ranges;
+mod relayed;
 mod roles;
 mod secrets;
 mod shutdown;

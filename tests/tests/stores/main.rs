@@ -7,9 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use exports_objects::{FileHeaders, Store, StoreConfig};
 use exports_tests::s3::S3Server;
+use futures_util::TryStreamExt;
 use futures_util::future::try_join_all;
 use reqwest::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
-use tokio::io::AsyncReadExt;
 
 /// Makes two tests of each story: one on the S3 server in this process, one on Garage where there is one.
 macro_rules! on_each_server {
@@ -90,17 +90,22 @@ pub(crate) fn content(length: usize) -> Bytes {
 /// The file, by the way that a consumer gets it.
 pub(crate) async fn download(store: &Store, key: &str) -> Bytes {
     let Some(url) = store.sign(key, MINUTE).await.unwrap() else {
-        let mut found = store.local_file(key).await.unwrap();
-        let mut bytes = Vec::new();
-        found.file.read_to_end(&mut bytes).await.unwrap();
-        assert_eq!(found.size, bytes.len() as u64);
-        return bytes.into();
+        return read(store, key).await;
     };
     let answer = reqwest::get(url).await.unwrap().error_for_status().unwrap();
     assert_eq!(answer.headers()[CONTENT_TYPE], "text/csv; charset=utf-8");
     let disposition = &answer.headers()[CONTENT_DISPOSITION];
     assert_eq!(disposition, "attachment; filename=\"export-0190a1b2.csv\"");
     answer.bytes().await.unwrap()
+}
+
+/// The file, by the way that the API gets it.
+pub(crate) async fn read(store: &Store, key: &str) -> Bytes {
+    let found = store.read(key, None).await.unwrap();
+    let bytes: Vec<_> = found.bytes.try_collect().await.unwrap();
+    let bytes = bytes.concat();
+    assert_eq!(found.size, bytes.len() as u64);
+    bytes.into()
 }
 
 /// Uploads `parts` at once and in parts.

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::TryStreamExt;
 use tempfile::TempDir;
-use tokio::io::AsyncReadExt;
 
 use super::RACES;
 use crate::{ErrorKind, FileHeaders, Store, StoreConfig, StoreError};
@@ -46,9 +46,9 @@ fn left(root: &TempDir) -> Vec<String> {
 }
 
 async fn content(store: &Store, key: &str) -> Vec<u8> {
-    let mut opened = store.local_file(key).await.unwrap();
-    let mut bytes = Vec::new();
-    opened.file.read_to_end(&mut bytes).await.unwrap();
+    let opened = store.read(key, None).await.unwrap();
+    let bytes: Vec<_> = opened.bytes.try_collect().await.unwrap();
+    let bytes = bytes.concat();
     assert_eq!(opened.size, bytes.len() as u64);
     bytes
 }
@@ -247,7 +247,7 @@ async fn a_key_cannot_leave_the_directory() {
         for error in [
             store.put(key, Bytes::new(), &headers()).await.unwrap_err(),
             store.begin_upload(key, &headers()).await.unwrap_err(),
-            store.local_file(key).await.unwrap_err(),
+            store.read(key, None).await.err().unwrap(),
             store.size(key).await.unwrap_err(),
             store.delete(key).await.unwrap_err(),
             store.abort_upload(key, None).await.unwrap_err(),
@@ -275,7 +275,7 @@ async fn a_missing_file_is_not_found_and_a_directory_is_none() {
         .unwrap();
     for key in ["p/e/g", "p/e", "q/e/f"] {
         assert_eq!(
-            store.local_file(key).await.unwrap_err().kind(),
+            store.read(key, None).await.err().unwrap().kind(),
             ErrorKind::NotFound,
             "{key}"
         );

@@ -7,8 +7,8 @@ use exports_domain::ExportId;
 use exports_objects::{Store, StoreConfig};
 use exports_tests::s3::Kind;
 use exports_tests::{PATIENCE, eventually, http_client};
+use futures_util::TryStreamExt;
 use sha2::{Digest, Sha256};
-use tokio::io::AsyncReadExt;
 
 use super::Workshop;
 
@@ -51,10 +51,9 @@ impl Workshop {
             assert_eq!(answer.status().as_u16(), 200, "{key}");
             return answer.bytes().await.expect("the whole file");
         }
-        let mut bytes = Vec::new();
-        let mut found = store.local_file(key).await.expect("the file");
-        found.file.read_to_end(&mut bytes).await.expect("its bytes");
-        bytes.into()
+        let found = store.read(key, None).await.expect("the file");
+        let bytes: Vec<Bytes> = found.bytes.try_collect().await.expect("its bytes");
+        bytes.concat().into()
     }
 
     /// Everything that lies in the store, empty folders included.

@@ -83,7 +83,7 @@ async fn look_up(store: &Store, key: &str) -> Finding {
 }
 
 async fn read_file(store: &Store, key: &str) -> Finding {
-    match store.local_file(key).await {
+    match store.read(key, None).await {
         Ok(_) => Finding::ok("it can be opened"),
         Err(error) => failed(&error),
     }

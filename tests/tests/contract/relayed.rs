@@ -1,0 +1,269 @@
+//! Clients that send `Authorization` on over a redirect, which a store refuses: the API sends them
+//! to its own route of files, which relays the object.
+
+use exports_domain::ExportStatus;
+use exports_tests::s3::{Fault, Kind};
+use exports_tests::{Message, PATIENCE, Stack, StoreKind, eventually};
+use reqwest::{Method, RequestBuilder};
+use sha2::{Digest, Sha256};
+use url::Url;
+
+use crate::api::{Api, assert_refused};
+use crate::download::{assert_is_the_file_of, fetch};
+use crate::wire::Wire;
+use crate::world::{Consumer, fields, id_of, path, request, story};
+
+const WGET: &str = "Wget/1.21.3";
+
+/// Asks for an export's file as this client.
+async fn link_for(consumer: &Consumer<'_>, agent: &str, id: &str) -> Url {
+    let send = |request: RequestBuilder| request.header("User-Agent", agent);
+    let path = format!("{}/download", path(id));
+    let reply = consumer
+        .api
+        .send(Method::GET, &path, send)
+        .await
+        .expect(302);
+    let link = reply.header("location").expect("a redirect says where to");
+    let data = reply.data();
+    assert_eq!(data["url"], link, "the body has the same link");
+    link.parse().expect("an absolute URL")
+}
+
+fn leads_to(link: &Url, api: &Api) -> bool {
+    link.as_str().starts_with(&format!("{}/files/", api.base()))
+}
+
+/// An export of so many megabytes, by its id.
+async fn large(consumer: &Consumer<'_>, megabytes: u32) -> String {
+    let database = consumer.stack.database();
+    let start = "2025-12-02T00:00:00Z";
+    Message::insert_many(database.pool(), &consumer.project, start, megabytes).await;
+    let sql = "UPDATE messages SET last_error = repeat(md5(id::text), 32768)";
+    database.execute(sql).await;
+    let id = id_of(&consumer.create(&request()).await);
+    consumer.until(&id, "completed").await;
+    id
+}
+
+#[test]
+fn a_client_that_keeps_its_key_gets_the_file_from_every_store() {
+    story(async |world| {
+        for &store in StoreKind::all() {
+            let consumer = world.consumer_on(store).await;
+            let export = consumer.completed().await;
+            for agent in [
+                WGET,
+                "aria2/1.36.0",
+                "Python-urllib/3.11",
+                "Java-http-client/17.0.15",
+            ] {
+                let link = link_for(&consumer, agent, &id_of(&export)).await;
+                assert!(leads_to(&link, &consumer.api), "{store:?} {agent}: {link}");
+                // With its key, as it does.
+                let file = consumer.api.get(link.as_str()).await;
+                assert_is_the_file_of(&export, &file);
+                let tag = format!("\"{}\"", export["sha256"].as_str().unwrap());
+                assert_eq!(file.header("etag"), Some(&*tag), "{store:?}");
+                assert_eq!(file.header("accept-ranges"), Some("bytes"));
+            }
+        }
+    });
+}
+
+#[test]
+fn any_other_client_gets_the_store_s_own_link_and_a_note() {
+    story(async |world| {
+        for &store in StoreKind::buckets() {
+            let consumer = world.consumer_on(store).await;
+            let export = consumer.completed().await;
+            let id = id_of(&export);
+            for agent in ["curl/8.5.0", "python-requests/2.32.3", "Java/17.0.15"] {
+                let link = link_for(&consumer, agent, &id).await;
+                assert!(!leads_to(&link, &consumer.api), "{agent}: {link}");
+                assert_is_the_file_of(&export, &fetch(&link, &[]).await);
+                let refused = fetch(&link, &[("Authorization", "Bearer x")]).await;
+                assert_eq!(refused.status, 400, "two ways of authorization");
+            }
+            let reply = consumer.api.get(&format!("{}/download", path(&id))).await;
+            let data = reply.expect(302).data();
+            assert_eq!(fields(&data), ["expires_at", "note", "url"]);
+            let note = data["note"].as_str().unwrap();
+            assert!(note.contains("?redirect=false"), "{note}");
+
+            // Who asks for the link decides how to follow it.
+            let send = |request: RequestBuilder| request.header("User-Agent", WGET);
+            let path = format!("{}/download?redirect=false", path(&id));
+            let reply = consumer
+                .api
+                .send(Method::GET, &path, send)
+                .await
+                .expect(200);
+            let data = reply.data();
+            assert_eq!(fields(&data), ["expires_at", "url"]);
+            let link: Url = data["url"].as_str().unwrap().parse().unwrap();
+            assert!(!leads_to(&link, &consumer.api), "{link}");
+        }
+    });
+}
+
+#[test]
+fn without_a_signing_key_every_link_is_the_store_s() {
+    story(async |_| {
+        let builder = Stack::builder().store(StoreKind::S3);
+        let stack = builder.without_signing_key().start().await;
+        let consumer = Consumer::owner_of(&stack);
+        let export = consumer.completed().await;
+        let link = link_for(&consumer, WGET, &id_of(&export)).await;
+        assert!(!leads_to(&link, &consumer.api), "{link}");
+        assert_is_the_file_of(&export, &fetch(&link, &[]).await);
+    });
+}
+
+#[test]
+fn a_relayed_file_follows_the_rules_of_the_file_store() {
+    story(async |world| {
+        for &store in StoreKind::buckets() {
+            let consumer = world.consumer_on(store).await;
+            let export = consumer.completed().await;
+            let id = id_of(&export);
+            let link = link_for(&consumer, WGET, &id).await;
+            let api = consumer.api.without_key();
+            let ask = async |method: Method, headers: &[(&str, &str)]| {
+                let dress = |request: RequestBuilder| {
+                    let add = |request: RequestBuilder, (name, value): &(&str, &str)| {
+                        request.header(*name, *value)
+                    };
+                    headers.iter().fold(request, add)
+                };
+                api.send(method, link.as_str(), dress).await
+            };
+            let whole = ask(Method::GET, &[]).await.expect(200);
+            let head = ask(Method::HEAD, &[]).await.expect(200);
+            for name in ["content-length", "content-type", "etag", "last-modified"] {
+                assert_eq!(head.header(name), whole.header(name), "{name}");
+            }
+            let size = whole.body.len();
+            for (range, first, end) in [
+                ("bytes=0-9".to_owned(), 0, 10),
+                (format!("bytes={}-", size - 5), size - 5, size),
+                ("bytes=-7".to_owned(), size - 7, size),
+            ] {
+                let part = ask(Method::GET, &[("Range", &range)]).await.expect(206);
+                assert_eq!(part.body, whole.body[first..end], "{range}");
+            }
+            let tag = whole.header("etag").unwrap();
+            for (condition, status) in [(tag, 206), ("\"another\"", 200)] {
+                let headers = [("Range", "bytes=1-2"), ("If-Range", condition)];
+                assert_eq!(ask(Method::GET, &headers).await.status, status);
+            }
+            let behind = format!("bytes={size}-");
+            let reply = ask(Method::GET, &[("Range", &behind)]).await;
+            assert_refused(&reply, 416, "RANGE_NOT_SATISFIABLE", &[]);
+
+            let other = consumer.completed().await;
+            let query = link.query().unwrap();
+            let forged = format!("/files/{}?{query}", id_of(&other));
+            assert_refused(&api.get(&forged).await, 403, "INVALID_SIGNATURE", &["link"]);
+
+            let deleted = consumer.api.delete(&path(&id)).await;
+            assert_eq!(deleted.status, 204);
+            let gone = ask(Method::GET, &[]).await;
+            assert_refused(&gone, 404, "NOT_FOUND", &[]);
+
+            // Its record is there and its object is not.
+            let id = consumer.put(consumer.row(ExportStatus::Completed)).await;
+            let link = link_for(&consumer, WGET, &id).await;
+            let reply = api.get(link.as_str()).await;
+            assert_refused(&reply, 500, "INTERNAL_ERROR", &[]);
+        }
+    });
+}
+
+#[test]
+fn what_breaks_off_on_its_way_from_the_store_is_continued_or_breaks_off() {
+    story(async |_| {
+        let stack = Stack::builder().store(StoreKind::S3).start().await;
+        let consumer = Consumer::owner_of(&stack);
+        let id = large(&consumer, 3).await;
+        let export = consumer.get(&id).await;
+        let link = link_for(&consumer, WGET, &id).await;
+        let reads = |stack: &Stack| stack.s3().count(Kind::Get);
+        let is_read = |seen: &exports_tests::s3::Seen| seen.kind == Kind::Get;
+
+        // Every answer breaks off after a megabyte, and the next goes on from there.
+        let before = reads(&stack);
+        let cut = stack.s3().inject(is_read, Fault::Cut(1 << 20));
+        let file = consumer.follow(&link).await;
+        assert_eq!(export["sha256"], hex::encode(Sha256::digest(&file.body)));
+        assert!(reads(&stack) - before >= 3);
+        drop(cut);
+
+        // Nothing more comes after the first answer.
+        let cut = stack.s3().inject(is_read, Fault::Cut(1 << 20));
+        let request = reqwest::Client::builder()
+            .no_proxy()
+            .build()
+            .unwrap()
+            .get(link.clone());
+        let mut answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        cut.reached(1).await;
+        let refused = stack.s3().inject(is_read, Fault::Answer(403));
+        drop(cut);
+        let mut received = 0;
+        let ended = loop {
+            match answer.chunk().await {
+                Ok(Some(bytes)) => received += bytes.len() as u64,
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        assert!(ended.is_err(), "{received} bytes are taken for the file");
+        assert!(export["file_size_bytes"].as_u64().unwrap() > received);
+        assert!(stack.api_log().contains("a file's stream broke off"));
+        drop(refused);
+    });
+}
+
+#[test]
+fn a_client_that_reads_slowly_costs_no_memory_and_one_that_hangs_up_ends_the_read() {
+    story(async |_| {
+        const MEGABYTES: u32 = 48;
+        let mut stack = Stack::builder().store(StoreKind::S3).start().await;
+        let consumer = Consumer::owner_of(&stack);
+        let id = large(&consumer, MEGABYTES).await;
+        let link = link_for(&consumer, WGET, &id).await;
+        let message = format!(
+            "GET {}?{} HTTP/1.1\r\nHost: x\r\n\r\n",
+            link.path(),
+            link.query().unwrap()
+        );
+        let mut wire = Wire::to(&consumer.api).await;
+        drop(consumer);
+        let before = stack.api_process().memory().1;
+        wire.send(&message).await;
+        eventually("the object is being read", PATIENCE, async || {
+            (stack.s3().under_way() == 1).then_some(())
+        })
+        .await;
+        // Until everything between the store and the client is full.
+        let mut last = 0;
+        eventually("nothing more is taken", PATIENCE, async || {
+            let now = stack.s3().bytes_sent();
+            let stands = now > 0 && now == last;
+            last = now;
+            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+            stands.then_some(())
+        })
+        .await;
+        assert_eq!(stack.s3().under_way(), 1);
+        let grown = stack.api_process().memory().1 - before;
+        assert!(grown < 16 << 20, "the API grew by {grown} bytes");
+        drop(wire);
+        eventually("the read is ended", PATIENCE, async || {
+            (stack.s3().under_way() == 0).then_some(())
+        })
+        .await;
+    });
+}
