@@ -59,6 +59,12 @@ impl TestDatabase {
         &self.url
     }
 
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The address of a database of another name on the same server, which need not exist.
     #[must_use]
     pub fn url_of(&self, name: &str) -> String {

@@ -52,5 +52,5 @@ pub use messages::{Endpoint, Message, uuid};
 pub use process::{Process, program};
 pub use proxy::{Loss, Proxy};
 pub use scrape::{Scrape, Series};
-pub use server::private_server;
+pub use server::{not_run, private_server, private_standby, standby_of};
 pub use stack::{RunningStore, Stack, StackBuilder, StoreKind};

@@ -27,7 +27,6 @@ pub enum Loss {
 /// The proxy. Dropping it closes everything.
 pub struct Proxy {
     address: SocketAddr,
-    target: Target,
     controls: Arc<Controls>,
     _tasks: JoinSet<()>,
 }
@@ -39,6 +38,10 @@ enum Target {
 }
 
 struct Controls {
+    /// Where new connections lead.
+    target: Mutex<Target>,
+    /// Counts the silences: a connection that is older than the last one is dead.
+    silences: watch::Sender<u64>,
     /// Counts the cuts: a connection ends when it changes.
     cuts: watch::Sender<u64>,
     held: watch::Sender<bool>,
@@ -70,22 +73,15 @@ impl Proxy {
 
     /// A proxy to the server of a `postgres://` URL; [`Self::url`] rewrites that URL.
     pub async fn to_postgres(url: &str) -> Self {
-        let parsed: Url = url.parse().expect("a URL");
-        let socket = parsed
-            .query_pairs()
-            .find(|(name, value)| name == "host" && value.starts_with('/'));
-        let port = parsed.port().unwrap_or(5432);
-        let target = match (socket, parsed.host_str()) {
-            (Some((_, folder)), _) => Target::Socket(format!("{folder}/.s.PGSQL.{port}")),
-            (None, host) => Target::Tcp(format!("{}:{port}", host.unwrap_or("127.0.0.1"))),
-        };
-        Self::start(target, Ipv4Addr::LOCALHOST.into()).await
+        Self::start(Target::postgres(url), Ipv4Addr::LOCALHOST.into()).await
     }
 
     async fn start(target: Target, listen: IpAddr) -> Self {
         let listener = TcpListener::bind((listen, 0)).await.expect("a free port");
         let address = listener.local_addr().expect("its address");
         let controls = Arc::new(Controls {
+            target: Mutex::new(target),
+            silences: watch::Sender::new(0),
             cuts: watch::Sender::new(0),
             held: watch::Sender::new(false),
             allowance: Mutex::default(),
@@ -95,17 +91,26 @@ impl Proxy {
             lost: watch::Sender::new(0),
         });
         let mut tasks = JoinSet::new();
-        tasks.spawn(relay::accept(
-            listener,
-            target.clone(),
-            Arc::clone(&controls),
-        ));
+        tasks.spawn(relay::accept(listener, Arc::clone(&controls)));
         Self {
             address,
-            target,
             controls,
             _tasks: tasks,
         }
+    }
+
+    /// New connections lead to the server of this URL from now on; those that there are stay. A
+    /// database's address after a failover.
+    pub fn lead_to(&self, url: &str) {
+        *self.controls.target() = Target::postgres(url);
+    }
+
+    /// Every connection that there is dies silently: nothing passes any more, and neither side learns
+    /// of it. New ones are served.
+    pub fn silence(&self) {
+        self.controls
+            .silences
+            .send_modify(|silences| *silences += 1);
     }
 
     /// Where it listens, `127.0.0.1:port` unless told otherwise.
@@ -208,14 +213,32 @@ impl Proxy {
 
     /// Where it leads, for messages.
     #[must_use]
-    pub fn target(&self) -> &str {
-        match &self.target {
-            Target::Tcp(address) | Target::Socket(address) => address,
+    pub fn target(&self) -> String {
+        match &*self.controls.target() {
+            Target::Tcp(address) | Target::Socket(address) => address.clone(),
+        }
+    }
+}
+
+impl Target {
+    fn postgres(url: &str) -> Self {
+        let parsed: Url = url.parse().expect("a URL");
+        let socket = parsed
+            .query_pairs()
+            .find(|(name, value)| name == "host" && value.starts_with('/'));
+        let port = parsed.port().unwrap_or(5432);
+        match (socket, parsed.host_str()) {
+            (Some((_, folder)), _) => Self::Socket(format!("{folder}/.s.PGSQL.{port}")),
+            (None, host) => Self::Tcp(format!("{}:{port}", host.unwrap_or("127.0.0.1"))),
         }
     }
 }
 
 impl Controls {
+    fn target(&self) -> MutexGuard<'_, Target> {
+        self.target.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn losses(&self) -> MutexGuard<'_, VecDeque<Rule>> {
         self.losses.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -58,6 +58,34 @@ pub async fn private_server() -> Option<&'static LocalPostgres> {
     TestServer::get().await.server.private()
 }
 
+/// A standby of this process's private server, with what is in it by now. None where no such can be
+/// made, which is said.
+pub async fn private_standby() -> Option<LocalPostgres> {
+    let Some(primary) = private_server().await else {
+        not_run("TEST_DATABASE_URL is set, and of a given server no replica can be made");
+        return None;
+    };
+    standby_of(primary).await
+}
+
+/// A standby of a server. None where no such can be made, which is said.
+pub async fn standby_of(server: &LocalPostgres) -> Option<LocalPostgres> {
+    match tokio::task::block_in_place(|| server.standby()) {
+        Ok(standby) => Some(standby),
+        Err(exports_local::Error::InstalledProgramsOnly { .. }) => {
+            not_run("the private server is a container, of which no replica can be made");
+            None
+        }
+        Err(error) => panic!("no standby: {}", chain(&error)),
+    }
+}
+
+/// To where the test runner does not swallow it: a story that cannot be told is not a silent one.
+pub fn not_run(reason: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "NOT RUN: {reason}");
+}
+
 impl TestServer {
     /// The server, started by whoever comes first.
     pub(crate) async fn get() -> &'static Self {

@@ -13,7 +13,7 @@ use super::{Controls, Loss, Target};
 const MEMORY: usize = 4096;
 
 /// Takes connections until the proxy is dropped.
-pub(super) async fn accept(listener: TcpListener, target: Target, controls: Arc<Controls>) {
+pub(super) async fn accept(listener: TcpListener, controls: Arc<Controls>) {
     let mut connections = JoinSet::new();
     loop {
         let Ok((client, _)) = listener.accept().await else {
@@ -22,14 +22,15 @@ pub(super) async fn accept(listener: TcpListener, target: Target, controls: Arc<
         if *controls.refusing.borrow() {
             continue;
         }
-        connections.spawn(serve(client, target.clone(), Arc::clone(&controls)));
+        connections.spawn(serve(client, Arc::clone(&controls)));
         while connections.try_join_next().is_some() {}
     }
 }
 
-async fn serve(client: TcpStream, target: Target, controls: Arc<Controls>) {
+async fn serve(client: TcpStream, controls: Arc<Controls>) {
     let mut cuts = controls.cuts.subscribe();
     cuts.mark_unchanged();
+    let target = controls.target().clone();
     tokio::select! {
         _ = cuts.changed() => {}
         () = async {
@@ -57,49 +58,59 @@ async fn relay(client: TcpStream, server: impl AsyncRead + AsyncWrite, controls:
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = tokio::io::split(server);
     let swallowing = watch::Sender::new(false);
-    let requests = async {
-        let mut recent = Vec::new();
-        let mut buffer = vec![0; 64 * 1024];
-        while let Ok(count @ 1..) = from_client.read(&mut buffer).await {
-            controls.pass().await;
-            let bytes = &buffer[..count];
-            recent.extend_from_slice(bytes);
-            let loss = controls.meet(&recent);
-            recent.drain(..recent.len().saturating_sub(MEMORY));
-            match loss {
-                Some(Loss::Request) => {
-                    controls.lost.send_modify(|lost| *lost += 1);
+    let mut silences = controls.silences.subscribe();
+    silences.mark_unchanged();
+    let relaying = async {
+        let requests = async {
+            let mut recent = Vec::new();
+            let mut buffer = vec![0; 64 * 1024];
+            while let Ok(count @ 1..) = from_client.read(&mut buffer).await {
+                controls.pass().await;
+                let bytes = &buffer[..count];
+                recent.extend_from_slice(bytes);
+                let loss = controls.meet(&recent);
+                recent.drain(..recent.len().saturating_sub(MEMORY));
+                match loss {
+                    Some(Loss::Request) => {
+                        controls.lost.send_modify(|lost| *lost += 1);
+                        return;
+                    }
+                    Some(Loss::Reply) => {
+                        swallowing.send_replace(true);
+                    }
+                    None => {}
+                }
+                if to_server.write_all(bytes).await.is_err() {
                     return;
                 }
-                Some(Loss::Reply) => {
-                    swallowing.send_replace(true);
-                }
-                None => {}
             }
-            if to_server.write_all(bytes).await.is_err() {
-                return;
-            }
-        }
-    };
-    let replies = async {
-        let mut buffer = vec![0; 64 * 1024];
-        while let Ok(count @ 1..) = from_server.read(&mut buffer).await {
-            controls.count(count);
-            controls.pass().await;
-            let bytes = &buffer[..count];
-            if *swallowing.borrow() {
-                if is_over(bytes) {
-                    controls.lost.send_modify(|lost| *lost += 1);
+        };
+        let replies = async {
+            let mut buffer = vec![0; 64 * 1024];
+            while let Ok(count @ 1..) = from_server.read(&mut buffer).await {
+                controls.count(count);
+                controls.pass().await;
+                let bytes = &buffer[..count];
+                if *swallowing.borrow() {
+                    if is_over(bytes) {
+                        controls.lost.send_modify(|lost| *lost += 1);
+                        return;
+                    }
+                } else if to_client.write_all(bytes).await.is_err() {
                     return;
                 }
-            } else if to_client.write_all(bytes).await.is_err() {
-                return;
             }
+        };
+        tokio::select! {
+            () = requests => {}
+            () = replies => {}
         }
     };
     tokio::select! {
-        () = requests => {}
-        () = replies => {}
+        biased;
+        // Both sockets stay open, and nobody reads from them.
+        _ = silences.changed() => std::future::pending().await,
+        () = relaying => {}
     }
 }
 

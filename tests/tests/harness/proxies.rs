@@ -116,3 +116,16 @@ async fn a_database_s_url_leads_through_the_proxy() {
     let socket = Proxy::to_postgres("postgres:///main?host=/run/postgresql").await;
     assert_eq!(socket.target(), "/run/postgresql/.s.PGSQL.5432");
 }
+
+#[tokio::test]
+async fn what_is_silenced_gets_no_answer_and_no_end_and_what_comes_later_is_served() {
+    let (proxy, _server) = answering().await;
+    let mut client = connect(&proxy).await;
+    assert!(ask(&mut client, b"one").await);
+    proxy.silence();
+    assert!(ask(&mut connect(&proxy).await, b"two").await);
+    client.write_all(b"three").await.unwrap();
+    let mut answer = [0; 6];
+    let silent = timeout(Duration::from_millis(300), client.read(&mut answer)).await;
+    assert!(silent.is_err(), "{silent:?}");
+}
