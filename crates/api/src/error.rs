@@ -129,6 +129,9 @@ impl ApiError {
             Self::RangeNotSatisfiable { size } => {
                 format!("the range begins behind the end of the file, which has {size} bytes")
             }
+            Self::Database(error) if matches!(**error, DatabaseError::ReadOnly(_)) => {
+                "the service can only read at the moment: try again later".to_owned()
+            }
             Self::EndpointNotFound
             | Self::Unauthorized
             | Self::InvalidSignature

@@ -199,7 +199,7 @@ impl Database {
             &request.known.due_from,
             &request.known.processing,
         )
-        .fetch_all(&self.pool)
+        .fetch_all(&mut self.connection().await?)
         .await?;
         rows.into_iter().map(Claim::try_from).collect()
     }

@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use exports_domain::{Export, ExportId, ExportState, MessageFilter, ProjectId};
-use sqlx::{PgConnection, PgExecutor};
+use futures_util::future::BoxFuture;
+use sqlx::PgExecutor;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::database::Database;
 use crate::error::Error;
 use crate::exports::find;
+use crate::pool::PooledConnection;
 
 /// A request for an export.
 #[derive(Debug, Clone)]
@@ -43,23 +45,19 @@ const SETTLE: Duration = Duration::from_secs(8);
 impl Database {
     /// Queues an export, or finds the one that its key has asked for before.
     ///
-    /// When the answer is lost, the same insert, with the same id, is sent again over a fresh
-    /// connection: if the first one was committed, it finds its own row there.
+    /// When the answer is lost or slow to come, the same insert, with the same id, is sent again over
+    /// another connection: if the first one was committed, it finds its own row there.
     pub async fn create_export(&self, new: &NewExport) -> Result<Created, Error> {
-        let mut pooled = self.pool.acquire().await?;
-        let lost = match create(&mut pooled, new).await {
-            Err(error) if error.may_be_committed() => error,
-            settled => return settled,
+        let lost = match self.repeatable_write(new, create_boxed).await {
+            Err(failed) if failed.maybe_committed => failed.error,
+            settled => return settled.map_err(|failed| failed.error),
         };
-        drop(pooled);
         tracing::warn!(export.id = %new.id, error = %lost, "a create's answer was lost, looking it up");
         let deadline = Instant::now() + SETTLE;
         loop {
-            if let Ok(mut connection) = self.fresh_connection().await {
-                match create(&mut connection, new).await {
-                    Err(error) if error.may_be_committed() => {}
-                    settled => return settled,
-                }
+            match self.repeatable(new, create_boxed).await {
+                Err(error) if error.is_transient() => {}
+                settled => return settled,
             }
             if Instant::now() >= deadline {
                 return Err(lost);
@@ -74,14 +72,21 @@ impl Database {
         let Some(key) = new.idempotency_key.as_deref() else {
             return Ok(None);
         };
-        self.read(&(new, key), |connection, (new, key)| {
+        self.repeatable(&(new, key), |connection, (new, key)| {
             Box::pin(replay_if_fresh(connection, new, key))
         })
         .await
     }
 }
 
-async fn create(connection: &mut PgConnection, new: &NewExport) -> Result<Created, Error> {
+fn create_boxed<'c>(
+    connection: &'c mut PooledConnection,
+    new: &'c NewExport,
+) -> BoxFuture<'c, Result<Created, Error>> {
+    Box::pin(create(connection, new))
+}
+
+async fn create(connection: &mut PooledConnection, new: &NewExport) -> Result<Created, Error> {
     // Twice at the most: a key that a day has freed is freed once.
     for _ in 0..2 {
         if let Some(created_at) = insert(&mut *connection, new).await? {
@@ -113,7 +118,7 @@ async fn create(connection: &mut PgConnection, new: &NewExport) -> Result<Create
 
 /// What a key that holds an export answers; `None` if it holds none.
 async fn replay(
-    connection: &mut PgConnection,
+    connection: &mut PooledConnection,
     new: &NewExport,
     key: &str,
 ) -> Result<Option<Created>, Error> {
@@ -132,7 +137,7 @@ async fn replay(
 
 /// The same, but a key that a day has freed is freed.
 async fn replay_if_fresh(
-    connection: &mut PgConnection,
+    connection: &mut PooledConnection,
     new: &NewExport,
     key: &str,
 ) -> Result<Option<Created>, Error> {

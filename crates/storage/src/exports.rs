@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use exports_domain::{Export, ExportId, ExportState, ExportStatus, ProjectId};
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::database::Database;
 use crate::error::Error;
+use crate::pool::PooledConnection;
 use crate::row::ExportRow;
 
 /// What became of a request to delete.
@@ -81,7 +81,7 @@ impl Database {
         project: &ProjectId,
         id: ExportId,
     ) -> Result<Option<Export>, Error> {
-        self.read(&(project, id), |connection, (project, id)| {
+        self.repeatable(&(project, id), |connection, (project, id)| {
             Box::pin(find(connection, project, *id))
         })
         .await
@@ -95,7 +95,7 @@ impl Database {
     ) -> Result<Page, Error> {
         let limit = usize::from(request.limit);
         let rows = self
-            .read(&(project, request), |connection, (project, request)| {
+            .repeatable(&(project, request), |connection, (project, request)| {
                 Box::pin(list(connection, project, request))
             })
             .await?;
@@ -118,7 +118,7 @@ impl Database {
         project: Option<&ProjectId>,
         id: ExportId,
     ) -> Result<FileLookup, Error> {
-        self.read(&(project, id), |connection, (project, id)| {
+        self.repeatable(&(project, id), |connection, (project, id)| {
             Box::pin(find_file(connection, *project, *id))
         })
         .await
@@ -149,7 +149,7 @@ impl Database {
             id.0,
             project.as_str(),
         )
-        .fetch_one(&self.pool)
+        .fetch_one(&mut self.connection().await?)
         .await?;
         Ok(match (row.found, row.deleted) {
             (_, true) => Deleted::Gone {
@@ -162,7 +162,7 @@ impl Database {
 }
 
 async fn list(
-    connection: &mut PgConnection,
+    connection: &mut PooledConnection,
     project: &ProjectId,
     request: &ListRequest,
 ) -> Result<Vec<ExportRow>, Error> {
@@ -196,7 +196,7 @@ async fn list(
 }
 
 async fn find_file(
-    connection: &mut PgConnection,
+    connection: &mut PooledConnection,
     project: Option<&ProjectId>,
     id: ExportId,
 ) -> Result<FileLookup, Error> {
@@ -255,7 +255,7 @@ async fn find_file(
 }
 
 pub(crate) async fn find(
-    connection: &mut PgConnection,
+    connection: &mut PooledConnection,
     project: &ProjectId,
     id: ExportId,
 ) -> Result<Option<Export>, Error> {
@@ -266,7 +266,7 @@ pub(crate) async fn find(
 
 /// The rows of the exports with these ids, whosever they are.
 pub(crate) async fn find_all(
-    connection: &mut PgConnection,
+    connection: &mut PooledConnection,
     ids: &[Uuid],
 ) -> Result<Vec<ExportRow>, Error> {
     Ok(sqlx::query_as!(

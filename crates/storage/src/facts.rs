@@ -1,10 +1,10 @@
 //! What a database says of itself, for whoever checks an installation.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
 
 use crate::database::Database;
 use crate::error::Error;
+use crate::pool::PooledConnection;
 use crate::source::Source;
 
 /// A database server and our session on it.
@@ -34,7 +34,7 @@ pub struct Column {
 impl Database {
     /// Asks the service's own database.
     pub async fn facts(&self) -> Result<DatabaseFacts, Error> {
-        facts(&self.pool).await
+        facts(&mut self.connection().await?).await
     }
 }
 
@@ -56,12 +56,12 @@ impl Source {
             "#,
             relation,
         )
-        .fetch_all(&self.database.pool)
+        .fetch_all(&mut self.database.connection().await?)
         .await?)
     }
 }
 
-async fn facts(pool: &PgPool) -> Result<DatabaseFacts, Error> {
+async fn facts(connection: &mut PooledConnection) -> Result<DatabaseFacts, Error> {
     Ok(sqlx::query_as!(
         DatabaseFacts,
         r#"
@@ -75,6 +75,6 @@ async fn facts(pool: &PgPool) -> Result<DatabaseFacts, Error> {
                END::float8 AS replica_lag_s
         "#
     )
-    .fetch_one(pool)
+    .fetch_one(connection)
     .await?)
 }

@@ -49,7 +49,7 @@ impl Database {
             "#,
             id.0,
         )
-        .fetch_optional(&self.pool)
+        .fetch_optional(&mut self.connection().await?)
         .await?;
         row.map_or(Ok(Intervened::Missing), |row| {
             intervened(id, row.done, &row.status, row.holder)
@@ -79,7 +79,7 @@ impl Database {
             failure.code.as_str(),
             failure.message,
         )
-        .fetch_optional(&self.pool)
+        .fetch_optional(&mut self.connection().await?)
         .await?;
         row.map_or(Ok(Intervened::Missing), |row| {
             intervened(id, row.done, &row.status, row.holder)

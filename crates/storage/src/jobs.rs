@@ -135,7 +135,7 @@ impl Database {
             request.project.map(ProjectId::as_str),
             i64::from(request.limit),
         )
-        .fetch_all(&self.pool)
+        .fetch_all(&mut self.connection().await?)
         .await?;
         rows.into_iter().map(Job::try_from).collect()
     }

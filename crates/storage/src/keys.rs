@@ -5,11 +5,11 @@ use std::fmt::Write;
 use chrono::{DateTime, Utc};
 use exports_domain::ProjectId;
 use sha2::{Digest, Sha256};
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::database::Database;
 use crate::error::{Error, is_foreign_key_violation};
+use crate::pool::PooledConnection;
 
 /// What every key starts with, so that people and secret scanners know one.
 const KEY_PREFIX: &str = "exk_";
@@ -50,7 +50,7 @@ impl Database {
             "INSERT INTO projects (id) VALUES ($1) ON CONFLICT DO NOTHING",
             project.as_str(),
         )
-        .execute(&self.pool)
+        .execute(&mut self.connection().await?)
         .await?;
         Ok(created.rows_affected() == 1)
     }
@@ -69,7 +69,7 @@ impl Database {
             &sha256(&secret),
             label,
         )
-        .fetch_one(&self.pool)
+        .fetch_one(&mut self.connection().await?)
         .await;
         match inserted {
             Ok(id) => Ok(Some(IssuedKey { id, secret })),
@@ -89,7 +89,7 @@ impl Database {
             "#,
             project.map(ProjectId::as_str),
         )
-        .fetch_all(&self.pool)
+        .fetch_all(&mut self.connection().await?)
         .await?)
     }
 
@@ -105,14 +105,14 @@ impl Database {
             which,
             &sha256(which),
         )
-        .fetch_all(&self.pool)
+        .fetch_all(&mut self.connection().await?)
         .await?)
     }
 
     /// Whose key this is; `None` if it is unknown or revoked.
     pub async fn authenticate(&self, secret: &str) -> Result<Option<ProjectId>, Error> {
         let digest = sha256(secret);
-        let key = self.read(&digest[..], |connection, sha256| {
+        let key = self.repeatable(&digest[..], |connection, sha256| {
             Box::pin(find_key(connection, sha256))
         });
         let Some(key) = key.await? else {
@@ -126,7 +126,13 @@ impl Database {
 
     /// Notes that a key was used. It is a note and no more: if it fails, the request goes on.
     async fn touch_key(&self, id: Uuid) {
-        let touched = sqlx::query!(
+        if let Err(error) = self.note_use(id).await {
+            tracing::warn!(key.id = %id, %error, "the time of a key's use was not noted");
+        }
+    }
+
+    async fn note_use(&self, id: Uuid) -> Result<(), Error> {
+        sqlx::query!(
             r#"
             UPDATE api_keys SET last_used_at = clock_timestamp()
             WHERE id = (SELECT id FROM api_keys WHERE id = $1
@@ -135,11 +141,9 @@ impl Database {
             "#,
             id,
         )
-        .execute(&self.pool)
-        .await;
-        if let Err(error) = touched {
-            tracing::warn!(key.id = %id, %error, "the time of a key's use was not noted");
-        }
+        .execute(&mut self.connection().await?)
+        .await?;
+        Ok(())
     }
 }
 
@@ -151,7 +155,10 @@ struct KeyRow {
     stale: bool,
 }
 
-async fn find_key(connection: &mut PgConnection, sha256: &[u8]) -> Result<Option<KeyRow>, Error> {
+async fn find_key(
+    connection: &mut PooledConnection,
+    sha256: &[u8],
+) -> Result<Option<KeyRow>, Error> {
     Ok(sqlx::query_as!(
         KeyRow,
         r#"

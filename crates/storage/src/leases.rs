@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use crate::database::Database;
 use crate::error::Error;
+use crate::pool::PooledConnection;
 use crate::row::interval;
 
 /// The answer to a write that shows a lease.
@@ -74,49 +75,26 @@ impl Database {
         duration: Duration,
         progress: Progress,
     ) -> Result<Fenced, Error> {
-        let held = sqlx::query!(
-            r#"
-            UPDATE exports
-            SET lease_expires_at = clock_timestamp() + $3, progress_rows = $4, progress_bytes = $5
-            WHERE id = $1 AND lease_token = CASE status WHEN 'processing' THEN $2::uuid END
-              AND lease_expires_at > clock_timestamp()
-            RETURNING id, lease_token AS "token!"
-            "#,
-            lease.export.0,
-            lease.token.0,
-            interval(duration),
-            i64::try_from(progress.rows).unwrap_or(i64::MAX),
-            i64::try_from(progress.bytes).unwrap_or(i64::MAX),
-        )
-        .fetch_optional(&self.pool)
-        .await?;
-        fenced(lease, held.map(|row| (row.id, row.token)))
+        let beat = (lease, duration, progress);
+        // Twice is the same as once. A lease cannot wait for a connection that has died.
+        self.repeatable(&beat, |connection, (lease, duration, progress)| {
+            Box::pin(heartbeat(connection, *lease, *duration, *progress))
+        })
+        .await
     }
 
-    /// Records the multipart upload of this attempt, before its first part is sent.
+    /// Records the multipart upload of this attempt, before its first part is sent. Safe to repeat.
     pub async fn record_upload(
         &self,
         lease: Lease,
         object_key: &str,
         upload_id: &str,
     ) -> Result<Fenced, Error> {
-        let held = sqlx::query!(
-            r#"
-            UPDATE export_objects o SET upload_id = $4
-            FROM exports e
-            WHERE o.key = $3 AND o.state = 'writing' AND o.export_id = e.id
-              AND e.id = $1 AND e.lease_token = CASE e.status WHEN 'processing' THEN $2::uuid END
-              AND e.lease_expires_at > clock_timestamp()
-            RETURNING e.id, e.lease_token AS "token!"
-            "#,
-            lease.export.0,
-            lease.token.0,
-            object_key,
-            upload_id,
-        )
-        .fetch_optional(&self.pool)
-        .await?;
-        fenced(lease, held.map(|row| (row.id, row.token)))
+        let upload = (lease, object_key, upload_id);
+        self.repeatable(&upload, |connection, (lease, object_key, upload_id)| {
+            Box::pin(record_upload(connection, *lease, object_key, upload_id))
+        })
+        .await
     }
 
     /// Ends the attempt with its file. Safe to repeat when the answer was lost.
@@ -157,7 +135,7 @@ impl Database {
             file.sha256.as_slice(),
             interval(file.ttl),
         )
-        .fetch_optional(&self.pool)
+        .fetch_optional(&mut self.connection().await?)
         .await?;
         let Some(row) = row else {
             return Ok(Completed::Lost);
@@ -198,7 +176,7 @@ impl Database {
             failure.message,
             reason,
         )
-        .fetch_optional(&self.pool)
+        .fetch_optional(&mut self.connection().await?)
         .await?;
         fenced(lease, held.map(|row| (row.id, row.token)))
     }
@@ -253,10 +231,60 @@ impl Database {
             pause.map(interval),
             reason,
         )
-        .fetch_optional(&self.pool)
+        .fetch_optional(&mut self.connection().await?)
         .await?;
         fenced(lease, held.map(|row| (row.id, row.token)))
     }
+}
+
+async fn heartbeat(
+    connection: &mut PooledConnection,
+    lease: Lease,
+    duration: Duration,
+    progress: Progress,
+) -> Result<Fenced, Error> {
+    let held = sqlx::query!(
+        r#"
+            UPDATE exports
+            SET lease_expires_at = clock_timestamp() + $3, progress_rows = $4, progress_bytes = $5
+            WHERE id = $1 AND lease_token = CASE status WHEN 'processing' THEN $2::uuid END
+              AND lease_expires_at > clock_timestamp()
+            RETURNING id, lease_token AS "token!"
+            "#,
+        lease.export.0,
+        lease.token.0,
+        interval(duration),
+        i64::try_from(progress.rows).unwrap_or(i64::MAX),
+        i64::try_from(progress.bytes).unwrap_or(i64::MAX),
+    )
+    .fetch_optional(connection)
+    .await?;
+    fenced(lease, held.map(|row| (row.id, row.token)))
+}
+
+async fn record_upload(
+    connection: &mut PooledConnection,
+    lease: Lease,
+    object_key: &str,
+    upload_id: &str,
+) -> Result<Fenced, Error> {
+    let held = sqlx::query!(
+        r#"
+            UPDATE export_objects o SET upload_id = $4
+            FROM exports e
+            WHERE o.key = $3 AND o.state = 'writing' AND o.export_id = e.id
+              AND e.id = $1 AND e.lease_token = CASE e.status WHEN 'processing' THEN $2::uuid END
+              AND e.lease_expires_at > clock_timestamp()
+            RETURNING e.id, e.lease_token AS "token!"
+            "#,
+        lease.export.0,
+        lease.token.0,
+        object_key,
+        upload_id,
+    )
+    .fetch_optional(connection)
+    .await?;
+    fenced(lease, held.map(|row| (row.id, row.token)))
 }
 
 /// A row back is the lease's own, or the connection is out of step and nothing it says counts.

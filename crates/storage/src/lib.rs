@@ -1,6 +1,6 @@
 //! All SQL, and nothing else.
 //!
-//! [`Database`] is the service's own database: what consumers see (`creates`, `exports`; many of
+//! [`Database`] is the service's own database, reached over a `pool` of connections: what consumers see (`creates`, `exports`; many of
 //! them at once: `lookups`), the queue (`claims`, where they begin: `survey`, its length: `queue`)
 //! and its `leases`, what is to be cleaned up (`sweeps`),
 //! projects and keys (`keys`), migrations, and what the programs' roles may do (`grants`).
@@ -15,6 +15,7 @@
 
 mod address;
 mod claims;
+mod connector;
 mod creates;
 mod database;
 mod error;
@@ -28,8 +29,10 @@ mod leases;
 mod listener;
 mod lookups;
 mod migrations;
+mod pool;
 mod pruning;
 mod queue;
+mod repeatable;
 mod route;
 mod row;
 pub mod seed;
@@ -41,7 +44,7 @@ mod tls;
 pub use claims::{Claim, ClaimRequest};
 pub use creates::{Created, NewExport};
 pub use database::{Database, PoolPurpose, PoolUse};
-pub use error::{Error, UrlError};
+pub use error::{Error, ReadOnly, UrlError};
 pub use exports::{Cursor, Deleted, FileLookup, ListRequest, Page};
 pub use facts::{Column, DatabaseFacts};
 pub use grants::{GrantError, Program};

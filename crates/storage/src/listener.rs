@@ -1,10 +1,18 @@
 //! Hearing at once that something was queued. Polling finds it a moment later anyway, so nothing
 //! depends on a notification that is lost.
 
-use sqlx::postgres::{PgListener, PgPoolOptions};
+use std::time::Duration;
 
-use crate::database::Database;
+use sqlx::postgres::{PgListener, PgPoolOptions};
+use tokio::time::timeout;
+
+use crate::database::{ACQUIRE_TIMEOUT, Database};
 use crate::error::Error;
+use crate::pool::check_writable;
+
+/// After so long without a notification the connection is asked what it leads to: its flow can have
+/// died silently, and its server can have become a standby.
+const PROBE: Duration = Duration::from_secs(15);
 
 /// A connection of its own that hears when exports are queued. Make a new one after any error.
 pub struct QueueListener {
@@ -17,12 +25,18 @@ impl Database {
         // A pool of its own: a listener must not take one of the claims' connections.
         let pool = PgPoolOptions::new()
             .max_connections(1)
-            .acquire_timeout(std::time::Duration::from_secs(5))
-            .connect_lazy_with(self.pool.connect_options().as_ref().clone());
-        let mut listener = PgListener::connect_with(&pool).await?;
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_lazy_with(self.connector.options().as_ref().clone());
+        let listener = PgListener::connect_with(&pool).await;
+        let mut listener = listener.map_err(Error::unsent)?;
         listener.ignore_pool_close_event(true);
         listener.eager_reconnect(false);
-        listener.listen("exports_pending").await?;
+        // A standby takes no LISTEN; a primary that was made read-only does, and hears nothing.
+        check_writable(&mut listener).await?;
+        match timeout(ACQUIRE_TIMEOUT, listener.listen("exports_pending")).await {
+            Ok(listening) => listening?,
+            Err(_) => return Err(Error::silence(ACQUIRE_TIMEOUT)),
+        }
         Ok(QueueListener { listener })
     }
 }
@@ -31,10 +45,18 @@ impl QueueListener {
     /// Waits until something was queued, and takes every further notice that is there already.
     /// An error, a lost connection included, is the end of this listener.
     pub async fn queued(&mut self) -> Result<(), Error> {
-        if self.listener.try_recv().await?.is_none() {
-            return Err(Error::from(sqlx::Error::WorkerCrashed));
+        loop {
+            // Waiting can be broken off at any moment: what has come of a message is kept.
+            match timeout(PROBE, self.listener.try_recv()).await {
+                Ok(heard) => {
+                    if heard?.is_none() {
+                        return Err(Error::from(sqlx::Error::WorkerCrashed));
+                    }
+                    while self.listener.next_buffered().is_some() {}
+                    return Ok(());
+                }
+                Err(_silence) => check_writable(&mut self.listener).await?,
+            }
         }
-        while self.listener.next_buffered().is_some() {}
-        Ok(())
     }
 }

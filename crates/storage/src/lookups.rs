@@ -105,7 +105,7 @@ impl Duty {
             // A task of its own again, which goes on when it is no longer waited for.
             let asking = tokio::spawn(async move {
                 let ids: Vec<Uuid> = lookups.iter().map(|lookup| lookup.id.0).collect();
-                let found = database.read(&ids[..], |connection, ids| {
+                let found = database.repeatable(&ids[..], |connection, ids| {
                     Box::pin(find_all(connection, ids))
                 });
                 match found.await {

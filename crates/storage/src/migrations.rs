@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use sqlx::PgConnection;
 use sqlx::migrate::Migrator;
 
 use crate::database::Database;
 use crate::error::Error;
+use crate::pool::PooledConnection;
 
 static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
     let mut migrations = sqlx::migrate!("../../migrations");
@@ -44,22 +44,20 @@ impl Database {
     /// Applies the migrations that are missing, one at a time, under a lock of the database.
     /// Gives how many there were.
     pub async fn migrate(&self) -> Result<usize, MigrateError> {
+        let before = self.applied().await?.len();
         let mut connection = self.fresh_connection().await?;
-        let before = applied(&mut connection).await?.len();
         // A migration takes as long as it takes, and so does waiting for another's.
         sqlx::raw_sql("SET statement_timeout = 0")
             .execute(&mut connection)
             .await
             .map_err(Error::from)?;
         MIGRATIONS.run(&mut connection).await?;
-        Ok(applied(&mut connection).await?.len() - before)
+        Ok(self.applied().await?.len() - before)
     }
 
     /// Compares the database's schema with this version's.
     pub async fn migration_state(&self) -> Result<MigrationState, Error> {
-        let applied = self
-            .read(&(), |connection, ()| Box::pin(applied(connection)))
-            .await?;
+        let applied = self.applied().await?;
         let mut missing = 0;
         for migration in MIGRATIONS.iter() {
             match applied.get(&migration.version) {
@@ -80,10 +78,17 @@ impl Database {
             },
         })
     }
+
+    async fn applied(&self) -> Result<Applied, Error> {
+        self.repeatable(&(), |connection, ()| Box::pin(applied(connection)))
+            .await
+    }
 }
 
 /// Checksum and success of every migration that was applied, by number.
-async fn applied(connection: &mut PgConnection) -> Result<BTreeMap<i64, (Vec<u8>, bool)>, Error> {
+type Applied = BTreeMap<i64, (Vec<u8>, bool)>;
+
+async fn applied(connection: &mut PooledConnection) -> Result<Applied, Error> {
     let exists =
         sqlx::query_scalar!(r#"SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS "exists!""#)
             .fetch_one(&mut *connection)

@@ -29,7 +29,7 @@ impl Database {
             interval(age),
             i64::from(limit),
         )
-        .execute(&self.pool)
+        .execute(&mut self.connection().await?)
         .await?;
         Ok(pruned.rows_affected())
     }
@@ -45,7 +45,7 @@ impl Database {
             "#,
             interval(age),
         )
-        .fetch_one(&self.pool)
+        .fetch_one(&mut self.connection().await?)
         .await?;
         Ok(count.unsigned_abs())
     }

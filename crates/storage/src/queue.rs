@@ -61,7 +61,7 @@ impl Database {
                   WHERE processing_since >= '-infinity') processing
             "#,
         )
-        .fetch_one(&self.pool)
+        .fetch_one(&mut self.connection().await?)
         .await?;
         Ok(QueueDepth {
             pending: QueueState::new(row.pending, row.pending_age),

@@ -15,7 +15,8 @@ use sqlx::postgres::PgCopyIn;
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use crate::database::{ConnectError, Database, connect_once};
+use crate::connector::{ConnectError, connect_once};
+use crate::database::Database;
 use crate::error::{Error, UrlError};
 
 use batch::{COPY_HEADER, COPY_MESSAGES, COPY_TRAILER};
@@ -214,7 +215,7 @@ impl Database {
             r#"SELECT EXISTS (SELECT FROM projects WHERE id = $1) AS "exists!""#,
             project.as_str(),
         )
-        .fetch_one(&self.pool)
+        .fetch_one(&mut self.connection().await?)
         .await?)
     }
 }

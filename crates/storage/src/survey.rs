@@ -91,7 +91,7 @@ impl Database {
             &known.processing,
             interval(IN_FLIGHT),
         )
-        .fetch_one(&self.pool)
+        .fetch_one(&mut self.connection().await?)
         .await?;
         Ok(Survey {
             since: Some(row.since),

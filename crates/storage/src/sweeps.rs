@@ -46,7 +46,7 @@ impl Database {
             "#,
             i64::from(limit),
         )
-        .fetch_all(&self.pool)
+        .fetch_all(&mut self.connection().await?)
         .await?;
         Ok(ids.into_iter().map(ExportId).collect())
     }
@@ -86,7 +86,7 @@ impl Database {
             failure.message,
             i64::from(limit),
         )
-        .fetch_all(&self.pool)
+        .fetch_all(&mut self.connection().await?)
         .await?;
         Ok(ids.into_iter().map(ExportId).collect())
     }
@@ -105,7 +105,7 @@ impl Database {
             "#,
             i64::from(limit),
         )
-        .execute(&self.pool)
+        .execute(&mut self.connection().await?)
         .await?;
         Ok(cleared.rows_affected())
     }
@@ -127,7 +127,7 @@ impl Database {
             "#,
             i64::from(limit),
         )
-        .fetch_all(&self.pool)
+        .fetch_all(&mut self.connection().await?)
         .await?)
     }
 
@@ -145,7 +145,7 @@ impl Database {
             key,
             interval(pause),
         )
-        .execute(&self.pool)
+        .execute(&mut self.connection().await?)
         .await?;
         Ok(())
     }

@@ -51,6 +51,8 @@ async fn ready(State(database): State<Database>) -> (StatusCode, Json<Value>) {
             return (StatusCode::OK, Json(json!({"status": "ready"})));
         }
         Ok(Ok(state)) => state.to_string(),
+        // It says what an operator has to look for, and nothing that is secret.
+        Ok(Err(error @ exports_storage::Error::ReadOnly(_))) => error.to_string(),
         Ok(Err(_)) | Err(_) => "the database is not available".to_owned(),
     };
     let body = json!({"status": "unavailable", "reason": reason});

@@ -17,10 +17,12 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::buffers::{Buffer, Buffers};
 use crate::failing::{JobError, WriteError};
 use crate::metrics::{UploadOperation, WorkerMetrics};
-use crate::start::Context;
+use crate::start::{Context, jittered};
 
 /// Parts that are sent at the same time.
 const IN_FLIGHT: usize = 2;
+/// After how long an upload that could not be recorded is tried again.
+const RECORD_AGAIN: Duration = Duration::from_secs(1);
 /// How long to try to take back what is in the store; janitors do it otherwise.
 const DISCARD_LIMIT: Duration = Duration::from_secs(5);
 
@@ -200,15 +202,8 @@ impl OutputFile {
         let Some(id) = upload.id().map(str::to_owned) else {
             return Ok(());
         };
-        match self
-            .database
-            .record_upload(self.lease, &self.key, &id)
-            .await
-        {
-            Ok(Fenced::Held) => Ok(()),
-            Ok(Fenced::Lost) => Err(WriteError::LeaseLost),
-            Err(error) => Err(JobError::internal(&error).into()),
-        }
+        // Boxed: it is seldom needed, and large.
+        Box::pin(record_upload(&self.database, self.lease, &self.key, &id)).await
     }
 
     /// Waits for one of the parts on their way; `false` if there is none.
@@ -224,6 +219,30 @@ impl OutputFile {
     fn failed(&self, operation: UploadOperation, error: &StoreError) -> JobError {
         self.metrics.upload_failures.inc(operation);
         JobError::store(error)
+    }
+}
+
+/// Records an upload. A database that fails over is asked until it answers: whoever runs the
+/// attempt stops it when its lease ends.
+async fn record_upload(
+    database: &Database,
+    lease: Lease,
+    key: &str,
+    id: &str,
+) -> Result<(), WriteError> {
+    loop {
+        match database.record_upload(lease, key, id).await {
+            Ok(Fenced::Held) => return Ok(()),
+            Ok(Fenced::Lost) => return Err(WriteError::LeaseLost),
+            Err(error) if error.is_transient() => {
+                tracing::warn!(
+                    error = error_line(&error),
+                    "the upload could not be recorded, it is tried again"
+                );
+                tokio::time::sleep(jittered(RECORD_AGAIN)).await;
+            }
+            Err(error) => return Err(JobError::internal(&error).into()),
+        }
     }
 }
 

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use exports_domain::ExportStatus;
 use exports_tests::s3::{Fault, Kind};
-use exports_tests::{Loss, Reply, Stack, StoreKind, eventually, holds_within};
+use exports_tests::{
+    Loss, PATIENCE, Reply, Stack, StoreKind, eventually, holds_within, private_standby,
+};
 use futures_util::future::join_all;
 use reqwest::Method;
 
@@ -137,6 +139,68 @@ fn reads_and_creates_do_not_notice_that_connections_have_ended() {
                 assert_eq!(reply.status, *expected);
             }
             let _ = created.expect(201);
+        }
+    });
+}
+
+/// After a failover, until the address leads to the new primary.
+#[test]
+fn while_the_address_leads_to_a_standby_everything_is_503_and_soon_afterwards_all_is_well() {
+    story(async |_| {
+        let stack = Stack::builder().workers(0).database_proxy().start().await;
+        let Some(standby) = private_standby().await else {
+            return;
+        };
+        let consumer = Consumer::owner_of(&stack);
+        let api = &consumer.api;
+        let proxy = stack.database_proxy();
+        let warm = join_all((0..16).map(|_| api.get("/v1/exports"))).await;
+        assert!(warm.iter().all(|reply| reply.status == 200));
+
+        proxy.lead_to(&standby.url_for(stack.database().name()));
+        proxy.cut();
+        let unready = eventually("it is not ready", PATIENCE, async || {
+            let reply = api.get("/readyz").await;
+            (reply.status != 200).then_some(reply)
+        });
+        let unready = unready.await;
+        assert_unavailable(&unready);
+        assert!(unready.error_message().contains("can only read"));
+        for reply in every_operation(api).await {
+            assert_unavailable(&reply);
+        }
+        let _ = api.without_key().get("/healthz").await.expect(200);
+
+        // What is connected to the standby stays so: nothing tells of the change.
+        proxy.lead_to(stack.database().url());
+        let limit = Duration::from_secs(10);
+        eventually("exports are created", limit, async || {
+            let reply = api.post("/v1/exports", &request()).await;
+            (reply.status == 201).then_some(())
+        })
+        .await;
+        let _ = api.get("/readyz").await.expect(200);
+    });
+}
+
+/// A firewall forgets its flows: packets vanish, and nobody resets anything.
+#[test]
+fn one_request_is_slow_when_every_connection_to_the_database_has_died_silently() {
+    story(async |_| {
+        let stack = Stack::builder().workers(0).database_proxy().start().await;
+        let consumer = Consumer::owner_of(&stack);
+        let api = &consumer.api;
+        for _ in 0..3 {
+            let warm = join_all((0..16).map(|_| api.get("/v1/exports"))).await;
+            assert!(warm.iter().all(|reply| reply.status == 200));
+        }
+        stack.database_proxy().silence();
+        let begun = std::time::Instant::now();
+        for request_number in 0..10 {
+            let _ = api.get("/v1/exports").await.expect(200);
+            let _ = api.post("/v1/exports", &request()).await.expect(201);
+            let limit = Duration::from_secs(8);
+            assert!(begun.elapsed() < limit, "after request {request_number}");
         }
     });
 }

@@ -2,12 +2,12 @@
 
 use exports_storage::source::{Slice, SourceSession, UrlColumn};
 use exports_storage::{Database, PoolPurpose, Source};
-use exports_tests::{Message, PATIENCE, TestDatabase, eventually};
+use exports_tests::{Message, PATIENCE, TestDatabase, eventually, not_run};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::sessions::{begin, join, read, start_reading};
-use crate::support::{PROJECT, database, filter, filter_of, not_run, own_server, stop};
+use crate::support::{PROJECT, database, filter, filter_of, own_server, stop};
 
 /// A session that has begun, and another reader of its snapshot.
 async fn two(source: &Source) -> (SourceSession, SourceSession) {

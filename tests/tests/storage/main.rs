@@ -10,6 +10,8 @@ mod column_types;
 mod constraints;
 mod constraints_around;
 mod consumers;
+mod dead_flows;
+mod failover;
 mod fairness;
 mod fencing;
 mod idempotency;

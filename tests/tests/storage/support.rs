@@ -146,12 +146,6 @@ pub(crate) async fn object_state(database: &TestDatabase, key: &str) -> Value {
     rows.first().map_or(Value::Null, |row| row["state"].clone())
 }
 
-/// To where the test runner does not swallow it: a story that cannot be told is not a silent one.
-pub(crate) fn not_run(reason: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "NOT RUN: {reason}");
-}
-
 /// Makes a view of the messages in which the row of this time cannot be computed.
 pub(crate) async fn spoil_row(database: &TestDatabase, created_at: &str) {
     database

@@ -9,11 +9,11 @@ use exports_domain::Direction;
 use exports_local::{LocalPostgres, Shutdown};
 use exports_storage::source::UrlColumn;
 use exports_storage::{Database, PoolPurpose, Source};
-use exports_tests::{Endpoint, Message, PATIENCE, eventually, uuid};
+use exports_tests::{Endpoint, Message, PATIENCE, eventually, not_run, uuid};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 
 use crate::sessions::{begin, join, leave_in_the_middle, read};
-use crate::support::{PROJECT, filter, not_run, own_server, project, stop};
+use crate::support::{PROJECT, filter, own_server, project, stop};
 
 fn certificate(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("certificates");

@@ -24,10 +24,10 @@ mod snapshot;
 mod transaction;
 
 use exports_domain::{Direction, EndpointId, ProjectId};
-use sqlx::PgConnection;
 
 use crate::database::{Database, PoolPurpose};
 use crate::error::{Error, UrlError};
+use crate::pool::PooledConnection;
 use crate::route::Reached;
 
 pub use catalogue::{Alone, Catalogue};
@@ -73,7 +73,7 @@ impl Source {
     /// Reads from another database, or from a replica of `database`. Does not connect.
     pub fn at(url: &str, database: &Database, purpose: PoolPurpose) -> Result<Self, UrlError> {
         Ok(Self {
-            database: Database::new(url, purpose)?,
+            database: Database::read_only(url, purpose)?,
             control: database.clone(),
             row_security: RowSecurity::default(),
         })
@@ -92,7 +92,7 @@ impl Source {
         endpoint: EndpointId,
     ) -> Result<bool, Error> {
         self.database
-            .read(&(project, direction, endpoint), |connection, sought| {
+            .repeatable(&(project, direction, endpoint), |connection, sought| {
                 let (project, direction, endpoint) = *sought;
                 Box::pin(has_endpoint(connection, project, direction, endpoint))
             })
@@ -101,12 +101,13 @@ impl Source {
 
     /// Opens a session of its own, which belongs to one export at a time.
     pub async fn open_session(&self) -> Result<SourceSession, Error> {
-        SourceSession::open(&self.database.route, &self.control, self.row_security).await
+        let route = self.database.connector.route();
+        SourceSession::open(route, &self.control, self.row_security).await
     }
 }
 
 async fn has_endpoint(
-    connection: &mut PgConnection,
+    connection: &mut PooledConnection,
     project: &ProjectId,
     direction: Direction,
     endpoint: EndpointId,

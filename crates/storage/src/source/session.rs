@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use exports_domain::{Direction, MessageFilter, ProjectId};
@@ -36,6 +37,9 @@ pub struct SourceSession {
     pub(super) project: Option<ProjectId>,
     /// What the planner has locked for a filter, where locks by name do not cover it.
     pub(super) held: Option<(MessageFilter, Held)>,
+    /// It has served an export before.
+    pub(super) is_kept: bool,
+    opened_at: Instant,
 }
 
 /// The URLs of a project's endpoints in one direction.
@@ -76,6 +80,8 @@ impl SourceSession {
             locks_refused: false,
             project: None,
             held: None,
+            is_kept: false,
+            opened_at: Instant::now(),
         })
     }
 
@@ -229,6 +235,12 @@ impl SourceSession {
         Ok((sample.transpose()?, few))
     }
 
+    /// How long ago the session was opened.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.opened_at.elapsed()
+    }
+
     /// Ends the snapshot and proves that the connection is in step; only then the session can
     /// serve another export.
     pub async fn finish(mut self) -> Result<Self, Error> {
@@ -236,6 +248,7 @@ impl SourceSession {
         if self.project.is_some() {
             self.in_step("COMMIT").await?;
         }
+        self.is_kept = true;
         Ok(self)
     }
 }

@@ -17,6 +17,7 @@ use postgres_protocol::escape::escape_literal;
 use super::catalogue::Catalogue;
 use super::plan::relations_of;
 use super::query::{Query, UrlColumn};
+use super::replica::{KEPT_LIMIT, REPLAY_LIMIT};
 use super::session::{SourceSession, exactly};
 use super::slice::Slice;
 use super::snapshot::SnapshotId;
@@ -34,7 +35,8 @@ pub(super) type Held = BTreeMap<String, String>;
 impl SourceSession {
     /// Begins the snapshot that everything until `finish` reads, for the messages of a filter. On a
     /// replica it first waits for what is committed on the primary now; without that, rows would be
-    /// absent in silence.
+    /// absent in silence. A session that has served another export before waits a short time: after
+    /// [`Error::ReplicaBehind`] and [`Error::Promoted`], open a new one.
     pub async fn begin_reading(
         &mut self,
         project: &ProjectId,
@@ -53,7 +55,12 @@ impl SourceSession {
     /// The same without a filter: what is below the relations is not looked at.
     pub async fn begin(&mut self, project: &ProjectId) -> Result<(), Error> {
         if let Some(primary) = &self.primary {
-            primary.wait_for_replay(&mut self.connection).await?;
+            let limit = if self.is_kept {
+                KEPT_LIMIT
+            } else {
+                REPLAY_LIMIT
+            };
+            primary.wait_for_replay(&mut self.connection, limit).await?;
         }
         for _ in 0..MOST_BEGINNINGS {
             let is_refused = match self.begin_once().await {
