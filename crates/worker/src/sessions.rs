@@ -12,6 +12,8 @@ use exports_storage::{Error, Source};
 const OPENING: Duration = Duration::from_secs(1);
 /// How long a session is kept for the next export.
 const KEPT: Duration = Duration::from_mins(1);
+/// A session that is older is not kept: its address may lead to another server by now.
+const LIFETIME: Duration = Duration::from_mins(10);
 
 /// Opens sessions and keeps them for a while: opening one takes longer than a small export, and
 /// what the server has at hand for it makes the start of a large one quicker. An idle worker keeps
@@ -80,11 +82,22 @@ impl Sessions {
         while let Some(mut kept) = self.take() {
             match begin(&mut kept, project, start).await {
                 Ok(()) => return Ok(kept),
-                // Another would wait as long, and for the same.
-                Err(error @ Error::ReplicaBehind { .. }) => return Err(error),
                 // A new one would meet the same.
                 Err(error @ (Error::SourceChanged { .. } | Error::SourceCopying { .. })) => {
                     return Err(error);
+                }
+                Err(error @ Error::Promoted) => {
+                    tracing::warn!(
+                        error = error_line(&error),
+                        "the sessions on the source are opened anew: what the service's own database \
+                         commits from now on does not come to a source that was promoted"
+                    );
+                    self.lock().idle.clear();
+                }
+                // Another kept one would wait as long; a new one may be on another server.
+                Err(error @ Error::ReplicaBehind { .. }) => {
+                    tracing::debug!(%error, "a new session is opened");
+                    break;
                 }
                 Err(error) => tracing::debug!(%error, "a kept session had died"),
             }
@@ -97,6 +110,7 @@ impl Sessions {
     /// Ends a session's snapshot. Keeps it if it is in step; closes any other.
     pub(crate) async fn give_back(&self, session: SourceSession) {
         match session.finish().await {
+            Ok(session) if session.age() > LIFETIME => {}
             Ok(session) => self.lock().keep(session, Instant::now()),
             Err(error) => tracing::debug!(%error, "a session is not kept"),
         }

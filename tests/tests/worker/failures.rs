@@ -1,6 +1,7 @@
 //! What goes wrong around a worker, and what becomes of its exports then.
 
 mod database;
+mod failover;
 mod lost_answers;
 mod source;
 mod store;
