@@ -8,14 +8,14 @@ use std::path::Path;
 
 use exports_local::Shutdown;
 use exports_storage::{Database, PoolPurpose, Reached, Source};
-use exports_tests::{PATIENCE, Proxy, eventually};
+use exports_tests::{PATIENCE, Proxy, eventually, not_run};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tempfile::TempDir;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use crate::support::{not_run, own_server, stop};
+use crate::support::{own_server, stop};
 
 const USER: &str = "odd user@x";
 const PASSWORD: &str = "p@ss:/?#%&=+ 'ä";

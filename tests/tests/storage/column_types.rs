@@ -4,10 +4,10 @@
 use exports_domain::{Direction, EndpointId, MessageFilter, MessageStatus};
 use exports_storage::source::UrlColumn;
 use exports_storage::{Error, Source};
-use exports_tests::{TestDatabase, uuid};
+use exports_tests::{TestDatabase, not_run, uuid};
 
 use crate::sessions::{Row, read};
-use crate::support::{PROJECT, filter, not_run, project};
+use crate::support::{PROJECT, filter, project};
 
 /// A database whose two relations are views of these columns' types.
 async fn database_of(types: &str, columns: &str) -> TestDatabase {
@@ -108,9 +108,10 @@ async fn columns_of_every_type_that_is_accepted_answer_every_filter() {
             assert_eq!(ids, expected, "{columns} {filter:?}");
             for row in &found {
                 assert_eq!(row.endpoint_id, Some(uuid(7)), "{columns}");
-                let (status, count) = match row.id == Some(uuid(1)) {
-                    true => ("succeeded", 3),
-                    false => ("queued", 2),
+                let (status, count) = if row.id == Some(uuid(1)) {
+                    ("succeeded", 3)
+                } else {
+                    ("queued", 2)
                 };
                 assert_eq!(row.status.as_deref(), Some(status), "{columns}");
                 assert_eq!(row.attempt_count, Some(count), "{columns}");

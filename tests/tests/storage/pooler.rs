@@ -10,7 +10,7 @@ use std::process::{Child, Command};
 use exports_local::LocalPostgres;
 use exports_storage::source::UrlColumn;
 use exports_storage::{Created, Database, Fenced, ListRequest, PoolPurpose, Source};
-use exports_tests::{Message, PATIENCE, eventually};
+use exports_tests::{Message, PATIENCE, eventually, not_run};
 use futures_util::future::join_all;
 use sqlx::PgPool;
 use tempfile::TempDir;
@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::sessions::read;
-use crate::support::{PROJECT, claim, filter, new_export, not_run, own_server, project, stop};
+use crate::support::{PROJECT, claim, filter, new_export, own_server, project, stop};
 
 /// A `PgBouncer` before a server of the test's own.
 struct Pooler {

@@ -5,6 +5,7 @@ use exports_storage::source::{EndpointUrls, SourceSession, UrlColumn};
 use exports_storage::{Error, Source};
 use exports_tests::{Endpoint, PATIENCE, TestDatabase, eventually, uuid};
 use serde_json::json;
+use sqlx::error::DatabaseError;
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::sessions::read;
@@ -269,7 +270,7 @@ async fn nobody_can_rewrite_what_an_export_is_reading() {
     for table in ["messages", "endpoints"] {
         let truncate = sqlx::raw_sql(AssertSqlSafe(format!("TRUNCATE {table}")));
         let error = truncate.execute(&mut other).await.unwrap_err();
-        let code = error.as_database_error().and_then(|error| error.code());
+        let code = error.as_database_error().and_then(DatabaseError::code);
         assert_eq!(code.as_deref(), Some("55P03"), "{error}");
     }
     assert_eq!(read_all(&mut session).await, (5_000, 1));

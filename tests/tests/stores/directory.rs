@@ -36,7 +36,7 @@ async fn a_directory_that_has_vanished_is_not_made_again() {
             .await
             .unwrap_err(),
         store.size(KEY).await.unwrap_err(),
-        store.local_file(KEY).await.err().unwrap(),
+        store.read(KEY, None).await.err().unwrap(),
         store.delete(KEY).await.unwrap_err(),
         store.abort_upload(KEY, None).await.unwrap_err(),
         upload.complete().await.unwrap_err(),
