@@ -155,9 +155,10 @@ async fn a_setting_that_is_refused_is_left_out_and_reported() {
             let mut text = vec![0; length as usize - 4];
             server.read_exact(&mut text).await.unwrap();
             let text = String::from_utf8(text).unwrap();
-            let messages = match text.contains("jit") {
-                true => [refusal("42704"), ready()],
-                false => [message(b'C', b"SET\0"), ready()],
+            let messages = if text.contains("jit") {
+                [refusal("42704"), ready()]
+            } else {
+                [message(b'C', b"SET\0"), ready()]
             };
             statements.push(text);
             server.write_all(&messages.concat()).await.unwrap();
