@@ -43,7 +43,7 @@ async fn a_reader_that_has_seen_enough_ends_a_command_quietly() {
     let mut command = std::process::Command::new(exports_tests::program("exportctl"));
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    command.args(["jobs"]).env_clear();
+    command.arg("migrate").env_clear();
     command.env("DATABASE_URL", database.url()).stdout(writer);
     let ended = tokio::task::spawn_blocking(move || command.output());
     let ended = ended.await.unwrap().unwrap();
