@@ -221,7 +221,11 @@ fn what_breaks_off_on_its_way_from_the_store_is_continued_or_breaks_off() {
         };
         assert!(ended.is_err(), "{received} bytes are taken for the file");
         assert!(export["file_size_bytes"].as_u64().unwrap() > received);
-        assert!(stack.api_log().contains("a file's stream broke off"));
+        eventually("the API logs it", PATIENCE, async || {
+            let log = stack.api_log();
+            log.contains("a file's stream broke off").then_some(())
+        })
+        .await;
         drop(refused);
     });
 }
