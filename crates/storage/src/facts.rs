@@ -34,7 +34,8 @@ pub struct Column {
 impl Database {
     /// Asks the service's own database.
     pub async fn facts(&self) -> Result<DatabaseFacts, Error> {
-        facts(&mut self.connection().await?).await
+        self.repeatable(&(), |connection, ()| Box::pin(facts(connection)))
+            .await
     }
 }
 

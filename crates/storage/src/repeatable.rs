@@ -40,7 +40,7 @@ impl From<Error> for Failed {
 
 impl Database {
     /// Runs what may run twice: what only reads, and what writes the same the second time. It is
-    /// asked again over another connection where the first one was lost, where it led to a server
+    /// asked again over a new connection where the first one was lost, where it led to a server
     /// that takes no writes, or where the answer is slow to come.
     pub(crate) async fn repeatable<A, T, S>(&self, arguments: &A, statement: S) -> Result<T, Error>
     where
@@ -72,10 +72,9 @@ impl Database {
                 return Ok(answer);
             }
         };
-        tracing::debug!(error = %lost, "a connection was lost, asking over another one");
-        drop(first);
+        tracing::debug!(error = %lost, "a connection was lost, asking over a new one");
         let again = async {
-            let mut second = self.connection().await?;
+            let mut second = first.renewed().await?;
             statement(&mut second, arguments).await
         };
         again.await.map_err(|error| Failed {

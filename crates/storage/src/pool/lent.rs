@@ -6,10 +6,11 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::Pool;
 use super::session::{Session, Step};
+use crate::error::Error;
 
 /// A connection of a pool, which goes back when dropped.
 pub(crate) struct PooledConnection {
-    /// There until it is dropped.
+    /// There, but while it is renewed and when it is dropped.
     session: Option<Session>,
     pub(super) pool: Pool,
     permit: Option<OwnedSemaphorePermit>,
@@ -29,9 +30,16 @@ impl PooledConnection {
         self.session().step = Step::Lost;
     }
 
+    /// A new connection in place of this one, which is closed. The others of the pool may be as dead.
+    pub(crate) async fn renewed(mut self) -> Result<Self, Error> {
+        self.session = None;
+        self.session = Some(self.pool.open().await?);
+        Ok(self)
+    }
+
     pub(super) fn session(&mut self) -> &mut Session {
         let session = self.session.as_mut();
-        session.expect("only drop takes it")
+        session.expect("a connection that is renewed is in nobody's hands")
     }
 }
 
