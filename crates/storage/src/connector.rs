@@ -5,9 +5,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection};
 
-use crate::address::Address;
+use crate::address::{Address, TargetSession};
 use crate::database::in_time;
 use crate::error::{Error, UrlError};
+use crate::pool::Access;
 use crate::route::{Reached, Route};
 
 /// Opens sqlx's connections to a database.
@@ -32,8 +33,17 @@ impl Connector {
     pub(crate) fn new(
         url: &str,
         settings: Vec<(&'static str, &'static str)>,
+        access: Access,
     ) -> Result<Self, UrlError> {
-        let route = Route::new(Address::parse(url)?, settings);
+        let mut address = Address::parse(url)?;
+        if access == Access::ReadWrite
+            && address.target == TargetSession::Any
+            && address.hosts.len() > 1
+        {
+            // Of several hosts only the primary will do, whichever it is now.
+            address.target = TargetSession::ReadWrite;
+        }
+        let route = Route::new(address, settings);
         let options = RwLock::new(Arc::new(route.unasked()?));
         Ok(Self { route, options })
     }
@@ -77,7 +87,7 @@ impl Connector {
 
 /// Connects once to an address, with nothing set for the session.
 pub(crate) async fn connect_once(url: &str) -> Result<PgConnection, ConnectError> {
-    let connector = Connector::new(url, Vec::new())?;
+    let connector = Connector::new(url, Vec::new(), Access::ReadWrite)?;
     connector.ask().await?;
     Ok(connector.try_connect().await?)
 }

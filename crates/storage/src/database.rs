@@ -68,7 +68,7 @@ impl Database {
             // Planning a claim takes as long as the claim, and its plan is the same each time.
             settings.push(("plan_cache_mode", "force_generic_plan"));
         }
-        let connector = Arc::new(Connector::new(url, settings)?);
+        let connector = Arc::new(Connector::new(url, settings, access)?);
         Ok(Self {
             pool: Pool::new(Arc::clone(&connector), size(purpose), access),
             connector,

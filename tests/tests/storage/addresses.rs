@@ -282,6 +282,12 @@ async fn of_several_hosts_the_one_that_is_wanted_is_chosen() {
         standby.port(),
         primary.port()
     );
+    let control = Database::new(&primary.url(), PoolPurpose::Command).unwrap();
+    // What is written to is the primary, unless somebody says otherwise.
+    let database = Database::new(&both, PoolPurpose::Command).unwrap();
+    let reached = database.check().await.unwrap();
+    assert_eq!(reached.server, format!("127.0.0.1:{}", primary.port()));
+    database.ping().await.unwrap();
     for (wanted, chosen) in [
         ("any", &standby),
         ("read-write", &primary),
@@ -291,10 +297,10 @@ async fn of_several_hosts_the_one_that_is_wanted_is_chosen() {
         ("prefer-standby", &standby),
     ] {
         let url = format!("{both}?target_session_attrs={wanted}");
-        let database = Database::new(&url, PoolPurpose::Command).unwrap();
-        let reached = database.check().await.unwrap();
-        database.ping().await.unwrap();
-        Source::same_as(&database).open_session().await.unwrap();
+        let source = Source::at(&url, &control, PoolPurpose::Command).unwrap();
+        let reached = source.check().await.unwrap();
+        source.facts().await.unwrap();
+        source.open_session().await.unwrap();
         assert_eq!(
             reached.server,
             format!("127.0.0.1:{}", chosen.port()),
@@ -304,18 +310,18 @@ async fn of_several_hosts_the_one_that_is_wanted_is_chosen() {
 
     let standby_port = standby.port();
     // After the first one is gone, new connections go to the other.
-    let database = Database::new(&both, PoolPurpose::Command).unwrap();
-    database.check().await.unwrap();
-    database.ping().await.unwrap();
+    let source = Source::at(&both, &control, PoolPurpose::Command).unwrap();
+    source.check().await.unwrap();
+    source.facts().await.unwrap();
     let standby = spawn_blocking(move || {
         standby.stop_server(Shutdown::Immediate).unwrap();
         standby
     })
     .await
     .unwrap();
-    let reached = database.check().await.unwrap();
+    let reached = source.check().await.unwrap();
     assert_eq!(reached.server, format!("127.0.0.1:{}", primary.port()));
-    database.ping().await.unwrap();
+    source.facts().await.unwrap();
     stop(standby).await;
 
     // And when both are, that is said for each.
