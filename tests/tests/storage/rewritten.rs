@@ -8,7 +8,7 @@ use serde_json::json;
 use sqlx::error::DatabaseError;
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use crate::sessions::read;
+use crate::sessions::{join, read};
 use crate::support::{PROJECT, database, filter, project};
 
 const ROWS: i32 = 5_000;
@@ -229,6 +229,38 @@ async fn a_partition_that_is_attached_meanwhile_ends_the_attempt() {
     }
 }
 
+/// Detaching so has two transactions: after the first, new snapshots are without the partition, and
+/// the second waits for the old ones.
+#[tokio::test]
+async fn a_partition_that_is_detached_meanwhile_is_read_to_its_end() {
+    let database = filled().await;
+    database.execute(PARTITIONED).await;
+    let source = Source::same_as(&database.storage());
+    let mut session = source.open_session().await.unwrap();
+    session.begin_reading(&project(), &filter()).await.unwrap();
+    let mut detaching = database.connect().await;
+    let detach = tokio::spawn(async move {
+        let detach = "ALTER TABLE messages DETACH PARTITION first_days CONCURRENTLY";
+        run(&mut detaching, detach).await;
+    });
+    let pending = "SELECT count(*) FROM pg_inherits WHERE inhdetachpending";
+    eventually("its first transaction is over", PATIENCE, async || {
+        (database.value(pending).await == json!(1)).then_some(())
+    })
+    .await;
+    assert_eq!(read_all(&mut session).await, (5_000, 1));
+    session.confirm().await.unwrap();
+    tokio::time::timeout(PATIENCE, detach)
+        .await
+        .expect("it ends with the export")
+        .unwrap();
+    let mut session = session.finish().await.unwrap();
+    session.begin_reading(&project(), &filter()).await.unwrap();
+    let (rows, _) = read_all(&mut session).await;
+    assert!(rows < 5_000, "{rows}");
+    session.confirm().await.unwrap();
+}
+
 /// `search_path` begins with the schema that is called as the role.
 #[tokio::test]
 async fn a_table_of_the_same_name_in_an_earlier_schema_ends_the_attempt() {
@@ -276,6 +308,49 @@ async fn nobody_can_rewrite_what_an_export_is_reading() {
     assert_eq!(read_all(&mut session).await, (5_000, 1));
     session.confirm().await.unwrap();
     run(&mut other, "TRUNCATE messages").await;
+}
+
+/// A rewrite that waits for an export is before others in the lock's queue: a reader that joined the
+/// export and waited for the rewrite would never end.
+#[tokio::test]
+async fn a_reader_does_not_wait_for_whoever_waits_for_the_export() {
+    let of_view = "ALTER TABLE messages RENAME TO stored; CREATE MATERIALIZED VIEW messages AS SELECT * FROM stored";
+    let cases = [
+        ("SELECT", "TRUNCATE messages"),
+        (VIEW_OF, "TRUNCATE stored"),
+        (PARTITIONED, "TRUNCATE first_days"),
+        (of_view, "REFRESH MATERIALIZED VIEW messages"),
+    ];
+    for (arrange, rewrite) in cases {
+        let database = filled().await;
+        database.execute(arrange).await;
+        let source = Source::same_as(&database.storage());
+        let mut session = source.open_session().await.unwrap();
+        session.begin_reading(&project(), &filter()).await.unwrap();
+        let snapshot = session.export_snapshot().await.unwrap();
+        let mut joined = join(&source, &snapshot).await.unwrap();
+
+        let mut rewriting = database.connect().await;
+        let rewritten = tokio::spawn(async move { run(&mut rewriting, rewrite).await });
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        eventually("the rewrite waits", PATIENCE, async || {
+            (database.value(waiting).await == json!(1)).then_some(())
+        })
+        .await;
+        let refused = tokio::time::timeout(PATIENCE, join(&source, &snapshot)).await;
+        let refused = refused.expect("it does not wait").unwrap_err();
+        assert_eq!(refused.sql_state().as_deref(), Some("55P03"), "{rewrite}");
+        // Who was there before goes on.
+        let rows = read(&mut joined, &filter(), UrlColumn::Known).await;
+        assert_eq!(rows.len(), 5_000, "{rewrite}");
+        assert_eq!(read_all(&mut session).await, (5_000, 1), "{rewrite}");
+        joined.finish().await.unwrap();
+        session.confirm().await.unwrap();
+        tokio::time::timeout(PATIENCE, rewritten)
+            .await
+            .expect("it is its turn")
+            .unwrap();
+    }
 }
 
 /// Of thousands of partitions only those of the filter are planned and locked.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use exports_domain::ProjectId;
+use exports_domain::{MessageFilter, ProjectId};
 
 use super::catalogue::Catalogue;
 use super::session::SourceSession;
@@ -15,6 +15,9 @@ pub struct SnapshotId {
     pub(super) id: String,
     /// What the session that has it knows of the relations.
     pub(super) catalogue: Arc<Catalogue>,
+    pub(super) locks_refused: bool,
+    /// What was locked by the planner, where locks by name do not cover what is read.
+    pub(super) held_for: Option<MessageFilter>,
 }
 
 impl SourceSession {
@@ -30,11 +33,14 @@ impl SourceSession {
         Ok(SnapshotId {
             id,
             catalogue: Arc::clone(&self.catalogue),
+            locks_refused: self.locks_refused,
+            held_for: self.held.as_ref().map(|(filter, _)| filter.clone()),
         })
     }
 
     /// Joins another session's snapshot. It fails where that is not to be had: its session has
-    /// ended, or this one is on another server behind the same address.
+    /// ended, this one is on another server behind the same address, or somebody waits for a lock
+    /// that the other session's locks keep from him.
     pub async fn join(&mut self, project: &ProjectId, snapshot: &SnapshotId) -> Result<(), Error> {
         self.begin_with(snapshot, project).await
     }

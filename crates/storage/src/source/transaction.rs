@@ -84,16 +84,31 @@ impl SourceSession {
         Err(changed("messages or endpoints"))
     }
 
-    /// Joins a snapshot of another session, which has the locks.
+    /// Joins a snapshot of another session, which has the locks. This one takes its own without
+    /// waiting for them: whoever waits for the other session's end, to rewrite a table, is before it in
+    /// the queue, and the other session waits for this one.
     pub(super) async fn begin_with(
         &mut self,
         snapshot: &SnapshotId,
         project: &ProjectId,
     ) -> Result<(), Error> {
-        // Before any query, or the server refuses.
-        let begin = format!("{BEGIN}; SET TRANSACTION SNAPSHOT '{}'", snapshot.id);
-        self.connection.query(&begin).await?;
         self.catalogue = Arc::clone(&snapshot.catalogue);
+        self.locks_refused = snapshot.locks_refused;
+        // Before any query, or the server refuses.
+        let mut statements = vec![
+            BEGIN.to_owned(),
+            format!("SET TRANSACTION SNAPSHOT '{}'", snapshot.id),
+        ];
+        if let Some(lock) = self.lock_statement() {
+            statements.push(format!("{lock} NOWAIT"));
+        }
+        if let Some(filter) = &snapshot.held_for {
+            let query = Query::new(project, filter, &self.catalogue);
+            let select = query.select(Slice::whole(&filter.range), UrlColumn::Joined);
+            statements.push("SET LOCAL lock_timeout = '100ms'".to_owned());
+            statements.push(format!("EXPLAIN {select}"));
+        }
+        self.connection.query(&statements.join("; ")).await?;
         self.project = Some(project.clone());
         Ok(())
     }
