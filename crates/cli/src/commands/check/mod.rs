@@ -6,6 +6,7 @@
 mod clock;
 mod configuration;
 mod database;
+mod index;
 mod report;
 mod source;
 mod store;
