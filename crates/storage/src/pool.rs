@@ -31,8 +31,9 @@ pub(crate) use check::check_writable;
 pub(crate) use lent::PooledConnection;
 use session::{Session, Step};
 
-/// A connection that answered less than this ago is not tested before its next use.
-const FRESH: Duration = Duration::from_secs(1);
+/// A connection that answered less than this ago is not tested before its next use. It is longer
+/// than an idle worker's pause between two looks at the queue, which would cost a query more each.
+const FRESH: Duration = Duration::from_secs(2);
 /// A connection is used for this long before it is asked again whether it takes writes.
 const CHECKED: Duration = Duration::from_secs(5);
 /// A connection that nobody needed for this long is closed.
