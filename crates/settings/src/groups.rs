@@ -38,7 +38,8 @@ pub struct DatabaseSettings {
         long,
         env = "EXPORTS_SOURCE_ROW_SECURITY",
         value_name = "refuse|apply",
-        default_value = "refuse"
+        default_value = "refuse",
+        value_parser = trimmed(EnumValueParser::<SourceRowSecurity>::new())
     )]
     pub source_row_security: SourceRowSecurity,
 }
