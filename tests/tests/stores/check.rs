@@ -7,6 +7,8 @@ use exports_tests::s3::{Fault, S3Server};
 
 on_each_server!(a_check_says_what_is_wrong,);
 
+const WRONG_SECRET: &str = "another-secret";
+
 /// The one line that an operator gets, and that it comes soon.
 async fn complaint(store: &Store) -> (ErrorKind, String) {
     let check = tokio::time::timeout(Duration::from_secs(11), store.check());
@@ -17,7 +19,7 @@ async fn complaint(store: &Store) -> (ErrorKind, String) {
         whole.push_str(&inner.to_string());
         source = inner.source();
     }
-    assert!(!whole.contains("secret"), "{whole}");
+    assert!(!whole.contains(WRONG_SECRET), "{whole}");
     assert!(!error.to_string().contains('\n'), "{error}");
     (error.kind(), error.to_string())
 }
@@ -46,7 +48,7 @@ async fn a_check_says_what_is_wrong(server: S3Server) {
 
     let (kind, line) = complaint(&with(
         &bucket,
-        &[("AWS_SECRET_ACCESS_KEY", "another-secret")],
+        &[("AWS_SECRET_ACCESS_KEY", WRONG_SECRET)],
     ))
     .await;
     assert_eq!(kind, ErrorKind::Refused, "{line}");
