@@ -46,11 +46,7 @@ async fn a_check_says_what_is_wrong(server: S3Server) {
     let missing = "cannot use the object store: the bucket does not exist";
     assert!(line.starts_with(missing), "{line}");
 
-    let (kind, line) = complaint(&with(
-        &bucket,
-        &[("AWS_SECRET_ACCESS_KEY", WRONG_SECRET)],
-    ))
-    .await;
+    let (kind, line) = complaint(&with(&bucket, &[("AWS_SECRET_ACCESS_KEY", WRONG_SECRET)])).await;
     assert_eq!(kind, ErrorKind::Refused, "{line}");
     let refusal = if server.is_garage() {
         "a wrong secret can look like this) (AccessDenied: Forbidden: Invalid signature)"
