@@ -25,7 +25,7 @@ const OF_BOTH: [(&str, &str, &str); 24] = [
     (
         "DATABASE_URL",
         "postgres://me:hush-hush-hush@db/exports?sslmode=maybe",
-        "ssl_mode",
+        "sslmode",
     ),
     ("EXPORTS_SOURCE_DATABASE_URL", "nowhere", "postgres://"),
     (
