@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use exports_local::GuardedFolder;
+use exports_sandbox::GuardedFolder;
 use tokio::task::spawn_blocking;
 
 use crate::scene::Store;

@@ -13,7 +13,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result, bail};
-use exports_local::{GuardedFolder, LocalPostgres};
+use exports_sandbox::{GuardedFolder, LocalPostgres};
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 use tokio::task::spawn_blocking;

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from render import Rendering, pod, title
 
-TABLE = Path("crates/settings/src/groups.rs")
+TABLE = Path("crates/service/src/settings/groups.rs")
 # Variables whose values are secrets, and values that hold one whatever they are called.
 SECRET_NAME = re.compile(r"DATABASE_URL|PASSWORD|SECRET|SIGNING_KEY|TOKEN$|ACCESS_KEY|CREDENTIALS")
 SECRET_VALUE = re.compile(r"://[^/\s]*:[^/\s]*@|-----BEGIN")

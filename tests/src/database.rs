@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use exports_database::Database;
 use exports_domain::ProjectId;
-use exports_storage::{Database, PoolPurpose};
+use exports_postgres::PoolPurpose;
 use serde_json::Value;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};

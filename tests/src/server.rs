@@ -10,8 +10,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak, mpsc};
 use std::time::Duration;
 
-use exports_local::{LocalPostgres, Server};
-use exports_storage::{Database, PoolPurpose};
+use exports_database::Database;
+use exports_postgres::PoolPurpose;
+use exports_sandbox::{LocalPostgres, Server};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, PgPool};
 use tokio::runtime::Runtime;
@@ -72,7 +73,7 @@ pub async fn private_standby() -> Option<LocalPostgres> {
 pub async fn standby_of(server: &LocalPostgres) -> Option<LocalPostgres> {
     match tokio::task::block_in_place(|| server.standby()) {
         Ok(standby) => Some(standby),
-        Err(exports_local::Error::InstalledProgramsOnly { .. }) => {
+        Err(exports_sandbox::Error::InstalledProgramsOnly { .. }) => {
             not_run("the private server is a container, of which no replica can be made");
             None
         }

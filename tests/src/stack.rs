@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use exports_database::Database;
 use exports_domain::ProjectId;
-use exports_storage::Database;
 use reqwest::Method;
 use serde_json::Value;
 use url::Url;

@@ -1,7 +1,7 @@
 //! What an export is compared with: what people type into `psql` today.
 
 use exports_domain::{MessageFilter, ProjectId, time};
-use exports_storage::source::{Slice, UrlColumn, copy_statement};
+use exports_source::{Slice, UrlColumn, copy_statement};
 
 /// The times of the file, from a column.
 fn rfc3339(column: &str) -> String {

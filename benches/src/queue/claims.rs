@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use exports_storage::{ClaimRequest, Completed, FileFacts, PoolPurpose, Survey};
+use exports_database::{ClaimRequest, Completed, FileFacts, Survey};
+use exports_postgres::PoolPurpose;
 use sqlx::{Connection, PgConnection};
 
 use super::seed;
@@ -108,7 +109,7 @@ fn row(what: &str, claims: &Samples, completions: &Samples) -> Row {
 
 /// The queue as a worker sees it.
 struct Queue {
-    storage: exports_storage::Database,
+    storage: exports_database::Database,
     known: Arc<Survey>,
     surveyed_at: Instant,
 }
@@ -116,7 +117,7 @@ struct Queue {
 impl Queue {
     async fn open(database: &Database) -> Result<Self> {
         let purpose = PoolPurpose::Worker { concurrency: 2 };
-        let storage = exports_storage::Database::new(database.url(), purpose)?;
+        let storage = exports_database::Database::new(database.url(), purpose)?;
         let known = Arc::new(storage.survey(&Survey::default()).await?);
         Ok(Self {
             storage,

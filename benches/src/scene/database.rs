@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use exports_database::NewExport;
 use exports_domain::{ExportId, MessageFilter};
-use exports_storage::source::{Slice, UrlColumn, copy_statement};
-use exports_storage::{NewExport, PoolPurpose};
+use exports_postgres::PoolPurpose;
+use exports_source::{Slice, UrlColumn, copy_statement};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 use uuid::Uuid;
@@ -19,7 +20,7 @@ pub(crate) struct Database {
     name: String,
     url: String,
     pool: PgPool,
-    storage: exports_storage::Database,
+    storage: exports_database::Database,
 }
 
 /// What is recorded of a completed export.
@@ -41,7 +42,7 @@ impl Database {
             .max_connections(4)
             .connect(&url)
             .await?;
-        let storage = exports_storage::Database::new(&url, PoolPurpose::Command)?;
+        let storage = exports_database::Database::new(&url, PoolPurpose::Command)?;
         Ok(Self {
             name,
             url,
@@ -64,7 +65,7 @@ impl Database {
     }
 
     /// What the service itself does to its database.
-    pub(crate) fn storage(&self) -> &exports_storage::Database {
+    pub(crate) fn storage(&self) -> &exports_database::Database {
         &self.storage
     }
 

@@ -7,10 +7,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
 use axum::response::{IntoResponse, Response};
+use exports_database::{Created, NewExport};
 use exports_domain::{
     Direction, EndpointId, ExportId, MessageFilter, MessageStatus, ProjectId, TimeRange, time,
 };
-use exports_storage::{Created, NewExport};
 use utoipa::ToSchema;
 
 use crate::body::{Body, Fields};

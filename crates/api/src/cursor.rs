@@ -4,8 +4,8 @@
 //! list does not hold anyway.
 
 use chrono::{DateTime, Datelike};
+use exports_database::Cursor;
 use exports_domain::ExportId;
-use exports_storage::Cursor;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 

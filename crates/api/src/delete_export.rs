@@ -6,9 +6,9 @@ use std::time::Duration;
 use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
+use exports_database::Deleted;
+use exports_domain::error_line;
 use exports_domain::{ExportId, ProjectId};
-use exports_settings::error_line;
-use exports_storage::Deleted;
 
 use crate::error::ApiError;
 use crate::path::ExportPath;

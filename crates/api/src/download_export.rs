@@ -9,9 +9,9 @@ use axum::http::header::{CACHE_CONTROL, HeaderValue, LOCATION};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use chrono::DateTime;
+use exports_database::FileLookup;
 use exports_domain::time::to_wire;
 use exports_domain::{ExportId, ProjectId};
-use exports_storage::FileLookup;
 use serde::Serialize;
 use utoipa::ToSchema;
 

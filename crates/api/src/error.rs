@@ -9,10 +9,11 @@ use std::sync::Arc;
 use axum::http::HeaderName;
 use axum::http::header::{CONTENT_RANGE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
+use exports_database::{Error as DatabaseError, MigrationState};
 use exports_domain::ExportStatus;
+use exports_domain::error_line;
 use exports_objects::StoreError;
-use exports_settings::error_line;
-use exports_storage::{Error as DatabaseError, MigrationState};
+use exports_source::Error as SourceError;
 
 use crate::error_code::ErrorCode;
 
@@ -55,8 +56,10 @@ pub(crate) enum ApiError {
         size: u64,
     },
     /// Several requests can have failed for the same reason.
-    #[error("a database failed")]
+    #[error("the database failed")]
     Database(#[source] Arc<DatabaseError>),
+    #[error("the source failed")]
+    Source(#[from] SourceError),
     #[error("the object store failed")]
     Store(#[source] StoreError),
     /// A completed export's file is not what its record says.
@@ -112,11 +115,14 @@ impl ApiError {
             Self::PayloadTooLarge => ErrorCode::PayloadTooLarge,
             Self::RangeNotSatisfiable { .. } => ErrorCode::RangeNotSatisfiable,
             Self::Database(error) if error.is_transient() => ErrorCode::Unavailable,
+            Self::Source(error) if error.is_transient() => ErrorCode::Unavailable,
             Self::Store(error) if error.is_transient() => ErrorCode::Unavailable,
             Self::Schema(_) | Self::TimedOut { .. } => ErrorCode::Unavailable,
-            Self::Database(_) | Self::Store(_) | Self::FileDamaged { .. } | Self::Panicked => {
-                ErrorCode::InternalError
-            }
+            Self::Database(_)
+            | Self::Source(_)
+            | Self::Store(_)
+            | Self::FileDamaged { .. }
+            | Self::Panicked => ErrorCode::InternalError,
         }
     }
 
@@ -129,7 +135,7 @@ impl ApiError {
             Self::RangeNotSatisfiable { size } => {
                 format!("the range begins behind the end of the file, which has {size} bytes")
             }
-            Self::Database(error) if matches!(**error, DatabaseError::ReadOnly(_)) => {
+            Self::Database(error) if error.is_read_only() => {
                 "the service can only read at the moment: try again later".to_owned()
             }
             Self::EndpointNotFound
@@ -142,6 +148,7 @@ impl ApiError {
             | Self::Expired
             | Self::PayloadTooLarge
             | Self::Database(_)
+            | Self::Source(_)
             | Self::Store(_)
             | Self::FileDamaged { .. }
             | Self::Schema(_)

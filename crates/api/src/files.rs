@@ -15,12 +15,12 @@ use axum::http::header::{
 };
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
+use exports_database::FileLookup;
+use exports_domain::error_line;
 use exports_domain::{ExportFile, ExportId, ExportState};
 use exports_objects::{
     CONTENT_TYPE as CSV, Download, ErrorKind, FileHeaders, LinkSigner, StoreError,
 };
-use exports_settings::error_line;
-use exports_storage::FileLookup;
 use futures_util::TryStreamExt;
 
 use crate::error::ApiError;

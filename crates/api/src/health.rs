@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::{Extension, Json};
-use exports_storage::MigrationState;
+use exports_database::MigrationState;
 use serde::Serialize;
 use utoipa::ToSchema;
 

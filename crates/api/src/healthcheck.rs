@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use clap::Parser;
-use exports_settings::ApiSettings;
+use exports_service::settings::ApiSettings;
 
 /// Asks the running API whether it is ready: exits with 0 if it is, with 1 if it is not
 #[derive(Debug, Parser)]

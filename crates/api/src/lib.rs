@@ -41,4 +41,4 @@ mod state;
 
 pub use healthcheck::HealthCheck;
 pub use server::Server;
-pub use start::{Settings, StartError};
+pub use start::Settings;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
 use axum::{Extension, Json};
+use exports_database::ListRequest;
 use exports_domain::{ExportStatus, ProjectId};
-use exports_storage::ListRequest;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -116,8 +116,8 @@ impl ToSchema for StatusName {}
 
 #[cfg(test)]
 mod tests {
+    use exports_database::Cursor;
     use exports_domain::ExportId;
-    use exports_storage::Cursor;
 
     use super::*;
 

@@ -11,18 +11,18 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    if let Some(outcome) = exports_healthcheck::run(HealthCheck::address) {
+    if let Some(outcome) = exports_service::healthcheck::run(HealthCheck::address) {
         return outcome;
     }
-    let settings: Settings = exports_settings::parse();
+    let settings: Settings = exports_service::settings::parse();
     match Server::start(settings).await {
         Ok(server) => {
             server.run().await;
-            exports_settings::flush_logs();
+            exports_service::logging::flush_logs();
             ExitCode::SUCCESS
         }
         Err(error) => {
-            exports_settings::print_error(&error.to_string());
+            exports_service::logging::print_error(&error.to_string());
             ExitCode::FAILURE
         }
     }

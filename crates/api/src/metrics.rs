@@ -3,7 +3,7 @@
 mod requests;
 mod server;
 
-use exports_metrics::{HistogramVec, IntGauge, Registry};
+use exports_service::metrics::{HistogramVec, IntGauge, Registry};
 
 pub(crate) use requests::measure;
 pub(crate) use server::MetricsServer;
@@ -25,7 +25,7 @@ impl ApiMetrics {
         registry.counter_of(
             "exports_log_lines_lost_total",
             "Lines of the log that could not be written, or that nobody read in time.",
-            exports_settings::log_lines_lost,
+            exports_service::logging::log_lines_lost,
         );
         Self {
             durations: registry.histogram_family(

@@ -73,10 +73,12 @@ async fn method_not_allowed(request: Request) -> ApiError {
 mod tests {
     use axum::body::{Body, to_bytes};
     use axum::http::{Method, StatusCode, header};
+    use exports_database::Database;
     use exports_domain::SystemClock;
-    use exports_metrics::Registry;
     use exports_objects::{LinkSigner, Store, StoreConfig};
-    use exports_storage::{Database, PoolPurpose, Source};
+    use exports_postgres::PoolPurpose;
+    use exports_service::metrics::Registry;
+    use exports_source::Source;
     use tower::ServiceExt;
 
     use super::*;
@@ -91,7 +93,7 @@ mod tests {
         router(Arc::new(AppState {
             source: Source::same_as(&database),
             keys: crate::key_cache::KeyCache::default(),
-            lookups: exports_storage::Lookups::new(database.clone()),
+            lookups: exports_database::Lookups::new(database.clone()),
             database,
             store: Store::open_with(&config, []).unwrap(),
             signer: Some(LinkSigner::new(&[0; 32])),

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::serve::ListenerExt;
+use exports_database::Lookups;
 use exports_domain::SystemClock;
-use exports_metrics::Registry;
-use exports_storage::Lookups;
+use exports_service::metrics::Registry;
+use exports_service::start::{Signals, StartError};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -17,7 +17,7 @@ use crate::key_cache::KeyCache;
 use crate::metrics::{ApiMetrics, MetricsServer};
 use crate::openapi;
 use crate::router::router;
-use crate::start::{Opened, Settings, StartError};
+use crate::start::{Opened, Settings};
 use crate::state::AppState;
 
 /// How long requests may go on after the signal to stop.
@@ -37,15 +37,15 @@ impl Server {
         let opened = Opened::open(settings).await?;
         let registry = Registry::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
         let metrics = Arc::new(ApiMetrics::new(&registry));
-        let metrics_server = opened
-            .metrics_listener
-            .map(|listener| MetricsServer::new(listener, registry, opened.database.clone()));
+        let metrics_server = opened.metrics_listener.map(|listener| {
+            MetricsServer::new(listener, registry, opened.dependencies.database.clone())
+        });
         let state = AppState {
-            lookups: Lookups::new(opened.database.clone()),
-            database: opened.database,
-            source: opened.source,
+            lookups: Lookups::new(opened.dependencies.database.clone()),
+            database: opened.dependencies.database,
+            source: opened.dependencies.source,
             keys: KeyCache::default(),
-            store: opened.store,
+            store: opened.dependencies.store,
             signer: opened.signer,
             document: openapi::document(&opened.public_url),
             public_url: opened.public_url,
@@ -63,7 +63,7 @@ impl Server {
 
     /// Serves until SIGTERM or SIGINT, then lets what was begun come to its end.
     pub async fn run(self) {
-        let mut signals = Signals::install();
+        let mut signals = Signals::install().expect("both signals can be handled on every Unix");
         let address = format!("http://{}", self.address);
         tracing::info!(address, "listening");
         // Until the very end: what happens while the last requests are answered can be seen.
@@ -76,7 +76,7 @@ impl Server {
         let serving = axum::serve(listener, router(Arc::clone(&self.state)))
             .with_graceful_shutdown(stopping.clone().cancelled_owned());
         let serving = tokio::spawn(serving.into_future());
-        signals.wait().await;
+        signals.next().await;
         tracing::info!("stopping: requests that were begun come to their end");
         stopping.cancel();
         let finished = async {
@@ -87,28 +87,5 @@ impl Server {
         };
         let finished = tokio::time::timeout(GRACE, finished).await;
         tracing::info!(all_finished = finished.is_ok(), "stopped");
-    }
-}
-
-/// The two signals that end the process. From [`Signals::install`] on they no longer kill it.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn install() -> Self {
-        let install = |kind| signal(kind).expect("both signals can be handled on every Unix");
-        Self {
-            terminate: install(SignalKind::terminate()),
-            interrupt: install(SignalKind::interrupt()),
-        }
-    }
-
-    async fn wait(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
     }
 }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
+use exports_database::{Database, Lookups};
 use exports_domain::Clock;
 use exports_objects::{LinkSigner, Store};
-use exports_storage::{Database, Lookups, Source};
+use exports_source::Source;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 

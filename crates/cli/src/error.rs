@@ -44,6 +44,12 @@ impl Error {
     }
 }
 
+impl From<anyhow::Error> for Error {
+    fn from(error: anyhow::Error) -> Self {
+        Self::new(format!("{error:#}"))
+    }
+}
+
 /// Says what was being done when an error came up.
 pub(crate) trait Context<T> {
     fn context(self, message: impl Into<String>) -> Result<T>;

@@ -6,18 +6,17 @@ mod error;
 mod output;
 mod progress;
 mod signals;
-mod stack;
 mod table;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use error::Error;
-use exports_settings::error_line;
+use exports_domain::error_line;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments: commands::Arguments = exports_settings::parse();
+    let arguments: commands::Arguments = exports_service::settings::parse();
     match arguments.run().await {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read it has seen enough.

@@ -12,8 +12,9 @@ use std::sync::Arc;
 use copy::{Message, Urls, copy, record, written_by_the_csv_crate};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use exports_domain::Direction;
-use exports_storage::source::Decoder;
-use exports_worker::{Encoder, EndpointCells, UrlSource};
+use exports_formats::csv::{EndpointFields, UrlSource};
+use exports_source::Decoder;
+use exports_worker::Encoder;
 use uuid::Uuid;
 
 const ROWS: u16 = 1000;
@@ -91,7 +92,7 @@ fn rows(criterion: &mut Criterion) {
         .iter()
         .map(|message| record(Direction::Outbound, Some(&urls), message))
         .collect();
-    let known = Arc::new(UrlSource::Map(EndpointCells::new(
+    let known = Arc::new(UrlSource::Map(EndpointFields::new(
         Direction::Outbound,
         &urls,
     )));

@@ -4,16 +4,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use exports_settings::error_line;
-use exports_storage::{Claim, ClaimRequest};
+use exports_database::{Claim, ClaimRequest};
+use exports_domain::error_line;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::attempt::Attempt;
-use crate::start::Context;
-use crate::surveyor::Memory;
-use crate::wakeup::Wakeup;
+use crate::background::notify::Wakeup;
+use crate::background::queue_hints::Memory;
+use crate::context::Context;
+use crate::job::Attempt;
 
 /// How long to wait after the database did not answer a claim.
 const AFTER_ERROR: Duration = Duration::from_secs(2);

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
-use exports_storage::{Database, MigrationState};
+use exports_database::{Database, MigrationState};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -52,7 +52,7 @@ async fn ready(State(database): State<Database>) -> (StatusCode, Json<Value>) {
         }
         Ok(Ok(state)) => state.to_string(),
         // It says what an operator has to look for, and nothing that is secret.
-        Ok(Err(error @ exports_storage::Error::ReadOnly(_))) => error.to_string(),
+        Ok(Err(error)) if error.is_read_only() => error.to_string(),
         Ok(Err(_)) | Err(_) => "the database is not available".to_owned(),
     };
     let body = json!({"status": "unavailable", "reason": reason});

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use clap::Parser;
-use exports_settings::WorkerSettings;
+use exports_service::settings::WorkerSettings;
 
 /// Asks the running worker whether it is ready: exits with 0 if it is, with 1 if it is not
 #[derive(Debug, Parser)]

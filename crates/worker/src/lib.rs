@@ -1,40 +1,22 @@
-//! The worker: takes exports from the queue, writes their files, sweeps what has ended.
+//! The worker: claims exports from the queue, writes their files, cleans up.
 //!
-//! `worker` tells its life; `claim_loop` takes exports, `attempt` sees one through under its lease
-//! (`heartbeat`), `export` is the work itself: `slicer` cuts its time into slices, `readers` read these
-//! at the same time, each by `reader` → `encoder` (`cells`, `endpoint_cells`, `csv`), `window` puts them
-//! together in order, `output` is the file. `janitor` sweeps, `surveyor` and `wakeup` know where and when
-//! to look for work, `health` answers probes and scrapes, `metrics` is what
-//! is counted for these, and `healthcheck` is a probe.
+//! `worker` is the life of the process, `claim_loop` claims exports, `job` runs one of them under its
+//! lease, `pipeline` carries the rows from the source to the object store, `background` cleans up and
+//! watches the queue. `start` opens what a worker needs, `health` answers probes and scrapes,
+//! `metrics` is what is counted for these.
 
-mod attempt;
-mod buffers;
-mod cells;
+mod background;
 mod claim_loop;
-mod csv;
-mod encoder;
-mod endpoint_cells;
-mod export;
-mod failing;
+mod context;
 mod health;
 mod healthcheck;
-mod heartbeat;
-mod janitor;
+mod job;
 mod metrics;
-mod output;
-mod progress;
-mod reader;
-mod readers;
-mod sessions;
-mod slicer;
+mod pipeline;
 mod start;
-mod surveyor;
-mod wakeup;
-mod window;
 mod worker;
 
-pub use encoder::{EncodeError, Encoder, header};
-pub use endpoint_cells::{EndpointCells, UrlSource};
 pub use healthcheck::HealthCheck;
-pub use start::{Settings, StartError};
+pub use pipeline::encoder::{EncodeError, Encoder};
+pub use start::Settings;
 pub use worker::Worker;

@@ -8,9 +8,9 @@ mod labels;
 mod phases;
 mod sampler;
 
+use exports_database::{Claim, FileFacts};
 use exports_domain::FailureCode;
-use exports_metrics::{Counters, Histograms, IntCounter, IntGauge, Registry};
-use exports_storage::{Claim, FileFacts};
+use exports_service::metrics::{Counters, Histograms, IntCounter, IntGauge, Registry};
 
 pub(crate) use labels::{Cause, Outcome, Phase, SweepResult, UploadOperation};
 pub(crate) use phases::PhaseClock;
@@ -56,7 +56,7 @@ impl WorkerMetrics {
         registry.counter_of(
             "exports_log_lines_lost_total",
             "Lines of the log that could not be written, or that nobody read in time.",
-            exports_settings::log_lines_lost,
+            exports_service::logging::log_lines_lost,
         );
         let counter = |name, help| registry.counter(name, help);
         Self {

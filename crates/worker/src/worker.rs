@@ -1,13 +1,15 @@
 //! The life of a worker process: begin, work until told to stop, finish or give back, end.
 
-use exports_metrics::Registry;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use exports_service::metrics::Registry;
+use exports_service::start::{Signals, StartError, in_variable};
 use tokio_util::sync::CancellationToken;
 
+use crate::background::{janitor, notify, queue_hints};
 use crate::claim_loop::ClaimLoop;
+use crate::context::Context;
+use crate::health;
 use crate::metrics::Sampler;
-use crate::start::{Context, Settings, StartError};
-use crate::{health, janitor, surveyor, wakeup};
+use crate::start::{Opened, Settings};
 
 /// A worker that has everything it needs.
 pub struct Worker {
@@ -17,34 +19,12 @@ pub struct Worker {
     signals: Signals,
 }
 
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
 impl Worker {
     /// Opens database and store, takes over the signals and sets up logs.
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
-        // The one error is that something else was installed before, which would do as well.
-        rustls::crypto::ring::default_provider()
-            .install_default()
-            .ok();
-        let signals = Signals::catch().map_err(|error| StartError::new("signals", &error))?;
-        let health_listen = settings.worker.health_listen;
-        let log_format = settings.log.log_format;
+        let signals = Signals::install().map_err(in_variable("signals"))?;
         let registry = Registry::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
-        let context = Context::open(settings, &registry).await?;
-        let health = match health_listen {
-            None => None,
-            Some(address) => Some(
-                health::Server::bind(address)
-                    .await
-                    .map_err(|error| StartError::new("EXPORTS_HEALTH_LISTEN", &error))?,
-            ),
-        };
-        // Only now: until here the libraries' words would only surround the one line that counts.
-        exports_settings::init_logging(log_format)
-            .map_err(|error| StartError::new("RUST_LOG", &error))?;
+        let Opened { context, health } = Opened::open(settings, &registry).await?;
         Ok(Self {
             context,
             registry,
@@ -62,13 +42,13 @@ impl Worker {
         let context = self.context;
         tracing::info!(worker = context.name, "worker started");
 
-        let wakeup = wakeup::spawn(context.database.clone(), stop.clone());
-        let memory = surveyor::spawn(context.database.clone(), stop.clone());
+        let wakeup = notify::spawn(context.database.clone(), stop.clone());
+        let memory = queue_hints::spawn(context.database.clone(), stop.clone());
         let janitor = tokio::spawn(janitor::run(context.clone(), memory.clone(), stop.clone()));
         let health = self.health.map(|server| {
             let metrics = Sampler::new(&self.registry, context.database.clone());
             let routes = health::routes(context.database.clone())
-                .merge(exports_metrics::routes(self.registry, metrics));
+                .merge(exports_service::metrics::routes(self.registry, metrics));
             tokio::spawn(server.run(routes, stop.clone()))
         });
         let claims = ClaimLoop::new(context.clone(), wakeup, memory, abandon.clone());
@@ -95,21 +75,5 @@ impl Worker {
         }
         context.database.close().await;
         tracing::info!("worker stopped");
-    }
-}
-
-impl Signals {
-    fn catch() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
     }
 }

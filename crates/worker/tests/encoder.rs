@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use copy::{Message, Urls, copy, record, written_by_the_csv_crate};
 use exports_domain::Direction::{self, Inbound, Outbound};
-use exports_worker::{EncodeError, Encoder, EndpointCells, UrlSource, header};
+use exports_formats::csv::{EndpointFields, UrlSource, header};
+use exports_worker::{EncodeError, Encoder};
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -15,7 +16,7 @@ const YEAR_10000: i64 = 252_455_616_000_000_000;
 
 fn encoder(direction: Direction, urls: Option<&Urls>) -> Encoder {
     let urls = urls.map_or(UrlSource::Row, |urls| {
-        UrlSource::Map(EndpointCells::new(direction, urls))
+        UrlSource::Map(EndpointFields::new(direction, urls))
     });
     Encoder::new(direction, Arc::new(urls))
 }

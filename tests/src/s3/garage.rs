@@ -18,7 +18,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
-use exports_local::GuardedFolder;
+use exports_sandbox::GuardedFolder;
 
 use super::listing::{self, Unfinished};
 use super::{ACCESS_KEY, BUCKET, REGION, SECRET_KEY, front};

@@ -1,7 +1,7 @@
 //! Which parts a stack has, and its start.
 
+use exports_database::{Database, Program};
 use exports_domain::ProjectId;
-use exports_storage::{Database, Program};
 
 use super::{RunningStore, Stack, StoreKind};
 use crate::database::TestDatabase;

@@ -5,8 +5,8 @@ use std::io::{BufRead, BufReader, PipeReader, Write};
 use std::net::TcpListener;
 use std::process::Stdio;
 
+use exports_database::NewExport;
 use exports_domain::{Direction, ExportId, ExportState, MessageFilter, TimeRange, time};
-use exports_storage::NewExport;
 use exports_tests::{
     Client, PATIENCE, Process, RunningStore, Scrape, StoreKind, TestDatabase, eventually,
 };

@@ -6,8 +6,10 @@ use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 
-use exports_local::Shutdown;
-use exports_storage::{Database, PoolPurpose, Reached, Source};
+use exports_database::Database;
+use exports_postgres::{PoolPurpose, Reached};
+use exports_sandbox::Shutdown;
+use exports_source::Source;
 use exports_tests::{PATIENCE, Proxy, eventually, not_run};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};

@@ -1,8 +1,8 @@
 //! What several sessions cannot read under one snapshot, although they share it: it is found in the
 //! catalogue, and one statement reads it.
 
-use exports_storage::Source;
-use exports_storage::source::Outlook;
+use exports_source::Outlook;
+use exports_source::Source;
 use exports_tests::{Message, TestDatabase};
 
 use crate::support::{PROJECT, database, filter, project};

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use exports_database::{Claim, ClaimRequest, Completed, Fenced, Progress};
 use exports_domain::ExportStatus::{Pending, Processing};
-use exports_storage::{Claim, ClaimRequest, Completed, Fenced, Progress};
 use exports_tests::{ExportRow, PATIENCE, TestDatabase, eventually};
 use serde_json::json;
 use sqlx::Connection;

@@ -2,8 +2,9 @@
 //! finds the rows that our own columns would.
 
 use exports_domain::{Direction, EndpointId, MessageFilter, MessageStatus};
-use exports_storage::source::UrlColumn;
-use exports_storage::{Error, Source};
+use exports_source::Error;
+use exports_source::Source;
+use exports_source::UrlColumn;
 use exports_tests::{TestDatabase, not_run, uuid};
 
 use crate::sessions::{Row, read};

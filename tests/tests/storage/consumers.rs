@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use exports_database::{Created, Database, Deleted, FileLookup, ListRequest};
 use exports_domain::{
     Direction, EndpointId, ExportId, ExportState, ExportStatus, MessageStatus, ProjectId,
 };
-use exports_storage::{Created, Database, Deleted, FileLookup, ListRequest};
 use exports_tests::{ExportRow, TestDatabase};
 use serde_json::json;
 use uuid::Uuid;

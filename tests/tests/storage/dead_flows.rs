@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use exports_storage::{Created, Database, Fenced, PoolPurpose, Progress};
+use exports_database::{Created, Database, Fenced, Progress};
+use exports_postgres::PoolPurpose;
 use exports_tests::{PATIENCE, Proxy, TestDatabase, eventually};
 use futures_util::future::{join_all, try_join_all};
 use serde_json::json;

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use exports_local::LocalPostgres;
-use exports_storage::{Created, Database, Error, PoolPurpose, ReadOnly, Source};
+use exports_database::{Created, Database};
+use exports_postgres::{Error, PoolPurpose, ReadOnly, StatementError};
+use exports_sandbox::LocalPostgres;
+use exports_source::Source;
 use exports_tests::{Proxy, eventually, holds_within, not_run, private_standby, standby_of};
 use futures_util::future::try_join_all;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -24,11 +26,18 @@ async fn execute(server: &LocalPostgres, database: &str, sql: &str) {
 }
 
 #[track_caller]
-fn is_read_only<T: std::fmt::Debug>(answer: Result<T, Error>, why: ReadOnly) {
+fn is_read_only<T, E>(answer: Result<T, E>, why: ReadOnly)
+where
+    T: std::fmt::Debug,
+    E: StatementError + std::fmt::Debug,
+{
     let error = answer.unwrap_err();
-    assert!(error.is_transient(), "{error:?}");
     assert!(
-        matches!(error, Error::ReadOnly(found) if found == why),
+        error.postgres().is_some_and(Error::is_transient),
+        "{error:?}"
+    );
+    assert!(
+        matches!(error.postgres(), Some(Error::ReadOnly(found)) if *found == why),
         "{error:?}"
     );
 }

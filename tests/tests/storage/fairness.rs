@@ -1,7 +1,7 @@
 //! Whose turn it is.
 
+use exports_database::ClaimRequest;
 use exports_domain::ExportStatus::Processing;
-use exports_storage::ClaimRequest;
 use exports_tests::{ExportRow, TestDatabase};
 
 use crate::support::{PROJECT, claim, database, queue, worker};

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use exports_database::{Completed, Database, Fenced, Progress};
 use exports_domain::ExportStatus::Processing;
 use exports_domain::{Lease, LeaseToken};
-use exports_storage::{Completed, Database, Fenced, Progress};
 use exports_tests::{ExportRow, TestDatabase};
 use uuid::Uuid;
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use exports_database::{Created, Deleted, NewExport};
 use exports_domain::{ExportId, ExportStatus, MessageStatus};
-use exports_storage::{Created, Deleted, NewExport};
 use exports_tests::{ExportRow, TestDatabase};
 use serde_json::json;
 use tokio::sync::Barrier;

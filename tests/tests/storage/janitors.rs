@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
+use exports_database::{Database, DoomedObject};
 use exports_domain::ExportId;
 use exports_domain::ExportStatus::Processing;
-use exports_storage::{Database, DoomedObject};
 use exports_tests::ExportRow;
 
 use crate::support::{PROJECT, database, failure};

@@ -1,7 +1,9 @@
 //! Others that join a session's snapshot and read slices of it.
 
-use exports_storage::source::{Slice, SourceSession, UrlColumn};
-use exports_storage::{Database, PoolPurpose, Source};
+use exports_database::Database;
+use exports_postgres::PoolPurpose;
+use exports_source::Source;
+use exports_source::{Slice, SourceSession, UrlColumn};
 use exports_tests::{Message, PATIENCE, TestDatabase, eventually, not_run};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use exports_storage::{Claim, Completed, Database, Fenced};
+use exports_database::{Claim, Completed, Database, Fenced};
 use exports_tests::TestDatabase;
 use serde_json::{Value, json};
 

@@ -1,6 +1,6 @@
 //! Hearing that something was queued.
 
-use exports_storage::Fenced;
+use exports_database::Fenced;
 use exports_tests::{PATIENCE, Proxy};
 use tokio::time::timeout;
 
@@ -30,9 +30,9 @@ async fn a_create_and_a_release_are_heard() {
 async fn a_listener_whose_connection_is_lost_says_so() {
     let database = database().await;
     let proxy = Proxy::to_postgres(database.url()).await;
-    let storage = exports_storage::Database::new(
+    let storage = exports_database::Database::new(
         &proxy.url(database.url()),
-        exports_storage::PoolPurpose::Api,
+        exports_postgres::PoolPurpose::Api,
     )
     .unwrap();
     let mut listener = storage.listen().await.unwrap();

@@ -1,7 +1,7 @@
 //! Lists: newest first, page by page, nothing twice and nothing missing.
 
+use exports_database::{Cursor, Database, ListRequest, Page};
 use exports_domain::{ExportId, ExportStatus};
-use exports_storage::{Cursor, Database, ListRequest, Page};
 use exports_tests::{ExportRow, TestDatabase};
 use uuid::Uuid;
 

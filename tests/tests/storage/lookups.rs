@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use exports_database::{Database, Error, Lookups};
 use exports_domain::{ExportId, ExportStatus};
-use exports_storage::{Database, Error, Lookups, PoolPurpose};
+use exports_postgres::PoolPurpose;
 use exports_tests::{ExportRow, PATIENCE, TestDatabase, eventually};
 use futures_util::future::join_all;
 use serde_json::json;

@@ -1,9 +1,9 @@
 //! Connections that break at the worst moment.
 
+use exports_database::{Completed, Created, Database, FileLookup, ListRequest, Lookups, NewExport};
 use exports_domain::{Direction, EndpointId, ExportId, ExportStatus};
-use exports_storage::{
-    Completed, Created, Database, FileLookup, ListRequest, Lookups, NewExport, PoolPurpose, Source,
-};
+use exports_postgres::PoolPurpose;
+use exports_source::Source;
 use exports_tests::{Loss, PATIENCE, Proxy, TestDatabase, eventually, uuid};
 use futures_util::future::try_join_all;
 use serde_json::json;

@@ -1,6 +1,6 @@
 //! Migrations: what they make, what they leave alone, what is said of a database's schema.
 
-use exports_storage::MigrationState;
+use exports_database::MigrationState;
 use exports_tests::TestDatabase;
 use serde_json::{Value, json};
 

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use exports_domain::{Direction, EndpointId, MessageFilter, MessageStatus};
-use exports_storage::Source;
-use exports_storage::source::{EndpointUrls, UrlColumn};
+use exports_source::Source;
+use exports_source::{EndpointUrls, UrlColumn};
 use exports_tests::{TestDatabase, uuid};
 use uuid::Uuid;
 

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use exports_database::{Database, Fenced, Intervened, Job, JobsRequest, Progress};
 use exports_domain::ExportStatus::{Completed, Expired, Failed, Pending, Processing};
 use exports_domain::{ExportId, ExportStatus};
-use exports_storage::{Database, Fenced, Intervened, Job, JobsRequest, Progress};
 use exports_tests::ExportRow;
 
 use crate::support::{LEASE, PROJECT, claim, database, failure, object_state, queue};

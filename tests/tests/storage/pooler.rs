@@ -7,9 +7,11 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
-use exports_local::LocalPostgres;
-use exports_storage::source::UrlColumn;
-use exports_storage::{Created, Database, Fenced, ListRequest, PoolPurpose, Source};
+use exports_database::{Created, Database, Fenced, ListRequest};
+use exports_postgres::PoolPurpose;
+use exports_sandbox::LocalPostgres;
+use exports_source::Source;
+use exports_source::UrlColumn;
 use exports_tests::{Message, PATIENCE, eventually, not_run};
 use futures_util::future::join_all;
 use sqlx::PgPool;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use exports_database::QueueState;
 use exports_domain::ExportStatus::{Completed, Expired, Failed, Pending, Processing};
-use exports_storage::QueueState;
 use exports_tests::ExportRow;
 
 use crate::support::{PROJECT, database};

@@ -3,9 +3,12 @@
 
 use std::time::Duration;
 
-use exports_local::LocalPostgres;
-use exports_storage::source::UrlColumn;
-use exports_storage::{Database, Error, PoolPurpose, Source};
+use exports_database::Database;
+use exports_postgres::PoolPurpose;
+use exports_sandbox::LocalPostgres;
+use exports_source::Error;
+use exports_source::Source;
+use exports_source::UrlColumn;
 use exports_tests::{
     Message, PATIENCE, Proxy, TestDatabase, eventually, holds_within, not_run, private_standby,
     standby_of, uuid,

@@ -1,8 +1,9 @@
 //! Tables that are reloaded, rewritten, swapped or exchanged while an export begins or reads: its
 //! rows are all of one state, or the attempt ends with an error that is worth a retry.
 
-use exports_storage::source::{EndpointUrls, SourceSession, UrlColumn};
-use exports_storage::{Error, Source};
+use exports_source::Error;
+use exports_source::Source;
+use exports_source::{EndpointUrls, SourceSession, UrlColumn};
 use exports_tests::{Endpoint, PATIENCE, TestDatabase, eventually, uuid};
 use serde_json::json;
 use sqlx::error::DatabaseError;
@@ -192,7 +193,7 @@ async fn without_the_right_to_lock_nothing_is_missed_either() {
              GRANT SELECT (id, project_id, direction, url, created_at) ON endpoints TO \"{name}\""
         ))
         .await;
-    let purpose = exports_storage::PoolPurpose::Command;
+    let purpose = exports_postgres::PoolPurpose::Command;
     let source = Source::at(&url, &database.storage(), purpose).unwrap();
     let reload = "CREATE TEMP TABLE copy ON COMMIT DROP AS SELECT * FROM messages; TRUNCATE messages; INSERT INTO messages SELECT * FROM copy";
     assert_eq!(read_beside(&database, source, reload).await, (5_000, 1));
@@ -220,7 +221,7 @@ async fn a_partition_that_is_attached_meanwhile_ends_the_attempt() {
         let confirmed = session.confirm().await;
         if is_noticed {
             let error = confirmed.unwrap_err();
-            assert!(matches!(error, Error::SourceChanged { .. }), "{error:?}");
+            assert!(matches!(error, Error::Changed { .. }), "{error:?}");
             assert!(error.is_transient());
             break;
         }
@@ -278,7 +279,7 @@ async fn a_table_of_the_same_name_in_an_earlier_schema_ends_the_attempt() {
             )
             .await;
         let error = session.confirm().await.unwrap_err();
-        assert!(matches!(error, Error::SourceChanged { .. }), "{error:?}");
+        assert!(matches!(error, Error::Changed { .. }), "{error:?}");
         // The next one reads what the name means now.
         let mut session = session.finish().await.unwrap();
         session.begin_reading(&project(), &filter()).await.unwrap();

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use exports_database::{
+    ClaimRequest, Completed as Done, Created, Database, Deleted, Fenced, FileLookup, GrantError,
+    ListRequest, MigrationState, Program, Progress,
+};
 use exports_domain::ExportStatus::{Completed, Failed, Processing};
 use exports_domain::{Direction, EndpointId};
-use exports_storage::source::{EndpointUrls, SourceSession, UrlColumn};
-use exports_storage::{
-    ClaimRequest, Completed as Done, Created, Database, Deleted, Fenced, FileLookup, GrantError,
-    ListRequest, MigrationState, PoolPurpose, Program, Progress, Source,
-};
+use exports_postgres::PoolPurpose;
+use exports_source::Source;
+use exports_source::{EndpointUrls, SourceSession, UrlColumn};
 use exports_tests::{Endpoint, ExportRow, Message, TestDatabase, uuid};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;

@@ -1,7 +1,9 @@
 //! Row-level security: rows that it hides are an error, unless the role is meant to see only some.
 
-use exports_storage::source::{RowSecurity, UrlColumn};
-use exports_storage::{Error, PoolPurpose, Source};
+use exports_postgres::PoolPurpose;
+use exports_source::Error;
+use exports_source::Source;
+use exports_source::{RowSecurity, UrlColumn};
 use exports_tests::{Message, TestDatabase};
 
 use crate::sessions::read;

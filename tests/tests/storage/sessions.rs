@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use exports_domain::MessageFilter;
-use exports_storage::source::{
-    CopyRows, Decoder, PgTimestamp, Slice, SnapshotId, SourceSession, UrlColumn,
-};
-use exports_storage::{Error, Source};
+use exports_domain::PgTimestamp;
+use exports_postgres::CopyStream;
+use exports_source::Error;
+use exports_source::Source;
+use exports_source::{Decoder, Slice, SnapshotId, SourceSession, UrlColumn};
 use exports_tests::{Message, PATIENCE, eventually, uuid};
 use serde_json::json;
 use uuid::Uuid;
@@ -98,7 +99,7 @@ pub(crate) async fn try_read(
 }
 
 /// Begins to read all of a session's rows.
-pub(crate) async fn start_reading(session: &mut SourceSession) -> CopyRows<'_> {
+pub(crate) async fn start_reading(session: &mut SourceSession) -> CopyStream<'_> {
     let slice = Slice::whole(&filter().range);
     let mut rows = session
         .rows(&filter(), slice, UrlColumn::Known)
@@ -277,7 +278,12 @@ async fn a_session_outlasts_the_pools_statement_timeout() {
 async fn a_source_that_is_away_is_an_error_soon() {
     let database = database().await;
     let url = database.url_of("exports_test_no_such_database");
-    let source = Source::at(&url, &database.storage(), exports_storage::PoolPurpose::Api).unwrap();
+    let source = Source::at(
+        &url,
+        &database.storage(),
+        exports_postgres::PoolPurpose::Api,
+    )
+    .unwrap();
     let opened = tokio::time::timeout(Duration::from_secs(10), source.open_session()).await;
     let error = opened.expect("soon").unwrap_err();
     assert_eq!(error.sql_state().as_deref(), Some("3D000"), "{error:?}");

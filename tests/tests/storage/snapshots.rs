@@ -1,8 +1,8 @@
 //! One export, one snapshot.
 
 use exports_domain::Direction;
-use exports_storage::Source;
-use exports_storage::source::{EndpointUrls, Slice, UrlColumn};
+use exports_source::Source;
+use exports_source::{EndpointUrls, Slice, UrlColumn};
 use exports_tests::{Endpoint, Message, uuid};
 
 use crate::sessions::read;

@@ -1,8 +1,9 @@
 //! The messages' stream: which rows, in which order, under which snapshot.
 
 use exports_domain::{Direction, EndpointId, MessageFilter, MessageStatus};
-use exports_storage::source::{EndpointUrls, UrlColumn};
-use exports_storage::{PoolPurpose, Source};
+use exports_postgres::PoolPurpose;
+use exports_source::Source;
+use exports_source::{EndpointUrls, UrlColumn};
 use exports_tests::{Endpoint, Message, TestDatabase, uuid};
 use uuid::Uuid;
 

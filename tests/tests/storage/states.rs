@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use exports_database::{Completed, Database, Fenced, Intervened, Progress};
 use exports_domain::{ExportId, ExportStatus};
-use exports_storage::{Completed, Database, Fenced, Intervened, Progress};
 use exports_tests::{ExportRow, TestDatabase};
 use uuid::Uuid;
 

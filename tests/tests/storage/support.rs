@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use exports_database::{Claim, ClaimRequest, Database, FileFacts, NewExport};
 use exports_domain::{
     Direction, ExportId, Failure, FailureCode, MessageFilter, ProjectId, TimeRange, time,
 };
-use exports_local::LocalPostgres;
-use exports_storage::{Claim, ClaimRequest, Database, FileFacts, NewExport};
+use exports_sandbox::LocalPostgres;
 use exports_tests::TestDatabase;
 use serde_json::Value;
 use tokio::task::spawn_blocking;

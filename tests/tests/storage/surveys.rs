@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use exports_storage::{Claim, ClaimRequest, Database, Fenced, Survey};
+use exports_database::{Claim, ClaimRequest, Database, Fenced, Survey};
 use exports_tests::{PATIENCE, TestDatabase, eventually};
 use uuid::Uuid;
 

@@ -5,10 +5,12 @@ use std::fs::Permissions;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
+use exports_database::Database;
 use exports_domain::Direction;
-use exports_local::{LocalPostgres, Shutdown};
-use exports_storage::source::UrlColumn;
-use exports_storage::{Database, PoolPurpose, Source};
+use exports_postgres::PoolPurpose;
+use exports_sandbox::{LocalPostgres, Shutdown};
+use exports_source::Source;
+use exports_source::UrlColumn;
 use exports_tests::{Endpoint, Message, PATIENCE, eventually, not_run, uuid};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use chrono::TimeDelta;
+use exports_database::Deleted;
 use exports_domain::{ExportId, ExportStatus};
-use exports_storage::Deleted;
 use exports_tests::s3::{Fault, Injected, Kind};
 use exports_tests::{ExportRow, PATIENCE, eventually};
 

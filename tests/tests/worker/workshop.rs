@@ -3,11 +3,11 @@
 use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, resume_unwind};
 
+use exports_database::{Created, Database, NewExport};
 use exports_domain::{
     Direction, Export, ExportFile, ExportId, ExportState, Failure, MessageFilter, ProjectId,
     TimeRange, time,
 };
-use exports_storage::{Created, Database, NewExport};
 use exports_tests::s3::S3Server;
 use exports_tests::{
     Message, PATIENCE, Process, Proxy, RunningStore, StoreKind, TestDatabase, eventually,

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use axum::Router;
-use exports_metrics::{DatabaseMetrics, Registry, Sample};
-use exports_storage::Database;
+use exports_database::Database;
+use exports_service::metrics::{DatabaseMetrics, Registry, Sample};
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -32,7 +32,7 @@ impl MetricsServer {
         };
         Self {
             listener,
-            routes: exports_metrics::routes(registry, sampler),
+            routes: exports_service::metrics::routes(registry, sampler),
         }
     }
 

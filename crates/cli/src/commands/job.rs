@@ -5,9 +5,9 @@
 //! `failed`; the way on is a new export.
 
 use clap::{Args, Subcommand};
+use exports_database::Intervened;
 use exports_domain::{ExportId, ExportStatus, Failure, FailureCode};
-use exports_settings::DatabaseSettings;
-use exports_storage::Intervened;
+use exports_service::settings::DatabaseSettings;
 
 use super::open;
 use crate::error::{Context, Error, Result};

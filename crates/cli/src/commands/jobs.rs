@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use clap::Args;
+use exports_database::{Job, JobsRequest};
 use exports_domain::{ExportStatus, ProjectId};
-use exports_settings::DatabaseSettings;
-use exports_storage::{Job, JobsRequest};
+use exports_service::settings::DatabaseSettings;
 use indicatif::{BinaryBytes, HumanCount};
 use serde_json::{Value, json};
 

@@ -2,10 +2,10 @@
 //! id or its first characters.
 
 use clap::{Args, Subcommand};
+use exports_database::ApiKey;
 use exports_domain::ProjectId;
 use exports_domain::time::to_wire;
-use exports_settings::DatabaseSettings;
-use exports_storage::ApiKey;
+use exports_service::settings::DatabaseSettings;
 use uuid::Uuid;
 
 use super::key_table::table;

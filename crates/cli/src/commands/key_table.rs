@@ -1,7 +1,7 @@
 //! Keys as `exportctl key list` shows them.
 
 use chrono::{DateTime, Utc};
-use exports_storage::ApiKey;
+use exports_database::ApiKey;
 
 use crate::table::printable;
 

@@ -1,8 +1,8 @@
 //! `exportctl migrate`.
 
 use clap::Args;
-use exports_settings::DatabaseSettings;
-use exports_storage::{Database, Program};
+use exports_database::{Database, Program};
+use exports_service::settings::DatabaseSettings;
 
 use super::connect;
 use crate::error::{Context, Error, Result};

@@ -15,9 +15,10 @@ mod scene;
 mod seed;
 
 use clap::{Parser, Subcommand};
+use exports_database::{Database, MigrationState};
 use exports_domain::ProjectId;
-use exports_settings::{DatabaseSettings, ExposeSecret};
-use exports_storage::{Database, MigrationState, PoolPurpose};
+use exports_postgres::PoolPurpose;
+use exports_service::settings::{DatabaseSettings, ExposeSecret};
 
 use crate::error::{Context, Error, Result};
 

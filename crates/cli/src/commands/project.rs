@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 use exports_domain::ProjectId;
-use exports_settings::DatabaseSettings;
+use exports_service::settings::DatabaseSettings;
 
 use super::open;
 use crate::error::{Context, Result};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use exports_settings::{DatabaseSettings, parse_duration, trimmed};
+use exports_service::settings::{DatabaseSettings, parse_duration, trimmed};
 
 use super::open;
 use crate::error::{Context, Result};

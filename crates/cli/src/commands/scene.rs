@@ -10,7 +10,7 @@ use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::output::{note, print};
 use crate::signals::Signals;
-use crate::stack::Stack;
+use exports_sandbox::stack::Stack;
 
 const PROJECT: &str = "proj_demo";
 
@@ -49,16 +49,16 @@ impl Scene {
         let outcome = match played {
             Ok(site) => tokio::select! {
                 biased;
-                error = stack.service_ended() => Err(error),
+                error = stack.service_ended() => Err(error.into()),
                 outcome = epilogue(&site, &mut signals) => outcome,
             },
             Err(error) => Err(error),
         };
         if matches!(outcome, Err(Error::Failed { .. })) {
-            stack.show_logs();
+            stack.log_tails().for_each(|tail| note(&tail));
         }
         let stopped = stack.stop().await;
-        outcome.and(stopped)
+        outcome.and(stopped.map_err(Error::from))
     }
 
     async fn play(&self, stack: &mut Stack) -> Result<Site> {
@@ -71,7 +71,7 @@ impl Scene {
         let folder = stack.folder().to_owned();
         let export = tokio::select! {
             biased;
-            error = stack.service_ended() => return Err(error),
+            error = stack.service_ended() => return Err(error.into()),
             export = export_all(&client, &folder, self.messages) => export?,
         };
         for (name, peak) in stack.peak_memory() {

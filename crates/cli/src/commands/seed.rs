@@ -2,11 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use clap::Args;
-use exportctl::generator::Plan;
-use exportctl::seed::seed;
 use exports_domain::{ProjectId, TimeRange, time};
-use exports_settings::{DatabaseSettings, ExposeSecret};
-use exports_storage::seed::SeedError;
+use exports_sandbox::generator::Plan;
+use exports_sandbox::seed::SeedError;
+use exports_sandbox::seed::seed;
+use exports_service::settings::{DatabaseSettings, ExposeSecret};
 
 use super::{open, unknown};
 use crate::error::{Context, Error, Result};

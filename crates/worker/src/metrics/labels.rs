@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use exports_domain::FailureCode;
-use exports_metrics::Label;
+use exports_service::metrics::Label;
 
 /// How an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use exports_metrics::{DatabaseMetrics, Gauges, Label, Registry, Sample};
-use exports_storage::{Database, QueueDepth};
+use exports_database::{Database, QueueDepth};
+use exports_service::metrics::{DatabaseMetrics, Gauges, Label, Registry, Sample};
 
 /// Longer than this, and whoever scrapes has given up.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -1,7 +1,7 @@
 //! An operator takes an export from the worker that holds it.
 
+use exports_database::Intervened;
 use exports_domain::{Failure, FailureCode};
-use exports_storage::Intervened;
 use exports_tests::{PATIENCE, eventually};
 
 use crate::rows::put_large;

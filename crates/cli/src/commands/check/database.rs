@@ -2,9 +2,10 @@
 //! ours.
 
 use chrono::TimeDelta;
+use exports_database::{Database, MigrationState};
+use exports_domain::error_line;
 use exports_domain::{Clock, SystemClock};
-use exports_settings::error_line;
-use exports_storage::{Database, DatabaseFacts, MigrationState, Reached};
+use exports_postgres::{Reached, ServerFacts};
 
 use super::clock;
 use super::report::{Finding, Report};
@@ -43,7 +44,7 @@ pub(super) async fn check(report: &mut Report, database: &Database) -> Result<bo
 }
 
 /// The server that was chosen and the session, in one line.
-pub(super) fn described(facts: &DatabaseFacts, reached: &Reached) -> Finding {
+pub(super) fn described(facts: &ServerFacts, reached: &Reached) -> Finding {
     let tls = if reached.tls { "TLS" } else { "no TLS" };
     let pooler = if reached.pooler { ", a pooler" } else { "" };
     Finding::ok(format!(

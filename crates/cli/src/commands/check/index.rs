@@ -1,8 +1,8 @@
 //! The index that exports are read by: whether the plan of a worker's statement goes by one.
 
 use exports_domain::{MessageFilter, ProjectId, TimeRange};
-use exports_storage::source::{Sample, SourceSession};
-use exports_storage::{Error as StorageError, Source};
+use exports_source::{Error as StorageError, Source};
+use exports_source::{Sample, SourceSession};
 
 use super::report::Finding;
 

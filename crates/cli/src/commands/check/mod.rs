@@ -12,12 +12,14 @@ mod source;
 mod store;
 
 use clap::Args;
-use exports_settings::{
+use exports_database::Database;
+use exports_postgres::PoolPurpose;
+use exports_service::settings::{
     ApiSettings, DatabaseSettings, ExposeSecret, LogSettings, SourceRowSecurity, StoreSettings,
     WorkerSettings,
 };
-use exports_storage::source::RowSecurity;
-use exports_storage::{Database, PoolPurpose, Source};
+use exports_source::RowSecurity;
+use exports_source::Source;
 
 use self::report::{Finding, Report};
 use crate::error::{Context, Error, Result};

@@ -2,10 +2,11 @@
 //! exports send.
 
 use chrono::{DateTime, TimeDelta};
+use exports_domain::error_line;
 use exports_domain::{Direction, EndpointId, MessageFilter, MessageStatus, ProjectId, TimeRange};
-use exports_settings::error_line;
-use exports_storage::source::SourceSession;
-use exports_storage::{Column, DatabaseFacts, Error as StorageError, Source};
+use exports_postgres::ServerFacts;
+use exports_source::SourceSession;
+use exports_source::{Column, Error as StorageError, Source};
 
 use super::database::described;
 use super::index;
@@ -170,7 +171,7 @@ fn unreadable(session: &SourceSession, role: &str, error: &StorageError) -> Find
     ))
 }
 
-fn replica(facts: &DatabaseFacts) -> Option<Finding> {
+fn replica(facts: &ServerFacts) -> Option<Finding> {
     let lag = facts.replica_lag_s?;
     let text = format!("{lag:.1} s behind what it has received");
     Some(if lag > MUCH_LAG_S {

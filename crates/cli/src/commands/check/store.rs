@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use exports_domain::error_line;
 use exports_domain::{Clock, SystemClock};
 use exports_objects::{FileHeaders, OpenError, Store, StoreConfig, StoreError};
-use exports_settings::{StoreSettings, error_line};
+use exports_service::settings::StoreSettings;
 use url::Url;
 use uuid::Uuid;
 

@@ -1,0 +1,211 @@
+//! Projects and their API keys. A key is shown once and stored as its SHA-256.
+
+use std::fmt::Write;
+
+use chrono::{DateTime, Utc};
+use exports_domain::ProjectId;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::database::Database;
+use crate::error::Error;
+use exports_postgres::PooledConnection;
+use exports_postgres::is_foreign_key_violation;
+
+/// What every key starts with, so that people and secret scanners know one.
+const KEY_PREFIX: &str = "exk_";
+/// How much of a key may be shown: the prefix and 8 of its 64 digits.
+const SHOWN: usize = KEY_PREFIX.len() + 8;
+
+/// A key that was just made. Its text cannot be had again.
+pub struct IssuedKey {
+    /// What revokes it.
+    pub id: Uuid,
+    /// The key itself: `exk_` and 64 hex digits, 256 random bits.
+    pub secret: String,
+}
+
+/// A key as lists show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKey {
+    /// What revokes it.
+    pub id: Uuid,
+    /// The project it opens.
+    pub project_id: String,
+    /// Its first characters.
+    pub prefix: String,
+    /// What it is for.
+    pub label: Option<String>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it was last used, to the minute.
+    pub last_used_at: Option<DateTime<Utc>>,
+    /// When it was revoked.
+    pub revoked_at: Option<DateTime<Utc>>,
+}
+
+impl Database {
+    /// Whether there is a project of this id.
+    pub async fn has_project(&self, project: &ProjectId) -> Result<bool, Error> {
+        Ok(sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT FROM projects WHERE id = $1) AS "exists!""#,
+            project.as_str(),
+        )
+        .fetch_one(&mut self.connection().await?)
+        .await?)
+    }
+
+    /// Creates a project; `false` if there was one of this id.
+    pub async fn create_project(&self, project: &ProjectId) -> Result<bool, Error> {
+        let created = sqlx::query!(
+            "INSERT INTO projects (id) VALUES ($1) ON CONFLICT DO NOTHING",
+            project.as_str(),
+        )
+        .execute(&mut self.connection().await?)
+        .await?;
+        Ok(created.rows_affected() == 1)
+    }
+
+    /// Makes a key; `None` if there is no such project.
+    pub async fn create_key(
+        &self,
+        project: &ProjectId,
+        label: Option<&str>,
+    ) -> Result<Option<IssuedKey>, Error> {
+        let secret = new_secret();
+        let inserted = sqlx::query_scalar!(
+            "INSERT INTO api_keys (project_id, prefix, key_sha256, label) VALUES ($1, $2, $3, $4) RETURNING id",
+            project.as_str(),
+            &secret[..SHOWN],
+            &sha256(&secret),
+            label,
+        )
+        .fetch_one(&mut self.connection().await?)
+        .await;
+        match inserted {
+            Ok(id) => Ok(Some(IssuedKey { id, secret })),
+            Err(error) if is_foreign_key_violation(&error) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Every key of a project, or of all, newest first.
+    pub async fn list_keys(&self, project: Option<&ProjectId>) -> Result<Vec<ApiKey>, Error> {
+        Ok(sqlx::query_as!(
+            ApiKey,
+            r#"
+            SELECT id, project_id, prefix, label, created_at, last_used_at, revoked_at FROM api_keys
+            WHERE $1::text IS NULL OR project_id = $1
+            ORDER BY created_at DESC, id
+            "#,
+            project.map(ProjectId::as_str),
+        )
+        .fetch_all(&mut self.connection().await?)
+        .await?)
+    }
+
+    /// Revokes the keys that `which` names by id, by the whole key or by its shown prefix.
+    pub async fn revoke_keys(&self, which: &str) -> Result<Vec<ApiKey>, Error> {
+        Ok(sqlx::query_as!(
+            ApiKey,
+            r#"
+            UPDATE api_keys SET revoked_at = coalesce(revoked_at, clock_timestamp())
+            WHERE id::text = $1 OR key_sha256 = $2 OR prefix = $1
+            RETURNING id, project_id, prefix, label, created_at, last_used_at, revoked_at
+            "#,
+            which,
+            &sha256(which),
+        )
+        .fetch_all(&mut self.connection().await?)
+        .await?)
+    }
+
+    /// Whose key this is; `None` if it is unknown or revoked.
+    pub async fn authenticate(&self, secret: &str) -> Result<Option<ProjectId>, Error> {
+        let digest = sha256(secret);
+        let key = self.repeatable(&digest[..], |connection, sha256| {
+            Box::pin(find_key(connection, sha256))
+        });
+        let Some(key) = key.await? else {
+            return Ok(None);
+        };
+        if key.stale {
+            self.touch_key(key.id).await;
+        }
+        crate::row::known(key.id, "project_id", &key.project_id).map(Some)
+    }
+
+    /// Notes that a key was used. It is a note and no more: if it fails, the request goes on.
+    async fn touch_key(&self, id: Uuid) {
+        if let Err(error) = self.note_use(id).await {
+            tracing::warn!(key.id = %id, %error, "the time of a key's use was not noted");
+        }
+    }
+
+    async fn note_use(&self, id: Uuid) -> Result<(), Error> {
+        sqlx::query!(
+            r#"
+            UPDATE api_keys SET last_used_at = clock_timestamp()
+            WHERE id = (SELECT id FROM api_keys WHERE id = $1
+                        AND (last_used_at IS NULL OR last_used_at < clock_timestamp() - interval '1 minute')
+                        FOR UPDATE SKIP LOCKED)
+            "#,
+            id,
+        )
+        .execute(&mut self.connection().await?)
+        .await?;
+        Ok(())
+    }
+}
+
+/// The row of a key that opens something.
+struct KeyRow {
+    id: Uuid,
+    project_id: String,
+    /// Its last use was noted more than a minute ago.
+    stale: bool,
+}
+
+async fn find_key(
+    connection: &mut PooledConnection,
+    sha256: &[u8],
+) -> Result<Option<KeyRow>, Error> {
+    Ok(sqlx::query_as!(
+        KeyRow,
+        r#"
+        SELECT id, project_id,
+               last_used_at IS NULL OR last_used_at < clock_timestamp() - interval '1 minute' AS "stale!"
+        FROM api_keys WHERE key_sha256 = $1 AND revoked_at IS NULL
+        "#,
+        sha256,
+    )
+    .fetch_optional(connection)
+    .await?)
+}
+
+fn sha256(text: &str) -> Vec<u8> {
+    Sha256::digest(text).to_vec()
+}
+
+fn new_secret() -> String {
+    let random: [u8; 32] = rand::random();
+    random
+        .iter()
+        .fold(KEY_PREFIX.to_owned(), |mut secret, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(secret, "{byte:02x}");
+            secret
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_recognisable_and_never_the_same() {
+        let (one, other) = (new_secret(), new_secret());
+        assert!(one.starts_with("exk_") && one.len() == 68, "{one}");
+        assert_ne!(one, other);
+    }
+}

@@ -1,0 +1,7 @@
+//! Who may do what: projects and their API keys, and the database roles of the programs.
+
+mod api_keys;
+mod grants;
+
+pub use api_keys::{ApiKey, IssuedKey};
+pub use grants::{GrantError, Program};

@@ -1,0 +1,9 @@
+//! What consumers do with exports: create, read, list, delete.
+
+mod batched_get;
+mod create;
+mod read;
+
+pub use batched_get::{LookupResult, Lookups};
+pub use create::{Created, NewExport};
+pub use read::{Cursor, Deleted, FileLookup, ListRequest, Page};

@@ -1,0 +1,6 @@
+//! What workers clean up in the background.
+
+mod retention;
+mod sweep;
+
+pub use sweep::DoomedObject;

@@ -1,0 +1,48 @@
+//! What a server says of itself, for `exportctl check`.
+
+use chrono::{DateTime, Utc};
+
+use crate::client::Client;
+use crate::error::Error;
+use crate::pool::PooledConnection;
+
+/// A database server and our session on it.
+#[derive(Debug, Clone)]
+pub struct ServerFacts {
+    /// The server's version, `15.3` for instance.
+    pub version: String,
+    /// The role of the session.
+    pub role: String,
+    /// Whether the session is encrypted.
+    pub tls: bool,
+    /// The server's clock.
+    pub clock: DateTime<Utc>,
+    /// If it is a replica: by how many seconds it is behind what it has received.
+    pub replica_lag_s: Option<f64>,
+}
+
+impl Client {
+    /// Asks the server.
+    pub async fn facts(&self) -> Result<ServerFacts, Error> {
+        self.repeatable(&(), |connection, ()| Box::pin(facts(connection)))
+            .await
+    }
+}
+
+async fn facts(connection: &mut PooledConnection) -> Result<ServerFacts, Error> {
+    Ok(sqlx::query_as!(
+        ServerFacts,
+        r#"
+        SELECT current_setting('server_version') AS "version!", current_user::text AS "role!",
+               coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false) AS "tls!",
+               clock_timestamp() AS "clock!",
+               -- With everything replayed it is not behind, however long ago the last change was.
+               CASE WHEN NOT pg_is_in_recovery() THEN NULL
+                    WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
+                    ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())
+               END::float8 AS replica_lag_s
+        "#
+    )
+    .fetch_one(connection)
+    .await?)
+}

@@ -1,0 +1,28 @@
+//! Connections to PostgreSQL.
+//!
+//! A [`Client`] is a database that statements are sent to over a `pool` of sqlx's connections.
+//! `address` reads what a URL says, `tls` encrypts, `wire` is our own connection, for COPY and for
+//! what sqlx cannot do, and `route` decides how sqlx reaches the server: by itself, or through a local
+//! socket that leads to a connection of ours. `repeatable` sends statements again that may run twice.
+//!
+//! No statement about messages or exports is here: these are in `source` and `database`.
+
+mod address;
+mod client;
+mod connector;
+mod error;
+mod facts;
+mod pool;
+mod repeatable;
+mod route;
+mod tls;
+mod wire;
+
+pub use client::{ACQUIRE_TIMEOUT, Client, PoolPurpose, PoolUse};
+pub use connector::{ConnectError, connect_once};
+pub use error::{Error, ReadOnly, UrlError, is_foreign_key_violation};
+pub use facts::ServerFacts;
+pub use pool::{PooledConnection, check_writable};
+pub use repeatable::{Failed, StatementError};
+pub use route::Reached;
+pub use wire::{CopyStream, Socket, TextRow, WireConnection};

@@ -1,0 +1,138 @@
+//! What a server may send at any time, at every place in its answers. No real server sends it at
+//! most of them, and all may.
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+use super::*;
+
+fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(4 + body.len()).unwrap();
+    [&[kind], length.to_be_bytes().as_slice(), body].concat()
+}
+
+fn notice() -> Vec<u8> {
+    message(b'N', b"SWARNING\0C01000\0Man old key was used\0\0")
+}
+
+fn refusal(state: &str) -> Vec<u8> {
+    message(b'E', format!("SERROR\0C{state}\0Mno\0\0").as_bytes())
+}
+
+/// A changed setting, and a notification of process 7.
+fn others() -> [Vec<u8>; 2] {
+    [
+        message(b'S', b"TimeZone\0UTC\0"),
+        message(b'A', b"\0\0\0\x07channel\0payload\0"),
+    ]
+}
+
+fn ready() -> Vec<u8> {
+    message(b'Z', b"I")
+}
+
+/// A connection, and the server's end of it.
+fn connected() -> (WireConnection, DuplexStream) {
+    let (ours, theirs) = duplex(1 << 20);
+    let connection = WireConnection {
+        socket: Box::new(ours),
+        received: BytesMut::new(),
+        is_ready: true,
+    };
+    (connection, theirs)
+}
+
+/// Takes a statement and answers it.
+async fn answer(server: &mut DuplexStream, messages: &[Vec<u8>]) {
+    let mut head = [0; 5];
+    server.read_exact(&mut head).await.unwrap();
+    let length = u32::from_be_bytes(head[1..].try_into().unwrap());
+    let mut text = vec![0; length as usize - 4];
+    server.read_exact(&mut text).await.unwrap();
+    server.write_all(&messages.concat()).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_comes_aside_changes_no_row_wherever_it_comes() {
+    let data = |row: &str| message(b'd', row.as_bytes());
+    let answers = [
+        message(b'H', &[1, 0, 1, 0, 1]),
+        data("first,"),
+        data("second,"),
+        data("third"),
+        message(b'c', b""),
+        message(b'C', b"COPY 3\0"),
+        ready(),
+    ];
+    let asides = [vec![notice()], others().to_vec(), vec![notice(), notice()]];
+    for aside in asides {
+        for place in 0..answers.len() {
+            let mut messages = answers.to_vec();
+            for message in &aside {
+                messages.insert(place, message.clone());
+            }
+            let (mut connection, mut server) = connected();
+            let (rows, ()) = tokio::join!(
+                async {
+                    let mut copy = connection.copy("COPY").await.unwrap();
+                    let mut rows = Vec::new();
+                    while copy.read(&mut rows, usize::MAX).await.unwrap() {}
+                    rows
+                },
+                answer(&mut server, &messages)
+            );
+            assert_eq!(rows, b"first,second,third", "before message {place}");
+            // And the connection is in step.
+            let value = [message(b'D', b"\0\x01\0\0\0\x011"), ready()];
+            let (found, ()) = tokio::join!(connection.query("SELECT"), answer(&mut server, &value));
+            assert_eq!(found.unwrap(), [[Some("1".to_owned())]]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_notice_that_comes_in_pieces_holds_nothing_up() {
+    let start = [
+        message(b'H', &[1, 0, 0]),
+        message(b'd', b"first,"),
+        notice(),
+    ]
+    .concat();
+    let rest = [
+        message(b'd', b"second"),
+        message(b'c', b""),
+        message(b'C', b"COPY 2\0"),
+        ready(),
+    ]
+    .concat();
+    for cut in 0..notice().len() {
+        let (mut connection, mut server) = connected();
+        let (first, second) = start.split_at(start.len() - cut);
+        let (rows, ()) = tokio::join!(
+            async {
+                let mut copy = connection.copy("COPY").await.unwrap();
+                let mut rows = Vec::new();
+                while copy.read(&mut rows, usize::MAX).await.unwrap() {}
+                rows
+            },
+            async {
+                answer(&mut server, &[first.to_vec()]).await;
+                tokio::task::yield_now().await;
+                server.write_all(second).await.unwrap();
+                server.write_all(&rest).await.unwrap();
+            }
+        );
+        assert_eq!(rows, b"first,second", "{cut} bytes come later");
+    }
+}
+
+#[tokio::test]
+async fn after_a_refusal_the_next_statement_has_its_own_answer() {
+    let (mut connection, mut server) = connected();
+    let refused = [notice(), refusal("42501"), ready()];
+    let (answered, ()) = tokio::join!(connection.query("LOCK"), answer(&mut server, &refused));
+    let error = answered.unwrap_err();
+    assert_eq!(error.sql_state().as_deref(), Some("42501"));
+    let value = [message(b'D', b"\0\x01\0\0\0\x012"), ready()];
+    let (found, ()) = tokio::join!(connection.query("SELECT"), answer(&mut server, &value));
+    assert_eq!(found.unwrap(), [[Some("2".to_owned())]]);
+}

@@ -1,0 +1,139 @@
+//! A project's endpoints and how often each is used.
+
+use crate::seed::SeedEndpoint;
+use chrono::{DateTime, TimeDelta, Utc};
+use exports_domain::{Direction, EndpointId, ProjectId};
+
+use super::ids::uuid_v7;
+use super::random::Random;
+
+/// Of these come the outbound addresses, one for each customer and path.
+const CUSTOMERS: [&str; 12] = [
+    "acme",
+    "bluth",
+    "cyberdyne",
+    "dunder",
+    "ewing",
+    "globex",
+    "hooli",
+    "initech",
+    "oscorp",
+    "soylent",
+    "tyrell",
+    "wonka",
+];
+/// The second has the characters that CSV must quote.
+const PATHS: [&str; 2] = [
+    "/webhooks",
+    "/v2/events?topics=orders,refunds&format=\"json\"",
+];
+/// Of these come the inbound addresses.
+const SOURCES: [&str; 12] = [
+    "payments",
+    "orders",
+    "shipping",
+    "crm",
+    "billing",
+    "support",
+    "forms",
+    "calendar",
+    "telemetry",
+    "identity",
+    "inventory",
+    "reviews",
+];
+
+/// The first endpoint was registered on 2025-01-01.
+const FIRST_MS: i64 = 1_735_689_600_000;
+
+/// A project's endpoints. They depend on nothing but the project, so that a second seed adds
+/// messages to the endpoints that the first one made.
+pub(super) fn endpoints(project: &ProjectId) -> Vec<SeedEndpoint> {
+    let mut random = Random::new(project, u64::MAX);
+    let mut created_at = DateTime::<Utc>::UNIX_EPOCH + TimeDelta::milliseconds(FIRST_MS);
+    let outbound = PATHS.iter().flat_map(|path| {
+        CUSTOMERS
+            .iter()
+            .map(move |customer| format!("https://hooks.{customer}.example{path}"))
+    });
+    let inbound = SOURCES
+        .iter()
+        .map(|source| format!("https://in.example.com/{project}/{source}"));
+    outbound
+        .map(|url| (Direction::Outbound, url))
+        .chain(inbound.map(|url| (Direction::Inbound, url)))
+        .map(|(direction, url)| {
+            created_at += TimeDelta::seconds(i64::from(random.small(50_000)) * 10);
+            SeedEndpoint {
+                id: EndpointId(uuid_v7(created_at, &mut random)),
+                direction,
+                url,
+                created_at,
+            }
+        })
+        .collect()
+}
+
+/// Picks endpoints of one direction, a few of them much more often than the others: the k-th has
+/// a share in proportion to 1/k, as popularity usually has.
+#[derive(Debug)]
+pub(super) struct Popularity {
+    ids: Vec<EndpointId>,
+    /// For each endpoint the sum of the shares up to and with its own.
+    upto: Vec<u64>,
+}
+
+impl Popularity {
+    pub(super) fn new(endpoints: &[SeedEndpoint], direction: Direction) -> Self {
+        let ids: Vec<_> = endpoints
+            .iter()
+            .filter(|endpoint| endpoint.direction == direction)
+            .map(|endpoint| endpoint.id)
+            .collect();
+        let upto = (1..=ids.len() as u64)
+            .scan(0, |sum, rank| {
+                *sum += 1_000_000 / rank;
+                Some(*sum)
+            })
+            .collect();
+        Self { ids, upto }
+    }
+
+    pub(super) fn pick(&self, random: &mut Random) -> EndpointId {
+        let all = self.upto.last().copied().unwrap_or_default();
+        let point = random.below(all);
+        self.ids[self.upto.partition_point(|upto| *upto <= point)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{HashMap, HashSet};
+
+    use super::*;
+
+    #[test]
+    fn a_project_has_a_few_dozen_endpoints_of_its_own() {
+        let project = "proj_abc123".parse().unwrap();
+        let of_one = endpoints(&project);
+        assert_eq!(of_one, endpoints(&project));
+        assert_eq!(of_one.len(), 36);
+        let ids: HashSet<_> = of_one.iter().map(|endpoint| endpoint.id).collect();
+        let of_other = endpoints(&"proj_abc124".parse().unwrap());
+        assert!(of_other.iter().all(|endpoint| !ids.contains(&endpoint.id)));
+    }
+
+    #[test]
+    fn a_few_endpoints_get_most_of_the_messages_and_none_gets_nothing() {
+        let project = "proj_abc123".parse().unwrap();
+        let popularity = Popularity::new(&endpoints(&project), Direction::Outbound);
+        let mut random = Random::new(&project, 1);
+        let mut counts = HashMap::new();
+        for _ in 0..10_000 {
+            *counts.entry(popularity.pick(&mut random)).or_insert(0) += 1;
+        }
+        assert_eq!(counts.len(), 24);
+        let (most, least) = (counts.values().max(), counts.values().min());
+        assert!(most > Some(&2_000) && least < Some(&200), "{counts:?}");
+    }
+}

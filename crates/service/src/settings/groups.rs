@@ -1,0 +1,280 @@
+//! The table of variables: name, meaning, default and form of each.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::builder::{EnumValueParser, StringValueParser};
+use clap::{Args, ValueEnum, value_parser};
+use secrecy::SecretString;
+use url::Url;
+
+use crate::settings::duration::parse_duration;
+use crate::settings::trimmed::trimmed;
+
+/// The databases.
+#[derive(Debug, Clone, Args)]
+pub struct DatabaseSettings {
+    /// PostgreSQL with the exports, as a URL: `postgres://user:password@host/database`
+    #[arg(
+        long,
+        env = "DATABASE_URL",
+        value_name = "URL",
+        hide_env_values = true,
+        value_parser = trimmed(parse_secret)
+    )]
+    pub database_url: SecretString,
+    /// Another database, or a replica, to take messages and endpoints from
+    #[arg(
+        long,
+        env = "EXPORTS_SOURCE_DATABASE_URL",
+        value_name = "URL",
+        hide_env_values = true,
+        value_parser = trimmed(parse_secret)
+    )]
+    pub source_database_url: Option<SecretString>,
+    /// What row-level security may do to exports: `refuse` that it hides rows, or `apply` it
+    #[arg(
+        long,
+        env = "EXPORTS_SOURCE_ROW_SECURITY",
+        value_name = "refuse|apply",
+        default_value = "refuse",
+        value_parser = trimmed(EnumValueParser::<SourceRowSecurity>::new())
+    )]
+    pub source_row_security: SourceRowSecurity,
+}
+
+/// What row-level security may do to exports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SourceRowSecurity {
+    /// Hidden rows are an error
+    Refuse,
+    /// The role is meant to see only some rows
+    Apply,
+}
+
+/// The object store.
+#[derive(Debug, Clone, Args)]
+pub struct StoreSettings {
+    /// Where files go: `file:///path`, `s3://bucket/prefix`, `gs://bucket/prefix` or `az://container/prefix`
+    #[arg(
+        id = "object_store_url",
+        long = "object-store-url",
+        env = "EXPORTS_OBJECT_STORE_URL",
+        value_name = "URL",
+        value_parser = trimmed(StringValueParser::new())
+    )]
+    pub url: String,
+    /// The store's address as consumers see it; links are signed for it
+    #[arg(
+        id = "object_store_public_endpoint",
+        long = "object-store-public-endpoint",
+        env = "EXPORTS_OBJECT_STORE_PUBLIC_ENDPOINT",
+        value_name = "URL",
+        value_parser = trimmed(StringValueParser::new())
+    )]
+    pub public_endpoint: Option<String>,
+}
+
+/// What the API needs besides.
+#[derive(Debug, Clone, Args)]
+pub struct ApiSettings {
+    /// The address to serve on
+    #[arg(
+        long,
+        env = "EXPORTS_LISTEN",
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:8080",
+        value_parser = trimmed(str::parse::<SocketAddr>)
+    )]
+    pub listen: SocketAddr,
+    /// The address of /metrics; off unless set
+    #[arg(long, env = "EXPORTS_METRICS_LISTEN", value_name = "ADDRESS", value_parser = trimmed(str::parse::<SocketAddr>))]
+    pub metrics_listen: Option<SocketAddr>,
+    /// The API's address as consumers see it [default: http:// and the listen address]
+    // What is refused can hold a password.
+    #[arg(long, env = "EXPORTS_PUBLIC_URL", value_name = "URL", hide_env_values = true, value_parser = trimmed(parse_public_url))]
+    pub public_url: Option<Url>,
+    /// Signs the links to the API's own files: any text of 32 bytes or more; needed with a file store,
+    /// and with any other by clients that send Authorization on over a redirect
+    #[arg(
+        long,
+        env = "EXPORTS_SIGNING_KEY",
+        value_name = "TEXT",
+        hide_env_values = true,
+        value_parser = trimmed(parse_signing_key)
+    )]
+    pub signing_key: Option<SecretString>,
+}
+
+/// What the worker needs besides.
+#[derive(Debug, Clone, Args)]
+pub struct WorkerSettings {
+    /// The address of /healthz, /readyz and /metrics; off unless set
+    #[arg(long, env = "EXPORTS_HEALTH_LISTEN", value_name = "ADDRESS", value_parser = trimmed(str::parse::<SocketAddr>))]
+    pub health_listen: Option<SocketAddr>,
+    /// How long a finished file can be downloaded
+    #[arg(long, env = "EXPORTS_FILE_TTL", value_name = "DURATION", default_value = "7d", value_parser = trimmed(parse_duration))]
+    pub file_ttl: Duration,
+    /// How long the record of an export without a file is kept
+    #[arg(long, env = "EXPORTS_RECORD_TTL", value_name = "DURATION", default_value = "90d", value_parser = trimmed(parse_duration))]
+    pub record_ttl: Duration,
+    /// How long a worker that says nothing keeps an export
+    #[arg(long, env = "EXPORTS_LEASE", value_name = "DURATION", default_value = "30s", value_parser = trimmed(parse_duration))]
+    pub lease: Duration,
+    /// How often an export is tried before it fails
+    #[arg(long, env = "EXPORTS_MAX_ATTEMPTS", value_name = "COUNT", default_value_t = 8, value_parser = trimmed(value_parser!(u32).range(1..=1000)))]
+    pub max_attempts: u32,
+    /// How long one attempt may take
+    #[arg(long, env = "EXPORTS_MAX_DURATION", value_name = "DURATION", default_value = "6h", value_parser = trimmed(parse_duration))]
+    pub max_duration: Duration,
+    /// Exports at a time per worker
+    #[arg(long, env = "EXPORTS_CONCURRENCY", value_name = "COUNT", default_value_t = 2, value_parser = trimmed(value_parser!(u16).range(1..=256)))]
+    pub concurrency: u16,
+    /// Connections by which one large export reads [default: as many as the machine has cores, at most 4]
+    #[arg(long, env = "EXPORTS_READERS", value_name = "COUNT", value_parser = trimmed(value_parser!(u16).range(1..=16)))]
+    pub readers: Option<u16>,
+    /// How long exports may go on after SIGTERM before they are given back
+    #[arg(long, env = "EXPORTS_SHUTDOWN_GRACE", value_name = "DURATION", default_value = "25s", value_parser = trimmed(parse_duration))]
+    pub shutdown_grace: Duration,
+}
+
+/// The logs.
+#[derive(Debug, Clone, Args)]
+pub struct LogSettings {
+    /// The form of the log lines on standard error
+    #[arg(
+        long,
+        env = "EXPORTS_LOG_FORMAT",
+        value_name = "FORMAT",
+        default_value = "text",
+        value_parser = trimmed(EnumValueParser::<LogFormat>::new())
+    )]
+    pub log_format: LogFormat,
+}
+
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// Every `EXPORTS_*` name of the groups above; a test holds the two together.
+pub(crate) const NAMES: [&str; 18] = [
+    "EXPORTS_CONCURRENCY",
+    "EXPORTS_FILE_TTL",
+    "EXPORTS_HEALTH_LISTEN",
+    "EXPORTS_LEASE",
+    "EXPORTS_LISTEN",
+    "EXPORTS_LOG_FORMAT",
+    "EXPORTS_MAX_ATTEMPTS",
+    "EXPORTS_MAX_DURATION",
+    "EXPORTS_METRICS_LISTEN",
+    "EXPORTS_OBJECT_STORE_PUBLIC_ENDPOINT",
+    "EXPORTS_OBJECT_STORE_URL",
+    "EXPORTS_PUBLIC_URL",
+    "EXPORTS_READERS",
+    "EXPORTS_RECORD_TTL",
+    "EXPORTS_SHUTDOWN_GRACE",
+    "EXPORTS_SIGNING_KEY",
+    "EXPORTS_SOURCE_DATABASE_URL",
+    "EXPORTS_SOURCE_ROW_SECURITY",
+];
+
+fn parse_public_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| error.to_string())?;
+    let plain = matches!(url.scheme(), "http" | "https")
+        && url.has_host()
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    if plain {
+        Ok(url)
+    } else {
+        Err("expected http:// or https://, a host, and at most a port and a path".to_owned())
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the shape of a parser")]
+fn parse_secret(text: &str) -> Result<SecretString, Infallible> {
+    Ok(SecretString::from(text))
+}
+
+fn parse_signing_key(text: &str) -> Result<SecretString, String> {
+    if text.len() < 32 {
+        return Err(format!("must be 32 bytes or more, it has {}", text.len()));
+    }
+    Ok(SecretString::from(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Everything {
+        #[command(flatten)]
+        database: DatabaseSettings,
+        #[command(flatten)]
+        store: StoreSettings,
+        #[command(flatten)]
+        api: ApiSettings,
+        #[command(flatten)]
+        worker: WorkerSettings,
+        #[command(flatten)]
+        log: LogSettings,
+    }
+
+    #[test]
+    fn the_list_of_names_is_the_list_of_variables() {
+        let command = Everything::command();
+        let mut names: Vec<_> = command
+            .get_arguments()
+            .filter_map(|argument| argument.get_env()?.to_str())
+            .filter(|name| name.starts_with("EXPORTS_"))
+            .collect();
+        names.sort_unstable();
+        assert_eq!(names, NAMES);
+    }
+
+    #[test]
+    fn every_variable_may_come_from_a_file() {
+        let command = Everything::command();
+        for argument in command.get_arguments() {
+            let Some(name) = argument.get_env().and_then(std::ffi::OsStr::to_str) else {
+                continue;
+            };
+            let flag = argument.get_long().expect("a variable is an option, too");
+            let arguments = ["program".into(), format!("--{flag}=a\u{1}b\n").into()];
+            let line = crate::settings::try_parse_from::<Everything>(arguments)
+                .unwrap_err()
+                .to_string();
+            let problem = ": it holds a line break or another control character";
+            assert!(line.starts_with(name) && line.ends_with(problem), "{line}");
+            assert!(!line.contains('\u{1}'), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_public_url_is_an_http_address_and_nothing_else() {
+        for good in ["http://127.0.0.1:8080", "https://example.com/exports/"] {
+            assert!(parse_public_url(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "example.com",
+            "ftp://a",
+            "https://u:p@a",
+            "https://a/?b",
+            "mailto:a@b",
+        ] {
+            assert!(parse_public_url(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Reading a program's settings, and saying what is wrong with them in one line that names the
+//! variable.
+
+use std::ffi::OsString;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Command, CommandFactory, Parser};
+
+use crate::logging::print_error;
+use crate::settings::groups::NAMES;
+
+/// Why a program cannot start with these settings: one line.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// A variable, or its value, is wrong.
+    #[error("{0}")]
+    Wrong(String),
+    /// The command line itself is wrong, or asked for help: clap's own text.
+    #[error(transparent)]
+    CommandLine(clap::Error),
+}
+
+/// Reads the settings of this process; on a mistake prints one line and exits with code 2.
+#[must_use]
+pub fn parse<T: Parser>() -> T {
+    match try_parse_from(std::env::args_os()) {
+        Ok(settings) => settings,
+        Err(SettingsError::CommandLine(error)) => error.exit(),
+        Err(SettingsError::Wrong(line)) => {
+            print_error(&line);
+            std::process::exit(2);
+        }
+    }
+}
+
+/// [`parse`] for given arguments, with the mistake as a value. The environment is this process's.
+pub fn try_parse_from<T: Parser>(
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Result<T, SettingsError> {
+    refuse_unknown_names(std::env::vars_os().map(|(name, _)| name))?;
+    let mut command = <T as CommandFactory>::command();
+    // Until then the arguments of subcommands cannot be asked for their names.
+    command.build();
+    let explain = |error: clap::Error, command: &Command| match one_line(&error, command) {
+        Some(line) => SettingsError::Wrong(line),
+        None => SettingsError::CommandLine(error),
+    };
+    let mut matches = command
+        .try_get_matches_from_mut(arguments)
+        .map_err(|error| explain(error, &command))?;
+    T::from_arg_matches_mut(&mut matches).map_err(|error| explain(error, &command))
+}
+
+/// A misspelt variable would otherwise be a default in silence.
+fn refuse_unknown_names(names: impl Iterator<Item = OsString>) -> Result<(), SettingsError> {
+    let unknown = names
+        .filter_map(|name| name.into_string().ok())
+        .filter(|name| name.starts_with("EXPORTS_"))
+        .find(|name| !NAMES.contains(&name.as_str()));
+    match unknown {
+        None => Ok(()),
+        Some(name) => Err(SettingsError::Wrong(format!(
+            "{name} is not a setting; unset it, or correct its name (--help lists them)"
+        ))),
+    }
+}
+
+/// `None` where the mistake is not a variable's.
+fn one_line(error: &clap::Error, command: &Command) -> Option<String> {
+    let variable = |text: &str| {
+        arguments_of(command).into_iter().find_map(|argument| {
+            let name = argument.get_env()?.to_str()?.to_owned();
+            (argument.to_string() == text).then_some((name, argument.is_hide_env_values_set()))
+        })
+    };
+    match (error.kind(), error.get(ContextKind::InvalidArg)?) {
+        (ErrorKind::MissingRequiredArgument, ContextValue::Strings(missing)) => {
+            let names: Vec<_> = missing
+                .iter()
+                .filter_map(|text| Some(variable(text)?.0))
+                .collect();
+            (names.len() == missing.len()).then(|| format!("{} must be set", names.join(" and ")))
+        }
+        (ErrorKind::ValueValidation | ErrorKind::InvalidValue, ContextValue::String(text)) => {
+            let (name, secret) = variable(text)?;
+            let value = match error.get(ContextKind::InvalidValue) {
+                Some(ContextValue::String(value)) if !secret => format!(" {value:?}"),
+                _ => String::new(),
+            };
+            Some(format!("{name}: invalid value{value}: {}", reason(error)))
+        }
+        _ => None,
+    }
+}
+
+fn reason(error: &clap::Error) -> String {
+    if let Some(ContextValue::Strings(valid)) = error.get(ContextKind::ValidValue) {
+        return format!("expected {}", valid.join(" or "));
+    }
+    std::error::Error::source(error).map_or_else(
+        || "a value is required".to_owned(),
+        |source| source.to_string().replace('\n', " "),
+    )
+}
+
+/// The arguments of a command and of its subcommands, at every depth.
+fn arguments_of(command: &Command) -> Vec<&clap::Arg> {
+    let nested = command.get_subcommands().flat_map(arguments_of);
+    command.get_arguments().chain(nested).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{ApiSettings, LogSettings, WorkerSettings};
+
+    #[derive(Debug, Parser)]
+    struct Program {
+        #[command(flatten)]
+        api: ApiSettings,
+        #[command(flatten)]
+        worker: WorkerSettings,
+        #[command(flatten)]
+        log: LogSettings,
+    }
+
+    fn complaint(flag: &str, value: &str) -> String {
+        let arguments = ["program", flag, value].map(OsString::from);
+        try_parse_from::<Program>(arguments)
+            .unwrap_err()
+            .to_string()
+    }
+
+    #[test]
+    fn a_wrong_value_is_one_line_that_names_the_variable() {
+        for (flag, value, line) in [
+            (
+                "--lease",
+                "soon",
+                "EXPORTS_LEASE: invalid value \"soon\": expected a duration such as 90s, 15m or 7d",
+            ),
+            (
+                "--concurrency",
+                "0",
+                "EXPORTS_CONCURRENCY: invalid value \"0\": 0 is not in 1..=256",
+            ),
+            (
+                "--log-format",
+                "xml",
+                "EXPORTS_LOG_FORMAT: invalid value \"xml\": expected text or json",
+            ),
+            (
+                "--listen",
+                "nowhere",
+                "EXPORTS_LISTEN: invalid value \"nowhere\": invalid socket address syntax",
+            ),
+            (
+                "--signing-key",
+                "hunter2",
+                "EXPORTS_SIGNING_KEY: invalid value: must be 32 bytes or more, it has 7",
+            ),
+        ] {
+            assert_eq!(complaint(flag, value), line);
+        }
+    }
+
+    #[derive(Debug, Parser)]
+    enum Commands {
+        Run {
+            #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..))]
+            count: u8,
+        },
+    }
+
+    #[test]
+    fn a_wrong_argument_that_is_no_variable_is_clap_s_to_explain() {
+        let arguments = ["program", "run", "--count", "0"].map(OsString::from);
+        let error = try_parse_from::<Commands>(arguments).unwrap_err();
+        assert!(matches!(error, SettingsError::CommandLine(_)));
+        assert!(error.to_string().contains("--count"), "{error}");
+    }
+
+    #[test]
+    fn names_outside_the_table_are_refused() {
+        let names = |names: &[&str]| {
+            names
+                .iter()
+                .map(OsString::from)
+                .collect::<Vec<_>>()
+                .into_iter()
+        };
+        assert!(refuse_unknown_names(names(&["PATH", "EXPORTS_LEASE"])).is_ok());
+        let error = refuse_unknown_names(names(&["EXPORTS_LEESE"])).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("EXPORTS_LEESE is not a setting")
+        );
+    }
+}

@@ -1,0 +1,151 @@
+//! The settings of a session on the source. None of them is part of the SQL standard, so a server
+//! may refuse any: then the session works without it, and `exportctl check` says what that costs.
+
+use crate::error::Error;
+use exports_postgres::WireConnection;
+
+/// A setting that the server refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedSetting {
+    /// The setting's name.
+    pub name: &'static str,
+    /// What is lost without it.
+    pub loss: &'static str,
+}
+
+/// Whether row-level security may hide messages from the role of the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RowSecurity {
+    /// Hidden rows are an error: an export has all messages of its filter, or it fails.
+    #[default]
+    Refuse,
+    /// The role is meant to see only some rows, and its exports have only these.
+    Apply,
+}
+
+/// A setting: its name, the statement that sets it, and what is lost if the server refuses it.
+struct Setting(&'static str, &'static str, &'static str);
+
+const TOO_LONG: &str = "the server may end exports that take long";
+
+/// The client bounds how long an export takes. The compiler for expressions costs more than it
+/// saves on rows that are only passed on.
+const SETTINGS: [Setting; 7] = [
+    Setting("statement_timeout", "SET statement_timeout = 0", TOO_LONG),
+    Setting(
+        "idle_in_transaction_session_timeout",
+        "SET idle_in_transaction_session_timeout = 0",
+        TOO_LONG,
+    ),
+    Setting(
+        "lock_timeout",
+        "SET lock_timeout = 0",
+        "an export that waits for a lock on the messages may fail and be retried",
+    ),
+    // From PostgreSQL 17 on.
+    Setting(
+        "transaction_timeout",
+        "SELECT set_config('transaction_timeout', '0', false) \
+         WHERE current_setting('transaction_timeout', true) IS NOT NULL",
+        TOO_LONG,
+    ),
+    Setting("jit", "SET jit = off", "large exports may start later"),
+    Setting(
+        "client_connection_check_interval",
+        "SELECT set_config('client_connection_check_interval', '10s', false) \
+         WHERE current_setting('client_connection_check_interval', true) IS NOT NULL",
+        "the server may go on with a query whose worker is gone",
+    ),
+    Setting(
+        "row_security",
+        "SET row_security = off",
+        "rows that row-level security hides are missing from files, and nothing says so",
+    ),
+];
+
+/// Sets them all. Gives those that the server refused.
+pub(crate) async fn apply(
+    connection: &mut WireConnection,
+    row_security: RowSecurity,
+) -> Result<Vec<RefusedSetting>, Error> {
+    let wanted = |setting: &&Setting| match row_security {
+        RowSecurity::Refuse => true,
+        RowSecurity::Apply => setting.0 != "row_security",
+    };
+    let settings: Vec<_> = SETTINGS.iter().filter(wanted).collect();
+    let statements: Vec<_> = settings.iter().map(|setting| setting.1).collect();
+    match connection.query(&statements.join("; ")).await {
+        Ok(_) => return Ok(Vec::new()),
+        Err(error) if error.is_refused() => {}
+        Err(error) => return Err(error.into()),
+    }
+    // The refusal has undone them all: each by itself, then.
+    let mut refused = Vec::new();
+    for &Setting(name, statement, loss) in settings {
+        match connection.query(statement).await {
+            Ok(_) => {}
+            Err(error) if error.is_refused() => {
+                tracing::debug!(%error, setting = name, "the source refuses a setting");
+                refused.push(RefusedSetting { name, loss });
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(refused)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+
+    fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(4 + body.len()).unwrap();
+        [&[kind], length.to_be_bytes().as_slice(), body].concat()
+    }
+
+    fn refusal(state: &str) -> Vec<u8> {
+        message(b'E', format!("SERROR\0C{state}\0Mno\0\0").as_bytes())
+    }
+
+    fn ready() -> Vec<u8> {
+        message(b'Z', b"I")
+    }
+
+    /// A server that knows nothing of one setting: the others are set all the same.
+    #[tokio::test]
+    async fn a_setting_that_is_refused_is_left_out_and_reported() {
+        let (ours, mut server) = duplex(1 << 20);
+        let serve = async {
+            let mut statements = Vec::new();
+            loop {
+                let mut head = [0; 5];
+                if server.read_exact(&mut head).await.is_err() {
+                    return statements;
+                }
+                let length = u32::from_be_bytes(head[1..].try_into().unwrap());
+                let mut text = vec![0; length as usize - 4];
+                server.read_exact(&mut text).await.unwrap();
+                let text = String::from_utf8(text).unwrap();
+                let messages = if text.contains("jit") {
+                    [refusal("42704"), ready()]
+                } else {
+                    [message(b'C', b"SET\0"), ready()]
+                };
+                statements.push(text);
+                server.write_all(&messages.concat()).await.unwrap();
+            }
+        };
+        let set = async {
+            let mut connection = WireConnection::over(ours);
+            apply(&mut connection, RowSecurity::Apply).await.unwrap()
+        };
+        let (statements, refused) = tokio::join!(serve, set);
+        let names: Vec<_> = refused.iter().map(|refused| refused.name).collect();
+        assert_eq!(names, ["jit"]);
+        // All at once, and then each; `row_security` stays as it is for this role.
+        assert_eq!(statements.len(), 7);
+        assert!(statements.iter().all(|text| !text.contains("row_security")));
+    }
+}

@@ -1,0 +1,73 @@
+//! What the parts of a worker share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use exports_database::Database;
+use exports_objects::Store;
+use exports_service::metrics::Registry;
+use exports_service::settings::WorkerSettings;
+use exports_service::start::Dependencies;
+use exports_source::Sessions;
+
+use crate::metrics::WorkerMetrics;
+
+/// What the parts of a worker share. Clones share everything.
+#[derive(Debug, Clone)]
+pub(crate) struct Context {
+    pub(crate) database: Database,
+    pub(crate) sessions: Sessions,
+    pub(crate) store: Store,
+    pub(crate) settings: WorkerSettings,
+    /// Sessions that read one large export at the same time.
+    pub(crate) readers: u16,
+    pub(crate) metrics: Arc<WorkerMetrics>,
+    /// This process, in `lease_owner` and in logs.
+    pub(crate) name: String,
+}
+
+impl Context {
+    pub(crate) fn new(
+        dependencies: Dependencies,
+        settings: WorkerSettings,
+        registry: &Registry,
+    ) -> Self {
+        let Dependencies {
+            database,
+            source,
+            store,
+        } = dependencies;
+        let readers = settings.readers.unwrap_or_else(default_readers);
+        Self {
+            database,
+            sessions: Sessions::new(source, settings.concurrency, readers),
+            store,
+            readers,
+            settings,
+            metrics: Arc::new(WorkerMetrics::new(registry)),
+            name: process_name(),
+        }
+    }
+}
+
+/// As many as there are cores, for the server is often on as many; four read faster than a file is
+/// hashed.
+fn default_readers() -> u16 {
+    std::thread::available_parallelism()
+        .map_or(1, |cores| u16::try_from(cores.get()).unwrap_or(u16::MAX))
+        .min(4)
+}
+
+/// `host-pid`: enough for a person to find it.
+fn process_name() -> String {
+    let host = nix::unistd::gethostname()
+        .ok()
+        .and_then(|host| host.into_string().ok())
+        .unwrap_or_else(|| "worker".to_owned());
+    format!("{host}-{}", std::process::id())
+}
+
+/// `pause`, a quarter shorter or longer, so that workers which began together drift apart.
+pub(crate) fn jittered(pause: Duration) -> Duration {
+    pause.mul_f64(rand::random_range(0.75..1.25))
+}
