@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// How long anything may take on a busy machine before a test fails.
-pub const PATIENCE: Duration = Duration::from_mins(1);
+pub const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(25);
@@ -11,9 +11,9 @@ const PAUSE: Duration = Duration::from_millis(25);
 /// Looks until `look` gives `Some`, and gives that; after `deadline`, panics with `fact`.
 ///
 /// ```no_run
-/// # use exports_tests::{PATIENCE, eventually};
+/// # use exports_tests::{TIMEOUT, eventually};
 /// # async fn story(process: &exports_tests::Process) {
-/// eventually("the worker has said hello", PATIENCE, async || {
+/// eventually("the worker has said hello", TIMEOUT, async || {
 ///     process.log().contains("hello").then_some(())
 /// })
 /// .await;

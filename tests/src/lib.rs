@@ -45,7 +45,7 @@ mod server;
 mod stack;
 
 pub use database::TestDatabase;
-pub use eventually::{PATIENCE, eventually, holds_within};
+pub use eventually::{TIMEOUT, eventually, holds_within};
 pub use exports::ExportRow;
 pub use http::{Client, Reply, http_client};
 pub use messages::{Endpoint, Message, uuid};

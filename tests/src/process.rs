@@ -12,7 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::eventually::{PATIENCE, eventually};
+use crate::eventually::{TIMEOUT, eventually};
 
 /// How much of a log a failing test shows.
 const SHOWN_LINES: usize = 80;
@@ -162,7 +162,7 @@ impl Process {
 
     async fn wait_in_log<T>(&mut self, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
         let fact = format!("{} logs {what:?}", self.name);
-        eventually(&fact, PATIENCE, async || {
+        eventually(&fact, TIMEOUT, async || {
             // Asked before the log is read: what a process wrote before it ended is in there.
             let ended = self.ended();
             if ended.is_some() {
@@ -186,7 +186,7 @@ impl Process {
 
     /// Waits for its end.
     pub async fn wait(&mut self) -> ExitStatus {
-        self.wait_for(PATIENCE).await
+        self.wait_for(TIMEOUT).await
     }
 
     /// Waits for its end, so long at the most. Its log is complete then.
@@ -214,7 +214,7 @@ impl Process {
         assert!(self.ended().is_none(), "{} has ended", self.name);
         self.signal(Signal::SIGSTOP);
         let fact = format!("{} stands still", self.name);
-        eventually(&fact, PATIENCE, async || {
+        eventually(&fact, TIMEOUT, async || {
             let ended = self.ended();
             assert!(ended.is_none(), "{} has ended: {ended:?}", self.name);
             self.is_paused().then_some(())

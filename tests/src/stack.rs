@@ -10,7 +10,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::database::TestDatabase;
-use crate::eventually::{PATIENCE, eventually};
+use crate::eventually::{TIMEOUT, eventually};
 use crate::http::{Client, Reply, http_client};
 use crate::messages::{Endpoint, Message};
 use crate::process::Process;
@@ -145,7 +145,7 @@ impl Stack {
     /// Polls the API until the export has this status, and gives it. Panics at once if it gets
     /// into a state which it never leaves for that one.
     pub async fn wait_until(&self, id: &str, status: &str) -> Value {
-        self.wait_until_within(id, status, PATIENCE).await
+        self.wait_until_within(id, status, TIMEOUT).await
     }
 
     /// The same with a deadline of the test's own.
@@ -191,7 +191,7 @@ impl Stack {
     /// Waits until exactly these lie in the store.
     pub async fn wait_for_store(&self, expected: &[String]) {
         let fact = format!("the store holds {expected:?} and nothing else");
-        eventually(&fact, PATIENCE, async || {
+        eventually(&fact, TIMEOUT, async || {
             (self.store_listing() == expected).then_some(())
         })
         .await;

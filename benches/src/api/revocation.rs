@@ -11,7 +11,7 @@ use crate::table::{Bar, Row, Table};
 
 /// Of the issue, in seconds.
 const LONGEST: f64 = 5.0;
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 const KEYS: usize = 3;
 
@@ -52,7 +52,7 @@ async fn until_refused(stage: &Stage<'_>, key: &str) -> Result<Duration> {
     loop {
         match connection.ask(request).await?.status {
             401 => return Ok(begun.elapsed()),
-            200 if begun.elapsed() < PATIENCE => tokio::time::sleep(LOOK_EVERY).await,
+            200 if begun.elapsed() < TIMEOUT => tokio::time::sleep(LOOK_EVERY).await,
             status => bail!("{status} {:?} after the revocation", begun.elapsed()),
         }
     }

@@ -110,7 +110,7 @@ impl Figures {
              with CRLF turned into LF, is `psql`'s file of the same fields byte for byte: SHA-256 `{}`. \
              Times are medians, in brackets the least and the largest; in each round everything was measured in turn. \
              The server runs with `fsync = off`, as in `make test`; the worker's file is synced to the disk, psql's \
-             is not. Sessions of psql have the server's defaults, binary COPY the worker's `jit = off`. Garage stores \
+             is not. SessionPool of psql have the server's defaults, binary COPY the worker's `jit = off`. Garage stores \
              uncompressed, on the same disk; bodies go to it with a checksum, and with \
              `AWS_UNSIGNED_PAYLOAD=false` signed, as over a network in the clear. CPU is user and system time, all of PostgreSQL's processes together.",
             self.sha256

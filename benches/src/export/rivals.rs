@@ -1,7 +1,7 @@
 //! What an export is compared with: what people type into `psql` today.
 
 use exports_domain::{MessageFilter, ProjectId, time};
-use exports_source::{Slice, UrlColumn, copy_statement};
+use exports_source::{TimeSlice, UrlColumn, copy_statement};
 
 /// The times of the file, from a column.
 fn rfc3339(column: &str) -> String {
@@ -52,7 +52,7 @@ pub(super) fn copy(query: &str, file: &str) -> String {
 /// The worker's own statement in a session with the worker's settings: what one connection to this
 /// server can give at the most.
 pub(super) fn binary_copy(project: &ProjectId, filter: &MessageFilter) -> [String; 2] {
-    let whole = Slice::whole(&filter.range);
+    let whole = TimeSlice::whole(&filter.range);
     [
         "SET jit = off".to_owned(),
         copy_statement(project, filter, whole, UrlColumn::Known),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use exports_database::{ClaimRequest, Completed, FileFacts, Survey};
+use exports_database::{ClaimRequest, Completed, FinishedFile, QueueHints};
 use exports_postgres::PoolPurpose;
 use sqlx::{Connection, PgConnection};
 
@@ -81,13 +81,13 @@ pub(super) async fn run(scene: &Scene, table: &mut Table) -> Result<()> {
     let finished = scene.scaled(200_000);
     queue.finish(&database, finished).await?;
     tokio::time::sleep(REST).await;
-    queue.survey().await?;
+    queue.queue_hints().await?;
     let (claims, completions) = queue.measure(&database).await?;
     let what = format!("claim p99 in ms, {finished} exports finished under one held snapshot");
     table.add(row(&what, &claims, &completions));
 
     let begun = Instant::now();
-    queue.storage.survey(&Survey::default()).await?;
+    queue.storage.queue_hints(&QueueHints::default()).await?;
     let what = "the same, a survey from nothing (a worker's first, then one a minute)";
     let millis = 1000.0 * begun.elapsed().as_secs_f64();
     table.add(Row::new(6, what, format!("{millis:.0} ms")));
@@ -110,7 +110,7 @@ fn row(what: &str, claims: &Samples, completions: &Samples) -> Row {
 /// The queue as a worker sees it.
 struct Queue {
     storage: exports_database::Database,
-    known: Arc<Survey>,
+    known: Arc<QueueHints>,
     surveyed_at: Instant,
 }
 
@@ -118,7 +118,7 @@ impl Queue {
     async fn open(database: &Database) -> Result<Self> {
         let purpose = PoolPurpose::Worker { concurrency: 2 };
         let storage = exports_database::Database::new(database.url(), purpose)?;
-        let known = Arc::new(storage.survey(&Survey::default()).await?);
+        let known = Arc::new(storage.queue_hints(&QueueHints::default()).await?);
         Ok(Self {
             storage,
             known,
@@ -126,8 +126,8 @@ impl Queue {
         })
     }
 
-    async fn survey(&mut self) -> Result<()> {
-        self.known = Arc::new(self.storage.survey(&self.known).await?);
+    async fn queue_hints(&mut self) -> Result<()> {
+        self.known = Arc::new(self.storage.queue_hints(&self.known).await?);
         self.surveyed_at = Instant::now();
         Ok(())
     }
@@ -138,7 +138,7 @@ impl Queue {
         let (mut claims, mut completions) = (Samples::default(), Samples::default());
         for _ in 0..CLAIMS {
             if self.surveyed_at.elapsed() >= SURVEY_EVERY {
-                self.survey().await?;
+                self.queue_hints().await?;
             }
             let begun = Instant::now();
             let claim = self.storage.claim(&self.request()).await?.pop();
@@ -165,7 +165,7 @@ impl Queue {
         loop {
             tokio::select! {
                 finished = &mut finishing => return finished,
-                () = tokio::time::sleep(SURVEY_EVERY) => self.survey().await?,
+                () = tokio::time::sleep(SURVEY_EVERY) => self.queue_hints().await?,
             }
         }
     }
@@ -181,8 +181,8 @@ impl Queue {
     }
 }
 
-fn facts() -> FileFacts {
-    FileFacts {
+fn facts() -> FinishedFile {
+    FinishedFile {
         row_count: 100,
         size_bytes: 10_000,
         sha256: [0xab; 32],

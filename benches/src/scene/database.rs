@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use exports_database::NewExport;
 use exports_domain::{ExportId, MessageFilter};
 use exports_postgres::PoolPurpose;
-use exports_source::{Slice, UrlColumn, copy_statement};
+use exports_source::{TimeSlice, UrlColumn, copy_statement};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 use uuid::Uuid;
@@ -92,7 +92,7 @@ impl Database {
     /// What the server does for the worker's statement of a filter of `proj_bench`: once to fill
     /// its caches, then for the figures.
     pub(crate) async fn explain_export(&self, filter: &MessageFilter) -> Result<String> {
-        let whole = Slice::whole(&filter.range);
+        let whole = TimeSlice::whole(&filter.range);
         let project = "proj_bench".parse()?;
         let copy = copy_statement(&project, filter, whole, UrlColumn::Known);
         let query = copy.strip_prefix("COPY (");

@@ -146,7 +146,7 @@ impl ExportJson {
 
 pub(crate) fn status_schema() -> Object {
     names(
-        &ExportStatus::ALL.map(ExportStatus::as_str),
+        ExportStatus::NAMES,
         "Export job status: pending: queued for processing; processing: currently generating the \
          CSV; completed: ready for download; failed: generation failed; expired: download link \
          has expired",
@@ -155,16 +155,13 @@ pub(crate) fn status_schema() -> Object {
 
 pub(crate) fn direction_schema() -> Object {
     names(
-        &Direction::ALL.map(Direction::as_str),
+        Direction::NAMES,
         "Which way the messages went: from the project, or to it",
     )
 }
 
 pub(crate) fn message_status_schema() -> Object {
-    names(
-        &MessageStatus::ALL.map(MessageStatus::as_str),
-        "Message status filter (if specified)",
-    )
+    names(MessageStatus::NAMES, "Message status filter (if specified)")
 }
 
 fn names(names: &[&str], description: &str) -> Object {

@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn only_an_export_that_is_not_at_its_end_is_worth_another_look() {
-        for status in ExportStatus::ALL {
+        for &status in ExportStatus::ALL {
             let headers = headers("W/\"a\"", status);
             assert_eq!(headers.contains_key(RETRY_AFTER), !status.is_terminal());
             assert_eq!(headers[ETAG], "W/\"a\"");

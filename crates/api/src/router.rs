@@ -93,7 +93,7 @@ mod tests {
         router(Arc::new(AppState {
             source: Source::same_as(&database),
             keys: crate::key_cache::KeyCache::default(),
-            lookups: exports_database::Lookups::new(database.clone()),
+            lookups: exports_database::BatchLoader::new(database.clone()),
             database,
             store: Store::open_with(&config, []).unwrap(),
             signer: Some(LinkSigner::new(&[0; 32])),

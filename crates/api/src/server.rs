@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::serve::ListenerExt;
-use exports_database::Lookups;
+use exports_database::BatchLoader;
 use exports_domain::SystemClock;
 use exports_service::metrics::Registry;
 use exports_service::start::{Signals, StartError};
@@ -41,7 +41,7 @@ impl Server {
             MetricsServer::new(listener, registry, opened.dependencies.database.clone())
         });
         let state = AppState {
-            lookups: Lookups::new(opened.dependencies.database.clone()),
+            lookups: BatchLoader::new(opened.dependencies.database.clone()),
             database: opened.dependencies.database,
             source: opened.dependencies.source,
             keys: KeyCache::default(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use exports_database::{Database, Lookups};
+use exports_database::{BatchLoader, Database};
 use exports_domain::Clock;
 use exports_objects::{LinkSigner, Store};
 use exports_source::Source;
@@ -16,7 +16,7 @@ use crate::metrics::ApiMetrics;
 
 pub(crate) struct AppState {
     pub(crate) database: Database,
-    pub(crate) lookups: Lookups,
+    pub(crate) lookups: BatchLoader,
     pub(crate) source: Source,
     pub(crate) keys: KeyCache,
     pub(crate) store: Store,

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use exports_tests::{PATIENCE, Process, eventually, http_client};
+use exports_tests::{Process, TIMEOUT, eventually, http_client};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
@@ -39,7 +39,7 @@ fn start(command: &[&str], folder: &Path) -> Process {
 /// Neither files nor processes: all of them have the folder's name in their arguments, their
 /// working directory or their environment.
 async fn nothing_is_left_of(folder: &Path) {
-    eventually("nothing is left", PATIENCE, async || {
+    eventually("nothing is left", TIMEOUT, async || {
         let files = std::fs::read_dir(folder).expect("the folder").count();
         (files == 0 && processes_in(folder) == 0).then_some(())
     })
@@ -66,7 +66,7 @@ fn processes_in(folder: &Path) -> usize {
 async fn the_demo_exports_every_message_and_leaves_nothing() {
     let folder = public_folder();
     let mut demo = start(&["demo", "--messages", "3000"], folder.path());
-    let status = demo.wait_for(2 * PATIENCE).await;
+    let status = demo.wait_for(2 * TIMEOUT).await;
     assert_eq!(status.code(), Some(0), "{}", demo.log());
     // At once: what the demo started has ended before it.
     assert_eq!(processes_in(folder.path()), 0);

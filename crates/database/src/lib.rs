@@ -21,12 +21,12 @@ pub use access::{ApiKey, GrantError, IssuedKey, Program};
 pub use database::Database;
 pub use error::Error;
 pub use exports::{
-    Created, Cursor, Deleted, FileLookup, ListRequest, LookupResult, Lookups, NewExport, Page,
+    BatchLoader, Created, Cursor, Deleted, FileLookup, ListRequest, LoadResult, NewExport, Page,
 };
-pub use maintenance::DoomedObject;
+pub use maintenance::PendingDeletion;
 pub use migrations::{MigrateError, MigrationState};
-pub use operator::{Intervened, Job, JobsRequest};
+pub use operator::{Job, JobsRequest, Overridden};
 pub use queue::{
-    Claim, ClaimRequest, Completed, Fenced, FileFacts, Progress, QueueDepth, QueueListener,
-    QueueState, Survey,
+    Claim, ClaimRequest, Completed, Fenced, FinishedFile, Progress, QueueDepth, QueueHints,
+    QueueListener, QueueState,
 };

@@ -1,12 +1,26 @@
 //! Why an export failed, in words for the consumer who asked for it.
 
-use std::fmt;
-use std::str::FromStr;
-
 use crate::filter::UnknownName;
 
 /// The kinds of failure, machine-readable: `error_code` of a failed export.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+    strum::VariantNames,
+)]
+#[strum(
+    serialize_all = "SCREAMING_SNAKE_CASE",
+    parse_err_ty = UnknownName,
+    parse_err_fn = UnknownName::among::<FailureCode>
+)]
 pub enum FailureCode {
     /// The messages could not be read.
     SourceUnavailable,
@@ -28,47 +42,14 @@ pub enum FailureCode {
 
 impl FailureCode {
     /// Every code.
-    pub const ALL: [Self; 8] = [
-        Self::SourceUnavailable,
-        Self::InvalidData,
-        Self::StorageUnavailable,
-        Self::FileTooLarge,
-        Self::TimedOut,
-        Self::AttemptsExhausted,
-        Self::EndedByOperator,
-        Self::InternalError,
-    ];
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
+    /// Their names.
+    pub const NAMES: &'static [&'static str] = <Self as strum::VariantNames>::VARIANTS;
 
     /// The name in the API and in the database.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::SourceUnavailable => "SOURCE_UNAVAILABLE",
-            Self::InvalidData => "INVALID_DATA",
-            Self::StorageUnavailable => "STORAGE_UNAVAILABLE",
-            Self::FileTooLarge => "FILE_TOO_LARGE",
-            Self::TimedOut => "TIMED_OUT",
-            Self::AttemptsExhausted => "ATTEMPTS_EXHAUSTED",
-            Self::EndedByOperator => "ENDED_BY_OPERATOR",
-            Self::InternalError => "INTERNAL_ERROR",
-        }
-    }
-}
-
-impl fmt::Display for FailureCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for FailureCode {
-    type Err = UnknownName;
-
-    fn from_str(name: &str) -> Result<Self, UnknownName> {
-        Self::ALL
-            .into_iter()
-            .find(|code| code.as_str() == name)
-            .ok_or_else(|| UnknownName::new(name, &Self::ALL.map(Self::as_str)))
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 

@@ -1,8 +1,5 @@
 //! Which messages an export takes.
 
-use std::fmt;
-use std::str::FromStr;
-
 use chrono::{DateTime, Utc};
 
 use crate::ids::EndpointId;
@@ -17,10 +14,11 @@ pub struct UnknownName {
 }
 
 impl UnknownName {
-    pub(crate) fn new(name: &str, known: &[&str]) -> Self {
+    /// For a name that is none of an enum's.
+    pub(crate) fn among<E: strum::VariantNames>(name: &str) -> Self {
         Self {
             name: name.chars().take(64).collect(),
-            known: known.join(", "),
+            known: E::VARIANTS.join(", "),
         }
     }
 
@@ -32,7 +30,25 @@ impl UnknownName {
 }
 
 /// Which way the messages go, seen from the tenant's project.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Default,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+    strum::VariantNames,
+)]
+#[strum(
+    serialize_all = "snake_case",
+    parse_err_ty = UnknownName,
+    parse_err_fn = UnknownName::among::<Direction>
+)]
 pub enum Direction {
     /// From the project to its endpoints.
     #[default]
@@ -43,37 +59,36 @@ pub enum Direction {
 
 impl Direction {
     /// Both directions.
-    pub const ALL: [Self; 2] = [Self::Outbound, Self::Inbound];
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
+    /// Their names.
+    pub const NAMES: &'static [&'static str] = <Self as strum::VariantNames>::VARIANTS;
 
     /// The name in the API and in the database.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Outbound => "outbound",
-            Self::Inbound => "inbound",
-        }
-    }
-}
-
-impl fmt::Display for Direction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Direction {
-    type Err = UnknownName;
-
-    fn from_str(name: &str) -> Result<Self, UnknownName> {
-        Self::ALL
-            .into_iter()
-            .find(|direction| direction.as_str() == name)
-            .ok_or_else(|| UnknownName::new(name, &Self::ALL.map(Self::as_str)))
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
 /// How far a message got.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+    strum::VariantNames,
+)]
+#[strum(
+    serialize_all = "snake_case",
+    parse_err_ty = UnknownName,
+    parse_err_fn = UnknownName::among::<MessageStatus>
+)]
 pub enum MessageStatus {
     /// Accepted, not tried yet.
     Queued,
@@ -89,41 +104,14 @@ pub enum MessageStatus {
 
 impl MessageStatus {
     /// Every status, in the order of a message's life.
-    pub const ALL: [Self; 5] = [
-        Self::Queued,
-        Self::Delivering,
-        Self::Succeeded,
-        Self::PendingRetry,
-        Self::FailedPermanent,
-    ];
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
+    /// Their names.
+    pub const NAMES: &'static [&'static str] = <Self as strum::VariantNames>::VARIANTS;
 
     /// The name in the API, in the database and in the file.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Delivering => "delivering",
-            Self::Succeeded => "succeeded",
-            Self::PendingRetry => "pending_retry",
-            Self::FailedPermanent => "failed_permanent",
-        }
-    }
-}
-
-impl fmt::Display for MessageStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for MessageStatus {
-    type Err = UnknownName;
-
-    fn from_str(name: &str) -> Result<Self, UnknownName> {
-        Self::ALL
-            .into_iter()
-            .find(|status| status.as_str() == name)
-            .ok_or_else(|| UnknownName::new(name, &Self::ALL.map(Self::as_str)))
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 

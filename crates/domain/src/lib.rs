@@ -17,7 +17,7 @@ pub mod time;
 
 pub use clock::{Clock, SystemClock};
 pub use error_line::error_line;
-pub use export::{Export, ExportFile, ExportState, InvalidTransition};
+pub use export::{Export, ExportFile, ExportState};
 pub use failure::{Failure, FailureCode};
 pub use filter::{Direction, MessageFilter, MessageStatus, RangeError, TimeRange, UnknownName};
 pub use ids::{EndpointId, ExportId, IdError, LeaseToken, ProjectId};

@@ -1,12 +1,26 @@
 //! The names of the states and which may follow which.
 
-use std::fmt;
-use std::str::FromStr;
-
 use crate::filter::UnknownName;
 
 /// The state of an export, as a name: what the API shows and the database stores.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+    strum::VariantNames,
+)]
+#[strum(
+    serialize_all = "snake_case",
+    parse_err_ty = UnknownName,
+    parse_err_fn = UnknownName::among::<ExportStatus>
+)]
 pub enum ExportStatus {
     /// Queued; no worker holds it.
     Pending,
@@ -22,24 +36,14 @@ pub enum ExportStatus {
 
 impl ExportStatus {
     /// Every status, in the order of an export's life.
-    pub const ALL: [Self; 5] = [
-        Self::Pending,
-        Self::Processing,
-        Self::Completed,
-        Self::Failed,
-        Self::Expired,
-    ];
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
+    /// Their names.
+    pub const NAMES: &'static [&'static str] = <Self as strum::VariantNames>::VARIANTS;
 
     /// The name in the API and in the database.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Processing => "processing",
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-            Self::Expired => "expired",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
     /// Whether an export in this state may go to `next` in one step.
@@ -72,22 +76,5 @@ impl ExportStatus {
             Self::Pending | Self::Processing => false,
             Self::Completed | Self::Failed | Self::Expired => true,
         }
-    }
-}
-
-impl fmt::Display for ExportStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for ExportStatus {
-    type Err = UnknownName;
-
-    fn from_str(name: &str) -> Result<Self, UnknownName> {
-        Self::ALL
-            .into_iter()
-            .find(|status| status.as_str() == name)
-            .ok_or_else(|| UnknownName::new(name, &Self::ALL.map(Self::as_str)))
     }
 }

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use crate::connector::Connector;
 use crate::error::{Error, UrlError};
 use crate::pool::{Access, Pool, PooledConnection, check_writable};
-use crate::route::Reached;
+use crate::route::ConnectedServer;
 use crate::wire::{self, WireConnection};
 
 /// What a pool's connections are for; it decides how many there are.
@@ -79,7 +79,7 @@ impl Client {
 
     /// Connects once, for the reason why it fails: a pool would only tell that time ran out. What is
     /// found out about the server decides how the pool connects from now on.
-    pub async fn check(&self) -> Result<Reached, Error> {
+    pub async fn check(&self) -> Result<ConnectedServer, Error> {
         let reached = self.connector.ask().await?;
         if self.pool.access() == Access::ReadWrite {
             let connection = self.fresh_connection().await?;

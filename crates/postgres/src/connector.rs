@@ -9,7 +9,7 @@ use crate::address::{Address, TargetSession};
 use crate::client::in_time;
 use crate::error::{Error, UrlError};
 use crate::pool::Access;
-use crate::route::{Reached, Route};
+use crate::route::{ConnectedServer, Route};
 
 /// Opens sqlx's connections to a database.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ impl Connector {
 
     /// Connects once, for the reason why it fails. What is found out about the server decides how
     /// sqlx connects from now on.
-    pub(crate) async fn ask(&self) -> Result<Reached, Error> {
+    pub(crate) async fn ask(&self) -> Result<ConnectedServer, Error> {
         let (reached, options) = self.route.ask().await?;
         let mut known = self.options.write().unwrap_or_else(PoisonError::into_inner);
         *known = Arc::new(options);

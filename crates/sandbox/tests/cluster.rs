@@ -12,7 +12,7 @@ use std::thread;
 use exports_sandbox::{LocalPostgres, Shutdown};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use support::{PATIENCE, eventually, postmaster, private_parent, processes_of, sql};
+use support::{TIMEOUT, eventually, postmaster, private_parent, processes_of, sql};
 
 #[test]
 fn a_stopped_server_leaves_nothing() {
@@ -57,7 +57,7 @@ fn other_children_of_the_owner_do_not_keep_it_alive() {
         drop(postgres);
         done.send(()).unwrap();
     });
-    let result = is_done.recv_timeout(PATIENCE);
+    let result = is_done.recv_timeout(TIMEOUT);
     child.kill().unwrap();
     child.wait().unwrap();
     result.unwrap();

@@ -6,48 +6,48 @@ use exports_domain::MessageFilter;
 use crate::error::Error;
 use crate::session::SourceSession;
 use crate::statement::End;
-use crate::time_slice::Slice;
+use crate::time_slice::TimeSlice;
 
 /// What lies ahead of an export, filters by status and endpoint left aside.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outlook {
+pub enum Estimate {
     /// Few messages, perhaps none.
     Few,
     /// One statement has to read them all, for this reason: another would see other rows.
-    Alone(String),
+    SingleStatement(String),
     /// No index has them in the order of time, so that to read a slice is to read everything.
     Unordered,
     /// Many.
     Many {
         /// From the first message to the last.
-        extent: Slice,
+        extent: TimeSlice,
         /// The first part of it, with as many messages as were asked about, or some more.
-        sample: Slice,
+        sample: TimeSlice,
     },
 }
 
 impl SourceSession {
     /// Looks whether there are more than `few` messages, and where.
-    pub async fn outlook(&mut self, filter: &MessageFilter, few: u32) -> Result<Outlook, Error> {
+    pub async fn estimate(&mut self, filter: &MessageFilter, few: u32) -> Result<Estimate, Error> {
         if let Some(reason) = self.catalogue.reason_to_read_alone() {
-            return Ok(Outlook::Alone(reason));
+            return Ok(Estimate::SingleStatement(reason));
         }
-        let whole = Slice::whole(&filter.range);
+        let whole = TimeSlice::whole(&filter.range);
         let behind_few = self.query(filter)?.time(whole, End::First, few);
         if !self.goes_by_an_index(&behind_few).await? {
-            return Ok(Outlook::Unordered);
+            return Ok(Estimate::Unordered);
         }
         let Some(reached) = self.time(&behind_few).await? else {
-            return Ok(Outlook::Few);
+            return Ok(Estimate::Few);
         };
         let first = self.query(filter)?.time(whole, End::First, 0);
         let last = self.query(filter)?.time(whole, End::Last, 0);
         let (Some(first), Some(last)) = (self.time(&first).await?, self.time(&last).await?) else {
-            return Ok(Outlook::Few);
+            return Ok(Estimate::Few);
         };
-        Ok(Outlook::Many {
-            extent: Slice { first, last },
-            sample: Slice {
+        Ok(Estimate::Many {
+            extent: TimeSlice { first, last },
+            sample: TimeSlice {
                 first,
                 last: reached,
             },

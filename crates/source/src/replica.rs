@@ -46,7 +46,7 @@ impl Primary {
         } else {
             None
         };
-        let own = patiently(control, Instant::now(), REPLAY_LIMIT, cluster);
+        let own = until_answered(control, Instant::now(), REPLAY_LIMIT, cluster);
         match (replicas, own.await) {
             (Some(replicas), Ok(own)) if replicas == own.to_string() => {
                 return Ok(Some(Self(control.clone())));
@@ -102,7 +102,7 @@ impl Primary {
 
     /// How far the primary is now. While it fails over, it is waited for.
     async fn position(&self, begun: Instant, limit: Duration) -> Result<Position, Error> {
-        patiently(&self.0, begun, limit, position).await
+        until_answered(&self.0, begun, limit, position).await
     }
 }
 
@@ -155,7 +155,7 @@ fn cluster(primary: &Client) -> BoxFuture<'_, Result<i64, Error>> {
 }
 
 /// Asks the primary until it answers: an attempt need not end because it fails over.
-async fn patiently<T>(
+async fn until_answered<T>(
     primary: &Client,
     begun: Instant,
     limit: Duration,

@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::replica::Primary;
 use crate::settings::{self, RefusedSetting, RowSecurity};
 use crate::statement::{End, Query, UrlColumn, endpoints_statement};
-use crate::time_slice::{Slice, micros_of, parse_micros};
+use crate::time_slice::{TimeSlice, micros_of, parse_micros};
 use crate::transaction::Held;
 use exports_postgres::Client;
 use exports_postgres::{CopyStream, WireConnection};
@@ -137,7 +137,7 @@ impl SourceSession {
     pub async fn rows(
         &mut self,
         filter: &MessageFilter,
-        slice: Slice,
+        slice: TimeSlice,
         url: UrlColumn,
     ) -> Result<CopyStream<'_>, Error> {
         let statement = self.query(filter)?.copy(slice, url);
@@ -148,7 +148,7 @@ impl SourceSession {
     pub async fn first_time(
         &mut self,
         filter: &MessageFilter,
-        slice: Slice,
+        slice: TimeSlice,
     ) -> Result<Option<PgTimestamp>, Error> {
         let statement = self.query(filter)?.time(slice, End::First, 0);
         self.time(&statement).await
@@ -186,14 +186,14 @@ impl SourceSession {
              SET LOCAL enable_sort = {others}"
         );
         self.connection.query(&settings).await?;
-        let whole = Slice::whole(&filter.range);
+        let whole = TimeSlice::whole(&filter.range);
         let select = self.query(filter)?.select(whole, UrlColumn::Known);
         self.explain(&select).await
     }
 
     /// Has the server plan every statement of an export, without reading anything.
     pub async fn try_statements(&mut self, filter: &MessageFilter) -> Result<(), Error> {
-        let whole = Slice::whole(&filter.range);
+        let whole = TimeSlice::whole(&filter.range);
         let query = self.query(filter)?;
         let statements = [
             query.select(whole, UrlColumn::Known),

@@ -21,13 +21,13 @@ const LIFETIME: Duration = Duration::from_mins(10);
 /// what the server has at hand for it makes the start of a large one quicker. An idle worker keeps
 /// one.
 #[derive(Debug, Clone)]
-pub struct Sessions {
+pub struct SessionPool {
     source: Source,
     readers: u16,
     idle: Arc<Mutex<Kept<SourceSession>>>,
 }
 
-impl Sessions {
+impl SessionPool {
     /// Keeps one for each slot at most, and those that a large export has besides.
     #[must_use]
     pub fn new(source: Source, slots: u16, readers: u16) -> Self {
@@ -111,7 +111,7 @@ impl Sessions {
     }
 
     /// Ends a session's snapshot. Keeps it if it is in step; closes any other.
-    pub async fn give_back(&self, session: SourceSession) {
+    pub async fn release(&self, session: SourceSession) {
         match session.finish().await {
             Ok(session) if session.age() > LIFETIME => {}
             Ok(session) => self.lock().keep(session, Instant::now()),

@@ -1,7 +1,9 @@
 //! The database of the messages, as everything else opens it.
 
 use exports_domain::{Direction, EndpointId, ProjectId};
-use exports_postgres::{Client, PoolPurpose, PooledConnection, Reached, ServerFacts, UrlError};
+use exports_postgres::{
+    Client, ConnectedServer, PoolPurpose, PooledConnection, ServerInfo, UrlError,
+};
 
 use crate::error::Error;
 use crate::session::SourceSession;
@@ -56,7 +58,7 @@ impl Source {
     }
 
     /// Connects once, for the reason why it fails.
-    pub async fn check(&self) -> Result<Reached, Error> {
+    pub async fn check(&self) -> Result<ConnectedServer, Error> {
         Ok(self.client.check().await?)
     }
 
@@ -76,8 +78,8 @@ impl Source {
     }
 
     /// Asks the server about itself.
-    pub async fn facts(&self) -> Result<ServerFacts, Error> {
-        Ok(self.client.facts().await?)
+    pub async fn server_info(&self) -> Result<ServerInfo, Error> {
+        Ok(self.client.server_info().await?)
     }
 
     /// The columns of `messages` or `endpoints`; empty if there is no such relation.

@@ -10,7 +10,7 @@ use std::fmt::Write;
 use exports_domain::{Direction, MessageFilter, ProjectId};
 
 use crate::catalogue::Catalogue;
-use crate::time_slice::{Slice, literal, micros_of};
+use crate::time_slice::{TimeSlice, literal, micros_of};
 
 /// Where a row's endpoint URL comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub enum UrlColumn {
 pub fn copy_statement(
     project: &ProjectId,
     filter: &MessageFilter,
-    slice: Slice,
+    slice: TimeSlice,
     url: UrlColumn,
 ) -> String {
     let catalogue = Catalogue::default();
@@ -67,7 +67,7 @@ impl<'a> Query<'a> {
 
     /// The statement whose output `decode` reads: the messages of a part of the filter's time, in
     /// the file's order.
-    pub(crate) fn copy(&self, slice: Slice, url: UrlColumn) -> String {
+    pub(crate) fn copy(&self, slice: TimeSlice, url: UrlColumn) -> String {
         format!(
             "COPY ({}) TO STDOUT (FORMAT binary)",
             self.select(slice, url)
@@ -75,7 +75,7 @@ impl<'a> Query<'a> {
     }
 
     /// What it copies.
-    pub(crate) fn select(&self, slice: Slice, url: UrlColumn) -> String {
+    pub(crate) fn select(&self, slice: TimeSlice, url: UrlColumn) -> String {
         let (url, join) = match url {
             UrlColumn::Known => ("NULL", String::new()),
             // An id is not unique in every operator's view: the same one is picked as in `endpoints`.
@@ -117,7 +117,7 @@ impl<'a> Query<'a> {
     /// its beginning or from its end. It asks for what the index of exports holds and no more:
     /// filters by status and endpoint are left out, since the messages that they leave out are read
     /// as well.
-    pub(crate) fn time(&self, slice: Slice, from: End, skip: u32) -> String {
+    pub(crate) fn time(&self, slice: TimeSlice, from: End, skip: u32) -> String {
         let order = self.order(match from {
             End::First => "",
             End::Last => " DESC",
@@ -141,7 +141,7 @@ impl<'a> Query<'a> {
     }
 
     /// The conditions that the index of exports answers.
-    fn in_slice(&self, slice: Slice) -> String {
+    fn in_slice(&self, slice: TimeSlice) -> String {
         let time = self.message("created_at").as_time("m.created_at");
         format!(
             "{} AND {} AND {time} >= {} AND {time} <= {}",
@@ -208,7 +208,7 @@ mod tests {
     fn a_filter_that_is_not_set_is_not_in_the_text() {
         let project = "proj_a".parse().unwrap();
         let statement = |filter: MessageFilter, url| {
-            copy_statement(&project, &filter, Slice::whole(&filter.range), url)
+            copy_statement(&project, &filter, TimeSlice::whole(&filter.range), url)
         };
         let text = statement(filter(None, None), UrlColumn::Known);
         assert!(

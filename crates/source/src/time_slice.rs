@@ -31,14 +31,14 @@ pub(crate) fn micros_of(column: &str) -> String {
 
 /// A stretch of time, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Slice {
+pub struct TimeSlice {
     /// Its first microsecond.
     pub first: PgTimestamp,
     /// Its last, not before the first.
     pub last: PgTimestamp,
 }
 
-impl Slice {
+impl TimeSlice {
     /// All of a range.
     #[must_use]
     pub fn whole(range: &TimeRange) -> Self {

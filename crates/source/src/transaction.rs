@@ -21,7 +21,7 @@ use crate::replica::{KEPT_LIMIT, REPLAY_LIMIT};
 use crate::session::{SourceSession, exactly};
 use crate::snapshot::SnapshotId;
 use crate::statement::{Query, UrlColumn};
-use crate::time_slice::Slice;
+use crate::time_slice::TimeSlice;
 
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /// How often a transaction begins anew: each time, somebody has changed a relation meanwhile.
@@ -105,7 +105,7 @@ impl SourceSession {
         }
         if let Some(filter) = &snapshot.held_for {
             let query = Query::new(project, filter, &self.catalogue);
-            let select = query.select(Slice::whole(&filter.range), UrlColumn::Joined);
+            let select = query.select(TimeSlice::whole(&filter.range), UrlColumn::Joined);
             statements.push("SET LOCAL lock_timeout = '100ms'".to_owned());
             statements.push(format!("EXPLAIN {select}"));
         }
@@ -183,7 +183,7 @@ impl SourceSession {
         filter: &MessageFilter,
     ) -> Result<Option<Held>, Error> {
         let query = Query::new(project, filter, &self.catalogue);
-        let select = query.select(Slice::whole(&filter.range), UrlColumn::Joined);
+        let select = query.select(TimeSlice::whole(&filter.range), UrlColumn::Joined);
         let explain = format!("EXPLAIN (VERBOSE, COSTS OFF, FORMAT JSON) {select}");
         let plan = logged_if_long(self.connection.query(&explain)).await?;
         let names = relations_of(&plan)?;

@@ -8,7 +8,7 @@ use exports_objects::Store;
 use exports_service::metrics::Registry;
 use exports_service::settings::WorkerSettings;
 use exports_service::start::Dependencies;
-use exports_source::Sessions;
+use exports_source::SessionPool;
 
 use crate::metrics::WorkerMetrics;
 
@@ -16,7 +16,7 @@ use crate::metrics::WorkerMetrics;
 #[derive(Debug, Clone)]
 pub(crate) struct Context {
     pub(crate) database: Database,
-    pub(crate) sessions: Sessions,
+    pub(crate) sessions: SessionPool,
     pub(crate) store: Store,
     pub(crate) settings: WorkerSettings,
     /// Sessions that read one large export at the same time.
@@ -40,7 +40,7 @@ impl Context {
         let readers = settings.readers.unwrap_or_else(default_readers);
         Self {
             database,
-            sessions: Sessions::new(source, settings.concurrency, readers),
+            sessions: SessionPool::new(source, settings.concurrency, readers),
             store,
             readers,
             settings,

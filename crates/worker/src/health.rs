@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 /// Longer than this, and whoever probes has given up.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The listener, bound.
 pub(crate) struct Server(TcpListener);
@@ -46,7 +46,7 @@ pub(crate) fn routes(database: Database) -> Router {
 }
 
 async fn ready(State(database): State<Database>) -> (StatusCode, Json<Value>) {
-    let reason = match tokio::time::timeout(PATIENCE, database.migration_state()).await {
+    let reason = match tokio::time::timeout(TIMEOUT, database.migration_state()).await {
         Ok(Ok(MigrationState::Current)) => {
             return (StatusCode::OK, Json(json!({"status": "ready"})));
         }

@@ -8,7 +8,7 @@ mod labels;
 mod phases;
 mod sampler;
 
-use exports_database::{Claim, FileFacts};
+use exports_database::{Claim, FinishedFile};
 use exports_domain::FailureCode;
 use exports_service::metrics::{Counters, Histograms, IntCounter, IntGauge, Registry};
 
@@ -109,7 +109,7 @@ impl WorkerMetrics {
             .observe(Phase::Queued, claim.waited.as_secs_f64());
     }
 
-    pub(crate) fn completed(&self, facts: &FileFacts) {
+    pub(crate) fn completed(&self, facts: &FinishedFile) {
         self.rows_written.inc_by(facts.row_count);
         self.bytes_written.inc_by(facts.size_bytes);
     }

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use exports_tests::{Client, PATIENCE, Reply, eventually};
+use exports_tests::{Client, Reply, TIMEOUT, eventually};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -33,7 +33,7 @@ pub fn with(mut request: Value, name: &str, value: &str) -> Value {
 /// Asks for an export and gives its id. The key makes it safe to ask again.
 pub(crate) async fn create(client: &Client, request: &Value) -> String {
     let key = Uuid::new_v4().to_string();
-    let reply = patiently(client, || {
+    let reply = until_answered(client, || {
         let asked = client.request(Method::POST, "/v1/exports").json(request);
         asked.header("Idempotency-Key", &key)
     });
@@ -44,13 +44,13 @@ pub(crate) async fn create(client: &Client, request: &Value) -> String {
 /// The export now.
 pub(crate) async fn get(client: &Client, id: &str) -> Value {
     let path = format!("/v1/exports/{id}");
-    let reply = patiently(client, || client.request(Method::GET, &path));
+    let reply = until_answered(client, || client.request(Method::GET, &path));
     reply.await.expect(200).data()
 }
 
 /// Sends a request; a 503 says to try again later, which is done.
-async fn patiently(client: &Client, request: impl Fn() -> RequestBuilder) -> Reply {
-    eventually("the API is available", PATIENCE, async || {
+async fn until_answered(client: &Client, request: impl Fn() -> RequestBuilder) -> Reply {
+    eventually("the API is available", TIMEOUT, async || {
         let reply = client.send(request()).await;
         (reply.status != 503).then_some(reply)
     })
@@ -71,7 +71,7 @@ pub(crate) async fn wait_until(client: &Client, id: &str, status: &str) -> Value
         assert!(!is_final, "{status} is out of reach: {export:#}");
         // More patient than with anything else: exports ride out faults, and the store's client
         // alone repeats a refused request for up to three minutes.
-        assert!(begun.elapsed() < 4 * PATIENCE, "not {status}: {export:#}");
+        assert!(begun.elapsed() < 4 * TIMEOUT, "not {status}: {export:#}");
         tokio::time::sleep(POLL).await;
     }
 }

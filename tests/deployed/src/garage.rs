@@ -164,7 +164,7 @@ impl Garage {
     }
 
     async fn is_ready(&self, times: usize) {
-        exports_tests::eventually("Garage is ready", exports_tests::PATIENCE, async || {
+        exports_tests::eventually("Garage is ready", exports_tests::TIMEOUT, async || {
             (self.times_ready().await >= times).then_some(())
         })
         .await;

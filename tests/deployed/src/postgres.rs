@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use exports_tests::{PATIENCE, eventually};
+use exports_tests::{TIMEOUT, eventually};
 use serde_json::Value;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, PgPool};
@@ -134,7 +134,7 @@ impl Postgres {
     /// Waits until a query gives this value.
     pub async fn wait_for(&self, sql: &str, expected: impl Into<Value>) {
         let expected = expected.into();
-        eventually(&format!("{sql} gives {expected}"), PATIENCE, async || {
+        eventually(&format!("{sql} gives {expected}"), TIMEOUT, async || {
             (self.value(sql).await == expected).then_some(())
         })
         .await;
@@ -163,7 +163,7 @@ impl Postgres {
         loop {
             let asked: Result<i32, _> = sqlx::query_scalar("SELECT 1").fetch_one(&self.pool).await;
             let Err(error) = asked else { return };
-            if begun.elapsed() > PATIENCE {
+            if begun.elapsed() > TIMEOUT {
                 let log = log_of(&self.container).await;
                 panic!("PostgreSQL does not answer: {error}\n{log}");
             }

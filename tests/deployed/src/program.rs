@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use exports_tests::PATIENCE;
+use exports_tests::TIMEOUT;
 use testcontainers::bollard::query_parameters::KillContainerOptionsBuilder;
 use testcontainers::runners::AsyncRunner;
 use testcontainers::{ContainerRequest, GenericImage, ImageExt};
@@ -54,15 +54,15 @@ impl Program {
                 return;
             }
             assert!(runs, "it ended without {text:?}:\n{log}");
-            let patient = begun.elapsed() < PATIENCE;
-            assert!(patient, "no {text:?} within {PATIENCE:?}:\n{log}");
+            let patient = begun.elapsed() < TIMEOUT;
+            assert!(patient, "no {text:?} within {TIMEOUT:?}:\n{log}");
             tokio::time::sleep(PAUSE).await;
         }
     }
 
     /// Waits until it has ended, and gives its exit code.
     pub async fn ended(&self) -> i64 {
-        let code = exports_tests::eventually("the program ends", PATIENCE, async || {
+        let code = exports_tests::eventually("the program ends", TIMEOUT, async || {
             let code = self.container.exit_code().await;
             code.expect("the container")
         });
@@ -149,7 +149,7 @@ pub(crate) async fn exportctl(network: &Network, database_url: &str, arguments: 
         .start()
         .await
         .unwrap_or_else(|error| panic!("exportctl {arguments:?}: {error}"));
-    let code = exports_tests::eventually("exportctl ends", PATIENCE, async || {
+    let code = exports_tests::eventually("exportctl ends", TIMEOUT, async || {
         container.exit_code().await.expect("the container")
     });
     assert_eq!(

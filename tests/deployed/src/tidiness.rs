@@ -1,7 +1,7 @@
 //! What has to be true when everything is over: the bucket holds the files of completed exports
 //! and nothing else, and no attempt is on record that nobody works on.
 
-use exports_tests::{PATIENCE, eventually};
+use exports_tests::{TIMEOUT, eventually};
 use serde_json::{Value, json};
 
 use crate::postgres::Postgres;
@@ -15,7 +15,7 @@ const COMPLETED: &str = "SELECT coalesce(jsonb_agg(object_key ORDER BY object_ke
 /// Waits until that is so; janitors come about every five seconds.
 pub(crate) async fn nothing_is_left_over(postgres: &Postgres, store: &Store) {
     let mut seen = Value::Null;
-    let tidy = eventually("nothing is left over", PATIENCE, async || {
+    let tidy = eventually("nothing is left over", TIMEOUT, async || {
         let files = postgres.value(COMPLETED).await;
         let records = json!({
             "writing": postgres.value(WRITING).await,

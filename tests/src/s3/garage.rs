@@ -22,7 +22,7 @@ use exports_sandbox::GuardedFolder;
 
 use super::listing::{self, Unfinished};
 use super::{ACCESS_KEY, BUCKET, REGION, SECRET_KEY, front};
-use crate::eventually::PATIENCE;
+use crate::eventually::TIMEOUT;
 
 /// Prints the folder of the tools that are built for this project.
 const TOOLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/install-tools");
@@ -102,7 +102,7 @@ impl Garage {
         while UnixStream::connect(self.socket()).is_err() {
             let ended = self.process.try_wait().expect("the status of a child");
             assert!(
-                ended.is_none() && begun.elapsed() < PATIENCE,
+                ended.is_none() && begun.elapsed() < TIMEOUT,
                 "Garage does not start ({ended:?}):\n{}",
                 fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
             );

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use exports_domain::ExportStatus;
-use exports_tests::{PATIENCE, eventually};
+use exports_tests::{TIMEOUT, eventually};
 use reqwest::Method;
 
 use crate::api::{Api, assert_refused};
@@ -214,7 +214,7 @@ fn the_use_of_a_key_is_noted() {
             "SELECT last_used_at FROM api_keys WHERE project_id = '{}'",
             consumer.project
         );
-        eventually("last_used_at is set", PATIENCE, async || {
+        eventually("last_used_at is set", TIMEOUT, async || {
             consumer
                 .stack
                 .database()

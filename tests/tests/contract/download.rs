@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use exports_domain::{Clock, ExportStatus, SystemClock};
-use exports_tests::{Client, PATIENCE, Reply, Stack, StoreKind, eventually};
+use exports_tests::{Client, Reply, Stack, StoreKind, TIMEOUT, eventually};
 use reqwest::Method;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -66,7 +66,7 @@ fn each_link_is_signed_for_its_request() {
             let id = consumer.put(consumer.row(ExportStatus::Completed)).await;
             let link = consumer.link(&id).await;
             // Signatures hold seconds.
-            eventually("another second, another link", PATIENCE, async || {
+            eventually("another second, another link", TIMEOUT, async || {
                 (consumer.link(&id).await != link).then_some(())
             })
             .await;
@@ -227,7 +227,7 @@ async fn expiry(store: StoreKind) {
     let consumer = Consumer::owner_of(&stack);
     let id = id_of(&consumer.create(&request()).await);
     let download = format!("{}/download", path(&id));
-    let link: Url = eventually("the export has a link", PATIENCE, async || {
+    let link: Url = eventually("the export has a link", TIMEOUT, async || {
         let reply = consumer.api.get(&download).await;
         assert_ne!(reply.status, 410, "it was over before the first look");
         (reply.status == 302).then(|| reply.header("location").unwrap().parse().unwrap())

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use exports_domain::ExportStatus;
-use exports_tests::{PATIENCE, Stack, eventually};
+use exports_tests::{Stack, TIMEOUT, eventually};
 use reqwest::Method;
 
 use crate::api::assert_refused;
@@ -223,7 +223,7 @@ fn the_id_is_in_every_log_line_of_the_request() {
         ] {
             let id = reply.header("x-request-id").unwrap();
             // What the program has written arrives here a moment later than its answer.
-            let lines = eventually("the request is in the log", PATIENCE, async || {
+            let lines = eventually("the request is in the log", TIMEOUT, async || {
                 let log = consumer.stack.api_log();
                 let lines = log.lines().filter(|line| line.contains(id));
                 let lines: Vec<_> = lines.map(str::to_owned).collect();
@@ -269,7 +269,7 @@ fn what_breaks_inside_is_a_500_that_tells_nothing_internal() {
                 "{message}"
             );
             let id = reply.header("x-request-id").unwrap();
-            let told = eventually("the failure is in the log", PATIENCE, async || {
+            let told = eventually("the failure is in the log", TIMEOUT, async || {
                 let log = stack.api_log();
                 let mut lines = log.lines();
                 let told = lines.find(|line| line.contains(id) && line.contains("ERROR"));

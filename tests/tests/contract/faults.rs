@@ -5,7 +5,7 @@ use std::time::Duration;
 use exports_domain::ExportStatus;
 use exports_tests::s3::{Fault, Kind};
 use exports_tests::{
-    Loss, PATIENCE, Reply, Stack, StoreKind, eventually, holds_within, private_standby,
+    Loss, Reply, Stack, StoreKind, TIMEOUT, eventually, holds_within, private_standby,
 };
 use futures_util::future::join_all;
 use reqwest::Method;
@@ -159,7 +159,7 @@ fn while_the_address_leads_to_a_standby_everything_is_503_and_soon_afterwards_al
 
         proxy.lead_to(&standby.url_for(stack.database().name()));
         proxy.cut();
-        let unready = eventually("it is not ready", PATIENCE, async || {
+        let unready = eventually("it is not ready", TIMEOUT, async || {
             let reply = api.get("/readyz").await;
             (reply.status != 200).then_some(reply)
         });

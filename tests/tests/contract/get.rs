@@ -234,7 +234,7 @@ fn an_etag_is_weak_and_tells_whether_anything_has_changed() {
 fn retry_after_is_there_until_the_end_is_reached() {
     story(async |world| {
         let consumer = world.consumer().await;
-        for status in ExportStatus::ALL {
+        for &status in ExportStatus::ALL {
             let id = consumer.put(consumer.row(status)).await;
             let reply = consumer.api.get(&path(&id)).await.expect(200);
             let seconds = reply

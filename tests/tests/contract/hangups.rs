@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use exports_tests::{PATIENCE, Stack, eventually};
+use exports_tests::{Stack, TIMEOUT, eventually};
 use futures_util::future::join_all;
 use serde_json::Value;
 
@@ -48,7 +48,7 @@ async fn assert_creates_are_committed(consumer: &Consumer<'_>) {
 }
 
 async fn assert_no_open_transaction(stack: &Stack) {
-    eventually("no statement runs", PATIENCE, async || {
+    eventually("no statement runs", TIMEOUT, async || {
         (sessions(stack, "state = 'active'").await == 0).then_some(())
     })
     .await;
@@ -101,13 +101,13 @@ fn a_create_that_waits_for_a_lock_when_its_client_hangs_up_comes_to_its_end() {
             wire.send(&message).await;
             waiting.push(wire);
         }
-        eventually("every insert waits", PATIENCE, async || {
+        eventually("every insert waits", TIMEOUT, async || {
             (sessions(&stack, "wait_event_type = 'Lock'").await == CLIENTS).then_some(())
         })
         .await;
         drop(waiting);
         sqlx::raw_sql("COMMIT").execute(&mut blocker).await.unwrap();
-        eventually("every insert is committed", PATIENCE, async || {
+        eventually("every insert is committed", TIMEOUT, async || {
             let count = stack.database().value("SELECT count(*) FROM exports").await;
             (count == CLIENTS).then_some(())
         })

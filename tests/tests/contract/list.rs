@@ -75,7 +75,7 @@ fn the_list_holds_the_project_s_exports_as_get_shows_them_newest_first() {
         let stranger = world.consumer().await;
         stranger.create(&request()).await;
         let mut ids = Vec::new();
-        for (age, status) in ExportStatus::ALL.into_iter().enumerate() {
+        for (age, status) in ExportStatus::ALL.iter().copied().enumerate() {
             let age = TimeDelta::hours(2 + i64::try_from(age).unwrap());
             let row = consumer.row(status).with_ago("created_at", age);
             ids.push(consumer.put(row).await);
@@ -184,7 +184,7 @@ fn pages_have_no_doubles_and_no_gaps_while_exports_come_and_go() {
 fn a_status_filters_on_what_is_shown_also_behind_a_cursor() {
     story(async |world| {
         let consumer = world.consumer().await;
-        for status in ExportStatus::ALL {
+        for &status in ExportStatus::ALL {
             for _ in 0..3 {
                 consumer.put(consumer.row(status)).await;
             }
@@ -194,7 +194,7 @@ fn a_status_filters_on_what_is_shown_also_behind_a_cursor() {
             .row(ExportStatus::Completed)
             .with_ago("expires_at", TimeDelta::milliseconds(1));
         let past = consumer.put(past).await;
-        for status in ExportStatus::ALL {
+        for &status in ExportStatus::ALL {
             let query = format!("?limit=2&status={status}");
             let ids = pages(&consumer, &query, async || {}).await.concat();
             let expected = if status == ExportStatus::Expired {

@@ -3,7 +3,7 @@
 
 use exports_domain::ExportStatus;
 use exports_tests::s3::{Fault, Kind};
-use exports_tests::{Message, PATIENCE, Stack, StoreKind, eventually};
+use exports_tests::{Message, Stack, StoreKind, TIMEOUT, eventually};
 use reqwest::{Method, RequestBuilder};
 use sha2::{Digest, Sha256};
 use url::Url;
@@ -221,7 +221,7 @@ fn what_breaks_off_on_its_way_from_the_store_is_continued_or_breaks_off() {
         };
         assert!(ended.is_err(), "{received} bytes are taken for the file");
         assert!(export["file_size_bytes"].as_u64().unwrap() > received);
-        eventually("the API logs it", PATIENCE, async || {
+        eventually("the API logs it", TIMEOUT, async || {
             let log = stack.api_log();
             log.contains("a file's stream broke off").then_some(())
         })
@@ -247,13 +247,13 @@ fn a_client_that_reads_slowly_costs_no_memory_and_one_that_hangs_up_ends_the_rea
         drop(consumer);
         let before = stack.api_process().memory().1;
         wire.send(&message).await;
-        eventually("the object is being read", PATIENCE, async || {
+        eventually("the object is being read", TIMEOUT, async || {
             (stack.s3().under_way() == 1).then_some(())
         })
         .await;
         // Until everything between the store and the client is full.
         let mut last = 0;
-        eventually("nothing more is taken", PATIENCE, async || {
+        eventually("nothing more is taken", TIMEOUT, async || {
             let now = stack.s3().bytes_sent();
             let stands = now > 0 && now == last;
             last = now;
@@ -265,7 +265,7 @@ fn a_client_that_reads_slowly_costs_no_memory_and_one_that_hangs_up_ends_the_rea
         let grown = stack.api_process().memory().1 - before;
         assert!(grown < 16 << 20, "the API grew by {grown} bytes");
         drop(wire);
-        eventually("the read is ended", PATIENCE, async || {
+        eventually("the read is ended", TIMEOUT, async || {
             (stack.s3().under_way() == 0).then_some(())
         })
         .await;

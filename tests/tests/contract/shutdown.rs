@@ -1,6 +1,6 @@
 //! SIGTERM: what was begun comes to its end, nothing new begins, and the process says 0.
 
-use exports_tests::{PATIENCE, Stack, eventually};
+use exports_tests::{Stack, TIMEOUT, eventually};
 use reqwest::Method;
 use tokio::net::TcpStream;
 
@@ -28,7 +28,7 @@ fn requests_in_flight_are_finished_before_the_process_ends() {
         let mut waiting = Wire::to(&api).await;
         waiting.send(format!("{head}{body}")).await;
         let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted";
-        eventually("the insert waits", PATIENCE, async || {
+        eventually("the insert waits", TIMEOUT, async || {
             (stack.database().value(waits).await == 1).then_some(())
         })
         .await;
@@ -46,7 +46,7 @@ fn requests_in_flight_are_finished_before_the_process_ends() {
         stack.api_process().wait_for_line("stopping").await;
         idle.closed().await;
         let address = api.base().trim_start_matches("http://").to_owned();
-        eventually("nobody listens any more", PATIENCE, async || {
+        eventually("nobody listens any more", TIMEOUT, async || {
             TcpStream::connect(&address).await.is_err().then_some(())
         })
         .await;
@@ -89,7 +89,7 @@ fn a_create_whose_client_has_hung_up_is_finished_too() {
         ))
         .await;
         let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted";
-        eventually("the insert waits", PATIENCE, async || {
+        eventually("the insert waits", TIMEOUT, async || {
             (stack.database().value(waits).await == 1).then_some(())
         })
         .await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use exports_domain::{Clock, SystemClock};
-use exports_tests::{Endpoint, Loss, Message, PATIENCE, Reply, Stack, StoreKind, http_client};
+use exports_tests::{Endpoint, Loss, Message, Reply, Stack, StoreKind, TIMEOUT, http_client};
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -171,7 +171,7 @@ impl StockClient {
     }
 
     async fn wait(&self, id: Uuid) -> Export {
-        let until = SystemClock.now() + PATIENCE;
+        let until = SystemClock.now() + TIMEOUT;
         loop {
             let export = self.get(id).await;
             match &*export.status {

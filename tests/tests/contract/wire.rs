@@ -1,7 +1,7 @@
 //! HTTP byte by byte, for what no HTTP library would send.
 
 use bytes::Bytes;
-use exports_tests::{PATIENCE, Reply};
+use exports_tests::{Reply, TIMEOUT};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -63,7 +63,7 @@ impl Wire {
     }
 
     async fn read(&mut self, into: &mut Vec<u8>) -> usize {
-        let read = timeout(PATIENCE, self.0.read_buf(into)).await;
+        let read = timeout(TIMEOUT, self.0.read_buf(into)).await;
         // A reset is an end as well.
         read.expect("the server says something, or hangs up")
             .unwrap_or(0)

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 use exports_domain::ExportStatus;
-use exports_tests::{ExportRow, Message, PATIENCE, Reply, Stack, StoreKind, eventually};
+use exports_tests::{ExportRow, Message, Reply, Stack, StoreKind, TIMEOUT, eventually};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -121,7 +121,7 @@ impl<'a> Consumer<'a> {
     /// Polls until an export has this status.
     pub(crate) async fn until(&self, id: &str, status: &str) -> Value {
         let fact = format!("export {id} is {status}");
-        eventually(&fact, PATIENCE, async || {
+        eventually(&fact, TIMEOUT, async || {
             let export = self.get(id).await;
             assert!(export["status"] != "failed", "{export:#}");
             (export["status"] == status).then_some(export)

@@ -1,12 +1,12 @@
 //! Databases of tests: each its own, gone at the end.
 
-use exports_tests::{PATIENCE, TestDatabase, eventually};
+use exports_tests::{TIMEOUT, TestDatabase, eventually};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 /// In a given server a drop is waited for; in a private one it goes on behind the tests' backs.
 async fn goes(looker: &TestDatabase, url: &str) {
-    eventually("the database is gone", PATIENCE, async || {
+    eventually("the database is gone", TIMEOUT, async || {
         (!exists(looker, url).await).then_some(())
     })
     .await;

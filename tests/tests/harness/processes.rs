@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use exports_tests::{PATIENCE, Process, eventually, holds_within, program};
+use exports_tests::{Process, TIMEOUT, eventually, holds_within, program};
 
 fn shell(script: &str) -> Process {
     let mut command = Command::new("/bin/sh");
@@ -43,7 +43,7 @@ async fn a_process_is_paused_and_goes_on() {
     process.pause().await;
     // What was in the pipe is read by now, or soon.
     let mut length = 0;
-    eventually("silence", PATIENCE, async || {
+    eventually("silence", TIMEOUT, async || {
         let before = std::mem::replace(&mut length, process.log().len());
         (before == length).then_some(())
     })
@@ -54,7 +54,7 @@ async fn a_process_is_paused_and_goes_on() {
     })
     .await;
     process.resume();
-    eventually("it says something", PATIENCE, async || {
+    eventually("it says something", TIMEOUT, async || {
         (process.log().len() > length).then_some(())
     })
     .await;

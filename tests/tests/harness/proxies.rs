@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use exports_tests::{Loss, PATIENCE, Proxy, holds_within};
+use exports_tests::{Loss, Proxy, TIMEOUT, holds_within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -36,7 +36,7 @@ async fn ask(client: &mut TcpStream, message: &[u8]) -> bool {
         return false;
     }
     let mut answer = [0; 6];
-    let answered = timeout(PATIENCE, client.read_exact(&mut answer)).await;
+    let answered = timeout(TIMEOUT, client.read_exact(&mut answer)).await;
     answered.expect("an answer or an end").is_ok()
 }
 

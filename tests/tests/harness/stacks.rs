@@ -1,6 +1,6 @@
 //! Stacks: the whole service, started, used and gone.
 
-use exports_tests::{Client, Message, PATIENCE, Stack, StoreKind, eventually};
+use exports_tests::{Client, Message, Stack, StoreKind, TIMEOUT, eventually};
 use serde_json::json;
 
 #[tokio::test]
@@ -59,7 +59,7 @@ async fn a_stack_s_database_can_be_taken_away_and_given_back() {
     stack.database_proxy().take_away();
     assert_eq!(status().await, 503);
     stack.database_proxy().restore();
-    eventually("the API answers again", PATIENCE, async || {
+    eventually("the API answers again", TIMEOUT, async || {
         (status().await == 200).then_some(())
     })
     .await;

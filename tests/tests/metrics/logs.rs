@@ -8,7 +8,7 @@ use std::process::Stdio;
 use exports_database::NewExport;
 use exports_domain::{Direction, ExportId, ExportState, MessageFilter, TimeRange, time};
 use exports_tests::{
-    Client, PATIENCE, Process, RunningStore, Scrape, StoreKind, TestDatabase, eventually,
+    Client, Process, RunningStore, Scrape, StoreKind, TIMEOUT, TestDatabase, eventually,
 };
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
@@ -78,7 +78,7 @@ impl Place {
 }
 
 async fn is_ready(client: &Client) {
-    eventually("the service is ready", PATIENCE, async || {
+    eventually("the service is ready", TIMEOUT, async || {
         let reply = client.try_get("/readyz").await.ok()?;
         (reply.status == 200).then_some(())
     })
@@ -117,7 +117,7 @@ async fn the_api_answers_and_stops_whatever_becomes_of_its_log() {
             assert_eq!(answered.take(REQUESTS).count(), REQUESTS);
             assert!(Scrape::of(&metrics).await.value(LOST, &[]) < 1.0);
         } else {
-            eventually("every line was tried", PATIENCE, async || {
+            eventually("every line was tried", TIMEOUT, async || {
                 let lost = Scrape::of(&metrics).await.value(LOST, &[]);
                 (lost > 300.0).then_some(())
             })
@@ -153,14 +153,14 @@ async fn a_worker_works_and_stops_whatever_becomes_of_its_log() {
             idempotency_key: None,
         };
         storage.create_export(&new).await.expect("a new export");
-        eventually("the export is completed", PATIENCE, async || {
+        eventually("the export is completed", TIMEOUT, async || {
             let found = storage.get_export(&project, new.id).await;
             let export = found.expect("a look at exports").expect("the export");
             matches!(export.state, ExportState::Completed(_)).then_some(())
         })
         .await;
         if log != Log::Unread {
-            eventually("lost lines are counted", PATIENCE, async || {
+            eventually("lost lines are counted", TIMEOUT, async || {
                 (Scrape::of(&address).await.value(LOST, &[]) > 0.0).then_some(())
             })
             .await;

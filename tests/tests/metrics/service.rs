@@ -1,6 +1,6 @@
 //! A service that is scraped.
 
-use exports_tests::{Message, PATIENCE, Process, Scrape, Stack, StackBuilder, eventually};
+use exports_tests::{Message, Process, Scrape, Stack, StackBuilder, TIMEOUT, eventually};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -37,7 +37,7 @@ pub(crate) async fn eventually_tells(
     value: f64,
 ) -> Scrape {
     let fact = format!("{name} with {labels:?} is {value}");
-    eventually(&fact, PATIENCE, async || {
+    eventually(&fact, TIMEOUT, async || {
         let scrape = Scrape::of(address).await;
         let found = scrape.find(name, labels);
         let sum: f64 = found.iter().map(|series| series.value).sum();

@@ -1,6 +1,6 @@
 //! What is told of what happened.
 
-use exports_tests::{Client, PATIENCE, Proxy, Scrape, StoreKind, eventually};
+use exports_tests::{Client, Proxy, Scrape, StoreKind, TIMEOUT, eventually};
 
 use crate::service::{WORKER, ask_for, busy, eventually_tells, is, of_api, of_worker, scraped};
 
@@ -190,7 +190,7 @@ async fn a_source_that_is_away_is_a_retry_with_its_cause() {
     source.take_away();
     ask_for(&stack, "2025-12-03").await;
     let cause = [("cause", "source_unavailable")];
-    let told = eventually("a retry is told", PATIENCE, async || {
+    let told = eventually("a retry is told", TIMEOUT, async || {
         let scrape = Scrape::of(&worker).await;
         (scrape.value("exports_retries_total", &cause) >= 1.0).then_some(scrape)
     })

@@ -7,10 +7,10 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 
 use exports_database::Database;
-use exports_postgres::{PoolPurpose, Reached};
+use exports_postgres::{ConnectedServer, PoolPurpose};
 use exports_sandbox::Shutdown;
 use exports_source::Source;
-use exports_tests::{PATIENCE, Proxy, eventually, not_run};
+use exports_tests::{Proxy, TIMEOUT, eventually, not_run};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tempfile::TempDir;
@@ -33,7 +33,7 @@ fn line(error: &dyn Error) -> String {
 }
 
 /// Everything that connects to a database.
-async fn reach(url: &str) -> Result<Reached, String> {
+async fn reach(url: &str) -> Result<ConnectedServer, String> {
     let database = Database::new(url, PoolPurpose::Command).map_err(|e| line(&e))?;
     let reached = database.check().await.map_err(|e| line(&e))?;
     let source = Source::at(url, &database, PoolPurpose::Command).map_err(|e| line(&e))?;
@@ -301,7 +301,7 @@ async fn of_several_hosts_the_one_that_is_wanted_is_chosen() {
         let url = format!("{both}?target_session_attrs={wanted}");
         let source = Source::at(&url, &control, PoolPurpose::Command).unwrap();
         let reached = source.check().await.unwrap();
-        source.facts().await.unwrap();
+        source.server_info().await.unwrap();
         source.open_session().await.unwrap();
         assert_eq!(
             reached.server,
@@ -314,7 +314,7 @@ async fn of_several_hosts_the_one_that_is_wanted_is_chosen() {
     // After the first one is gone, new connections go to the other.
     let source = Source::at(&both, &control, PoolPurpose::Command).unwrap();
     source.check().await.unwrap();
-    source.facts().await.unwrap();
+    source.server_info().await.unwrap();
     let standby = spawn_blocking(move || {
         standby.stop_server(Shutdown::Immediate).unwrap();
         standby
@@ -323,7 +323,7 @@ async fn of_several_hosts_the_one_that_is_wanted_is_chosen() {
     .unwrap();
     let reached = source.check().await.unwrap();
     assert_eq!(reached.server, format!("127.0.0.1:{}", primary.port()));
-    source.facts().await.unwrap();
+    source.server_info().await.unwrap();
     stop(standby).await;
 
     // And when both are, that is said for each.
@@ -355,14 +355,14 @@ async fn a_connection_that_is_lost_behind_the_gateway_is_replaced() {
     storage.ping().await.unwrap();
     let mut listener = storage.listen().await.unwrap();
     proxy.cut();
-    let heard = timeout(PATIENCE, listener.queued()).await.expect("an end");
+    let heard = timeout(TIMEOUT, listener.queued()).await.expect("an end");
     assert!(heard.unwrap_err().is_transient());
     storage.ping().await.unwrap();
     // A session that is given up ends on the server, too.
     drop(listener);
     storage.close().await;
     let sessions = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'";
-    eventually("the sessions have ended", PATIENCE, async || {
+    eventually("the sessions have ended", TIMEOUT, async || {
         (database.value(sessions).await == 0).then_some(())
     })
     .await;

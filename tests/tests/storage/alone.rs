@@ -1,7 +1,7 @@
 //! What several sessions cannot read under one snapshot, although they share it: it is found in the
 //! catalogue, and one statement reads it.
 
-use exports_source::Outlook;
+use exports_source::Estimate;
 use exports_source::Source;
 use exports_tests::{Message, TestDatabase};
 
@@ -144,9 +144,9 @@ async fn the_endpoints_count_as_well() {
     let source = Source::same_as(&database.storage());
     let mut session = source.open_session().await.unwrap();
     session.begin_reading(&project(), &filter()).await.unwrap();
-    let outlook = session.outlook(&filter(), 100).await.unwrap();
+    let outlook = session.estimate(&filter(), 100).await.unwrap();
     let reason = "endpoints has LIMIT or OFFSET".to_owned();
-    assert_eq!(outlook, Outlook::Alone(reason));
+    assert_eq!(outlook, Estimate::SingleStatement(reason));
 }
 
 /// A session that was opened before knows the view as it was.
@@ -157,16 +157,19 @@ async fn a_view_that_is_replaced_is_looked_at_again() {
     let source = Source::same_as(&database.storage());
     let mut session = source.open_session().await.unwrap();
     session.begin_reading(&project(), &filter()).await.unwrap();
-    let before = session.outlook(&filter(), 100).await.unwrap();
-    assert!(!matches!(before, Outlook::Alone(_)), "{before:?}");
+    let before = session.estimate(&filter(), 100).await.unwrap();
+    assert!(
+        !matches!(before, Estimate::SingleStatement(_)),
+        "{before:?}"
+    );
     session.confirm().await.unwrap();
     let mut session = session.finish().await.unwrap();
     database
         .execute("CREATE OR REPLACE VIEW messages AS SELECT * FROM stored WHERE random() < 2")
         .await;
     session.begin_reading(&project(), &filter()).await.unwrap();
-    let after = session.outlook(&filter(), 100).await.unwrap();
-    assert!(matches!(after, Outlook::Alone(_)), "{after:?}");
+    let after = session.estimate(&filter(), 100).await.unwrap();
+    assert!(matches!(after, Estimate::SingleStatement(_)), "{after:?}");
     session.confirm().await.unwrap();
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use exports_database::{Claim, ClaimRequest, Completed, Fenced, Progress};
 use exports_domain::ExportStatus::{Pending, Processing};
-use exports_tests::{ExportRow, PATIENCE, TestDatabase, eventually};
+use exports_tests::{ExportRow, TIMEOUT, TestDatabase, eventually};
 use serde_json::json;
 use sqlx::Connection;
 use tokio::sync::Barrier;
@@ -44,7 +44,7 @@ async fn race(database: &TestDatabase, count: usize) -> Vec<Claim> {
         .collect();
     let mut claims = Vec::new();
     for worker in workers {
-        let mine = tokio::time::timeout(PATIENCE, worker).await;
+        let mine = tokio::time::timeout(TIMEOUT, worker).await;
         claims.extend(mine.expect("all are claimed in time").unwrap());
     }
     claims
@@ -103,7 +103,7 @@ async fn a_claim_carries_what_was_asked_for() {
     assert!(!claim.taken_over, "nobody had it before");
     let (id, token) = (new.id, claim.lease.token.0);
     assert_eq!(claim.object_key, format!("{PROJECT}/{id}/1-{token}.csv"));
-    assert!(claim.waited < PATIENCE, "{:?}", claim.waited);
+    assert!(claim.waited < TIMEOUT, "{:?}", claim.waited);
     assert_eq!(
         database.export_column(id.0, "lease_owner").await,
         "worker-1"
@@ -148,7 +148,7 @@ async fn a_lease_ends_by_the_clock_alone() {
         ..worker("worker-1")
     };
     let first = storage.claim(&short).await.unwrap().pop().unwrap();
-    let second = eventually("the lease ends", PATIENCE, async || claim(&storage).await).await;
+    let second = eventually("the lease ends", TIMEOUT, async || claim(&storage).await).await;
     assert_eq!(second.lease.export, first.lease.export);
     let late = storage
         .heartbeat(first.lease, short.lease, Progress::default())

@@ -31,7 +31,7 @@ async fn rows(database: &TestDatabase, filter: &MessageFilter) -> Result<Vec<Row
     let mut session = source.open_session().await?;
     session.begin_reading(&project(), filter).await?;
     session.try_statements(filter).await?;
-    session.outlook(filter, 1).await?;
+    session.estimate(filter, 1).await?;
     let rows = read(&mut session, filter, UrlColumn::Joined).await;
     session.confirm().await?;
     Ok(rows)
@@ -40,8 +40,8 @@ async fn rows(database: &TestDatabase, filter: &MessageFilter) -> Result<Vec<Row
 /// Every status with and without the endpoint, in both directions.
 fn every_filter() -> Vec<MessageFilter> {
     let mut filters = Vec::new();
-    for direction in Direction::ALL {
-        for status in MessageStatus::ALL.map(Some).into_iter().chain([None]) {
+    for &direction in Direction::ALL {
+        for status in MessageStatus::ALL.iter().copied().map(Some).chain([None]) {
             for endpoint in [None, Some(EndpointId(uuid(7)))] {
                 filters.push(MessageFilter {
                     direction,

@@ -31,7 +31,7 @@ pub(crate) fn refused_by<T: std::fmt::Debug>(result: Result<T, sqlx::Error>, cas
 #[tokio::test]
 async fn every_state_has_a_row_that_is_possible() {
     let database = database().await;
-    for status in exports_domain::ExportStatus::ALL {
+    for &status in exports_domain::ExportStatus::ALL {
         row(status).insert(database.pool()).await;
     }
     // Failed before it was ever claimed.

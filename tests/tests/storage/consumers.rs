@@ -57,7 +57,7 @@ async fn another_projects_export_and_one_that_never_was_look_the_same() {
     let database = database().await;
     let storage = database.storage();
     let other = other_project(&database).await;
-    for status in ExportStatus::ALL {
+    for &status in ExportStatus::ALL {
         let row = ExportRow::of(PROJECT, status);
         let theirs = ExportId(row.insert(database.pool()).await);
         for id in [theirs, ExportId(Uuid::nil())] {
@@ -81,7 +81,7 @@ async fn another_projects_export_and_one_that_never_was_look_the_same() {
 async fn a_file_is_found_when_it_is_ready_and_only_then() {
     let database = database().await;
     let storage = database.storage();
-    for status in ExportStatus::ALL {
+    for &status in ExportStatus::ALL {
         let row = ExportRow::of(PROJECT, status);
         let id = ExportId(row.insert(database.pool()).await);
         // With the project, as the API asks, and without, as a signed link does.
@@ -150,7 +150,7 @@ async fn an_export_whose_time_is_over_reads_as_expired_before_any_sweep() {
 async fn what_is_being_worked_on_is_not_deleted_and_everything_else_is() {
     let database = database().await;
     let storage = database.storage();
-    for status in ExportStatus::ALL {
+    for &status in ExportStatus::ALL {
         let row = ExportRow::of(PROJECT, status);
         let id = row.insert(database.pool()).await;
         let deleted = storage

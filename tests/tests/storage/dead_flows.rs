@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use exports_database::{Created, Database, Fenced, Progress};
 use exports_postgres::PoolPurpose;
-use exports_tests::{PATIENCE, Proxy, TestDatabase, eventually};
+use exports_tests::{Proxy, TIMEOUT, TestDatabase, eventually};
 use futures_util::future::{join_all, try_join_all};
 use serde_json::json;
 
@@ -21,7 +21,7 @@ async fn warm(purpose: PoolPurpose) -> (TestDatabase, Proxy, Database) {
     let proxy = Proxy::to_postgres(database.url()).await;
     let storage = Database::new(&proxy.url(database.url()), purpose).unwrap();
     let max = storage.pool_use().max;
-    eventually("every connection is open", PATIENCE, async || {
+    eventually("every connection is open", TIMEOUT, async || {
         let pings = (0..2 * max).map(|_| storage.ping());
         try_join_all(pings).await.unwrap();
         (storage.pool_use().idle == max).then_some(())
@@ -107,11 +107,11 @@ async fn a_connection_whose_answer_nobody_waits_for_is_used_again_in_step() {
         let given_up = tokio::time::timeout(Duration::from_millis(10), storage.ping());
         given_up.await.unwrap_err();
         proxy.restore();
-        let facts = storage.facts().await.unwrap();
+        let facts = storage.server_info().await.unwrap();
         assert!(!facts.role.is_empty());
         storage.ping().await.unwrap();
     }
-    eventually("both are at rest", PATIENCE, async || {
+    eventually("both are at rest", TIMEOUT, async || {
         (storage.pool_use().idle == 2).then_some(())
     })
     .await;

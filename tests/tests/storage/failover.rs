@@ -84,7 +84,7 @@ async fn a_standby_behind_the_address_is_recognised_and_left_when_the_address_mo
     proxy.lead_to(&standby.url_for(name));
     let source = Source::at(&proxy.url(database.url()), &storage, PoolPurpose::Api).unwrap();
     source.check().await.unwrap();
-    source.facts().await.unwrap();
+    source.server_info().await.unwrap();
     stop(standby).await;
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use exports_database::{Database, DoomedObject};
+use exports_database::{Database, PendingDeletion};
 use exports_domain::ExportId;
 use exports_domain::ExportStatus::Processing;
 use exports_tests::ExportRow;
@@ -60,8 +60,8 @@ impl AsyncJanitor<ExportId> for Exhausted {
 #[derive(Clone)]
 struct Doomed;
 
-impl AsyncJanitor<DoomedObject> for Doomed {
-    async fn sweep(&self, storage: &Database) -> Vec<DoomedObject> {
+impl AsyncJanitor<PendingDeletion> for Doomed {
+    async fn sweep(&self, storage: &Database) -> Vec<PendingDeletion> {
         storage.take_doomed_objects(7).await.unwrap()
     }
 }

@@ -3,8 +3,8 @@
 use exports_database::Database;
 use exports_postgres::PoolPurpose;
 use exports_source::Source;
-use exports_source::{Slice, SourceSession, UrlColumn};
-use exports_tests::{Message, PATIENCE, TestDatabase, eventually, not_run};
+use exports_source::{SourceSession, TimeSlice, UrlColumn};
+use exports_tests::{Message, TIMEOUT, TestDatabase, eventually, not_run};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
@@ -38,7 +38,7 @@ async fn what_others_read_is_what_the_session_reads() {
     assert_eq!(read(&mut reader, &nothing, UrlColumn::Known).await, []);
     assert!(read(&mut reader, &filter(), UrlColumn::Known).await == expected);
     for (filter, first) in [(filter(), expected[0].created_at), (nothing, None)] {
-        let slice = Slice::whole(&filter.range);
+        let slice = TimeSlice::whole(&filter.range);
         for reader in [&mut reader, &mut session] {
             let time = reader.first_time(&filter, slice).await.unwrap();
             assert_eq!(time.map(|time| time.0), first);
@@ -150,7 +150,7 @@ async fn every_way_to_ask_for_a_password_is_answered() {
     };
     for method in methods {
         let url = url_of(method, PASSWORD);
-        eventually("the method is known", PATIENCE, async || {
+        eventually("the method is known", TIMEOUT, async || {
             PgConnection::connect(&url).await.ok()
         })
         .await;

@@ -1,7 +1,7 @@
 //! Hearing that something was queued.
 
 use exports_database::Fenced;
-use exports_tests::{PATIENCE, Proxy};
+use exports_tests::{Proxy, TIMEOUT};
 use tokio::time::timeout;
 
 use crate::support::{claim, database, new_export};
@@ -13,14 +13,14 @@ async fn a_create_and_a_release_are_heard() {
     let mut listener = storage.listen().await.unwrap();
 
     storage.create_export(&new_export()).await.unwrap();
-    timeout(PATIENCE, listener.queued())
+    timeout(TIMEOUT, listener.queued())
         .await
         .expect("heard")
         .unwrap();
 
     let claimed = claim(&storage).await.unwrap();
     assert_eq!(storage.release(claimed.lease).await.unwrap(), Fenced::Held);
-    timeout(PATIENCE, listener.queued())
+    timeout(TIMEOUT, listener.queued())
         .await
         .expect("heard")
         .unwrap();
@@ -37,7 +37,7 @@ async fn a_listener_whose_connection_is_lost_says_so() {
     .unwrap();
     let mut listener = storage.listen().await.unwrap();
     proxy.cut();
-    let heard = timeout(PATIENCE, listener.queued()).await.expect("an end");
+    let heard = timeout(TIMEOUT, listener.queued()).await.expect("an end");
     assert!(heard.unwrap_err().is_transient());
     // A new one works.
     let mut listener = storage.listen().await.unwrap();
@@ -46,7 +46,7 @@ async fn a_listener_whose_connection_is_lost_says_so() {
         .create_export(&new_export())
         .await
         .unwrap();
-    timeout(PATIENCE, listener.queued())
+    timeout(TIMEOUT, listener.queued())
         .await
         .expect("heard")
         .unwrap();

@@ -106,7 +106,7 @@ async fn a_list_shows_one_project_and_every_state() {
     let database = database().await;
     let storage = database.storage();
     database.project("proj_b").await;
-    for status in ExportStatus::ALL {
+    for &status in ExportStatus::ALL {
         ExportRow::of("proj_b", status)
             .insert(database.pool())
             .await;
@@ -125,12 +125,12 @@ async fn a_list_shows_one_project_and_every_state() {
 async fn a_list_of_one_status_is_paged_like_any_other() {
     let database = database().await;
     let storage = database.storage();
-    for status in ExportStatus::ALL {
+    for &status in ExportStatus::ALL {
         for _ in 0..3 {
             ExportRow::of(PROJECT, status).insert(database.pool()).await;
         }
     }
-    for status in ExportStatus::ALL {
+    for &status in ExportStatus::ALL {
         let request = |after| ListRequest {
             limit: 2,
             after,

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use exports_database::{Database, Error, Lookups};
+use exports_database::{BatchLoader, Database, Error};
 use exports_domain::{ExportId, ExportStatus};
 use exports_postgres::PoolPurpose;
-use exports_tests::{ExportRow, PATIENCE, TestDatabase, eventually};
+use exports_tests::{ExportRow, TIMEOUT, TestDatabase, eventually};
 use futures_util::future::join_all;
 use serde_json::json;
 use sqlx::Connection;
@@ -29,7 +29,7 @@ async fn held_up(database: &TestDatabase) -> serde_json::Value {
 async fn each_of_many_gets_its_own() {
     let database = database().await;
     let other = database.project("proj_b").await;
-    let lookups = Lookups::new(database.storage());
+    let lookups = BatchLoader::new(database.storage());
     let mut expected = Vec::new();
     for _ in 0..50 {
         expected.push((project(), insert(&database, PROJECT).await, true));
@@ -53,7 +53,7 @@ async fn each_of_many_gets_its_own() {
 async fn those_that_come_while_one_is_held_up_go_together_and_beside_it() {
     let database = database().await;
     let id = insert(&database, PROJECT).await;
-    let lookups = Lookups::new(database.storage());
+    let lookups = BatchLoader::new(database.storage());
     let project = project();
     let mut connection = database.connect().await;
     let mut lock = connection.begin().await.unwrap();
@@ -67,7 +67,7 @@ async fn those_that_come_while_one_is_held_up_go_together_and_beside_it() {
         tokio::spawn(async move { lookups.get(&project, id).await })
     };
     let first = ask();
-    eventually("the first is held up", PATIENCE, async || {
+    eventually("the first is held up", TIMEOUT, async || {
         (held_up(&database).await == json!(1)).then_some(())
     })
     .await;
@@ -75,7 +75,7 @@ async fn those_that_come_while_one_is_held_up_go_together_and_beside_it() {
     first.abort();
     let others: Vec<_> = (0..100).map(|_| ask()).collect();
     others[0].abort();
-    eventually("the others are held up beside it", PATIENCE, async || {
+    eventually("the others are held up beside it", TIMEOUT, async || {
         (held_up(&database).await != json!(1)).then_some(())
     })
     .await;
@@ -106,7 +106,7 @@ async fn a_row_that_is_not_known_spoils_no_other() {
              UPDATE exports SET filter_status = 'someday' WHERE id = '{bad}'"
         ))
         .await;
-    let lookups = Lookups::new(database.storage());
+    let lookups = BatchLoader::new(database.storage());
     let other = database.project("proj_b").await;
     assert_eq!(lookups.get(&other, bad).await.unwrap(), None);
     let project = project();
@@ -127,18 +127,18 @@ async fn a_database_that_is_away_is_everybody_s_error_and_forgotten_when_it_is_b
     let database = database().await;
     let id = insert(&database, PROJECT).await;
     let away = Database::new("postgres://127.0.0.1:1/none", PoolPurpose::Api).unwrap();
-    let (lookups, project) = (Lookups::new(away), project());
+    let (lookups, project) = (BatchLoader::new(away), project());
     let asked = (0..20).map(|_| lookups.get(&project, id));
     for result in join_all(asked).await {
         assert!(result.unwrap_err().is_transient());
     }
 
-    let lookups = Lookups::new(database.storage());
+    let lookups = BatchLoader::new(database.storage());
     let end_all = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
          WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE '%filter_endpoint_id%'";
     assert!(lookups.get(&project, id).await.unwrap().is_some());
     database.execute(end_all).await;
-    eventually("it is found again", PATIENCE, async || {
+    eventually("it is found again", TIMEOUT, async || {
         lookups.get(&project, id).await.ok().flatten()
     })
     .await;

@@ -1,10 +1,12 @@
 //! Connections that break at the worst moment.
 
-use exports_database::{Completed, Created, Database, FileLookup, ListRequest, Lookups, NewExport};
+use exports_database::{
+    BatchLoader, Completed, Created, Database, FileLookup, ListRequest, NewExport,
+};
 use exports_domain::{Direction, EndpointId, ExportId, ExportStatus};
 use exports_postgres::PoolPurpose;
 use exports_source::Source;
-use exports_tests::{Loss, PATIENCE, Proxy, TestDatabase, eventually, uuid};
+use exports_tests::{Loss, Proxy, TIMEOUT, TestDatabase, eventually, uuid};
 use futures_util::future::try_join_all;
 use serde_json::json;
 
@@ -96,7 +98,7 @@ async fn a_database_that_was_away_is_used_again_without_a_restart() {
     let error = storage.check().await.unwrap_err();
     assert!(error.is_transient(), "{error:?}");
     proxy.restore();
-    eventually("the pool finds the database again", PATIENCE, async || {
+    eventually("the pool finds the database again", TIMEOUT, async || {
         storage.ping().await.ok()
     })
     .await;
@@ -134,7 +136,7 @@ async fn a_read_over_a_connection_that_has_just_ended_is_asked_over_another() {
         after: None,
         status: None,
     };
-    let lookups = Lookups::new(storage.clone());
+    let lookups = BatchLoader::new(storage.clone());
 
     let cut_unnoticed = async || {
         let pings = (0..4).map(|_| storage.ping());

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use exports_database::{Database, Fenced, Intervened, Job, JobsRequest, Progress};
+use exports_database::{Database, Fenced, Job, JobsRequest, Overridden, Progress};
 use exports_domain::ExportStatus::{Completed, Expired, Failed, Pending, Processing};
 use exports_domain::{ExportId, ExportStatus};
 use exports_tests::ExportRow;
@@ -58,7 +58,7 @@ async fn jobs_tell_who_holds_what_how_far_it_is_and_why_it_was_tried_again() {
     assert_eq!(jobs(&storage, &[Failed], 10).await.len(), 1);
     let other = "proj_b".parse().unwrap();
     let request = JobsRequest {
-        statuses: &ExportStatus::ALL,
+        statuses: ExportStatus::ALL,
         project: Some(&other),
         limit: 10,
     };
@@ -93,7 +93,7 @@ async fn a_requeued_export_is_due_at_once_and_its_worker_has_lost_it() {
     let id = held.insert_with_object(database.pool(), "writing").await;
     let answer = storage.requeue_by_hand(ExportId(id)).await.unwrap();
     let holder = Some("worker-1".to_owned());
-    assert_eq!(answer, Intervened::Done { holder });
+    assert_eq!(answer, Overridden::Done { holder });
 
     let beat = storage.heartbeat(held.lease(), LEASE, Progress::default());
     assert_eq!(beat.await.unwrap(), Fenced::Lost);
@@ -115,7 +115,7 @@ async fn an_export_that_waits_to_be_tried_again_no_longer_waits() {
     let id = row.insert(database.pool()).await;
     assert!(claim(&storage).await.is_none());
     let answer = storage.requeue_by_hand(ExportId(id)).await.unwrap();
-    assert_eq!(answer, Intervened::Done { holder: None });
+    assert_eq!(answer, Overridden::Done { holder: None });
     assert_eq!(claim(&storage).await.unwrap().attempt, 1);
     let error = database.export_column(id, "attempt_error").await;
     assert_eq!(error, "the store is away");
@@ -135,13 +135,13 @@ async fn what_has_ended_is_not_touched_by_hand() {
                 .await
                 .unwrap(),
         ] {
-            assert_eq!(answer, Intervened::Ended(status));
+            assert_eq!(answer, Overridden::Ended(status));
         }
         assert_eq!(database.export_row(id).await, before);
     }
     let nobody = ExportId::generate();
     let answer = storage.requeue_by_hand(nobody).await.unwrap();
-    assert_eq!(answer, Intervened::Missing);
+    assert_eq!(answer, Overridden::Missing);
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use exports_postgres::PoolPurpose;
 use exports_sandbox::LocalPostgres;
 use exports_source::Source;
 use exports_source::UrlColumn;
-use exports_tests::{Message, PATIENCE, eventually, not_run};
+use exports_tests::{Message, TIMEOUT, eventually, not_run};
 use futures_util::future::join_all;
 use sqlx::PgPool;
 use tempfile::TempDir;
@@ -67,7 +67,7 @@ impl Pooler {
             command.uid(owner.uid()).gid(owner.gid());
         }
         let process = command.spawn().unwrap();
-        eventually("PgBouncer listens", PATIENCE, async || {
+        eventually("PgBouncer listens", TIMEOUT, async || {
             TcpStream::connect(("127.0.0.1", port)).await.ok()
         })
         .await;
@@ -136,7 +136,7 @@ async fn a_worker_works_in_session_mode() {
 
         let mut listener = database.listen().await.unwrap();
         database.create_export(&new_export()).await.unwrap();
-        timeout(PATIENCE, listener.queued())
+        timeout(TIMEOUT, listener.queued())
             .await
             .expect("heard")
             .unwrap();

@@ -10,7 +10,7 @@ use exports_source::Error;
 use exports_source::Source;
 use exports_source::UrlColumn;
 use exports_tests::{
-    Message, PATIENCE, Proxy, TestDatabase, eventually, holds_within, not_run, private_standby,
+    Message, Proxy, TIMEOUT, TestDatabase, eventually, holds_within, not_run, private_standby,
     standby_of, uuid,
 };
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -49,10 +49,7 @@ async fn a_session_on_a_replica_waits_for_what_is_committed() {
     })
     .await;
     execute(&mut replica, "SELECT pg_wal_replay_resume()").await;
-    let mut session = tokio::time::timeout(PATIENCE, begun)
-        .await
-        .unwrap()
-        .unwrap();
+    let mut session = tokio::time::timeout(TIMEOUT, begun).await.unwrap().unwrap();
     let rows = read(&mut session, &filter(), UrlColumn::Known).await;
     assert_eq!(rows.len(), 2);
     session.finish().await.unwrap();
@@ -193,7 +190,7 @@ async fn follow(standby: &mut PgConnection, conninfo: &str) {
         .unwrap();
     execute(standby, "SELECT pg_reload_conf()").await;
     let follows = !conninfo.is_empty();
-    eventually("it follows whom it should", PATIENCE, async || {
+    eventually("it follows whom it should", TIMEOUT, async || {
         let receives =
             "SELECT EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming')";
         let receives: bool = sqlx::query_scalar(receives)
@@ -212,7 +209,7 @@ fn url_on(standby: &LocalPostgres, database: &TestDatabase) -> String {
 async fn pause_replay(replica: &mut PgConnection) {
     execute(replica, "SELECT pg_wal_replay_pause()").await;
     let paused = "SELECT pg_get_wal_replay_pause_state() = 'paused'";
-    eventually("replay stands still", PATIENCE, async || {
+    eventually("replay stands still", TIMEOUT, async || {
         let paused: bool = sqlx::query_scalar(paused)
             .fetch_one(&mut *replica)
             .await

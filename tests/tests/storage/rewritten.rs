@@ -4,7 +4,7 @@
 use exports_source::Error;
 use exports_source::Source;
 use exports_source::{EndpointUrls, SourceSession, UrlColumn};
-use exports_tests::{Endpoint, PATIENCE, TestDatabase, eventually, uuid};
+use exports_tests::{Endpoint, TIMEOUT, TestDatabase, eventually, uuid};
 use serde_json::json;
 use sqlx::error::DatabaseError;
 use sqlx::{AssertSqlSafe, PgConnection};
@@ -80,12 +80,12 @@ async fn read_beside(database: &TestDatabase, source: Source, change: &str) -> (
         read
     });
     let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    eventually("the export waits for the lock", PATIENCE, async || {
+    eventually("the export waits for the lock", TIMEOUT, async || {
         (database.value(waiting).await == json!(1)).then_some(())
     })
     .await;
     run(&mut changing, "COMMIT").await;
-    tokio::time::timeout(PATIENCE, reading)
+    tokio::time::timeout(TIMEOUT, reading)
         .await
         .expect("it goes on")
         .unwrap()
@@ -245,13 +245,13 @@ async fn a_partition_that_is_detached_meanwhile_is_read_to_its_end() {
         run(&mut detaching, detach).await;
     });
     let pending = "SELECT count(*) FROM pg_inherits WHERE inhdetachpending";
-    eventually("its first transaction is over", PATIENCE, async || {
+    eventually("its first transaction is over", TIMEOUT, async || {
         (database.value(pending).await == json!(1)).then_some(())
     })
     .await;
     assert_eq!(read_all(&mut session).await, (5_000, 1));
     session.confirm().await.unwrap();
-    tokio::time::timeout(PATIENCE, detach)
+    tokio::time::timeout(TIMEOUT, detach)
         .await
         .expect("it ends with the export")
         .unwrap();
@@ -334,11 +334,11 @@ async fn a_reader_does_not_wait_for_whoever_waits_for_the_export() {
         let mut rewriting = database.connect().await;
         let rewritten = tokio::spawn(async move { run(&mut rewriting, rewrite).await });
         let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        eventually("the rewrite waits", PATIENCE, async || {
+        eventually("the rewrite waits", TIMEOUT, async || {
             (database.value(waiting).await == json!(1)).then_some(())
         })
         .await;
-        let refused = tokio::time::timeout(PATIENCE, join(&source, &snapshot)).await;
+        let refused = tokio::time::timeout(TIMEOUT, join(&source, &snapshot)).await;
         let refused = refused.expect("it does not wait").unwrap_err();
         assert_eq!(refused.sql_state().as_deref(), Some("55P03"), "{rewrite}");
         // Who was there before goes on.
@@ -347,7 +347,7 @@ async fn a_reader_does_not_wait_for_whoever_waits_for_the_export() {
         assert_eq!(read_all(&mut session).await, (5_000, 1), "{rewrite}");
         joined.finish().await.unwrap();
         session.confirm().await.unwrap();
-        tokio::time::timeout(PATIENCE, rewritten)
+        tokio::time::timeout(TIMEOUT, rewritten)
             .await
             .expect("it is its turn")
             .unwrap();
@@ -375,7 +375,7 @@ async fn of_many_partitions_only_the_project_s_are_locked() {
         let source = Source::same_as(&database.storage());
         let mut session = source.open_session().await.unwrap();
         session.begin_reading(&project(), &filter()).await.unwrap();
-        session.outlook(&filter(), 100).await.unwrap();
+        session.estimate(&filter(), 100).await.unwrap();
         assert_eq!(read_all(&mut session).await, (5_000, 0));
         let locked = "SELECT count(DISTINCT relation) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
                       WHERE l.database = (SELECT oid FROM pg_database WHERE datname = current_database())

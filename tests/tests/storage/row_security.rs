@@ -27,7 +27,7 @@ async fn half_hidden() -> (TestDatabase, String, String) {
 async fn count(source: &Source) -> Result<usize, Error> {
     let mut session = source.open_session().await?;
     session.begin_reading(&project(), &filter()).await?;
-    session.outlook(&filter(), 100).await?;
+    session.estimate(&filter(), 100).await?;
     let rows = read(&mut session, &filter(), UrlColumn::Known).await;
     session.confirm().await?;
     Ok(rows.len())

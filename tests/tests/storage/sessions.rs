@@ -8,8 +8,8 @@ use exports_domain::PgTimestamp;
 use exports_postgres::CopyStream;
 use exports_source::Error;
 use exports_source::Source;
-use exports_source::{Decoder, Slice, SnapshotId, SourceSession, UrlColumn};
-use exports_tests::{Message, PATIENCE, eventually, uuid};
+use exports_source::{Decoder, SnapshotId, SourceSession, TimeSlice, UrlColumn};
+use exports_tests::{Message, TIMEOUT, eventually, uuid};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -87,7 +87,7 @@ pub(crate) async fn try_read(
     filter: &MessageFilter,
     url: UrlColumn,
 ) -> Result<Vec<Row>, Error> {
-    let slice = Slice::whole(&filter.range);
+    let slice = TimeSlice::whole(&filter.range);
     let mut rows = session.rows(filter, slice, url).await?;
     let mut bytes = Vec::new();
     while rows.read(&mut bytes, usize::MAX).await? {}
@@ -100,7 +100,7 @@ pub(crate) async fn try_read(
 
 /// Begins to read all of a session's rows.
 pub(crate) async fn start_reading(session: &mut SourceSession) -> CopyStream<'_> {
-    let slice = Slice::whole(&filter().range);
+    let slice = TimeSlice::whole(&filter().range);
     let mut rows = session
         .rows(&filter(), slice, UrlColumn::Known)
         .await
@@ -152,7 +152,7 @@ async fn a_session_serves_one_export_after_the_other() {
 /// Finishes a session that was left in the middle. It may not hang, and if it comes back it has to
 /// read an export's rows as any other.
 async fn assert_refused_or_in_step(session: SourceSession, rows: usize) {
-    let finished = tokio::time::timeout(PATIENCE, session.finish()).await;
+    let finished = tokio::time::timeout(TIMEOUT, session.finish()).await;
     if let Ok(mut session) = finished.expect("an answer") {
         session.begin(&project()).await.unwrap();
         let read = read(&mut session, &filter(), UrlColumn::Known).await;
@@ -175,7 +175,7 @@ pub(crate) async fn leave_in_the_middle(source: &Source, rows: usize) {
     for reads in [0, 1, 2, 100] {
         let mut session = source.open_session().await.unwrap();
         session.begin(&project()).await.unwrap();
-        let slice = Slice::whole(&filter().range);
+        let slice = TimeSlice::whole(&filter().range);
         let mut copy = session
             .rows(&filter(), slice, UrlColumn::Known)
             .await
@@ -198,7 +198,7 @@ async fn a_dropped_session_ends_its_query_on_the_server() {
     let copies = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'COPY%'";
     assert_eq!(database.value(copies).await, json!(1));
     drop(session);
-    eventually("the server has noticed", PATIENCE, async || {
+    eventually("the server has noticed", TIMEOUT, async || {
         (database.value(copies).await == json!(0)).then_some(())
     })
     .await;

@@ -2,7 +2,7 @@
 
 use exports_domain::Direction;
 use exports_source::Source;
-use exports_source::{EndpointUrls, Slice, UrlColumn};
+use exports_source::{EndpointUrls, TimeSlice, UrlColumn};
 use exports_tests::{Endpoint, Message, uuid};
 
 use crate::sessions::read;
@@ -54,7 +54,7 @@ async fn what_others_do_in_the_middle_of_the_stream_does_not_show() {
     let source = Source::same_as(&database.storage());
     let mut session = source.open_session().await.unwrap();
     session.begin(&project()).await.unwrap();
-    let slice = Slice::whole(&filter().range);
+    let slice = TimeSlice::whole(&filter().range);
     let mut rows = session
         .rows(&filter(), slice, UrlColumn::Known)
         .await

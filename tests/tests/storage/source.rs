@@ -83,8 +83,8 @@ async fn every_filter_leaves_out_what_it_does_not_name() {
     let mut messages = Vec::new();
     let mut number = 0;
     for project in [PROJECT, "proj_b"] {
-        for direction in Direction::ALL {
-            for status in MessageStatus::ALL {
+        for &direction in Direction::ALL {
+            for &status in MessageStatus::ALL {
                 for endpoint in [1, 2] {
                     number += 1;
                     messages.push(
@@ -99,10 +99,10 @@ async fn every_filter_leaves_out_what_it_does_not_name() {
         }
     }
     Message::insert(database.pool(), &messages).await;
-    let statuses = MessageStatus::ALL.map(Some).into_iter().chain([None]);
+    let statuses = MessageStatus::ALL.iter().copied().map(Some).chain([None]);
     for status in statuses {
         for endpoint in [None, Some(uuid(1)), Some(uuid(3))] {
-            for direction in Direction::ALL {
+            for &direction in Direction::ALL {
                 let filter = MessageFilter {
                     direction,
                     status,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use exports_database::{Completed, Database, Fenced, Intervened, Progress};
+use exports_database::{Completed, Database, Fenced, Overridden, Progress};
 use exports_domain::{ExportId, ExportStatus};
 use exports_tests::{ExportRow, TestDatabase};
 use uuid::Uuid;
@@ -97,11 +97,11 @@ impl Step {
             }
             Self::RequeueByHand => {
                 let answer = storage.requeue_by_hand(id).await.unwrap();
-                matches!(answer, Intervened::Done { .. })
+                matches!(answer, Overridden::Done { .. })
             }
             Self::FailByHand => {
                 let answer = storage.fail_by_hand(id, &failure()).await.unwrap();
-                matches!(answer, Intervened::Done { .. })
+                matches!(answer, Overridden::Done { .. })
             }
         }
     }
@@ -111,8 +111,8 @@ impl Step {
 async fn the_state_machine_and_the_sql_agree_for_every_pair_of_states() {
     let database = database().await;
     let storage = database.storage();
-    for from in ExportStatus::ALL {
-        for to in ExportStatus::ALL {
+    for &from in ExportStatus::ALL {
+        for &to in ExportStatus::ALL {
             let steps = Step::ALL.into_iter().filter(|step| step.leads_to() == to);
             let mut changed_it = Vec::new();
             for step in steps {
@@ -180,7 +180,7 @@ async fn whole(database: &TestDatabase, id: Uuid) -> String {
 async fn no_step_touches_another_export() {
     let database = database().await;
     let storage = database.storage();
-    for from in ExportStatus::ALL {
+    for &from in ExportStatus::ALL {
         for step in Step::ALL {
             // The bystander is in the same state and held by another token; no sweep is due for it.
             let bystander = ExportRow::of(PROJECT, from)

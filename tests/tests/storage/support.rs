@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use exports_database::{Claim, ClaimRequest, Database, FileFacts, NewExport};
+use exports_database::{Claim, ClaimRequest, Database, FinishedFile, NewExport};
 use exports_domain::{
     Direction, ExportId, Failure, FailureCode, MessageFilter, ProjectId, TimeRange, time,
 };
@@ -84,8 +84,8 @@ pub(crate) fn new_export() -> NewExport {
     }
 }
 
-pub(crate) fn facts() -> FileFacts {
-    FileFacts {
+pub(crate) fn facts() -> FinishedFile {
+    FinishedFile {
         row_count: 3,
         size_bytes: 120,
         sha256: [0xab; 32],

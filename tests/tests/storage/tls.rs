@@ -11,7 +11,7 @@ use exports_postgres::PoolPurpose;
 use exports_sandbox::{LocalPostgres, Shutdown};
 use exports_source::Source;
 use exports_source::UrlColumn;
-use exports_tests::{Endpoint, Message, PATIENCE, eventually, not_run, uuid};
+use exports_tests::{Endpoint, Message, TIMEOUT, eventually, not_run, uuid};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 
 use crate::sessions::{begin, join, leave_in_the_middle, read};
@@ -158,7 +158,7 @@ async fn tls_does_not_show_in_the_rows() {
         let source = source(&url(mode));
         let mut session = source.open_session().await.unwrap();
         session.begin(&project()).await.unwrap();
-        let few = session.outlook(&filter(), 10).await.unwrap();
+        let few = session.estimate(&filter(), 10).await.unwrap();
         let urls = session.endpoint_urls(Direction::Outbound, 10).await;
         let plan = session.plan(&filter(), true).await.unwrap();
         let (sample, is_small) = session.sample().await.unwrap();
@@ -221,7 +221,7 @@ async fn old_and_self_signed_certificates_are_judged_as_by_libpq() {
         reload(&postgres).await;
         let root = file(&format!("{root}.pem"));
         // The server's processes take it over one after the other.
-        eventually("the certificate is shown", PATIENCE, async || {
+        eventually("the certificate is shown", TIMEOUT, async || {
             shows(&by_name, &root).await.then_some(())
         })
         .await;

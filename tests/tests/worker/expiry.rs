@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use exports_database::Deleted;
 use exports_domain::{ExportId, ExportStatus};
 use exports_tests::s3::{Fault, Injected, Kind};
-use exports_tests::{ExportRow, PATIENCE, eventually};
+use exports_tests::{ExportRow, TIMEOUT, eventually};
 
 use crate::workshop::{PROJECT, Worker, Workshop, on_every_store};
 
@@ -64,7 +64,7 @@ async fn an_old_record_without_a_file_goes_and_one_with_a_file_stays() {
             "SELECT array_agg(id::text) = ARRAY['{}'] FROM exports",
             kept.0
         );
-        eventually("the old record goes", PATIENCE, async || {
+        eventually("the old record goes", TIMEOUT, async || {
             (shop.database.value(&only_kept).await == true).then_some(())
         })
         .await;
@@ -114,7 +114,7 @@ async fn the_sweeps_of_two_workers_do_not_tread_on_each_other() {
         let workers = [shop.worker(&[]), shop.worker(&[])];
 
         let unexpired = "SELECT count(*) FROM exports WHERE status <> 'expired'";
-        eventually("every export is expired", PATIENCE, async || {
+        eventually("every export is expired", TIMEOUT, async || {
             (shop.database.value(unexpired).await == 0).then_some(())
         })
         .await;
@@ -160,7 +160,7 @@ async fn is_deleted(shop: &Workshop, id: ExportId) {
 /// Waits until janitors have tried in vain so many times.
 async fn refused(workers: &[Worker], times: usize) {
     const REFUSED: &str = "an object could not be deleted";
-    eventually("janitors have tried", PATIENCE, async || {
+    eventually("janitors have tried", TIMEOUT, async || {
         let logs = workers.iter().map(|worker| worker.log());
         let tried: usize = logs.map(|log| log.matches(REFUSED).count()).sum();
         (tried >= times).then_some(())
@@ -171,7 +171,7 @@ async fn refused(workers: &[Worker], times: usize) {
 /// Waits until no janitor has anything left to do, now or later.
 async fn nothing_is_doomed(shop: &Workshop) {
     let doomed = "SELECT count(*) FROM export_objects WHERE state = 'doomed'";
-    eventually("nothing is doomed", PATIENCE, async || {
+    eventually("nothing is doomed", TIMEOUT, async || {
         (shop.database.value(doomed).await == 0).then_some(())
     })
     .await;

@@ -10,7 +10,7 @@ use exports_domain::{
 };
 use exports_tests::s3::S3Server;
 use exports_tests::{
-    Message, PATIENCE, Process, Proxy, RunningStore, StoreKind, TestDatabase, eventually,
+    Message, Process, Proxy, RunningStore, StoreKind, TIMEOUT, TestDatabase, eventually,
 };
 use futures_util::FutureExt;
 use url::Url;
@@ -209,7 +209,7 @@ impl Workshop {
 
     /// Waits until the export is completed. Panics at once if it fails.
     pub(crate) async fn completed(&self, id: ExportId) -> ExportFile {
-        eventually("the export is completed", PATIENCE, async || {
+        eventually("the export is completed", TIMEOUT, async || {
             match self.export(id).await.state {
                 ExportState::Completed(file) => Some(file),
                 ExportState::Pending | ExportState::Processing { .. } => None,
@@ -223,7 +223,7 @@ impl Workshop {
 
     /// Waits until the export has failed. Panics at once if it is completed.
     pub(crate) async fn failed(&self, id: ExportId) -> Failure {
-        eventually("the export has failed", PATIENCE, async || {
+        eventually("the export has failed", TIMEOUT, async || {
             match self.export(id).await.state {
                 ExportState::Failed { failure, .. } => Some(failure),
                 ExportState::Pending | ExportState::Processing { .. } => None,
@@ -243,7 +243,7 @@ impl Workshop {
         value: impl Into<serde_json::Value>,
     ) {
         let value = value.into();
-        eventually(&format!("{column} is {value}"), PATIENCE, async || {
+        eventually(&format!("{column} is {value}"), TIMEOUT, async || {
             (self.database.export_column(id.0, column).await == value).then_some(())
         })
         .await;

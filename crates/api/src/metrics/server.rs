@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
 /// Longer than this, and whoever scrapes has given up.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The listener, bound, and what it is going to tell.
 pub(crate) struct MetricsServer {
@@ -51,7 +51,7 @@ impl MetricsServer {
 
 impl Sample for Sampler {
     async fn sample(&self) {
-        let answer = tokio::time::timeout(PATIENCE, self.database.ping()).await;
+        let answer = tokio::time::timeout(TIMEOUT, self.database.ping()).await;
         let up = matches!(answer, Ok(Ok(())));
         self.metrics.set(up, self.database.pool_use());
     }

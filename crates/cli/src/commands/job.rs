@@ -5,7 +5,7 @@
 //! `failed`; the way on is a new export.
 
 use clap::{Args, Subcommand};
-use exports_database::Intervened;
+use exports_database::Overridden;
 use exports_domain::{ExportId, ExportStatus, Failure, FailureCode};
 use exports_service::settings::DatabaseSettings;
 
@@ -74,18 +74,18 @@ impl Fail {
     }
 }
 
-fn done(export: ExportId, answer: Intervened, what: &str) -> Result<()> {
+fn done(export: ExportId, answer: Overridden, what: &str) -> Result<()> {
     match answer {
-        Intervened::Done { holder: None } => print(&format!("{export} {what}")),
-        Intervened::Done {
+        Overridden::Done { holder: None } => print(&format!("{export} {what}")),
+        Overridden::Done {
             holder: Some(worker),
         } => print(&format!(
             "{export} {what}; {worker} held it and stops at its next heartbeat"
         )),
-        Intervened::Missing => Err(Error::new(format!(
+        Overridden::Missing => Err(Error::new(format!(
             "there is no export {export}: 'exportctl jobs' lists those at work"
         ))),
-        Intervened::Ended(status) => Err(Error::new(format!(
+        Overridden::Ended(status) => Err(Error::new(format!(
             "{export} is {status}, which is final{}",
             match status {
                 ExportStatus::Failed => ": have its consumer create it again",

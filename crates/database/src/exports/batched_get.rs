@@ -27,11 +27,11 @@ const SOON: Duration = Duration::from_millis(50);
 const MOST: usize = 256;
 
 /// What comes of a look-up. Several may have failed for the same reason.
-pub type LookupResult = Result<Option<Export>, Arc<Error>>;
+pub type LoadResult = Result<Option<Export>, Arc<Error>>;
 
 /// Looks exports up. Clones wait in the same queue.
 #[derive(Debug, Clone)]
-pub struct Lookups {
+pub struct BatchLoader {
     database: Database,
     queue: Arc<Mutex<Queue>>,
 }
@@ -47,16 +47,16 @@ struct Queue {
 struct Lookup {
     project: ProjectId,
     id: ExportId,
-    answer: oneshot::Sender<LookupResult>,
+    answer: oneshot::Sender<LoadResult>,
 }
 
 /// The duty to serve the queue: to send one statement after the other until nobody waits.
 struct Duty {
-    lookups: Lookups,
+    lookups: BatchLoader,
     ended: bool,
 }
 
-impl Lookups {
+impl BatchLoader {
     /// Looks up in `database`.
     #[must_use]
     pub fn new(database: Database) -> Self {
@@ -65,7 +65,7 @@ impl Lookups {
     }
 
     /// One export of a project.
-    pub async fn get(&self, project: &ProjectId, id: ExportId) -> LookupResult {
+    pub async fn get(&self, project: &ProjectId, id: ExportId) -> LoadResult {
         let (answer, answered) = oneshot::channel();
         let project = project.clone();
         let duty = self.wait_in_line(Lookup {

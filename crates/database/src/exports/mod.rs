@@ -4,6 +4,6 @@ mod batched_get;
 mod create;
 mod read;
 
-pub use batched_get::{LookupResult, Lookups};
+pub use batched_get::{BatchLoader, LoadResult};
 pub use create::{Created, NewExport};
 pub use read::{Cursor, Deleted, FileLookup, ListRequest, Page};

@@ -3,4 +3,4 @@
 mod retention;
 mod sweep;
 
-pub use sweep::DoomedObject;
+pub use sweep::PendingDeletion;

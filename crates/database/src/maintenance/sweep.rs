@@ -14,7 +14,7 @@ use crate::row::{attempts, interval};
 
 /// An object that has to go. Taking it up hides it from other janitors for a minute.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DoomedObject {
+pub struct PendingDeletion {
     /// Its key.
     pub key: String,
     /// Its multipart upload, if one was begun.
@@ -111,9 +111,9 @@ impl Database {
     }
 
     /// Takes up objects that have to go now.
-    pub async fn take_doomed_objects(&self, limit: u16) -> Result<Vec<DoomedObject>, Error> {
+    pub async fn take_doomed_objects(&self, limit: u16) -> Result<Vec<PendingDeletion>, Error> {
         Ok(sqlx::query_as!(
-            DoomedObject,
+            PendingDeletion,
             r#"
             WITH due AS MATERIALIZED (
                 SELECT key FROM export_objects

@@ -4,4 +4,4 @@ mod jobs;
 mod override_job;
 
 pub use jobs::{Job, JobsRequest};
-pub use override_job::Intervened;
+pub use override_job::Overridden;

@@ -11,7 +11,7 @@ use crate::row::known;
 
 /// What became of an operator's wish.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Intervened {
+pub enum Overridden {
     /// It was done.
     Done {
         /// The worker that held the export until then.
@@ -26,7 +26,7 @@ pub enum Intervened {
 impl Database {
     /// Has an export tried again at once, with all its attempts: a pending one no longer waits,
     /// and a processing one is taken from its worker.
-    pub async fn requeue_by_hand(&self, id: ExportId) -> Result<Intervened, Error> {
+    pub async fn requeue_by_hand(&self, id: ExportId) -> Result<Overridden, Error> {
         let row = sqlx::query!(
             r#"
             WITH target AS (
@@ -51,13 +51,13 @@ impl Database {
         )
         .fetch_optional(&mut self.connection().await?)
         .await?;
-        row.map_or(Ok(Intervened::Missing), |row| {
+        row.map_or(Ok(Overridden::Missing), |row| {
             intervened(id, row.done, &row.status, row.holder)
         })
     }
 
     /// Ends an export that has not ended: `failure` is what its consumer reads.
-    pub async fn fail_by_hand(&self, id: ExportId, failure: &Failure) -> Result<Intervened, Error> {
+    pub async fn fail_by_hand(&self, id: ExportId, failure: &Failure) -> Result<Overridden, Error> {
         let row = sqlx::query!(
             r#"
             WITH target AS (
@@ -81,7 +81,7 @@ impl Database {
         )
         .fetch_optional(&mut self.connection().await?)
         .await?;
-        row.map_or(Ok(Intervened::Missing), |row| {
+        row.map_or(Ok(Overridden::Missing), |row| {
             intervened(id, row.done, &row.status, row.holder)
         })
     }
@@ -93,10 +93,10 @@ fn intervened(
     done: bool,
     status: &str,
     holder: Option<String>,
-) -> Result<Intervened, Error> {
+) -> Result<Overridden, Error> {
     Ok(if done {
-        Intervened::Done { holder }
+        Overridden::Done { holder }
     } else {
-        Intervened::Ended(known(id.0, "status", status)?)
+        Overridden::Ended(known(id.0, "status", status)?)
     })
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::database::Database;
 use crate::error::Error;
-use crate::queue::hints::Survey;
+use crate::queue::hints::QueueHints;
 use crate::row::{FilterRow, attempts, corrupt, interval, known};
 
 /// Who claims, and on which terms.
@@ -24,7 +24,7 @@ pub struct ClaimRequest<'a> {
     /// An ended lease is taken over only below this number of attempts.
     pub max_attempts: u32,
     /// What the claimer remembers of the queue.
-    pub known: Arc<Survey>,
+    pub known: Arc<QueueHints>,
 }
 
 /// An export that a worker has taken.

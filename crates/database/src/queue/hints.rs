@@ -24,7 +24,7 @@ const IN_FLIGHT: Duration = Duration::from_secs(5);
 
 /// What was in the queue at some moment. The default knows nothing: what uses it reads everything.
 #[derive(Debug, Clone, Default)]
-pub struct Survey {
+pub struct QueueHints {
     /// What came into the queue from here on is to be read anew; `None`: all of it.
     pub(crate) since: Option<DateTime<Utc>>,
     /// The projects that had something pending.
@@ -36,7 +36,7 @@ pub struct Survey {
     lease_ended: bool,
 }
 
-impl Survey {
+impl QueueHints {
     /// Whether some worker had left an export: its lease had ended.
     #[must_use]
     pub fn lease_ended(&self) -> bool {
@@ -46,7 +46,7 @@ impl Survey {
 
 impl Database {
     /// Looks over the queue, starting from what was `known` of it.
-    pub async fn survey(&self, known: &Survey) -> Result<Survey, Error> {
+    pub async fn queue_hints(&self, known: &QueueHints) -> Result<QueueHints, Error> {
         let row = sqlx::query!(
             r#"
             WITH RECURSIVE arrived AS (
@@ -93,7 +93,7 @@ impl Database {
         )
         .fetch_one(&mut self.connection().await?)
         .await?;
-        Ok(Survey {
+        Ok(QueueHints {
             since: Some(row.since),
             projects: row.projects,
             due_from: row.due_from,

@@ -33,7 +33,7 @@ pub enum Fenced {
 
 /// The facts of a finished file.
 #[derive(Debug, Clone, Copy)]
-pub struct FileFacts {
+pub struct FinishedFile {
     /// Data rows.
     pub row_count: u64,
     /// Bytes.
@@ -102,7 +102,7 @@ impl Database {
         &self,
         lease: Lease,
         object_key: &str,
-        file: &FileFacts,
+        file: &FinishedFile,
     ) -> Result<Completed, Error> {
         let row = sqlx::query!(
             r#"

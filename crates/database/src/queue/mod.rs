@@ -8,6 +8,6 @@ mod notify;
 
 pub use claim::{Claim, ClaimRequest};
 pub use depth::{QueueDepth, QueueState};
-pub use hints::Survey;
-pub use lease::{Completed, Fenced, FileFacts, Progress};
+pub use hints::QueueHints;
+pub use lease::{Completed, Fenced, FinishedFile, Progress};
 pub use notify::QueueListener;

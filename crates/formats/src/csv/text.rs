@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn statuses_are_written_as_any_text() {
-        let known = MessageStatus::ALL.map(MessageStatus::as_str);
+        let known = MessageStatus::ALL.iter().map(|status| status.as_str());
         for status in known.into_iter().chain(["", "queued2", "a,b", "\"", "=1"]) {
             let (mut csv, mut text) = (Vec::new(), Vec::new());
             push_status(&mut csv, status, &mut |_| {});

@@ -50,12 +50,12 @@ impl Drop for PooledConnection {
             return;
         };
         match (session.step, tokio::runtime::Handle::try_current()) {
-            (Step::Ready, _) => pool.give_back(session),
+            (Step::Ready, _) => pool.release(session),
             // Whoever asked has gone away. Opening another takes longer than reading the answer.
             (Step::Asked, Ok(runtime)) => {
                 runtime.spawn(async move {
                     if let Some(session) = session.drained().await {
-                        pool.give_back(session);
+                        pool.release(session);
                     }
                     drop(permit);
                 });

@@ -255,7 +255,7 @@ impl Pool {
         Ok(())
     }
 
-    fn give_back(&self, session: Session) {
+    fn release(&self, session: Session) {
         if !self.0.permits.is_closed() {
             self.idle().push(session);
         }

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::Route;
 use super::statements;
 use crate::error::Error;
-use crate::wire::{self, Opened, SessionFacts, Socket};
+use crate::wire::{self, Opened, SessionInfo, Socket};
 
 /// sqlx appends this to the folder of a socket.
 const PORT: u16 = 5432;
@@ -170,7 +170,7 @@ async fn copy_both(client: &mut UnixStream, server: &mut Box<dyn Socket>) -> io:
 }
 
 /// What a server says when a login has succeeded.
-fn welcome(facts: &SessionFacts) -> BytesMut {
+fn welcome(facts: &SessionInfo) -> BytesMut {
     let mut bytes = BytesMut::new();
     put(&mut bytes, b'R', |body| body.put_i32(0));
     for (name, value) in &facts.parameters {

@@ -24,7 +24,7 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use crate::address::{Address, ChannelBindingMode, Endpoint, Host, TargetSession};
 use crate::error::{Error, UrlError};
 use crate::tls::{Roots, SslMode, Verify};
-use crate::wire::{self, Opened, SessionFacts};
+use crate::wire::{self, Opened, SessionInfo};
 use gateway::Gateway;
 
 /// How a database is reached, and the settings of every session there.
@@ -40,7 +40,7 @@ pub(crate) struct Route {
 
 /// What was connected to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reached {
+pub struct ConnectedServer {
     /// The server that was chosen: host and port.
     pub server: String,
     /// Whether the connection to it is encrypted.
@@ -93,7 +93,9 @@ impl Route {
     }
 
     /// Connects once to find out what is there. Gives what sqlx has to connect to from now on.
-    pub(crate) async fn ask(self: &Arc<Self>) -> Result<(Reached, PgConnectOptions), Error> {
+    pub(crate) async fn ask(
+        self: &Arc<Self>,
+    ) -> Result<(ConnectedServer, PgConnectOptions), Error> {
         let opened = match wire::open(self).await {
             Err(error) if refuses_options(&error) && !self.is_pooled() => {
                 self.is_pooled.store(true, Ordering::Relaxed);
@@ -120,7 +122,7 @@ impl Route {
                 source: sqlx::Error::Io(error),
             })?,
         };
-        let reached = Reached {
+        let reached = ConnectedServer {
             server: facts.server,
             tls: facts.tls.is_some(),
             pooler: is_pooled,
@@ -152,7 +154,7 @@ impl Route {
     }
 
     /// sqlx's own way, if it leads to the same server in the same manner as ours.
-    fn direct(&self, facts: Option<&SessionFacts>) -> Option<PgConnectOptions> {
+    fn direct(&self, facts: Option<&SessionInfo>) -> Option<PgConnectOptions> {
         let Address { hosts, tls, .. } = &self.address;
         let [host] = hosts.as_slice() else {
             return None;
@@ -192,7 +194,7 @@ impl Route {
     }
 
     /// The mode in which sqlx does what is wanted of TLS.
-    fn direct_tls(&self, host: &Host, facts: Option<&SessionFacts>) -> Option<PgSslMode> {
+    fn direct_tls(&self, host: &Host, facts: Option<&SessionInfo>) -> Option<PgSslMode> {
         let tls = &self.address.tls;
         let is_unusual = facts
             .and_then(|facts| facts.tls.as_ref())

@@ -22,7 +22,7 @@ use super::verifier::Verifier;
 
 /// What a handshake has shown.
 #[derive(Debug)]
-pub(crate) struct TlsFacts {
+pub(crate) struct TlsInfo {
     /// Libraries on webpki would refuse the certificate.
     pub(crate) is_unusual: bool,
     /// What SCRAM binds a login to, if the certificate's signature has a hash.
@@ -34,7 +34,7 @@ pub(crate) async fn connect(
     settings: &TlsSettings,
     name: &str,
     socket: TcpStream,
-) -> io::Result<(TlsStream<TcpStream>, TlsFacts)> {
+) -> io::Result<(TlsStream<TcpStream>, TlsInfo)> {
     let server = server_name(settings, name)?;
     let settings = settings.clone();
     let (config, verifier) = spawn_blocking(move || config(&settings)).await??;
@@ -45,7 +45,7 @@ pub(crate) async fn connect(
     let end_point = certificates
         .and_then(|certificates| certificates.first())
         .and_then(end_point);
-    let facts = TlsFacts {
+    let facts = TlsInfo {
         is_unusual: verifier.is_unusual(),
         end_point,
     };

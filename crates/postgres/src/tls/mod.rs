@@ -13,5 +13,5 @@ mod settings;
 mod tests;
 mod verifier;
 
-pub(crate) use connect::{TlsFacts, connect};
+pub(crate) use connect::{TlsInfo, connect};
 pub(crate) use settings::{Roots, SslMode, TlsSettings, Verify};

@@ -16,14 +16,14 @@ use super::{READ, Socket, WireConnection, io_error, out_of_step, server_error};
 use crate::address::{Address, ChannelBindingMode, Host};
 use crate::error::Error;
 use crate::route::Route;
-use crate::tls::TlsFacts;
+use crate::tls::TlsInfo;
 
 /// What a server has said by the time it is ready.
 #[derive(Debug, Default)]
-pub(crate) struct SessionFacts {
+pub(crate) struct SessionInfo {
     /// Which one it is, for people.
     pub(crate) server: String,
-    pub(crate) tls: Option<TlsFacts>,
+    pub(crate) tls: Option<TlsInfo>,
     /// Encrypted or not, it is what `sslmode` tried second.
     pub(crate) is_fallback: bool,
     /// The settings that it reports, `server_version` for one.
@@ -43,17 +43,17 @@ impl Login<'_> {
     pub(super) async fn run(
         &self,
         socket: Box<dyn Socket>,
-        tls: Option<TlsFacts>,
+        tls: Option<TlsInfo>,
     ) -> Result<Opened, Error> {
         let mut connection = WireConnection {
             socket,
             received: BytesMut::with_capacity(2 * READ),
             is_ready: false,
         };
-        let mut facts = SessionFacts {
+        let mut facts = SessionInfo {
             server: self.host.shown(),
             tls,
-            ..SessionFacts::default()
+            ..SessionInfo::default()
         };
         self.start(&mut connection).await?;
         self.authenticate(&mut connection, &facts).await?;
@@ -96,7 +96,7 @@ impl Login<'_> {
     async fn authenticate(
         &self,
         connection: &mut WireConnection,
-        facts: &SessionFacts,
+        facts: &SessionInfo,
     ) -> Result<(), Error> {
         let mut method = "none";
         let mut is_bound = false;
@@ -177,7 +177,7 @@ impl Login<'_> {
         &self,
         connection: &mut WireConnection,
         body: &AuthenticationSaslBody,
-        facts: &SessionFacts,
+        facts: &SessionInfo,
     ) -> Result<bool, Error> {
         let offered: Vec<_> = body.mechanisms().collect().map_err(io_error)?;
         let binding = self.address().channel_binding;
@@ -221,7 +221,7 @@ impl Login<'_> {
 
 impl WireConnection {
     /// Takes what the server says of itself before it is ready.
-    async fn until_ready(&mut self, facts: &mut SessionFacts) -> Result<(), Error> {
+    async fn until_ready(&mut self, facts: &mut SessionInfo) -> Result<(), Error> {
         loop {
             match Message::parse(&mut self.received).map_err(|_| out_of_step())? {
                 None => self.receive().await?,

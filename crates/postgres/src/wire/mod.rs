@@ -27,7 +27,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use crate::error::Error;
 use rows::CopyFrames;
 
-pub(crate) use login::SessionFacts;
+pub(crate) use login::SessionInfo;
 pub(crate) use open::{Opened, open, reason_of};
 
 /// A row of an answer, value by value; `None` is NULL.

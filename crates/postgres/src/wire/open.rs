@@ -13,13 +13,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio::time::timeout;
 
-use super::login::{Login, SessionFacts};
+use super::login::{Login, SessionInfo};
 use super::{Socket, WireConnection};
 use crate::address::{Endpoint, Host, TargetSession};
 use crate::client::CONNECT_TIMEOUT;
 use crate::error::Error;
 use crate::route::Route;
-use crate::tls::{self, SslMode, TlsFacts};
+use crate::tls::{self, SslMode, TlsInfo};
 
 /// The server serves only an encrypted session, or only one that is not.
 const INVALID_AUTHORIZATION: &str = "28000";
@@ -28,13 +28,13 @@ const INVALID_AUTHORIZATION: &str = "28000";
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) connection: WireConnection,
-    pub(crate) facts: SessionFacts,
+    pub(crate) facts: SessionInfo,
 }
 
 /// Bytes to and from a server, before the login.
 struct Line {
     socket: Box<dyn Socket>,
-    tls: Option<TlsFacts>,
+    tls: Option<TlsInfo>,
 }
 
 pub(crate) async fn open(route: &Route) -> Result<Opened, Error> {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use exports_sandbox::LocalPostgres;
 
 /// How long anything may take on a busy machine before a test fails.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// What a query answers, as `psql` prints it without decoration.
 pub(crate) fn sql(postgres: &LocalPostgres, query: &str) -> String {
@@ -37,7 +37,7 @@ pub(crate) fn postmaster(postgres: &LocalPostgres) -> i32 {
 pub(crate) fn eventually(fact: &str, mut is_true: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_true() {
-        assert!(start.elapsed() < PATIENCE, "not in time: {fact}");
+        assert!(start.elapsed() < TIMEOUT, "not in time: {fact}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -16,7 +16,7 @@ use exports_domain::error_line;
 use crate::logging::print_error;
 use crate::settings::{SettingsError, try_parse_from};
 
-pub use probe::{NotReady, PATIENCE, ask};
+pub use probe::{NotReady, TIMEOUT, ask};
 
 /// The subcommand's name.
 const NAME: &str = "healthcheck";

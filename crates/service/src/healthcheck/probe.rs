@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 /// How long the whole question may take.
-pub const PATIENCE: Duration = Duration::from_secs(2);
+pub const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// As much of an answer as anyone reads.
 const LONGEST: usize = 4096;
@@ -40,7 +40,7 @@ pub enum NotReady {
 }
 
 /// Asks the program that listens at `listen`; an address that means all interfaces is asked on
-/// loopback. Ready is what answers 200 within [`PATIENCE`].
+/// loopback. Ready is what answers 200 within [`TIMEOUT`].
 pub fn ask(listen: SocketAddr) -> Result<(), NotReady> {
     let address = SocketAddr::new(reachable(listen.ip()), listen.port());
     if address.port() == 0 {
@@ -68,8 +68,8 @@ fn reachable(ip: IpAddr) -> IpAddr {
 
 /// Sends the request and reads the answer to its end.
 fn exchange(address: SocketAddr) -> io::Result<Vec<u8>> {
-    let deadline = Instant::now() + PATIENCE;
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    let deadline = Instant::now() + TIMEOUT;
+    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
     stream.set_write_timeout(Some(left(deadline)?))?;
     // In one piece: a server that answers the first and closes would reset the connection.
     let request = format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use exports_database::{DoomedObject, Error};
+use exports_database::{Error, PendingDeletion};
 use exports_domain::error_line;
 use exports_domain::{Failure, FailureCode};
 use tokio_util::sync::CancellationToken;
@@ -142,7 +142,7 @@ async fn delete_doomed(context: &Context) -> Result<(), Error> {
 }
 
 /// An object that cannot be deleted now is taken up again a minute later.
-async fn delete(context: &Context, object: &DoomedObject) -> Result<(), Error> {
+async fn delete(context: &Context, object: &PendingDeletion) -> Result<(), Error> {
     let deleted = async {
         context
             .store

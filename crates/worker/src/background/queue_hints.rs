@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use exports_database::{Database, Survey};
+use exports_database::{Database, QueueHints};
 use exports_domain::error_line;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +19,7 @@ const FROM_NOTHING: Duration = Duration::from_mins(1);
 const SHARE: u32 = 200;
 
 /// What the worker remembers of the queue.
-pub(crate) type Memory = watch::Receiver<Arc<Survey>>;
+pub(crate) type Memory = watch::Receiver<Arc<QueueHints>>;
 
 /// Surveys until `stop`.
 pub(crate) fn spawn(database: Database, stop: CancellationToken) -> Memory {
@@ -31,7 +31,7 @@ pub(crate) fn spawn(database: Database, stop: CancellationToken) -> Memory {
     reader
 }
 
-async fn survey_for_ever(database: &Database, memory: &watch::Sender<Arc<Survey>>) {
+async fn survey_for_ever(database: &Database, memory: &watch::Sender<Arc<QueueHints>>) {
     let mut from_nothing_at = Instant::now();
     loop {
         let begun = Instant::now();
@@ -41,7 +41,7 @@ async fn survey_for_ever(database: &Database, memory: &watch::Sender<Arc<Survey>
         } else {
             memory.borrow().clone()
         };
-        match database.survey(&known).await {
+        match database.queue_hints(&known).await {
             Ok(survey) => {
                 memory.send_replace(Arc::new(survey));
                 if from_nothing {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use exports_database::{Claim, Completed, Fenced, FileFacts};
+use exports_database::{Claim, Completed, Fenced, FinishedFile};
 use exports_domain::RetryPolicy;
 use exports_domain::error_line;
 use tokio_util::sync::CancellationToken;
@@ -14,7 +14,7 @@ use crate::job::error::{Fate, JobError, WriteError};
 use crate::job::export;
 use crate::job::heartbeat::Heartbeat;
 use crate::metrics::{Outcome, PhaseClock, Running};
-use crate::pipeline::upload::OutputFile;
+use crate::pipeline::upload::FileUpload;
 
 /// An export in this worker's hands.
 pub(crate) struct Attempt {
@@ -26,7 +26,7 @@ pub(crate) struct Attempt {
 /// How the work ended.
 enum Ended {
     /// The file is in the store; nobody knows of it yet.
-    Written(FileFacts),
+    Written(FinishedFile),
     Failed(JobError),
     /// The lease is over: another worker has the export, or will have.
     LeaseLost,
@@ -60,11 +60,11 @@ impl Attempt {
             attempt = self.claim.attempt,
         );
         let _running = Running::begin(&self.context.metrics);
-        let outcome = self.see_through(abandon).instrument(span).await;
+        let outcome = self.run_to_completion(abandon).instrument(span).await;
         self.context.metrics.ended(outcome);
     }
 
-    async fn see_through(&self, abandon: &CancellationToken) -> Outcome {
+    async fn run_to_completion(&self, abandon: &CancellationToken) -> Outcome {
         let settings = &self.context.settings;
         let progress = Counters::default();
         let heartbeat = Heartbeat::start(
@@ -74,7 +74,7 @@ impl Attempt {
             self.claimed_at,
             progress.clone(),
         );
-        let mut file = OutputFile::new(&self.context, &self.claim);
+        let mut file = FileUpload::new(&self.context, &self.claim);
         let mut clock = PhaseClock::start(self.context.metrics.clone(), self.claimed_at);
         let ended = tokio::select! {
             biased;
@@ -118,13 +118,13 @@ impl Attempt {
             }
             Ended::Abandoned => {
                 file.discard().await;
-                self.give_back().await
+                self.release().await
             }
         }
     }
 
     /// Records the file, asking again while the lease lasts when no answer came.
-    async fn settle(&self, heartbeat: &Heartbeat, facts: &FileFacts) -> Settled {
+    async fn settle(&self, heartbeat: &Heartbeat, facts: &FinishedFile) -> Settled {
         let ask = async {
             let mut pause = std::time::Duration::from_millis(100);
             loop {
@@ -186,13 +186,13 @@ impl Attempt {
         outcome
     }
 
-    async fn give_back(&self) -> Outcome {
+    async fn release(&self) -> Outcome {
         tracing::info!("the export is given back");
         let recorded = self.context.database.release(self.claim.lease).await;
         outcome_of(recorded, Outcome::Released)
     }
 
-    fn log_completed(&self, facts: &FileFacts) {
+    fn log_completed(&self, facts: &FinishedFile) {
         let millis =
             |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         tracing::info!(

@@ -1,18 +1,18 @@
 //! The work itself: one export is one snapshot is one file.
 
-use exports_database::{Claim, FileFacts};
+use exports_database::{Claim, FinishedFile};
 use exports_source::Error as SourceError;
-use exports_source::{EndpointUrls, Outlook, Slice, SourceSession, UrlColumn};
+use exports_source::{EndpointUrls, Estimate, SourceSession, TimeSlice, UrlColumn};
 use tokio::sync::oneshot;
 
 use crate::context::Context;
 use crate::job::Counters;
 use crate::job::{JobError, WriteError};
 use crate::metrics::{Phase, PhaseClock};
-use crate::pipeline::partition::Slicer;
+use crate::pipeline::partition::TimePartition;
 use crate::pipeline::readers::{Joining, Reading};
 use crate::pipeline::reorder_buffer;
-use crate::pipeline::upload::OutputFile;
+use crate::pipeline::upload::FileUpload;
 use exports_formats::csv::{self, EndpointFields, UrlSource};
 
 /// Slices that can wait for their turns besides those that are being read: so many evens out that
@@ -32,9 +32,9 @@ pub(crate) async fn write(
     context: &Context,
     claim: &Claim,
     progress: &Counters,
-    file: &mut OutputFile,
+    file: &mut FileUpload,
     clock: &mut PhaseClock,
-) -> Result<FileFacts, WriteError> {
+) -> Result<FinishedFile, WriteError> {
     let source = |error: SourceError| JobError::rows(&error);
     let session = context.sessions.begin(&claim.project, &claim.filter).await;
     let mut session = session.map_err(|error| JobError::source(&error))?;
@@ -80,11 +80,11 @@ pub(crate) async fn write(
     clock.ended(Phase::Streaming);
     let confirmed = session.confirm().await;
     confirmed.map_err(|error| JobError::source(&error))?;
-    context.sessions.give_back(session).await;
+    context.sessions.release(session).await;
 
     let written = file.finish().await?;
     clock.ended(Phase::UploadCompletion);
-    Ok(FileFacts {
+    Ok(FinishedFile {
         row_count,
         size_bytes: written.size_bytes,
         sha256: written.sha256,
@@ -97,20 +97,20 @@ async fn plan(
     context: &Context,
     claim: &Claim,
     session: &mut SourceSession,
-) -> Result<(Slicer, Option<Joining>), SourceError> {
-    let whole = Slicer::whole(Slice::whole(&claim.filter.range));
+) -> Result<(TimePartition, Option<Joining>), SourceError> {
+    let whole = TimePartition::whole(TimeSlice::whole(&claim.filter.range));
     let readers = context.readers;
-    match session.outlook(&claim.filter, FEW).await? {
-        Outlook::Few | Outlook::Unordered => Ok((whole, None)),
-        Outlook::Alone(reason) => {
+    match session.estimate(&claim.filter, FEW).await? {
+        Estimate::Few | Estimate::Unordered => Ok((whole, None)),
+        Estimate::SingleStatement(reason) => {
             tracing::info!(
                 reason,
                 "one statement reads all messages: others could see another state of the source"
             );
             Ok((whole, None))
         }
-        Outlook::Many { extent, sample } => {
-            let slicer = Slicer::parts(extent, sample, readers);
+        Estimate::Many { extent, sample } => {
+            let slicer = TimePartition::parts(extent, sample, readers);
             let others = readers.saturating_sub(1);
             if others == 0 {
                 return Ok((slicer, None));

@@ -7,7 +7,7 @@ use exports_database::{Database, QueueDepth};
 use exports_service::metrics::{DatabaseMetrics, Gauges, Label, Registry, Sample};
 
 /// Longer than this, and whoever scrapes has given up.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Asks the database at each scrape.
 pub(crate) struct Sampler {
@@ -70,7 +70,7 @@ impl Sampler {
 
 impl Sample for Sampler {
     async fn sample(&self) {
-        let depth = tokio::time::timeout(PATIENCE, self.database.queue_depth()).await;
+        let depth = tokio::time::timeout(TIMEOUT, self.database.queue_depth()).await;
         let depth = depth.ok().and_then(Result::ok);
         if let Some(depth) = &depth {
             self.set_queue(depth);

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// The buffers of one file that wait for their next use.
 #[derive(Debug, Clone)]
-pub(crate) struct Buffers(Arc<Waiting>);
+pub(crate) struct BufferPool(Arc<Waiting>);
 
 #[derive(Debug)]
 struct Waiting {
@@ -22,10 +22,10 @@ struct Waiting {
 #[derive(Debug)]
 pub(crate) struct Buffer {
     bytes: Vec<u8>,
-    home: Buffers,
+    home: BufferPool,
 }
 
-impl Buffers {
+impl BufferPool {
     /// None yet; new ones have this capacity.
     pub(crate) fn new(capacity: usize) -> Self {
         let buffers = Mutex::default();
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_buffer_comes_back_when_its_bytes_are_done_with() {
-        let buffers = Buffers::new(100);
+        let buffers = BufferPool::new(100);
         let mut buffer = buffers.take();
         buffer.extend_from_slice(b"part");
         let memory = buffer.as_ptr();

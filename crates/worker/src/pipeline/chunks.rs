@@ -5,7 +5,7 @@ use exports_postgres::CopyStream;
 use exports_source::Error;
 use tokio::sync::mpsc;
 
-use crate::pipeline::buffer_pool::{Buffer, Buffers};
+use crate::pipeline::buffer_pool::{Buffer, BufferPool};
 
 /// How many bytes of rows are handed on at a time: enough that handing on costs nothing, few
 /// enough that many exports at a time fit into memory.
@@ -16,7 +16,7 @@ const CHUNK: usize = 128 * 1024;
 pub(crate) async fn read(
     mut rows: CopyStream<'_>,
     chunks: mpsc::Sender<Buffer>,
-    buffers: &Buffers,
+    buffers: &BufferPool,
     begun: impl FnOnce(),
 ) -> Result<(), Error> {
     let mut chunk = buffers.take();

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::job::{Counters, JobError};
-use crate::pipeline::buffer_pool::{Buffer, Buffers};
+use crate::pipeline::buffer_pool::{Buffer, BufferPool};
 use crate::pipeline::reorder_buffer::SliceInput;
 
 /// Chunks that may wait for the encoder.
@@ -63,7 +63,7 @@ pub(crate) type Encoding = JoinHandle<Result<Option<Encoded>, JobError>>;
 pub(crate) fn spawn(
     mut encoder: Encoder,
     output: SliceInput,
-    buffers: Buffers,
+    buffers: BufferPool,
     progress: Counters,
 ) -> (mpsc::Sender<Buffer>, Encoding) {
     let (chunks, mut input) = mpsc::channel::<Buffer>(WAITING);

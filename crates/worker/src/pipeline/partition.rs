@@ -3,7 +3,7 @@
 //! A slice is a guess at how much it holds. A bad one costs time, never memory: see `window`.
 
 use exports_domain::PgTimestamp;
-use exports_source::Slice;
+use exports_source::TimeSlice;
 
 /// How many rows a slice is to have: so many that asking for it costs nothing beside reading it.
 const ROWS: u64 = 16_384;
@@ -19,8 +19,8 @@ const SHRINKAGE: i64 = 8;
 
 /// The time that nobody has taken yet, and how wide to cut it.
 #[derive(Debug)]
-pub(crate) struct Slicer {
-    left: Option<Slice>,
+pub(crate) struct TimePartition {
+    left: Option<TimeSlice>,
     /// Of the next slice, in microseconds.
     width: i64,
     /// After a gap nothing is known of what follows: this much is not too much.
@@ -29,9 +29,9 @@ pub(crate) struct Slicer {
     readers: i64,
 }
 
-impl Slicer {
+impl TimePartition {
     /// All of `slice` at once.
-    pub(crate) fn whole(slice: Slice) -> Self {
+    pub(crate) fn whole(slice: TimeSlice) -> Self {
         Self {
             left: Some(slice),
             width: slice.width(),
@@ -43,7 +43,7 @@ impl Slicer {
 
     /// In parts, the first of which are as wide as a `sample` of the time that holds some rows, but
     /// not more than a slice is to have.
-    pub(crate) fn parts(extent: Slice, sample: Slice, readers: u16) -> Self {
+    pub(crate) fn parts(extent: TimeSlice, sample: TimeSlice, readers: u16) -> Self {
         let readers = i64::from(readers.max(1));
         let widest = (extent.width() / (readers * SLICES_PER_READER)).max(1);
         Self {
@@ -56,7 +56,7 @@ impl Slicer {
     }
 
     /// The next slice, in the order of time.
-    pub(crate) fn take(&mut self) -> Option<Slice> {
+    pub(crate) fn take(&mut self) -> Option<TimeSlice> {
         let left = self.left?;
         // Towards the end each takes no more than its share of what is left, so that all readers
         // are done at about the same time.
@@ -67,23 +67,23 @@ impl Slicer {
             return Some(left);
         }
         let end = left.first.0 + width;
-        self.left = Some(Slice {
+        self.left = Some(TimeSlice {
             first: PgTimestamp(end),
             last: left.last,
         });
-        Some(Slice {
+        Some(TimeSlice {
             first: left.first,
             last: PgTimestamp(end - 1),
         })
     }
 
     /// What is left, for whoever looks for its first row.
-    pub(crate) fn left(&self) -> Option<Slice> {
+    pub(crate) fn left(&self) -> Option<TimeSlice> {
         self.left
     }
 
     /// A slice turned out to have so many rows, of so many bytes.
-    pub(crate) fn learn(&mut self, slice: Slice, rows: u64, bytes: u64) {
+    pub(crate) fn learn(&mut self, slice: TimeSlice, rows: u64, bytes: u64) {
         let width = i128::from(slice.width());
         // In units of a row and of a byte of a slice that is just right.
         let by_rows = rows.saturating_mul(BYTES);
@@ -99,7 +99,7 @@ impl Slicer {
     }
 
     /// Of `searched`, the first row was found then, or none at all.
-    pub(crate) fn skip(&mut self, searched: Slice, first_row: Option<PgTimestamp>) {
+    pub(crate) fn skip(&mut self, searched: TimeSlice, first_row: Option<PgTimestamp>) {
         let Some(left) = self.left else { return };
         // Others may have taken some of it meanwhile, or all.
         if left.first < searched.first {
@@ -116,7 +116,7 @@ impl Slicer {
         if first.0 - left.first.0 > self.width {
             self.width = self.narrowest.min(self.widest).max(1);
         }
-        self.left = (first <= left.last).then_some(Slice {
+        self.left = (first <= left.last).then_some(TimeSlice {
             first,
             last: left.last,
         });
@@ -129,8 +129,8 @@ mod tests {
 
     use super::*;
 
-    fn slice(first: i64, last: i64) -> Slice {
-        Slice {
+    fn slice(first: i64, last: i64) -> TimeSlice {
+        TimeSlice {
             first: PgTimestamp(first),
             last: PgTimestamp(last),
         }
@@ -138,10 +138,10 @@ mod tests {
 
     /// Reads rows at these times (sorted) as readers do, one after the other. Gives the slices and
     /// how many rows each has.
-    fn read(times: &[i64], sample_rows: usize) -> Vec<(Slice, usize)> {
+    fn read(times: &[i64], sample_rows: usize) -> Vec<(TimeSlice, usize)> {
         let extent = slice(times[0], times[times.len() - 1]);
         let sample = slice(times[0], times[sample_rows.min(times.len() - 1)]);
-        let mut slicer = Slicer::parts(extent, sample, 2);
+        let mut slicer = TimePartition::parts(extent, sample, 2);
         let mut read = Vec::new();
         while let Some(taken) = slicer.take() {
             let from = times.partition_point(|&time| time < taken.first.0);

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use exports_database::Claim;
 use exports_domain::error_line;
 use exports_source::Error as SourceError;
-use exports_source::{Slice, SnapshotId, SourceSession, UrlColumn};
+use exports_source::{SnapshotId, SourceSession, TimeSlice, UrlColumn};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -16,13 +16,13 @@ use tracing::Instrument;
 
 use crate::job::Counters;
 use crate::job::JobError;
-use crate::pipeline::buffer_pool::Buffers;
+use crate::pipeline::buffer_pool::BufferPool;
 use crate::pipeline::chunks;
 use crate::pipeline::encoder::{self, Encoded, Encoder};
-use crate::pipeline::partition::Slicer;
-use crate::pipeline::reorder_buffer::{SliceInput, Window};
+use crate::pipeline::partition::TimePartition;
+use crate::pipeline::reorder_buffer::{ReorderBuffer, SliceInput};
 use exports_formats::csv::UrlSource;
-use exports_source::Sessions;
+use exports_source::SessionPool;
 
 /// What the readers of one export share.
 pub(crate) struct Reading {
@@ -31,14 +31,14 @@ pub(crate) struct Reading {
     urls: Arc<UrlSource>,
     progress: Counters,
     /// For what comes from the source, and for what goes to the file.
-    buffers: Buffers,
-    window: Window,
+    buffers: BufferPool,
+    window: ReorderBuffer,
     work: Mutex<Work>,
 }
 
 /// What is left, and what was read.
 struct Work {
-    slicer: Slicer,
+    slicer: TimePartition,
     rows: u64,
     /// Told once, when the first row is there, or the end of none.
     begun: Option<oneshot::Sender<()>>,
@@ -47,7 +47,7 @@ struct Work {
 /// Who is to join the session that has the snapshot.
 pub(crate) struct Joining {
     pub(crate) others: u16,
-    pub(crate) sessions: Sessions,
+    pub(crate) sessions: SessionPool,
     pub(crate) snapshot: SnapshotId,
 }
 
@@ -57,8 +57,8 @@ impl Reading {
         column: UrlColumn,
         urls: UrlSource,
         progress: &Counters,
-        slicer: Slicer,
-        window: Window,
+        slicer: TimePartition,
+        window: ReorderBuffer,
         begun: oneshot::Sender<()>,
     ) -> Self {
         Self {
@@ -67,7 +67,7 @@ impl Reading {
             urls: Arc::new(urls),
             progress: progress.clone(),
             // A small export takes the memory that it needs.
-            buffers: Buffers::new(0),
+            buffers: BufferPool::new(0),
             window,
             work: Mutex::new(Work {
                 slicer,
@@ -128,7 +128,7 @@ impl Reading {
     async fn read_slice(
         &self,
         session: &mut SourceSession,
-        slice: Slice,
+        slice: TimeSlice,
         output: SliceInput,
     ) -> Result<Option<Encoded>, JobError> {
         let source = |error: SourceError| JobError::rows(&error);
@@ -151,7 +151,7 @@ impl Reading {
     }
 
     /// Takes the next slice and opens its place in the file, once there is one.
-    async fn next_slice(&self) -> Option<(Slice, SliceInput)> {
+    async fn next_slice(&self) -> Option<(TimeSlice, SliceInput)> {
         let place = self.window.place().await?;
         // Under one lock: slices are opened in the order of time.
         let mut work = self.lock();
@@ -159,7 +159,7 @@ impl Reading {
         Some((slice, self.window.open(place)))
     }
 
-    fn learn(&self, slice: Slice, encoded: Encoded) {
+    fn learn(&self, slice: TimeSlice, encoded: Encoded) {
         let mut work = self.lock();
         work.slicer.learn(slice, encoded.rows, encoded.bytes);
         work.rows += encoded.rows;
@@ -193,7 +193,7 @@ async fn join_and_read(
         None => Ok(()),
         Some(Ok(mut session)) => {
             reading.read_slices(&mut session).await?;
-            sessions.give_back(session).await;
+            sessions.release(session).await;
             Ok(())
         }
         Some(Err(error)) => {

@@ -22,7 +22,7 @@ const ROOM: u32 = (partition::BYTES + partition::BYTES / 2) as u32;
 
 /// Opens slices.
 #[derive(Debug)]
-pub(crate) struct Window {
+pub(crate) struct ReorderBuffer {
     slices: mpsc::UnboundedSender<SliceOutput>,
     places: Arc<Semaphore>,
 }
@@ -63,7 +63,7 @@ pub(crate) struct Chunk {
 }
 
 /// An empty window with places for so many slices.
-pub(crate) fn new(places: usize) -> (Window, WindowOutput) {
+pub(crate) fn new(places: usize) -> (ReorderBuffer, WindowOutput) {
     let (opened, slices) = mpsc::unbounded_channel();
     let places = Arc::new(Semaphore::new(places));
     let output = WindowOutput {
@@ -72,10 +72,10 @@ pub(crate) fn new(places: usize) -> (Window, WindowOutput) {
         places: places.clone(),
     };
     let slices = opened;
-    (Window { slices, places }, output)
+    (ReorderBuffer { slices, places }, output)
 }
 
-impl Window {
+impl ReorderBuffer {
     /// Waits for a place; `None` if nobody takes the bytes any more.
     pub(crate) async fn place(&self) -> Option<Place> {
         let permit = self.places.clone().acquire_owned().await.ok()?;
@@ -145,10 +145,10 @@ mod tests {
     use tokio::task::spawn_blocking;
 
     use super::*;
-    use crate::pipeline::buffer_pool::Buffers;
+    use crate::pipeline::buffer_pool::BufferPool;
 
     fn buffer(bytes: &[u8]) -> Buffer {
-        let mut buffer = Buffers::new(0).take();
+        let mut buffer = BufferPool::new(0).take();
         buffer.extend_from_slice(bytes);
         buffer
     }
@@ -157,7 +157,7 @@ mod tests {
         buffer(&vec![0; length])
     }
 
-    async fn open(window: &Window) -> SliceInput {
+    async fn open(window: &ReorderBuffer) -> SliceInput {
         window.open(window.place().await.unwrap())
     }
 

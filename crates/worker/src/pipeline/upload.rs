@@ -17,7 +17,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::context::{Context, jittered};
 use crate::job::{JobError, WriteError};
 use crate::metrics::{UploadOperation, WorkerMetrics};
-use crate::pipeline::buffer_pool::{Buffer, Buffers};
+use crate::pipeline::buffer_pool::{Buffer, BufferPool};
 
 /// Parts that are sent at the same time.
 const IN_FLIGHT: usize = 2;
@@ -27,7 +27,7 @@ const RECORD_AGAIN: Duration = Duration::from_secs(1);
 const DISCARD_LIMIT: Duration = Duration::from_secs(5);
 
 /// One attempt's file.
-pub(crate) struct OutputFile {
+pub(crate) struct FileUpload {
     store: Store,
     database: Database,
     metrics: Arc<WorkerMetrics>,
@@ -36,10 +36,10 @@ pub(crate) struct OutputFile {
     headers: FileHeaders,
     part_size: usize,
     part: Buffer,
-    buffers: Buffers,
+    buffers: BufferPool,
     parts: usize,
     upload: Option<Upload>,
-    /// The upload that is being begun: see [`OutputFile::begin_upload`].
+    /// The upload that is being begun: see [`FileUpload::begin_upload`].
     beginning: Option<JoinHandle<Result<Upload, StoreError>>>,
     sending: JoinSet<Result<(), StoreError>>,
     /// Something of it may be in the store.
@@ -54,11 +54,11 @@ pub(crate) struct Written {
     pub(crate) sha256: [u8; 32],
 }
 
-impl OutputFile {
+impl FileUpload {
     pub(crate) fn new(context: &Context, claim: &Claim) -> Self {
         let name = format!("export-{}.csv", claim.lease.export);
         let part_size = context.store.part_size();
-        let buffers = Buffers::new(part_size);
+        let buffers = BufferPool::new(part_size);
         Self {
             store: context.store.clone(),
             database: context.database.clone(),

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use exports_tests::{Client, PATIENCE, eventually};
+use exports_tests::{Client, TIMEOUT, eventually};
 
 use super::Deployment;
 use crate::containers::{free_port, unique_name};
@@ -72,7 +72,7 @@ impl Deployment {
 
     /// Waits until the API serves.
     pub async fn api_is_ready(&self) {
-        eventually("the API is ready", PATIENCE, async || {
+        eventually("the API is ready", TIMEOUT, async || {
             let reply = self.client.try_get("/readyz").await.ok()?;
             (reply.status == 200).then_some(())
         })

@@ -65,7 +65,7 @@ async fn check(shop: &Workshop, case: &Case) {
     put_endpoints(shop, case).await;
     let messages: Vec<_> = case.rows.values().map(Row::message).collect();
     shop.put(&messages).await;
-    for direction in Direction::ALL {
+    for &direction in Direction::ALL {
         let filter = case.filter(direction);
         let wanted = case.rows.values().filter(|row| passes(&filter, row));
         let expected = file_of(direction, wanted, &case.urls_of(direction));
@@ -155,7 +155,7 @@ fn case() -> impl Strategy<Value = Case> {
     (
         prop::collection::btree_map(any::<u128>(), row(), 0..60),
         prop::collection::vec(text(), ENDPOINTS),
-        prop::option::weighted(0.2, prop::sample::select(&MessageStatus::ALL[..])),
+        prop::option::weighted(0.2, prop::sample::select(MessageStatus::ALL)),
         prop::option::weighted(0.2, 0..ENDPOINTS),
         prop::option::weighted(0.5, any::<(prop::sample::Index, prop::sample::Index)>()),
     )
@@ -174,11 +174,11 @@ fn case() -> impl Strategy<Value = Case> {
 }
 
 fn row() -> impl Strategy<Value = Row> {
-    let statuses = MessageStatus::ALL.map(MessageStatus::as_str);
+    let statuses = MessageStatus::ALL.iter().map(|status| status.as_str());
     let who = (
-        prop::sample::select(&Direction::ALL[..]),
+        prop::sample::select(Direction::ALL),
         0..ENDPOINTS,
-        prop::sample::select(statuses.to_vec()),
+        prop::sample::select(statuses.collect::<Vec<_>>()),
     );
     let when = (time(), prop::option::of(time()), prop::option::of(time()));
     let numbers = (

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use exports_domain::Direction;
-use exports_tests::{PATIENCE, eventually};
+use exports_tests::{TIMEOUT, eventually};
 use sqlx::{Connection, Executor};
 
 use crate::rows::{Row, file_of, put_large};
@@ -78,7 +78,7 @@ async fn waits_for_messages(shop: &Workshop) {
     let waiting =
         "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'messages'::regclass
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-    eventually("the worker waits for the messages", PATIENCE, async || {
+    eventually("the worker waits for the messages", TIMEOUT, async || {
         (shop.database.value(waiting).await == 1).then_some(())
     })
     .await;

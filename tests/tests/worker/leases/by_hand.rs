@@ -1,8 +1,8 @@
 //! An operator takes an export from the worker that holds it.
 
-use exports_database::Intervened;
+use exports_database::Overridden;
 use exports_domain::{Failure, FailureCode};
-use exports_tests::{PATIENCE, eventually};
+use exports_tests::{TIMEOUT, eventually};
 
 use crate::rows::put_large;
 use crate::workshop::on_every_store;
@@ -17,7 +17,7 @@ async fn an_export_that_is_requeued_mid_file_is_begun_again_and_its_file_is_righ
         let expected = put_large(&shop.database, 120).await;
         let id = shop.ask_for_all().await;
         shop.first_part_is_stored().await;
-        eventually("the heartbeat tells how far it is", PATIENCE, async || {
+        eventually("the heartbeat tells how far it is", TIMEOUT, async || {
             let bytes = shop.database.export_column(id.0, "progress_bytes").await;
             (bytes.as_u64() > Some(8 << 20)).then_some(())
         })
@@ -26,7 +26,7 @@ async fn an_export_that_is_requeued_mid_file_is_begun_again_and_its_file_is_righ
 
         let answer = shop.database.storage().requeue_by_hand(id).await.unwrap();
         let holder = holder.as_str().map(str::to_owned);
-        assert_eq!(answer, Intervened::Done { holder });
+        assert_eq!(answer, Overridden::Done { holder });
         held.wait_for_event(LOST).await;
         source.restore();
 
@@ -50,7 +50,7 @@ async fn an_export_that_is_ended_mid_file_leaves_nothing_in_the_store() {
             message: "Please choose a shorter time range.".to_owned(),
         };
         let answer = shop.database.storage().fail_by_hand(id, &failure).await;
-        assert!(matches!(answer, Ok(Intervened::Done { holder: Some(_) })));
+        assert!(matches!(answer, Ok(Overridden::Done { holder: Some(_) })));
         held.wait_for_event(LOST).await;
 
         assert_eq!(shop.failed(id).await, failure);

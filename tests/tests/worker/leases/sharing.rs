@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use exports_tests::{PATIENCE, eventually, holds_within};
+use exports_tests::{TIMEOUT, eventually, holds_within};
 
 use crate::rows::{OUTBOUND_HEADER, put_large};
 use crate::workshop::{Worker, on_every_store};
@@ -26,7 +26,7 @@ async fn two_workers_process_200_exports_once_each() {
         let unfinished = "SELECT count(*) FROM exports WHERE status <> 'completed' OR attempt <> 1";
         eventually(
             "every export is completed at the first attempt",
-            PATIENCE,
+            TIMEOUT,
             async || (shop.database.value(unfinished).await == 0).then_some(()),
         )
         .await;

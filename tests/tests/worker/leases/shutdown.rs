@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use exports_tests::PATIENCE;
+use exports_tests::TIMEOUT;
 use nix::sys::signal::Signal;
 
 use crate::rows::put_large;
@@ -70,7 +70,7 @@ async fn what_cannot_finish_within_the_grace_period_is_given_back() {
 
         worker.terminate();
 
-        assert_eq!(worker.wait_for(PATIENCE).await.code(), Some(0));
+        assert_eq!(worker.wait_for(TIMEOUT).await.code(), Some(0));
         is_given_back(shop, id).await;
         let _next = shop.worker(&[]);
         assert!(shop.file(id).await == expected);

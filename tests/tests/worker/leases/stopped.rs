@@ -5,7 +5,7 @@
 
 use exports_domain::{Direction, ExportId};
 use exports_tests::s3::{Fault, Kind, Seen};
-use exports_tests::{PATIENCE, eventually};
+use exports_tests::{TIMEOUT, eventually};
 
 use crate::rows::put_large;
 use crate::workshop::{Worker, Workshop, everything, on_every_bucket, on_every_store};
@@ -86,7 +86,7 @@ async fn stopped_while_it_begins_its_upload() {
         let (_winner, row) = another_worker_finishes(shop, id).await;
         // An upload that is recorded nowhere.
         drop(held);
-        eventually("an upload has begun", PATIENCE, async || {
+        eventually("an upload has begun", TIMEOUT, async || {
             (shop.s3().uploads() == 1).then_some(())
         })
         .await;
@@ -152,7 +152,7 @@ async fn another_worker_finishes(shop: &Workshop, id: ExportId) -> (Worker, Stri
 }
 
 async fn two_files_lie_in_the_store(shop: &Workshop) {
-    eventually("two files lie in the store", PATIENCE, async || {
+    eventually("two files lie in the store", TIMEOUT, async || {
         (shop.listing().len() == 2).then_some(())
     })
     .await;
@@ -161,7 +161,7 @@ async fn two_files_lie_in_the_store(shop: &Workshop) {
 /// The store has done what the stopped worker asked for. Whether its file lies there now depends on
 /// whether a janitor looked before or after.
 async fn the_late_upload_is_over(shop: &Workshop) {
-    eventually("no upload is open", PATIENCE, async || {
+    eventually("no upload is open", TIMEOUT, async || {
         (shop.s3().uploads() == 0).then_some(())
     })
     .await;

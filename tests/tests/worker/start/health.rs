@@ -1,6 +1,6 @@
 //! `/healthz` and `/readyz` of a worker, and its own `healthcheck`, which asks the latter.
 
-use exports_tests::{Client, PATIENCE, Process, Proxy, Reply, StoreKind, eventually};
+use exports_tests::{Client, Process, Proxy, Reply, StoreKind, TIMEOUT, eventually};
 
 use crate::workshop::Workshop;
 
@@ -52,7 +52,7 @@ async fn a_worker_is_ready_while_its_database_is_there_and_migrated() {
 
 /// Waits until `/readyz` answers so.
 async fn is(probe: &Client, status: u16) -> Reply {
-    eventually(&format!("/readyz is {status}"), PATIENCE, async || {
+    eventually(&format!("/readyz is {status}"), TIMEOUT, async || {
         let reply = probe.get("/readyz").await;
         (reply.status == status).then_some(reply)
     })

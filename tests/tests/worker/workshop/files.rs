@@ -6,7 +6,7 @@ use bytes::Bytes;
 use exports_domain::ExportId;
 use exports_objects::{Store, StoreConfig};
 use exports_tests::s3::Kind;
-use exports_tests::{PATIENCE, eventually, http_client};
+use exports_tests::{TIMEOUT, eventually, http_client};
 use futures_util::TryStreamExt;
 use sha2::{Digest, Sha256};
 
@@ -64,7 +64,7 @@ impl Workshop {
     /// Waits until the first part of a file is on its way into the store: an upload is begun and recorded, or a
     /// file is begun.
     pub(crate) async fn first_part_is_stored(&self) {
-        eventually("a file has begun", PATIENCE, async || {
+        eventually("a file has begun", TIMEOUT, async || {
             let begun = match self.store.s3() {
                 Some(server) => server.count(Kind::PutPart) > 0,
                 None => !self.listing().is_empty(),
@@ -89,7 +89,7 @@ impl Workshop {
         let begun = Instant::now();
         while self.listing() != keys {
             assert!(
-                begun.elapsed() < PATIENCE,
+                begun.elapsed() < TIMEOUT,
                 "the store holds {:?}, not {keys:?}",
                 self.listing()
             );
@@ -106,7 +106,7 @@ impl Workshop {
                  UPDATE export_objects SET sweep_at = clock_timestamp() WHERE state = 'doomed'",
             )
             .await;
-        eventually("a janitor has swept", PATIENCE, async || {
+        eventually("a janitor has swept", TIMEOUT, async || {
             let count = "SELECT count(*) FROM export_objects WHERE key = 'canary'";
             (self.database.value(count).await == 0).then_some(())
         })

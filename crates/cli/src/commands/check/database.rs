@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use exports_database::{Database, MigrationState};
 use exports_domain::error_line;
 use exports_domain::{Clock, SystemClock};
-use exports_postgres::{Reached, ServerFacts};
+use exports_postgres::{ConnectedServer, ServerInfo};
 
 use super::clock;
 use super::report::{Finding, Report};
@@ -17,7 +17,7 @@ pub(super) async fn check(report: &mut Report, database: &Database) -> Result<bo
     let reached = database.check().await;
     let before = SystemClock.now();
     let facts = match reached {
-        Ok(reached) => database.facts().await.map(|facts| (facts, reached)),
+        Ok(reached) => database.server_info().await.map(|facts| (facts, reached)),
         Err(error) => Err(error),
     };
     let (facts, reached) = match facts {
@@ -44,7 +44,7 @@ pub(super) async fn check(report: &mut Report, database: &Database) -> Result<bo
 }
 
 /// The server that was chosen and the session, in one line.
-pub(super) fn described(facts: &ServerFacts, reached: &Reached) -> Finding {
+pub(super) fn described(facts: &ServerInfo, reached: &ConnectedServer) -> Finding {
     let tls = if reached.tls { "TLS" } else { "no TLS" };
     let pooler = if reached.pooler { ", a pooler" } else { "" };
     Finding::ok(format!(

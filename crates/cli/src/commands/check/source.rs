@@ -4,7 +4,7 @@
 use chrono::{DateTime, TimeDelta};
 use exports_domain::error_line;
 use exports_domain::{Direction, EndpointId, MessageFilter, MessageStatus, ProjectId, TimeRange};
-use exports_postgres::ServerFacts;
+use exports_postgres::ServerInfo;
 use exports_source::SourceSession;
 use exports_source::{Column, Error as StorageError, Source};
 
@@ -48,7 +48,7 @@ const MUCH_LAG_S: f64 = 30.0;
 pub(super) async fn check(report: &mut Report, source: &Source, elsewhere: bool) -> Result<()> {
     let reached = source.check().await;
     let facts = match reached {
-        Ok(reached) => source.facts().await.map(|facts| (facts, reached)),
+        Ok(reached) => source.server_info().await.map(|facts| (facts, reached)),
         Err(error) => Err(error),
     };
     let (facts, reached) = match facts {
@@ -133,8 +133,8 @@ async fn statements(session: &mut SourceSession) -> std::result::Result<(), Stor
         return Ok(());
     };
     session.begin(&project).await?;
-    for direction in Direction::ALL {
-        for status in MessageStatus::ALL.map(Some).into_iter().chain([None]) {
+    for &direction in Direction::ALL {
+        for status in MessageStatus::ALL.iter().copied().map(Some).chain([None]) {
             let filter = MessageFilter {
                 range,
                 direction,
@@ -171,7 +171,7 @@ fn unreadable(session: &SourceSession, role: &str, error: &StorageError) -> Find
     ))
 }
 
-fn replica(facts: &ServerFacts) -> Option<Finding> {
+fn replica(facts: &ServerInfo) -> Option<Finding> {
     let lag = facts.replica_lag_s?;
     let text = format!("{lag:.1} s behind what it has received");
     Some(if lag > MUCH_LAG_S {

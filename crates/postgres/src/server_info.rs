@@ -8,7 +8,7 @@ use crate::pool::PooledConnection;
 
 /// A database server and our session on it.
 #[derive(Debug, Clone)]
-pub struct ServerFacts {
+pub struct ServerInfo {
     /// The server's version, `15.3` for instance.
     pub version: String,
     /// The role of the session.
@@ -23,15 +23,15 @@ pub struct ServerFacts {
 
 impl Client {
     /// Asks the server.
-    pub async fn facts(&self) -> Result<ServerFacts, Error> {
+    pub async fn server_info(&self) -> Result<ServerInfo, Error> {
         self.repeatable(&(), |connection, ()| Box::pin(facts(connection)))
             .await
     }
 }
 
-async fn facts(connection: &mut PooledConnection) -> Result<ServerFacts, Error> {
+async fn facts(connection: &mut PooledConnection) -> Result<ServerInfo, Error> {
     Ok(sqlx::query_as!(
-        ServerFacts,
+        ServerInfo,
         r#"
         SELECT current_setting('server_version') AS "version!", current_user::text AS "role!",
                coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false) AS "tls!",

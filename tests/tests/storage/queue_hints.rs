@@ -3,17 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use exports_database::{Claim, ClaimRequest, Database, Fenced, Survey};
-use exports_tests::{PATIENCE, TestDatabase, eventually};
+use exports_database::{Claim, ClaimRequest, Database, Fenced, QueueHints};
+use exports_tests::{TIMEOUT, TestDatabase, eventually};
 use uuid::Uuid;
 
 use crate::support::{PROJECT, database, queue, worker};
 
-async fn survey(storage: &Database, known: &Survey) -> Arc<Survey> {
-    Arc::new(storage.survey(known).await.unwrap())
+async fn hints(storage: &Database, known: &QueueHints) -> Arc<QueueHints> {
+    Arc::new(storage.queue_hints(known).await.unwrap())
 }
 
-async fn claim(storage: &Database, known: &Arc<Survey>) -> Option<Claim> {
+async fn claim(storage: &Database, known: &Arc<QueueHints>) -> Option<Claim> {
     let request = ClaimRequest {
         known: known.clone(),
         ..worker("worker-1")
@@ -21,7 +21,7 @@ async fn claim(storage: &Database, known: &Arc<Survey>) -> Option<Claim> {
     storage.claim(&request).await.unwrap().pop()
 }
 
-async fn claimed(storage: &Database, known: &Arc<Survey>) -> Option<Uuid> {
+async fn claimed(storage: &Database, known: &Arc<QueueHints>) -> Option<Uuid> {
     claim(storage, known)
         .await
         .map(|claim| claim.lease.export.0)
@@ -45,7 +45,7 @@ async fn what_was_there_and_what_came_since_are_claimed_in_turn() {
     let storage = database.storage();
     let old = queue(&database, "proj_a", 3).await;
     age_arrivals(&database).await;
-    let known = survey(&storage, &Survey::default()).await;
+    let known = hints(&storage, &QueueHints::default()).await;
     let new = queue(&database, "proj_b", 1).await;
     let of_known = queue(&database, "proj_a", 1).await;
 
@@ -64,11 +64,11 @@ async fn what_is_given_back_is_found_below_what_is_remembered() {
     let storage = database.storage();
     let ids = queue(&database, PROJECT, 3).await;
     age_arrivals(&database).await;
-    let known = survey(&storage, &Survey::default()).await;
+    let known = hints(&storage, &QueueHints::default()).await;
     let first = claim(&storage, &known).await.unwrap();
     age_arrivals(&database).await;
     // By now the project's first is the second one.
-    let known = survey(&storage, &known).await;
+    let known = hints(&storage, &known).await;
     assert_eq!(storage.release(first.lease).await.unwrap(), Fenced::Held);
     assert_eq!(claimed(&storage, &known).await, Some(ids[0]));
     assert_eq!(claimed(&storage, &known).await, Some(ids[1]));
@@ -84,9 +84,9 @@ async fn what_waits_for_a_retry_is_remembered_until_it_is_due() {
     let retried = storage.retry(first.lease, pause, "why").await.unwrap();
     assert_eq!(retried, Fenced::Held);
     age_arrivals(&database).await;
-    let known = survey(&storage, &Survey::default()).await;
-    let known = survey(&storage, &known).await;
-    let again = eventually("the retry is due", PATIENCE, async || {
+    let known = hints(&storage, &QueueHints::default()).await;
+    let known = hints(&storage, &known).await;
+    let again = eventually("the retry is due", TIMEOUT, async || {
         claimed(&storage, &known).await
     });
     assert_eq!(again.await, id);
@@ -100,8 +100,8 @@ async fn an_export_that_was_held_at_the_survey_is_taken_over_and_counted_as_runn
     let running = claim(&storage, &Arc::default()).await.unwrap();
     queue(&database, "proj_b", 1).await;
     age_arrivals(&database).await;
-    let known = survey(&storage, &Survey::default()).await;
-    let known = survey(&storage, &known).await;
+    let known = hints(&storage, &QueueHints::default()).await;
+    let known = hints(&storage, &known).await;
     assert!(!known.lease_ended());
     // Project a has one running: the other one's turn.
     let next = claim(&storage, &known).await.unwrap();
@@ -113,7 +113,7 @@ async fn an_export_that_was_held_at_the_survey_is_taken_over_and_counted_as_runn
             held[0]
         ))
         .await;
-    assert!(survey(&storage, &known).await.lease_ended());
+    assert!(hints(&storage, &known).await.lease_ended());
     let taken = claim(&storage, &known).await.unwrap();
     assert_eq!(taken.lease.export, running.lease.export);
     assert!(taken.taken_over);
@@ -123,11 +123,11 @@ async fn an_export_that_was_held_at_the_survey_is_taken_over_and_counted_as_runn
 async fn a_survey_from_nothing_finds_what_became_visible_too_late() {
     let database = database().await;
     let storage = database.storage();
-    let known = survey(&storage, &Survey::default()).await;
+    let known = hints(&storage, &QueueHints::default()).await;
     let late = queue(&database, PROJECT, 1).await;
     // As if its transaction had taken a minute to commit.
     age_arrivals(&database).await;
     assert_eq!(claimed(&storage, &known).await, None);
-    let known = survey(&storage, &Survey::default()).await;
+    let known = hints(&storage, &QueueHints::default()).await;
     assert_eq!(claimed(&storage, &known).await, Some(late[0]));
 }
