@@ -15,12 +15,12 @@ use exports_domain::{ExportId, ProjectId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::authorization_forwarding::keeps_authorization;
+use crate::download_file;
 use crate::envelope::Envelope;
 use crate::error::ApiError;
-use crate::files;
 use crate::path::ExportPath;
 use crate::query::Query;
-use crate::redirects::keeps_authorization;
 use crate::request_id::RequestId;
 use crate::state::AppState;
 
@@ -140,7 +140,7 @@ async fn link(
     let signer = state.signer.as_ref();
     let (url, note) = match signer.filter(|_| keeps_key || !state.store.signs()) {
         Some(signer) => {
-            let url = files::url(&state.public_url, signer, id, object_key, expires);
+            let url = download_file::url(&state.public_url, signer, id, object_key, expires);
             (url, None)
         }
         None => match state.store.sign(object_key, life).await {

@@ -9,30 +9,29 @@
 //!
 //! What an export is, is `domain`'s; how it is stored, `storage`'s and `objects`'.
 
-mod auth;
+mod api_key_cache;
+mod authorization_forwarding;
 mod body;
 mod create_export;
 mod cursor;
 mod delete_export;
 mod download_export;
+mod download_file;
 mod envelope;
 mod error;
 mod error_code;
 mod etag;
 mod export_json;
-mod files;
 mod get_export;
-mod guard;
 mod health;
 mod healthcheck;
-mod key_cache;
 mod list_exports;
 mod metrics;
+mod middleware;
 mod openapi;
 mod path;
 mod query;
 mod range;
-mod redirects;
 mod request_id;
 mod router;
 mod server;

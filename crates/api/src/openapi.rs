@@ -38,7 +38,7 @@ use crate::state::AppState;
         crate::get_export::get_export,
         crate::delete_export::delete_export,
         crate::download_export::download_export,
-        crate::files::download_file,
+        crate::download_file::download_file,
         crate::health::healthz,
         crate::health::readyz,
         openapi,

@@ -8,9 +8,10 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{any, get};
 
 use crate::error::ApiError;
+use crate::middleware::{auth, timeout};
 use crate::state::AppState;
 use crate::{
-    auth, body, create_export, delete_export, download_export, files, get_export, guard, health,
+    body, create_export, delete_export, download_export, download_file, get_export, health,
     list_exports, metrics, openapi, request_id,
 };
 
@@ -21,13 +22,13 @@ pub(crate) fn router(state: Arc<AppState>) -> Router {
         .route("/readyz", get(health::readyz))
         .route("/openapi.json", get(openapi::openapi));
     if state.signer.is_some() {
-        open = open.route("/files/{id}", get(files::download_file));
+        open = open.route("/files/{id}", get(download_file::download_file));
     }
     open.merge(keyed(&state))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(route_not_found)
-        .layer(guard::catch_panics())
-        .layer(from_fn(guard::limit_time))
+        .layer(timeout::catch_panics())
+        .layer(from_fn(timeout::limit_time))
         .layer(from_fn(request_id::identify))
         .layer(from_fn_with_state(
             Arc::clone(&state.metrics),
@@ -92,7 +93,7 @@ mod tests {
         };
         router(Arc::new(AppState {
             source: Source::same_as(&database),
-            keys: crate::key_cache::KeyCache::default(),
+            keys: crate::api_key_cache::KeyCache::default(),
             lookups: exports_database::BatchLoader::new(database.clone()),
             database,
             store: Store::open_with(&config, []).unwrap(),

@@ -10,8 +10,8 @@ use exports_source::Source;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
+use crate::api_key_cache::KeyCache;
 use crate::error::ApiError;
-use crate::key_cache::KeyCache;
 use crate::metrics::ApiMetrics;
 
 pub(crate) struct AppState {

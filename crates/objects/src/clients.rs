@@ -16,8 +16,8 @@ use object_store::{BackoffConfig, RetryConfig};
 use url::{Host, Url};
 
 use crate::config::OpenError;
-use crate::diagnosis;
-use crate::environment::Environment;
+use crate::env_vars::Environment;
+use crate::error_classification;
 use crate::location::{Bucket, Cloud, check_endpoint};
 use crate::transport::{Connector, Retries, Signer};
 
@@ -345,7 +345,7 @@ impl<T> Clients<T> {
 }
 
 fn refused(error: &object_store::Error) -> OpenError {
-    OpenError::Environment(diagnosis::of(error).reason)
+    OpenError::Environment(error_classification::of(error).reason)
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! What can go wrong with a store, as its callers need to tell it apart.
 //!
-//! Owns the type; [`crate::diagnosis`] reads the stores' own errors. All texts are for operators and logs. The source of
+//! Owns the type; [`crate::error_classification`] reads the stores' own errors. All texts are for operators and logs. The source of
 //! an error holds whole URLs, upload ids included, and must never reach a consumer.
 
 use std::io;
 
-use crate::diagnosis::{self, Diagnosis};
+use crate::error_classification::{self, Diagnosis};
 
 /// What kind of failure it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +79,7 @@ impl StoreError {
                 kind,
                 reason,
                 detail,
-            } = diagnosis::of(&error);
+            } = error_classification::of(&error);
             Self {
                 source: Some(Detail(detail)),
                 ..Self::new(kind, action, reason)
@@ -89,6 +89,12 @@ impl StoreError {
 
     /// For `map_err`: reads an error of the file system.
     pub(crate) fn io(action: &'static str) -> impl FnOnce(io::Error) -> Self {
-        move |error| Self::new(diagnosis::io_kind(error.kind()), action, error.to_string())
+        move |error| {
+            Self::new(
+                error_classification::io_kind(error.kind()),
+                action,
+                error.to_string(),
+            )
+        }
     }
 }

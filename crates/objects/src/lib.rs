@@ -9,15 +9,15 @@
 
 mod clients;
 mod config;
-mod diagnosis;
 mod download;
-mod environment;
+mod env_vars;
 mod error;
+mod error_classification;
+mod file_operations;
 mod headers;
 mod links;
 mod local;
 mod location;
-mod operations;
 mod store;
 mod transport;
 mod upload;
@@ -25,7 +25,7 @@ mod upload;
 pub use clients::Clients;
 pub use config::{OpenError, StoreConfig};
 pub use download::Download;
-pub use environment::ignored_variables;
+pub use env_vars::ignored_variables;
 pub use error::{ErrorKind, StoreError};
 pub use headers::{CONTENT_TYPE, FileHeaders};
 pub use links::LinkSigner;

@@ -4,8 +4,8 @@
 //! behind and that `object_store` can neither list nor delete, and the directories that a key's parts make. Everything that
 //! touches the disk runs off the async threads.
 
-mod direct;
-mod sweep;
+mod cleanup;
+mod direct_io;
 mod upload;
 
 use std::fmt;
@@ -135,10 +135,10 @@ impl LocalFiles {
         self.blocking("cannot remove the file", move || {
             std::fs::metadata(&root)?;
             if what == Sweep::Everything {
-                sweep::file(&path)?;
+                cleanup::file(&path)?;
             }
-            sweep::staging(&path)?;
-            sweep::empty_directories(&root, &path)
+            cleanup::staging(&path)?;
+            cleanup::empty_directories(&root, &path)
         })
         .await
     }

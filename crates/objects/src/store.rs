@@ -2,7 +2,7 @@
 //!
 //! Owns opening and checking a store, which client does what, and the keys: each is checked and joined with the prefix
 //! here, because `object_store`'s own prefixing has neither multipart uploads by id nor links. What is done with a file is in
-//! [`crate::operations`], uploads in parts in [`crate::upload`], the disk in [`crate::local`].
+//! [`crate::file_operations`], uploads in parts in [`crate::upload`], the disk in [`crate::local`].
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use object_store::path::Path;
 
 use crate::clients::{self, Clients};
 use crate::config::{OpenError, StoreConfig};
-use crate::environment::Environment;
+use crate::env_vars::Environment;
 use crate::error::{ErrorKind, StoreError};
 use crate::local::{LocalFiles, Missing};
 use crate::location::{Cloud, Location, public_endpoint};

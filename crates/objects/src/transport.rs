@@ -6,9 +6,9 @@
 //! Every operation of this crate may be repeated: keys are never used twice, and [`crate::upload`] settles a repeated
 //! completion. Bodies are shared, not copied.
 
-pub(crate) mod answer;
 mod client;
-mod meaning;
+mod error_codes;
+pub(crate) mod error_response;
 mod redirect;
 
 use std::fmt;
@@ -27,7 +27,7 @@ use object_store::client::{
 use rand::RngExt;
 use tokio::time::Instant;
 
-use answer::{Answer, Broken, host};
+use error_response::{Answer, Broken, host};
 
 pub(crate) use redirect::Signer;
 

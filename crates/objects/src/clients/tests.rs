@@ -5,7 +5,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::{BULK, S3Key, s3_builder};
-use crate::environment::Environment;
+use crate::env_vars::Environment;
 use crate::location::Location;
 use crate::{OpenError, Store, StoreConfig};
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::direct::DirectFile;
+use super::direct_io::DirectFile;
 use super::{LocalFiles, RACES};
 use crate::error::StoreError;
 

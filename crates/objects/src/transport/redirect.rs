@@ -13,7 +13,7 @@ use object_store::aws::{AwsAuthorizer, AwsCredentialProvider};
 use object_store::client::HttpRequest;
 use url::Url;
 
-use super::answer::{bucket_region, is_signed_by_aws};
+use super::error_response::{bucket_region, is_signed_by_aws};
 
 const BODY_HASH: &str = "x-amz-content-sha256";
 /// Present where a session of S3 Express signs, which is for one address only.

@@ -13,7 +13,7 @@ use http::response::Parts;
 use http::{HeaderMap, Method, StatusCode, Uri};
 use object_store::client::{HttpError, HttpRequest};
 
-use super::meaning::{self, Meaning};
+use super::error_codes::{self, Meaning};
 use super::redirect::region_of;
 use crate::error::ErrorKind;
 
@@ -80,7 +80,7 @@ impl Answer {
     }
 
     fn meaning(&self) -> Meaning {
-        match meaning::of(self.status, self.code.as_deref()) {
+        match error_codes::of(self.status, self.code.as_deref()) {
             // A passing redirect within the region passes, one to another does not.
             Meaning::Passing if self.status.is_redirection() && self.is_another_region() => {
                 Meaning::Elsewhere

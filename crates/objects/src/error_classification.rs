@@ -10,7 +10,7 @@ use std::iter::successors;
 use object_store::client::{HttpError, HttpErrorKind};
 
 use crate::error::ErrorKind;
-use crate::transport::answer::{Answer, Broken};
+use crate::transport::error_response::{Answer, Broken};
 
 const NO_CREDENTIALS: &str =
     "no credentials: the environment has none, and the cloud's metadata service gives none";

@@ -10,9 +10,9 @@ use axum::middleware::Next;
 use axum::response::Response;
 use exports_domain::ProjectId;
 
+use crate::api_key_cache::KeyHash;
 use crate::body;
 use crate::error::ApiError;
-use crate::key_cache::KeyHash;
 use crate::state::AppState;
 
 /// The layer: lets nobody pass without a good key, and leaves the key's `ProjectId` in the
