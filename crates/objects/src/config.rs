@@ -1,39 +1,39 @@
-//! What a store is opened from, and why it may not open.
+//! The settings of a store, and the errors of opening one.
 //!
-//! Error texts name neither the settings nor their values: the caller knows the former, and the latter may hold secrets.
+//! Error texts contain neither the settings' names nor their values. The caller knows the names, and the values may be secrets.
 
 use std::fmt;
 
-/// Where the store is.
+/// The settings of a store.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StoreConfig {
     /// `file:///directory`, `s3://bucket/prefix`, `gs://bucket/prefix` or `az://container/prefix`.
     pub url: String,
-    /// The address that consumers reach the bucket at, if it is not the one that we use: `https://files.example.com`.
-    /// With virtual-hosted addressing (`AWS_VIRTUAL_HOSTED_STYLE_REQUEST`) it includes the bucket, as the endpoint does.
+    /// The address at which consumers reach the bucket, if it differs from ours: `https://files.example.com`. With
+    /// virtual-hosted addressing (`AWS_VIRTUAL_HOSTED_STYLE_REQUEST`) it includes the bucket, like the endpoint.
     pub public_endpoint: Option<String>,
 }
 
-// Either may hold credentials until it has been checked.
+// Both may contain credentials until they are validated.
 impl fmt::Debug for StoreConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StoreConfig").finish_non_exhaustive()
     }
 }
 
-/// Why a store cannot be opened: one line each, about one setting each.
+/// Why a store cannot be opened. Each error is one line about one setting.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// [`StoreConfig::url`] is not a store's URL.
+    /// [`StoreConfig::url`] is not the URL of a store.
     #[error("{0}")]
     Url(&'static str),
-    /// [`StoreConfig::public_endpoint`] cannot be used.
+    /// [`StoreConfig::public_endpoint`] is not usable.
     #[error("{0}")]
     PublicEndpoint(&'static str),
     /// The cloud's own variables (`AWS_…`, `GOOGLE_…`, `AZURE_…`) are incomplete or contradictory.
     #[error("{0}")]
     Environment(String),
-    /// The directory of a file store is not there and cannot be made.
-    #[error("the directory cannot be opened: {0}")]
+    /// The directory of a file store does not exist and cannot be created.
+    #[error("cannot open the directory {0}")]
     Directory(String),
 }

@@ -1,8 +1,7 @@
-//! A file on its way out of the store: the same whether it lies in a directory or in a bucket.
+//! Reads a file from a directory or a bucket.
 //!
-//! Owns opening it, and going on where a bucket's answer broke off: a request to a bucket ends after a while, however
-//! slowly its reader takes the bytes. Only what the reader asks for is read: memory is bounded, and dropping the
-//! stream ends the request.
+//! A request to a bucket has a timeout, even while a slow consumer reads the response. So the stream resumes with a new request
+//! where the last one ended. The stream reads only on demand (backpressure), so memory is bounded. Dropping it ends the request.
 
 use std::io::SeekFrom;
 use std::ops::Range;
@@ -19,27 +18,27 @@ use crate::error::{ErrorKind, StoreError};
 use crate::local::LocalFiles;
 use crate::store::Store;
 
-/// How much of a file in a directory is in memory at a time, in bytes.
-const CHUNK: usize = 256 * 1024;
+/// The size of a chunk that is read from a directory, in bytes.
+const CHUNK_SIZE: usize = 256 * 1024;
 
 const ACTION: &str = "cannot read the file";
 
 /// A file that is open for reading.
 pub struct Download {
-    /// Of the whole file, in bytes.
+    /// The size of the whole file, in bytes.
     pub size: u64,
-    /// The bytes that were asked for. After an error there are no more; without one, there were all.
+    /// The requested bytes. An error ends the stream. A stream that ends without an error is complete.
     pub bytes: BoxStream<'static, Result<Bytes, StoreError>>,
 }
 
 impl Store {
-    /// Opens a file, or a part of it that is not empty, for reading. [`ErrorKind::NotFound`] if it is not there.
-    pub async fn read(&self, key: &str, part: Option<Range<u64>>) -> Result<Download, StoreError> {
+    /// Opens a file, or a non-empty range of it. [`ErrorKind::NotFound`] if the file does not exist.
+    pub async fn read(&self, key: &str, range: Option<Range<u64>>) -> Result<Download, StoreError> {
         let path = self.key(key)?;
         match self {
-            Self::File(files) => read_local(files, &path, part).await,
+            Self::File(files) => read_local(files, &path, range).await,
             Self::S3(_) | Self::Gcs(_) | Self::Azure(_) => {
-                read_object(self.clone(), path, part).await
+                read_object(self.clone(), path, range).await
             }
         }
     }
@@ -48,14 +47,14 @@ impl Store {
 async fn read_local(
     files: &LocalFiles,
     path: &Path,
-    part: Option<Range<u64>>,
+    range: Option<Range<u64>>,
 ) -> Result<Download, StoreError> {
     let mut opened = files.read(path).await?;
-    let part = part.unwrap_or(0..opened.size);
-    let seek = opened.file.seek(SeekFrom::Start(part.start)).await;
+    let range = range.unwrap_or(0..opened.size);
+    let seek = opened.file.seek(SeekFrom::Start(range.start)).await;
     seek.map_err(StoreError::io(ACTION))?;
-    let bytes = opened.file.take(part.end.saturating_sub(part.start));
-    let bytes = ReaderStream::with_capacity(bytes, CHUNK);
+    let bytes = opened.file.take(range.end.saturating_sub(range.start));
+    let bytes = ReaderStream::with_capacity(bytes, CHUNK_SIZE);
     let bytes = bytes.map_err(|error| StoreError::io(ACTION)(error));
     Ok(Download {
         size: opened.size,
@@ -66,20 +65,20 @@ async fn read_local(
 async fn read_object(
     store: Store,
     path: Path,
-    part: Option<Range<u64>>,
+    range: Option<Range<u64>>,
 ) -> Result<Download, StoreError> {
-    let mut object = Object {
+    let mut reader = ObjectReader {
         store,
         path,
-        version: None,
-        left: 0..0,
-        answer: stream::empty().boxed(),
+        etag: None,
+        remaining: 0..0,
+        body: stream::empty().boxed(),
         has_progressed: false,
     };
-    let size = object.open(part).await?;
-    let bytes = stream::try_unfold(object, async |mut object| {
-        let next = object.next().await?;
-        Ok(next.map(|bytes| (bytes, object)))
+    let size = reader.open(range).await?;
+    let bytes = stream::try_unfold(reader, async |mut reader| {
+        let next = reader.next().await?;
+        Ok(next.map(|bytes| (bytes, reader)))
     });
     Ok(Download {
         size,
@@ -87,54 +86,52 @@ async fn read_object(
     })
 }
 
-/// An object that is being read.
-struct Object {
+struct ObjectReader {
     store: Store,
     path: Path,
-    /// Its `ETag`. A key is never written twice; if it is all the same, this tells.
-    version: Option<String>,
-    /// What has not come yet.
-    left: Range<u64>,
-    answer: BoxStream<'static, object_store::Result<Bytes>>,
-    /// Something has come since the last request.
+    /// Detects an object that was overwritten, although keys are never reused.
+    etag: Option<String>,
+    remaining: Range<u64>,
+    body: BoxStream<'static, object_store::Result<Bytes>>,
+    /// Whether bytes have arrived since the last request.
     has_progressed: bool,
 }
 
-impl Object {
-    /// Requests the object, or a part of it. Gives the size of the whole.
-    async fn open(&mut self, part: Option<Range<u64>>) -> Result<u64, StoreError> {
-        let bucket = self.store.bulk();
-        let bucket = bucket.expect("a store that is no directory is a bucket");
+impl ObjectReader {
+    /// Requests the object or a range of it. Returns the size of the whole object.
+    async fn open(&mut self, range: Option<Range<u64>>) -> Result<u64, StoreError> {
+        let bucket = self.store.transfer_client();
+        let bucket = bucket.expect("a store that is not a directory is a bucket");
         let options = GetOptions {
-            if_match: self.version.clone(),
-            range: part.map(GetRange::Bounded),
+            if_match: self.etag.clone(),
+            range: range.map(GetRange::Bounded),
             ..GetOptions::default()
         };
         let found = bucket.get_opts(&self.path, options).await;
         let found = found.map_err(StoreError::store(ACTION))?;
         let size = found.meta.size;
-        self.version.clone_from(&found.meta.e_tag);
-        self.left = found.range.clone();
-        self.answer = found.into_stream();
+        self.etag.clone_from(&found.meta.e_tag);
+        self.remaining = found.range.clone();
+        self.body = found.into_stream();
         self.has_progressed = false;
         Ok(size)
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
-        while !self.left.is_empty() {
-            let error = match self.answer.next().await {
+        while !self.remaining.is_empty() {
+            let error = match self.body.next().await {
                 Some(Ok(bytes)) => {
-                    self.left.start += bytes.len() as u64;
+                    self.remaining.start += bytes.len() as u64;
                     self.has_progressed |= !bytes.is_empty();
                     return Ok(Some(bytes));
                 }
                 Some(Err(error)) => StoreError::store(ACTION)(error),
-                None => StoreError::new(ErrorKind::Unavailable, ACTION, "it ended early"),
+                None => StoreError::new(ErrorKind::Unavailable, ACTION, "the response ended early"),
             };
             if !self.has_progressed {
                 return Err(error);
             }
-            self.open(Some(self.left.clone())).await?;
+            self.open(Some(self.remaining.clone())).await?;
         }
         Ok(None)
     }

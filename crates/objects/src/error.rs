@@ -1,27 +1,22 @@
-//! What can go wrong with a store, as its callers need to tell it apart.
+//! The error type of the object store. Its texts are for operators and logs.
 //!
-//! Owns the type; [`crate::error_classification`] reads the stores' own errors. All texts are for operators and logs. The source of
-//! an error holds whole URLs, upload ids included, and must never reach a consumer.
+//! The source of an error contains whole URLs, including upload ids. Consumers must never see it.
 
-use std::io;
-
-use crate::error_classification::{self, Diagnosis};
-
-/// What kind of failure it is.
+/// The kind of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// The store cannot be reached, is overloaded or broke off, its bucket is missing, a disk is full, or it answered
-    /// something unexpected.
+    /// The store is unreachable or overloaded, the connection was lost, the bucket is missing, a disk is full, or the response
+    /// is not one that the store should send.
     Unavailable,
-    /// The store does not accept the credentials, or they do not allow this.
+    /// The store does not accept the credentials, or they do not permit the operation.
     Refused,
-    /// There is no such object or upload.
+    /// The object or the upload does not exist.
     NotFound,
-    /// The request itself can never succeed: a malformed key, too many parts, an operation this store does not have.
+    /// The request can never succeed: a malformed key, too many parts, an unsupported operation.
     Invalid,
 }
 
-/// A failed operation. `Display` is one line for an operator: what failed and why; the source adds the store's own words.
+/// A failed operation. `Display` is one line for an operator: the operation and the reason. The source adds the store's message.
 #[derive(Debug, thiserror::Error)]
 #[error("{action}: {reason}")]
 pub struct StoreError {
@@ -31,20 +26,20 @@ pub struct StoreError {
     source: Option<Detail>,
 }
 
-/// The store's own words, on one line, without what a server may echo of a request's signature.
+/// The store's message on one line, without the parts of a signed request that a server may echo.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Detail(String);
 
 impl StoreError {
-    /// What kind of failure it is.
+    /// The kind of the failure.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
-    /// Whether the same may succeed later: everything except [`ErrorKind::Invalid`]. Refused credentials count, since
-    /// it is the operator who mends them, and a missing object or upload does, since a new attempt makes its own.
+    /// Whether a retry may succeed: true except for [`ErrorKind::Invalid`]. An operator can correct refused credentials, and a
+    /// new attempt creates its own objects and uploads.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self.kind {
@@ -62,39 +57,20 @@ impl StoreError {
         }
     }
 
-    /// Of a file that is not there.
+    pub(crate) fn with_detail(self, detail: String) -> Self {
+        Self {
+            source: Some(Detail(detail)),
+            ..self
+        }
+    }
+
+    /// The file does not exist.
     #[must_use]
     pub fn not_found() -> Self {
         Self::new(
             ErrorKind::NotFound,
             "cannot find the file",
-            "it is not there",
+            "it does not exist",
         )
-    }
-
-    /// For `map_err`: reads an error of the object store.
-    pub(crate) fn store(action: &'static str) -> impl FnOnce(object_store::Error) -> Self {
-        move |error| {
-            let Diagnosis {
-                kind,
-                reason,
-                detail,
-            } = error_classification::of(&error);
-            Self {
-                source: Some(Detail(detail)),
-                ..Self::new(kind, action, reason)
-            }
-        }
-    }
-
-    /// For `map_err`: reads an error of the file system.
-    pub(crate) fn io(action: &'static str) -> impl FnOnce(io::Error) -> Self {
-        move |error| {
-            Self::new(
-                error_classification::io_kind(error.kind()),
-                action,
-                error.to_string(),
-            )
-        }
     }
 }

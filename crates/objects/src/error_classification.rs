@@ -1,7 +1,7 @@
-//! Reads the stores' errors: what kind it is, one line for an operator, and what to keep for the log.
+//! Error classification: turns errors of `object_store` and of the file system into [`StoreError`]s.
 //!
-//! What a store answered, or that it did not, comes as a type of the transport's own; only what `object_store` finds wrong by
-//! itself is left to its variants.
+//! The transport wraps error responses and connection errors in its own types. For all other errors, the variants of
+//! `object_store` decide.
 
 use std::error::Error;
 use std::io;
@@ -9,74 +9,80 @@ use std::iter::successors;
 
 use object_store::client::{HttpError, HttpErrorKind};
 
-use crate::error::ErrorKind;
-use crate::transport::error_response::{Answer, Broken};
+use crate::error::{ErrorKind, StoreError};
+use crate::transport::connection_error::ConnectionError;
+use crate::transport::error_response::ErrorResponse;
 
 const NO_CREDENTIALS: &str =
-    "no credentials: the environment has none, and the cloud's metadata service gives none";
+    "no credentials: neither the environment variables nor the cloud's metadata service has any";
 
-/// What one error amounts to.
-pub(crate) struct Diagnosis {
-    pub(crate) kind: ErrorKind,
-    pub(crate) reason: String,
-    pub(crate) detail: String,
-}
+impl StoreError {
+    /// For `map_err`: classifies an error of `object_store`.
+    pub(crate) fn store(action: &'static str) -> impl FnOnce(object_store::Error) -> Self {
+        move |error| {
+            let chain = ErrorChain::of(&error);
+            Self::new(chain.kind(&error), action, chain.reason()).with_detail(chain.detail())
+        }
+    }
 
-pub(crate) fn of(error: &object_store::Error) -> Diagnosis {
-    let facts = Facts::of(error);
-    Diagnosis {
-        kind: facts.kind(error),
-        reason: facts.reason(),
-        detail: facts.detail(),
+    /// For `map_err`: classifies an error of the file system.
+    pub(crate) fn io(action: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |error| {
+            let kind = match error.kind() {
+                io::ErrorKind::NotFound => ErrorKind::NotFound,
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                    ErrorKind::Refused
+                }
+                _ => ErrorKind::Unavailable,
+            };
+            Self::new(kind, action, error.to_string())
+        }
     }
 }
 
-pub(crate) fn io_kind(kind: io::ErrorKind) -> ErrorKind {
-    match kind {
-        io::ErrorKind::NotFound => ErrorKind::NotFound,
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => ErrorKind::Refused,
-        _ => ErrorKind::Unavailable,
-    }
+/// The reason of an error, on one line for an operator.
+pub(crate) fn reason(error: &object_store::Error) -> String {
+    ErrorChain::of(error).reason()
 }
 
-/// What the chain of an error says, gathered once.
-struct Facts<'a> {
+/// The information in an error and its sources.
+struct ErrorChain<'a> {
     text: String,
-    /// The innermost error's text, where it is not in `text`.
-    root: Option<String>,
-    answer: Option<&'a Answer>,
-    broken: Option<&'a Broken>,
-    transport: Option<HttpErrorKind>,
+    /// The text of the innermost error.
+    root: String,
+    response: Option<&'a ErrorResponse>,
+    connection: Option<&'a ConnectionError>,
+    http: Option<HttpErrorKind>,
 }
 
-impl<'a> Facts<'a> {
+impl<'a> ErrorChain<'a> {
     fn of(error: &'a object_store::Error) -> Self {
-        let mut facts = Self {
-            text: one_line(&error.to_string()),
-            root: None,
-            answer: None,
-            broken: None,
-            transport: None,
+        let text = one_line(&error.to_string());
+        let mut chain = Self {
+            root: text.clone(),
+            text,
+            response: None,
+            connection: None,
+            http: None,
         };
         let first: &(dyn Error + 'static) = error;
         for link in successors(Some(first), |&link| link.source()) {
-            facts.answer = facts.answer.or(link.downcast_ref());
-            facts.broken = facts.broken.or(link.downcast_ref());
-            if let Some(http) = link.downcast_ref::<HttpError>() {
-                facts.transport = facts.transport.or(Some(http.kind()));
-            }
-            facts.root = Some(one_line(&link.to_string()));
+            chain.response = chain.response.or(link.downcast_ref());
+            chain.connection = chain.connection.or(link.downcast_ref());
+            let http = link.downcast_ref::<HttpError>();
+            chain.http = chain.http.or(http.map(HttpError::kind));
+            chain.root = one_line(&link.to_string());
         }
-        facts
+        chain
     }
 
     fn kind(&self, error: &object_store::Error) -> ErrorKind {
         use object_store::Error as E;
-        if self.asked_for_credentials() {
+        if self.is_from_metadata_service() {
             return ErrorKind::Refused;
         }
-        if let Some(answer) = self.answer {
-            return answer.kind();
+        if let Some(response) = self.response {
+            return response.kind();
         }
         match error {
             E::NotImplemented { .. } | E::NotSupported { .. } | E::InvalidPath { .. } => {
@@ -88,37 +94,37 @@ impl<'a> Facts<'a> {
     }
 
     fn reason(&self) -> String {
-        if self.asked_for_credentials() {
+        if self.is_from_metadata_service() {
             return NO_CREDENTIALS.to_owned();
         }
-        match (self.answer, self.broken, self.transport) {
-            (Some(answer), _, _) => answer.reason(),
-            (None, Some(broken), Some(transport)) => self.unanswered(broken, transport),
-            _ => self.root.clone().unwrap_or_else(|| self.text.clone()),
+        match (self.response, self.connection, self.http) {
+            (Some(response), _, _) => response.reason(),
+            (None, Some(connection), Some(http)) => self.connection_reason(&connection.host, http),
+            _ => self.root.clone(),
         }
     }
 
-    /// One line for a request that got no whole answer.
-    fn unanswered(&self, broken: &Broken, transport: HttpErrorKind) -> String {
-        let host = &broken.host;
-        let root = self.root.as_deref().unwrap_or("it broke off");
-        match transport {
+    fn connection_reason(&self, host: &str, http: HttpErrorKind) -> String {
+        let root = &self.root;
+        match http {
             HttpErrorKind::Connect => format!("cannot connect to {host}: {root}"),
-            HttpErrorKind::Timeout => format!("no answer from {host} in time"),
+            HttpErrorKind::Timeout => format!("no response from {host} before the timeout"),
             _ => format!("the connection to {host} failed: {root}"),
         }
     }
 
     fn detail(&self) -> String {
-        match &self.root {
-            Some(root) if !self.text.contains(root.as_str()) => format!("{}: {root}", self.text),
-            _ => self.text.clone(),
+        if self.text.contains(&self.root) {
+            self.text.clone()
+        } else {
+            format!("{}: {}", self.text, self.root)
         }
     }
 
-    fn asked_for_credentials(&self) -> bool {
-        self.answer.is_some_and(|answer| answer.is_metadata)
-            || self.broken.is_some_and(|broken| broken.is_metadata)
+    /// `object_store` asks the metadata service for credentials when the environment variables contain none.
+    fn is_from_metadata_service(&self) -> bool {
+        self.response.is_some_and(|response| response.is_metadata)
+            || self.connection.is_some_and(|error| error.is_metadata)
     }
 }
 

@@ -1,6 +1,6 @@
-//! What is done with one file: store it, look it up, link to it, delete it.
+//! Operations on one file: store it, look it up, sign a link to it, delete it.
 //!
-//! Owns what counts as success: a file that is gone already is deleted, an upload that is gone already is aborted.
+//! Deleting a missing file and aborting a missing upload succeed.
 
 use std::time::Duration;
 
@@ -11,9 +11,8 @@ use url::Url;
 
 use crate::error::{ErrorKind, StoreError};
 use crate::headers::FileHeaders;
-use crate::local::Sweep;
+use crate::local::Cleanup;
 use crate::store::Store;
-use crate::upload::Upload;
 
 impl Store {
     /// Stores a whole file in one request.
@@ -23,57 +22,48 @@ impl Store {
         data: Bytes,
         headers: &FileHeaders,
     ) -> Result<(), StoreError> {
+        const ACTION: &str = "cannot store the file";
         let key = self.key(key)?;
-        let Some(bucket) = self.bulk() else {
-            return self.files("cannot store the file")?.put(&key, data).await;
+        let Some(bucket) = self.transfer_client() else {
+            return self.files(ACTION)?.put(&key, data).await;
         };
         let options = PutOptions {
             attributes: headers.attributes(),
             ..PutOptions::default()
         };
-        let put = bucket.put_opts(&key, data.into(), options).await;
-        put.map(drop)
-            .map_err(StoreError::store("cannot store the file"))
+        let stored = bucket.put_opts(&key, data.into(), options).await;
+        stored.map(drop).map_err(StoreError::store(ACTION))
     }
 
-    /// Begins an upload in parts. The caller records [`Upload::id`] before it sends the first one.
-    pub async fn begin_upload(
-        &self,
-        key: &str,
-        headers: &FileHeaders,
-    ) -> Result<Upload, StoreError> {
-        Upload::begin(self.clone(), key.to_owned(), headers).await
-    }
-
-    /// Abandons an upload that this or another process began, given what was recorded. One that is gone already, or that was
-    /// completed, is success; a completed file stays. Azure cannot abandon anything: it forgets parts after a week.
+    /// Aborts an upload that any process began. A missing upload is a success; a completed file stays. Azure cannot abort: it
+    /// removes the parts after a week.
     pub async fn abort_upload(&self, key: &str, upload_id: Option<&str>) -> Result<(), StoreError> {
         let path = self.key(key)?;
         if let Self::File(files) = self {
-            return files.discard(&path, Sweep::Staging).await;
+            return files.remove(&path, Cleanup::StagingFiles).await;
         }
-        let (Some(uploads), Some(id)) = (self.quick_uploads(), upload_id) else {
+        let (Some(uploads), Some(id)) = (self.quick_multipart_client(), upload_id) else {
             return Ok(());
         };
         let aborted = uploads.abort_multipart(&path, &id.to_owned()).await;
-        absent_is_fine(aborted.map_err(StoreError::store("cannot abort the upload")))
+        ignore_not_found(aborted.map_err(StoreError::store("cannot abort the upload")))
     }
 
-    /// Deletes a file. One that is not there is success. In a directory, whatever uploads of this key left goes as well.
+    /// Deletes a file. A missing file is a success. In a directory, this also removes the staging files of the key.
     pub async fn delete(&self, key: &str) -> Result<(), StoreError> {
         const ACTION: &str = "cannot delete the file";
         let key = self.key(key)?;
-        let Some(bucket) = self.quick() else {
-            return self.files(ACTION)?.discard(&key, Sweep::Everything).await;
+        let Some(bucket) = self.quick_client() else {
+            return self.files(ACTION)?.remove(&key, Cleanup::All).await;
         };
-        absent_is_fine(bucket.delete(&key).await.map_err(StoreError::store(ACTION)))
+        ignore_not_found(bucket.delete(&key).await.map_err(StoreError::store(ACTION)))
     }
 
-    /// The size of a file in bytes, or `None` if it is not there.
+    /// The size of a file in bytes. `None` if it does not exist.
     pub async fn size(&self, key: &str) -> Result<Option<u64>, StoreError> {
-        const ACTION: &str = "cannot look the file up";
+        const ACTION: &str = "cannot look up the file";
         let key = self.key(key)?;
-        let Some(bucket) = self.quick() else {
+        let Some(bucket) = self.quick_client() else {
             return self.files(ACTION)?.size(&key).await;
         };
         match bucket.head(&key).await.map_err(StoreError::store(ACTION)) {
@@ -83,8 +73,8 @@ impl Store {
         }
     }
 
-    /// A URL that downloads the file without credentials, for `ttl` from now (whole seconds, at most 7 days). `None` from a
-    /// directory, whose files the API serves. Usually a computation; some credentials make it a request.
+    /// A URL that downloads the file without credentials, valid for `ttl` (whole seconds, at most 7 days). `None` for a directory:
+    /// the API serves its files. Some credentials need a request to sign, most do not.
     pub async fn sign(&self, key: &str, ttl: Duration) -> Result<Option<Url>, StoreError> {
         const ACTION: &str = "cannot sign a link";
         let key = self.key(key)?;
@@ -94,29 +84,25 @@ impl Store {
             Self::Azure(azure) => (&azure.links, &azure.link_origin),
             Self::File(_) => return Ok(None),
         };
-        let link = signer
-            .signed_url(Method::GET, &key, ttl.max(Duration::from_secs(1)))
-            .await;
+        let ttl = ttl.max(Duration::from_secs(1));
+        let link = signer.signed_url(Method::GET, &key, ttl).await;
         let mut url = link.map_err(StoreError::store(ACTION))?;
         if let Some(origin) = origin {
-            let moved = url.set_scheme(origin.scheme()).is_ok()
+            let is_replaced = url.set_scheme(origin.scheme()).is_ok()
                 && url.set_host(origin.host_str()).is_ok()
                 && url.set_port(origin.port()).is_ok();
-            if !moved {
-                return Err(StoreError::new(
-                    ErrorKind::Invalid,
-                    ACTION,
-                    "the public address does not fit",
-                ));
+            if !is_replaced {
+                let reason = "the public endpoint cannot replace the address of the link";
+                return Err(StoreError::new(ErrorKind::Invalid, ACTION, reason));
             }
         }
         Ok(Some(url))
     }
 }
 
-fn absent_is_fine(done: Result<(), StoreError>) -> Result<(), StoreError> {
-    match done {
+fn ignore_not_found(result: Result<(), StoreError>) -> Result<(), StoreError> {
+    match result {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        done => done,
+        result => result,
     }
 }

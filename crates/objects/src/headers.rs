@@ -1,22 +1,21 @@
-//! The headers that a downloaded file arrives with, whatever the store.
+//! The HTTP headers of a downloaded file, the same for every store.
 //!
-//! Buckets keep them beside the object and send them themselves; a directory cannot, so whoever serves its files takes
-//! them from here, and the two cannot drift apart.
+//! A bucket stores them with the object and sends them itself. A directory cannot, so the API takes them from here.
 
 use object_store::{Attribute, Attributes};
 
 /// The `Content-Type` of every file.
 pub const CONTENT_TYPE: &str = "text/csv; charset=utf-8";
 
-/// What is stored beside a file: its type, and the name under which browsers save it.
+/// The metadata of a file: its content type, and the name under which browsers save it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileHeaders {
     file_name: String,
 }
 
 impl FileHeaders {
-    /// A file that is saved as `file_name`. Anything but ASCII letters, digits, `.`, `-` and `_` becomes `_`: the name
-    /// stands in a quoted header value, where each client escapes differently.
+    /// A file that browsers save as `file_name`. Characters other than ASCII letters, digits, `.`, `-` and `_` become `_`,
+    /// because clients differ in how they unescape a quoted header value.
     #[must_use]
     pub fn attachment(file_name: &str) -> Self {
         let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');

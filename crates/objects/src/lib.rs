@@ -1,11 +1,10 @@
-//! The object store: where the files of finished exports lie.
+//! The object store, which holds the files of completed exports.
 //!
-//! Owns everything between "these bytes under this key" and a bucket or a directory: opening a [`Store`] from its URL,
-//! single and multipart uploads, reading, deletion without leftovers, the links that consumers download from, and errors that
-//! say whether another try may help. It knows neither exports nor the database: keys are `&str`, and journaling them
-//! (and [`Upload::id`]) before the first byte is the caller's part.
+//! This crate opens a [`Store`] from its URL, uploads files in one request or in parts, reads and deletes them, and signs
+//! download links. Its errors say whether a retry may help. It knows neither exports nor the database: a key is a `&str`, and
+//! the caller records the key and [`Upload::id`] before it sends the first byte.
 //!
-//! TLS needs rustls' process-wide crypto provider; binaries install it before they open a store.
+//! TLS needs the process-wide crypto provider of rustls. Programs install it before they open a store.
 
 mod clients;
 mod config;

@@ -1,15 +1,15 @@
-//! Signatures of the links to files in a directory, which the API serves itself.
-//!
-//! Owns what is signed and how it is compared; not the URL around it, and not the clock: whether `expires` is past is for
-//! the caller, who answers a forged link and an expired one differently. Buckets sign their own links: see
+//! Signatures of the download links that the API serves itself. Buckets sign their own links: see
 //! [`Store::sign`](crate::Store::sign).
+//!
+//! The caller builds the URL and compares `expires` with the clock, because it responds differently to an invalid signature and
+//! to an expired link.
 
 use std::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-/// Keeps these signatures apart from anything else that is ever signed with the same key.
+/// Domain separation: other uses of the same key never produce these signatures.
 const DOMAIN: &[u8] = b"exports file link v1";
 
 /// Signs and verifies with one secret key (HMAC-SHA256).
@@ -19,25 +19,25 @@ pub struct LinkSigner {
 }
 
 impl LinkSigner {
-    /// A signer with this key. How long a key must be is for the settings to say.
+    /// Creates a signer with this key. The settings enforce its minimum length.
     #[must_use]
     pub fn new(signing_key: &[u8]) -> Self {
         let keyed = Hmac::new_from_slice(signing_key).expect("HMAC takes a key of any length");
         Self { keyed }
     }
 
-    /// The signature, 64 lowercase hex digits, of a link to the file `key` of export `export_id` that is good until
-    /// `expires` (Unix seconds).
+    /// Signs a link to the file `key` of export `export_id` that is valid until `expires` (Unix seconds). Returns 64 lowercase hex
+    /// digits.
     #[must_use]
     pub fn sign(&self, export_id: &str, key: &str, expires: i64) -> String {
         hex::encode(self.mac(export_id, key, expires).finalize().into_bytes())
     }
 
-    /// Whether `signature` was made by [`sign`](Self::sign) for exactly these values. Takes the same time wherever the
-    /// difference is. Says nothing about the time: compare `expires` with the clock as well.
+    /// Whether `signature` is the result of [`sign`](Self::sign) for these values. Runs in constant time. It does not compare
+    /// `expires` with the clock.
     #[must_use]
     pub fn verify(&self, export_id: &str, key: &str, expires: i64, signature: &str) -> bool {
-        // One spelling only: a link that verifies is the link that was given out.
+        // Only one spelling of a signature is valid.
         if signature.bytes().any(|byte| byte.is_ascii_uppercase()) {
             return false;
         }
@@ -49,7 +49,7 @@ impl LinkSigner {
 
     fn mac(&self, export_id: &str, key: &str, expires: i64) -> Hmac<Sha256> {
         let mut mac = self.keyed.clone();
-        // Each part is preceded by its length, so that no two different triples give the same bytes.
+        // Each part has a length prefix, so that different values never produce the same bytes.
         for part in [
             DOMAIN,
             export_id.as_bytes(),
@@ -78,7 +78,7 @@ mod tests {
     const EXPIRES: i64 = 1_790_000_000;
 
     #[test]
-    fn a_signature_verifies_for_what_it_was_made_for() {
+    fn a_signature_verifies_for_the_signed_values() {
         let signer = LinkSigner::new(b"secret");
         let signature = signer.sign(ID, KEY, EXPIRES);
         assert_eq!(signature.len(), 64);
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn any_changed_part_is_refused() {
+    fn any_changed_value_is_rejected() {
         let signer = LinkSigner::new(b"secret");
         let signature = signer.sign(ID, KEY, EXPIRES);
         assert!(!signer.verify(
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_whole_lowercase_signature_counts() {
+    fn only_the_complete_lowercase_signature_is_valid() {
         let signer = LinkSigner::new(b"secret");
         let signature = signer.sign(ID, KEY, EXPIRES);
         for wrong in [

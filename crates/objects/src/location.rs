@@ -1,6 +1,6 @@
-//! Reads a store's URL and its public address, and refuses what only looks like one.
+//! Parses and validates the store's URL, its public endpoint, and the clouds' endpoint variables.
 //!
-//! No message repeats any part of what it refuses: a mistyped URL is where credentials turn up.
+//! No error message contains any part of the value: a mistyped URL may contain credentials.
 
 use std::path::PathBuf;
 
@@ -9,14 +9,16 @@ use url::Url;
 
 use crate::config::OpenError;
 
-/// A store's place, before anything is connected.
+const SHAPE: &str = "the URL must be file:///directory, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix";
+
+/// The parsed URL of a store.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Location {
     Directory(PathBuf),
     Bucket(Bucket),
 }
 
-/// A bucket (Azure: container) and the prefix before all keys in it.
+/// A bucket (Azure: container) and the prefix of all keys in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Bucket {
     pub(crate) cloud: Cloud,
@@ -47,13 +49,13 @@ impl Location {
         let name = url.host_str().unwrap_or_default();
         if name.is_empty() {
             return Err(OpenError::Url(
-                "the URL names no bucket: write s3://bucket/prefix",
+                "the URL has no bucket: write it as s3://bucket/prefix",
             ));
         }
         if url.port().is_some() {
             return Err(OpenError::Url(
-                "a bucket has no port: the server's address belongs in AWS_ENDPOINT_URL, GOOGLE_BASE_URL or \
-                 AZURE_STORAGE_ENDPOINT",
+                "the URL has a port, which a bucket cannot have: set the server's address in AWS_ENDPOINT_URL, \
+                 GOOGLE_BASE_URL or AZURE_STORAGE_ENDPOINT",
             ));
         }
         if !name
@@ -61,11 +63,11 @@ impl Location {
             .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '$'))
         {
             return Err(OpenError::Url(
-                "the bucket's name has characters that no bucket can have",
+                "the bucket name contains invalid characters: use letters, digits, `-`, `_`, `.` and `$`",
             ));
         }
         let prefix = Path::from_url_path(url.path()).map_err(|_| {
-            OpenError::Url("the prefix has empty segments, `..` or control characters")
+            OpenError::Url("the prefix contains empty segments, `..` or control characters")
         })?;
         Ok(Self::Bucket(Bucket {
             cloud,
@@ -75,49 +77,47 @@ impl Location {
     }
 }
 
-const SHAPE: &str = "the URL must be file:///directory, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix";
-
 fn directory(text: &str, rest: &str) -> Result<Location, OpenError> {
-    // The parser would take the first segment of a relative path for a host, and would drop `localhost`.
+    // The URL parser would read the first segment of a relative path as a host, and would drop `localhost`.
     if !rest.starts_with('/') {
         return Err(OpenError::Url(
-            "a directory's URL has an absolute path and no host: three slashes, file:///directory",
+            "the URL of a directory needs an absolute path and no host: write three slashes, file:///directory",
         ));
     }
     let url = parse_plain(text).map_err(OpenError::Url)?;
     let path = url
         .to_file_path()
-        .map_err(|()| OpenError::Url("the URL's path is not a path of this machine"))?;
+        .map_err(|()| OpenError::Url("the path in the URL is not a valid path on this machine"))?;
     if path.parent().is_none() {
         return Err(OpenError::Url(
-            "the URL names the root of the file system: give the files a directory of their own",
+            "the URL is the root of the file system: use a separate directory for the files",
         ));
     }
     Ok(Location::Directory(path))
 }
 
-/// The address that links are signed for: scheme, host and port only, because a signature covers the path as well.
+/// Parses the endpoint that links are signed for: only scheme, host and port, because the signature covers the path.
 pub(crate) fn public_endpoint(text: &str) -> Result<Url, OpenError> {
     let url = parse_plain(text).map_err(OpenError::PublicEndpoint)?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
         return Err(OpenError::PublicEndpoint(
-            "it must be an absolute URL such as https://files.example.com",
+            "the URL must start with http:// or https://, such as https://files.example.com",
         ));
     }
     if url.path() != "/" {
         return Err(OpenError::PublicEndpoint(
-            "it must end after the host and port: a link's signature covers its path, so nothing can be put before it",
+            "the URL must have only scheme, host and port: the signature of a link covers its path",
         ));
     }
     Ok(url)
 }
 
-/// A URL without what would be silently ignored or could carry a secret.
+/// Parses a URL. Rejects parts that would be ignored or that may be secret.
 fn parse_plain(text: &str) -> Result<Url, &'static str> {
     let url = Url::parse(text).map_err(|_| "it is not a URL")?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(
-            "the URL must not hold a user name or password: credentials come from the cloud's own variables",
+            "the URL must not contain a user name or password: set the credentials in the cloud's own variables",
         );
     }
     if url.query().is_some() || url.fragment().is_some() {
@@ -126,8 +126,7 @@ fn parse_plain(text: &str) -> Result<Url, &'static str> {
     Ok(url)
 }
 
-/// Whether the address that the cloud's variables give can be used. Says which variable to mend; its value may hold
-/// a password.
+/// Validates an endpoint variable of a cloud. `allow_http` is the variable that permits plain HTTP, and its value.
 pub(crate) fn check_endpoint(
     variable: &str,
     text: &str,
@@ -138,143 +137,13 @@ pub(crate) fn check_endpoint(
     match (url.scheme(), allow_http) {
         ("https", _) | ("http", (_, true)) => Ok(()),
         ("http", (allow, false)) => Err(OpenError::Environment(format!(
-            "{variable} is plain HTTP, which must be allowed by {allow}=true"
+            "{variable} is plain HTTP: set {allow}=true to allow it"
         ))),
         _ => Err(OpenError::Environment(format!(
-            "{variable} must begin with https:// or http://"
+            "{variable} must start with https:// or http://"
         ))),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn bucket(text: &str) -> (Cloud, String, String) {
-        match Location::parse(text).unwrap() {
-            Location::Bucket(bucket) => (bucket.cloud, bucket.name, bucket.prefix.to_string()),
-            Location::Directory(path) => panic!("a directory: {}", path.display()),
-        }
-    }
-
-    fn refused(text: &str) -> String {
-        Location::parse(text).expect_err(text).to_string()
-    }
-
-    #[test]
-    fn buckets_with_and_without_prefix() {
-        assert_eq!(
-            bucket("s3://exports"),
-            (Cloud::S3, "exports".into(), String::new())
-        );
-        assert_eq!(
-            bucket("s3://exports/"),
-            (Cloud::S3, "exports".into(), String::new())
-        );
-        assert_eq!(
-            bucket("gs://my_bucket/a/b/"),
-            (Cloud::Gcs, "my_bucket".into(), "a/b".into())
-        );
-        assert_eq!(
-            bucket("az://box/with%20space"),
-            (Cloud::Azure, "box".into(), "with space".into())
-        );
-    }
-
-    #[test]
-    fn directories_are_absolute() {
-        assert_eq!(
-            Location::parse("file:///var/lib/my%20exports/").unwrap(),
-            Location::Directory("/var/lib/my exports/".into())
-        );
-        for relative in [
-            "file://data/exports",
-            "file://localhost/data",
-            "file:data",
-            "file:/data",
-            "file://",
-        ] {
-            let message = refused(relative);
-            assert!(
-                message.contains("file:///directory"),
-                "{relative}: {message}"
-            );
-        }
-        assert!(refused("file:///").contains("root of the file system"));
-        assert!(refused("file:///data/..").contains("root of the file system"));
-    }
-
-    #[test]
-    fn each_malformed_url_is_refused_with_its_reason() {
-        for (text, reason) in [
-            ("", "must be file:///"),
-            ("exports", "must be file:///"),
-            ("s3:bucket", "must be file:///"),
-            ("http://host/bucket", "must be file:///"),
-            ("s3://", "names no bucket"),
-            ("s3:///prefix", "names no bucket"),
-            ("s3://bucket:9000/prefix", "no port"),
-            ("s3://bu%20cket/prefix", "no bucket can have"),
-            ("s3://bucket/a//b", "empty segments"),
-            ("s3://bucket/?region=x", "query"),
-            ("s3://bucket/#x", "fragment"),
-            ("file:///data?x", "query"),
-            ("s3://AKIA:hush@bucket/x", "user name or password"),
-        ] {
-            let message = refused(text);
-            assert!(message.contains(reason), "{text}: {message}");
-            assert!(
-                !message.contains("hush") && !message.contains('\n'),
-                "{message}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_public_address_is_scheme_host_and_port() {
-        for good in [
-            "https://files.example.com",
-            "https://files.example.com/",
-            "http://localhost:9000",
-        ] {
-            public_endpoint(good).expect(good);
-        }
-        for (text, reason) in [
-            ("files.example.com", "not a URL"),
-            ("ftp://files.example.com", "absolute URL"),
-            ("localhost:9000", "absolute URL"),
-            ("https://files.example.com/bucket", "end after the host"),
-            ("https://files.example.com?x=1", "query"),
-            ("https://me:hush@files.example.com", "password"),
-        ] {
-            let message = public_endpoint(text).expect_err(text).to_string();
-            assert!(
-                message.contains(reason) && !message.contains("hush"),
-                "{text}: {message}"
-            );
-        }
-    }
-
-    #[test]
-    fn plain_http_needs_a_word() {
-        let check =
-            |text, allowed| check_endpoint("AWS_ENDPOINT_URL", text, ("AWS_ALLOW_HTTP", allowed));
-        check("https://s3.example.com", false).unwrap();
-        check("http://localhost:9000", true).unwrap();
-        let message = check("http://localhost:9000", false)
-            .unwrap_err()
-            .to_string();
-        assert_eq!(
-            message,
-            "AWS_ENDPOINT_URL is plain HTTP, which must be allowed by AWS_ALLOW_HTTP=true"
-        );
-        let message = check("https://me:hush@s3.example.com", true)
-            .unwrap_err()
-            .to_string();
-        assert!(
-            message.starts_with("AWS_ENDPOINT_URL: ") && !message.contains("hush"),
-            "{message}"
-        );
-        check("localhost:9000", true).unwrap_err();
-    }
-}
+mod tests;

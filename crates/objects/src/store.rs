@@ -1,8 +1,7 @@
-//! The store itself: one enum over the kinds there are.
+//! The store: one enum over all kinds of stores.
 //!
-//! Owns opening and checking a store, which client does what, and the keys: each is checked and joined with the prefix
-//! here, because `object_store`'s own prefixing has neither multipart uploads by id nor links. What is done with a file is in
-//! [`crate::file_operations`], uploads in parts in [`crate::upload`], the disk in [`crate::local`].
+//! This module opens and checks a store, selects the client for a request, and maps keys to paths. It adds the prefix itself,
+//! because the prefix store of `object_store` supports neither multipart uploads by id nor links.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,53 +17,53 @@ use object_store::path::Path;
 
 use crate::clients::{self, Clients};
 use crate::config::{OpenError, StoreConfig};
-use crate::env_vars::Environment;
+use crate::env_vars::EnvVars;
 use crate::error::{ErrorKind, StoreError};
-use crate::local::{LocalFiles, Missing};
+use crate::local::{IfMissing, LocalFiles};
 use crate::location::{Cloud, Location, public_endpoint};
 
-/// How long [`Store::check`] may take.
-const CHECK: Duration = Duration::from_secs(10);
+/// The timeout of [`Store::check`].
+const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 
-const CHECKING: &str = "cannot use the object store";
+const CHECK_ACTION: &str = "cannot use the object store";
 
 /// An open store. Clones share their connections.
 #[derive(Clone)]
 pub enum Store {
-    /// Amazon S3 or a server that speaks its protocol.
+    /// Amazon S3 or a compatible server.
     S3(Clients<AmazonS3>),
     /// Google Cloud Storage.
     Gcs(Clients<GoogleCloudStorage>),
     /// Azure Blob Storage.
     Azure(Clients<MicrosoftAzure>),
-    /// A directory. It signs no links: the API serves its files.
+    /// A directory. It signs no links, so the API serves its files.
     File(LocalFiles),
 }
 
 impl Store {
-    /// Opens the store with the process's environment. Connects to nothing yet: see [`check`](Self::check). A directory is made
-    /// if it alone is missing; from then on it has to stay.
+    /// Opens the store with the environment variables of the process. Opens no connection: see [`check`](Self::check). Creates a
+    /// missing directory if its parent exists.
     pub fn open(config: &StoreConfig) -> Result<Self, OpenError> {
-        Self::open_in(config, &Environment::of_process(), Missing::Make)
+        Self::open_in(config, &EnvVars::of_process(), IfMissing::Create)
     }
 
-    /// The same, except that a directory has to be there.
+    /// Like [`open`](Self::open), but a directory must exist.
     pub fn open_existing(config: &StoreConfig) -> Result<Self, OpenError> {
-        Self::open_in(config, &Environment::of_process(), Missing::Refuse)
+        Self::open_in(config, &EnvVars::of_process(), IfMissing::Fail)
     }
 
-    /// [`open`](Self::open) with these variables instead of the process's.
+    /// Like [`open`](Self::open), with these environment variables.
     pub fn open_with(
         config: &StoreConfig,
-        environment: impl IntoIterator<Item = (String, String)>,
+        variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, OpenError> {
-        Self::open_in(config, &Environment::new(environment), Missing::Make)
+        Self::open_in(config, &EnvVars::new(variables), IfMissing::Create)
     }
 
     fn open_in(
         config: &StoreConfig,
-        environment: &Environment,
-        missing: Missing,
+        env: &EnvVars,
+        if_missing: IfMissing,
     ) -> Result<Self, OpenError> {
         let public = config
             .public_endpoint
@@ -74,46 +73,44 @@ impl Store {
         let bucket = match Location::parse(&config.url)? {
             Location::Directory(_) if public.is_some() => {
                 return Err(OpenError::PublicEndpoint(
-                    "a directory has none: the API serves its files",
+                    "a directory has no public endpoint: the API serves its files",
                 ));
             }
-            Location::Directory(root) => return LocalFiles::open(&root, missing).map(Self::File),
+            Location::Directory(root) => {
+                return LocalFiles::open(&root, if_missing).map(Self::File);
+            }
             Location::Bucket(bucket) => bucket,
         };
         match bucket.cloud {
-            Cloud::S3 => clients::s3(bucket, environment, public).map(Self::S3),
-            Cloud::Gcs => clients::gcs(bucket, environment, public.as_ref()).map(Self::Gcs),
-            Cloud::Azure => clients::azure(bucket, environment, public).map(Self::Azure),
+            Cloud::S3 => clients::s3(bucket, env, public).map(Self::S3),
+            Cloud::Gcs => clients::gcs(bucket, env, public.as_ref()).map(Self::Gcs),
+            Cloud::Azure => clients::azure(bucket, env, public).map(Self::Azure),
         }
     }
 
-    /// Whether the store can be used now: a bucket is there and lists for our credentials, a directory can be written to.
-    /// Takes at most 10 s.
+    /// Checks that the store is usable: the bucket exists and can be listed, or the directory is writable. Takes at most 10 s.
     pub async fn check(&self) -> Result<(), StoreError> {
         let timed_out = |_| {
-            StoreError::new(
-                ErrorKind::Unavailable,
-                CHECKING,
-                "it does not answer within 10 s",
-            )
+            let reason = "no response within 10 s";
+            StoreError::new(ErrorKind::Unavailable, CHECK_ACTION, reason)
         };
-        tokio::time::timeout(CHECK, self.probe())
+        tokio::time::timeout(CHECK_TIMEOUT, self.probe())
             .await
             .map_err(timed_out)?
     }
 
     async fn probe(&self) -> Result<(), StoreError> {
-        let Some(bucket) = self.quick() else {
-            return self.files(CHECKING)?.check().await;
+        let Some(bucket) = self.quick_client() else {
+            return self.files(CHECK_ACTION)?.check().await;
         };
-        // Listing tells a missing bucket from a missing key, which a HEAD cannot. Nothing lies under this prefix.
+        // Unlike a HEAD, a list distinguishes a missing bucket from a missing key. No objects have this prefix.
         match bucket.list(Some(&self.key("check")?)).next().await {
             None | Some(Ok(_)) => Ok(()),
-            Some(Err(error)) => Err(StoreError::store(CHECKING)(error)),
+            Some(Err(error)) => Err(StoreError::store(CHECK_ACTION)(error)),
         }
     }
 
-    /// Whether [`sign`](Self::sign) gives links.
+    /// Whether [`sign`](Self::sign) returns links.
     #[must_use]
     pub fn signs(&self) -> bool {
         match self {
@@ -122,7 +119,7 @@ impl Store {
         }
     }
 
-    /// The certificates that are trusted besides the system's: `AWS_CA_BUNDLE`.
+    /// Trusted certificates in addition to those of the system: `AWS_CA_BUNDLE`.
     #[must_use]
     pub fn roots(&self) -> Vec<reqwest::Certificate> {
         match self {
@@ -131,36 +128,37 @@ impl Store {
         }
     }
 
-    /// The object's path: the prefix and the key, which must be in its plain form.
+    /// The path of an object: the prefix and the key, which must be normalized.
     pub(crate) fn key(&self, key: &str) -> Result<Path, StoreError> {
-        let refused = || {
-            let reason = "it has empty segments, `..` or control characters";
+        let invalid = || {
+            let reason = "it is empty or contains empty segments, `..` or control characters";
             StoreError::new(ErrorKind::Invalid, "cannot use the key", reason)
         };
-        let plain = Path::parse(key)
+        let path = Path::parse(key)
             .ok()
             .filter(|path| !key.is_empty() && path.as_ref() == key);
-        let plain = plain.ok_or_else(refused)?;
+        let path = path.ok_or_else(invalid)?;
         let prefix = match self {
             Self::S3(s3) => &s3.prefix,
             Self::Gcs(gcs) => &gcs.prefix,
             Self::Azure(azure) => &azure.prefix,
-            Self::File(_) => return Ok(plain),
+            Self::File(_) => return Ok(path),
         };
-        Ok(prefix.parts().chain(plain.parts()).collect())
+        Ok(prefix.parts().chain(path.parts()).collect())
     }
 
-    /// The patient client of a bucket.
-    pub(crate) fn bulk(&self) -> Option<&dyn ObjectStore> {
+    /// The client for file content. `None` for a directory.
+    pub(crate) fn transfer_client(&self) -> Option<&dyn ObjectStore> {
         match self {
-            Self::S3(s3) => Some(&s3.bulk),
-            Self::Gcs(gcs) => Some(&gcs.bulk),
-            Self::Azure(azure) => Some(&azure.bulk),
+            Self::S3(s3) => Some(&s3.transfer),
+            Self::Gcs(gcs) => Some(&gcs.transfer),
+            Self::Azure(azure) => Some(&azure.transfer),
             Self::File(_) => None,
         }
     }
 
-    pub(crate) fn quick(&self) -> Option<&dyn ObjectStore> {
+    /// The client for all other requests. `None` for a directory.
+    pub(crate) fn quick_client(&self) -> Option<&dyn ObjectStore> {
         match self {
             Self::S3(s3) => Some(&s3.quick),
             Self::Gcs(gcs) => Some(&gcs.quick),
@@ -169,16 +167,16 @@ impl Store {
         }
     }
 
-    /// The patient client of a store whose uploads have ids.
-    pub(crate) fn bulk_uploads(&self) -> Option<Arc<dyn MultipartStore>> {
+    /// The client for file content, if the uploads of the store have ids.
+    pub(crate) fn multipart_client(&self) -> Option<Arc<dyn MultipartStore>> {
         match self {
-            Self::S3(s3) => Some(Arc::new(s3.bulk.clone())),
-            Self::Gcs(gcs) => Some(Arc::new(gcs.bulk.clone())),
+            Self::S3(s3) => Some(Arc::new(s3.transfer.clone())),
+            Self::Gcs(gcs) => Some(Arc::new(gcs.transfer.clone())),
             Self::Azure(_) | Self::File(_) => None,
         }
     }
 
-    pub(crate) fn quick_uploads(&self) -> Option<&dyn MultipartStore> {
+    pub(crate) fn quick_multipart_client(&self) -> Option<&dyn MultipartStore> {
         match self {
             Self::S3(s3) => Some(&s3.quick),
             Self::Gcs(gcs) => Some(&gcs.quick),
@@ -198,7 +196,7 @@ impl Store {
     }
 }
 
-/// Where the store is, without credentials. (The clients' own output shows some: a bearer token, for one.)
+/// The URL of the store. It never contains credentials, unlike the `Debug` output of the clients.
 impl fmt::Display for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,15 +1,18 @@
-//! The HTTP transport of every bucket's client: sends a request, follows redirects, reads the answer, and repeats the request
-//! while the reason passes.
+//! The HTTP transport below the client of every bucket: sends requests, follows redirects, reads responses and retries.
 //!
-//! The one place that repeats requests: `object_store`'s own loop is switched off, because it knows fewer passing answers and
-//! drops the body of a redirect. What an answer means is in [`answer`] and [`meaning`], redirects are in [`redirect`].
-//! Every operation of this crate may be repeated: keys are never used twice, and [`crate::upload`] settles a repeated
-//! completion. Bodies are shared, not copied.
+//! The retry loop of `object_store` is switched off: it knows fewer retryable responses, and it drops the body of a redirect.
+//! Every request of this crate may be repeated: keys are never reused, and [`crate::upload`] handles a repeated completion.
 
+mod backoff;
 mod client;
+pub(crate) mod connection_error;
 mod error_codes;
 pub(crate) mod error_response;
 mod redirect;
+mod region;
+mod request;
+mod request_error;
+mod success;
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,72 +21,64 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures_util::TryStreamExt;
+use http::response::Parts;
 use http::{Method, StatusCode};
 use object_store::ClientOptions;
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse,
     HttpResponseBody, HttpService,
 };
-use rand::RngExt;
 use tokio::time::Instant;
 
-use error_response::{Answer, Broken, host};
+use connection_error::ConnectionError;
+use error_response::ErrorResponse;
+use request_error::RequestError;
 
 pub(crate) use redirect::Signer;
 
-/// How many addresses one request may be sent to.
-const HOPS: usize = 4;
+/// The maximum number of addresses for one request.
+const MAX_HOPS: usize = 4;
 
-/// The first pause before a request is repeated; each further one is up to twice as long.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-
-/// Where clouds give credentials to their machines. Asked when the environment has none.
-const METADATA: [&str; 3] = [
+/// The clouds' metadata services. `object_store` asks them for credentials when the environment variables contain none.
+const METADATA_HOSTS: [&str; 3] = [
     "169.254.169.254",
     "169.254.170.2",
     "metadata.google.internal",
 ];
 
-/// How often and how long a request is repeated.
+/// The limits of the retries of one request.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Retries {
+pub(crate) struct RetryLimits {
     pub(crate) count: usize,
-    /// No repetition begins later than this after the first try.
+    /// No retry starts later than this after the first request.
     pub(crate) window: Duration,
 }
 
-/// Makes the transports of one client.
-#[derive(Debug)]
+/// Creates the transports of one client.
+#[derive(Debug, Clone)]
 pub(crate) struct Connector {
-    pub(crate) retries: Retries,
-    /// Certificates that are trusted besides the system's.
+    pub(crate) retries: RetryLimits,
+    /// Trusted certificates in addition to those of the system.
     pub(crate) roots: Vec<reqwest::Certificate>,
     pub(crate) signer: Arc<Signer>,
-    /// Where credentials are asked for besides the usual addresses.
+    /// A metadata service in addition to the usual addresses.
     pub(crate) metadata_host: Option<String>,
-    /// Whether the metadata service's older version may be asked.
-    pub(crate) asks_older_metadata: bool,
+    /// Whether `object_store` may fall back to version 1 of the metadata service.
+    pub(crate) allows_metadata_v1: bool,
 }
 
 impl HttpConnector for Connector {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
         Ok(HttpClient::new(Transport {
             client: HttpClient::new(client::build(options, &self.roots)?),
-            retries: self.retries,
-            signer: Arc::clone(&self.signer),
-            metadata_host: self.metadata_host.clone(),
-            asks_older_metadata: self.asks_older_metadata,
+            settings: self.clone(),
         }))
     }
 }
 
 struct Transport {
     client: HttpClient,
-    retries: Retries,
-    signer: Arc<Signer>,
-    metadata_host: Option<String>,
-    asks_older_metadata: bool,
+    settings: Connector,
 }
 
 impl fmt::Debug for Transport {
@@ -93,176 +88,126 @@ impl fmt::Debug for Transport {
 }
 
 enum Body {
-    Whole(Bytes),
-    /// Large: its reader reads it, and goes on where it breaks off.
+    Complete(Bytes),
+    /// The content of a file. Its reader resumes after a connection error.
     File(HttpResponseBody),
 }
 
-/// Everything else is small: lists have a thousand entries at most.
-fn reads_a_file(request: &HttpRequest) -> bool {
+/// All other responses are small: a list has at most 1,000 entries.
+fn reads_file(request: &HttpRequest) -> bool {
     let query = request.uri().query().unwrap_or_default();
     request.method() == Method::GET && !query.contains("list-type=") && !query.contains("comp=list")
-}
-
-/// Why a request did not succeed.
-enum Failure {
-    Answered(Box<Answer>),
-    Broken(Broken, HttpErrorKind),
 }
 
 #[async_trait]
 impl HttpService for Transport {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        let begun = Instant::now();
-        let mut repeated = 0;
+        let started = Instant::now();
+        let limits = self.settings.retries;
+        let mut retries = 0;
         loop {
-            let failure = match self.send(&request).await {
+            let error = match self.send(&request).await {
                 Ok(response) => return Ok(response),
-                Err(failure) => failure,
+                Err(error) => error,
             };
-            let pause = pause(repeated).max(failure.wanted_pause());
-            let is_late = begun.elapsed() + pause > self.retries.window;
-            if !failure.passes() || repeated >= self.retries.count || is_late {
-                return self.give_up(&request, failure);
+            let delay = backoff::delay(retries).max(error.requested_delay());
+            let is_late = started.elapsed() + delay > limits.window;
+            if !error.is_retryable() || retries >= limits.count || is_late {
+                return self.give_up(&request, error);
             }
-            repeated += 1;
+            retries += 1;
             tracing::info!(
-                pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
-                repeated,
-                "the object store's request is repeated: {failure}"
+                pause_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+                repeated = retries,
+                "retrying a request to the object store: {error}"
             );
-            tokio::time::sleep(pause).await;
+            tokio::time::sleep(delay).await;
         }
     }
 }
 
 impl Transport {
-    /// Sends it once, and again wherever a redirect leads to.
-    async fn send(&self, request: &HttpRequest) -> Result<HttpResponse, Failure> {
+    /// Sends the request once, and follows redirects.
+    async fn send(&self, request: &HttpRequest) -> Result<HttpResponse, RequestError> {
+        let signer = &self.settings.signer;
         let mut request = request.clone();
         let mut hops = 1;
         loop {
             let (head, body) = self.exchange(&request).await?;
             let body = match body {
-                Body::Whole(body) => body,
+                Body::Complete(body) => body,
                 Body::File(body) => return Ok(HttpResponse::from_parts(head, body)),
             };
-            let target = redirect::target(&request, &head, self.signer.region());
-            let moved = match target.filter(|_| hops < HOPS) {
-                Some(target) => self.signer.moved(&request, &target).await,
+            let target = redirect::target(&request, &head, signer.region());
+            let redirected = match target.filter(|_| hops < MAX_HOPS) {
+                Some(target) => signer.redirect(&request, &target).await,
                 None => None,
             };
-            match moved {
-                Some(moved) => request = moved,
-                None => return self.examined(&request, head, body),
+            match redirected {
+                Some(redirected) => request = redirected,
+                None => return self.check(&request, head, body),
             }
             hops += 1;
         }
     }
 
-    async fn exchange(
-        &self,
-        request: &HttpRequest,
-    ) -> Result<(http::response::Parts, Body), Failure> {
-        let broken = |error: HttpError| {
+    async fn exchange(&self, request: &HttpRequest) -> Result<(Parts, Body), RequestError> {
+        let failed = |error: HttpError| {
             let kind = error.kind();
-            Failure::Broken(Broken::new(request, error), kind)
+            RequestError::Connection(ConnectionError::new(request, error), kind)
         };
-        let response = self.client.execute(request.clone()).await.map_err(broken)?;
+        let response = self.client.execute(request.clone()).await.map_err(failed)?;
         let (head, body) = response.into_parts();
-        if head.status.is_success() && reads_a_file(request) {
+        if head.status.is_success() && reads_file(request) {
             return Ok((head, Body::File(body)));
         }
-        let mut whole = BytesMut::new();
+        let mut complete = BytesMut::new();
         let mut chunks = body.bytes_stream();
-        while let Some(chunk) = chunks.try_next().await.map_err(broken)? {
-            whole.extend_from_slice(&chunk);
+        while let Some(chunk) = chunks.try_next().await.map_err(failed)? {
+            complete.extend_from_slice(&chunk);
         }
-        Ok((head, Body::Whole(whole.freeze())))
+        Ok((head, Body::Complete(complete.freeze())))
     }
 
-    fn examined(
+    fn check(
         &self,
         request: &HttpRequest,
-        head: http::response::Parts,
+        head: Parts,
         body: Bytes,
-    ) -> Result<HttpResponse, Failure> {
-        match Answer::failed(request, &head, &body, self.signer.region()) {
+    ) -> Result<HttpResponse, RequestError> {
+        match ErrorResponse::parse(request, &head, &body, self.settings.signer.region()) {
             None => Ok(HttpResponse::from_parts(head, HttpResponseBody::from(body))),
-            Some(answer) => Err(Failure::Answered(Box::new(answer))),
+            Some(response) => Err(RequestError::Response(Box::new(response))),
         }
     }
 
-    fn give_up(&self, request: &HttpRequest, failure: Failure) -> Result<HttpResponse, HttpError> {
-        let asked = host(request.uri());
-        let is_metadata =
-            METADATA.contains(&asked.as_str()) || self.metadata_host.as_ref() == Some(&asked);
-        match failure {
-            // `object_store` asks the older version of the service then.
-            Failure::Answered(answer)
+    fn give_up(
+        &self,
+        request: &HttpRequest,
+        error: RequestError,
+    ) -> Result<HttpResponse, HttpError> {
+        let host = request::host(request.uri());
+        let is_metadata = METADATA_HOSTS.contains(&host.as_str())
+            || self.settings.metadata_host.as_ref() == Some(&host);
+        match error {
+            // `object_store` falls back to version 1 after this status.
+            RequestError::Response(response)
                 if is_metadata
-                    && self.asks_older_metadata
-                    && answer.status == StatusCode::FORBIDDEN =>
+                    && self.settings.allows_metadata_v1
+                    && response.status == StatusCode::FORBIDDEN =>
             {
-                let mut response = HttpResponse::new(HttpResponseBody::from(Bytes::new()));
-                *response.status_mut() = answer.status;
-                Ok(response)
+                let mut forbidden = HttpResponse::new(HttpResponseBody::from(Bytes::new()));
+                *forbidden.status_mut() = response.status;
+                Ok(forbidden)
             }
-            Failure::Answered(mut answer) => {
-                answer.is_metadata = is_metadata;
-                Err(HttpError::new(HttpErrorKind::Unknown, *answer))
+            RequestError::Response(mut response) => {
+                response.is_metadata = is_metadata;
+                Err(HttpError::new(HttpErrorKind::Unknown, *response))
             }
-            Failure::Broken(mut broken, kind) => {
-                broken.is_metadata = is_metadata;
-                Err(HttpError::new(kind, broken))
+            RequestError::Connection(mut connection, kind) => {
+                connection.is_metadata = is_metadata;
+                Err(HttpError::new(kind, connection))
             }
-        }
-    }
-}
-
-impl Failure {
-    fn passes(&self) -> bool {
-        match self {
-            Self::Answered(answer) => answer.passes(),
-            Self::Broken(broken, _) => broken.passes(),
-        }
-    }
-
-    fn wanted_pause(&self) -> Duration {
-        match self {
-            Self::Answered(answer) => answer.wanted_pause.unwrap_or_default().min(LONGEST_PAUSE),
-            Self::Broken(..) => Duration::ZERO,
-        }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Answered(answer) => answer.fmt(f),
-            Self::Broken(broken, _) => broken.fmt(f),
-        }
-    }
-}
-
-/// Exponential, with full jitter above a half, so that clients that were refused together do not come back together.
-fn pause(repeated: usize) -> Duration {
-    let doubled =
-        u32::try_from(repeated).map_or(u32::MAX, |exponent| 2_u32.saturating_pow(exponent));
-    let most = FIRST_PAUSE.saturating_mul(doubled).min(LONGEST_PAUSE);
-    most.mul_f64(rand::rng().random_range(0.5..1.0))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_double_are_jittered_and_bounded() {
-        for (repeated, most) in [(0, 100), (1, 200), (3, 800), (7, 10_000), (10_000, 10_000)] {
-            let most = Duration::from_millis(most);
-            let found = pause(repeated);
-            assert!(found >= most / 2 && found <= most, "{repeated}: {found:?}");
         }
     }
 }

@@ -1,7 +1,6 @@
-//! An upload in parts, the same for every store.
+//! A multipart upload, the same for every store.
 //!
-//! Owns the numbering of parts, the sizes, and the question whether an upload whose last answer was lost is complete. How
-//! many parts run at once is the caller's choice; so is when to give up.
+//! The caller decides how many parts are sent concurrently, and when to abort.
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,204 +18,61 @@ use crate::headers::FileHeaders;
 use crate::local::LocalUpload;
 use crate::store::Store;
 
-/// The size of a part on its way into a bucket, in bytes. Some want all but the last equal, and none less than 5 MiB.
+/// The size of a part in a bucket, in bytes. Some stores require equal sizes for all parts but the last, and at least 5 MiB.
 pub const PART_SIZE: usize = 8 * 1024 * 1024;
-/// Into a directory: so much that writing it is one long stretch, and little left to write at the end.
+/// The size of a part in a directory: long sequential writes, with little left to write at the end.
 const LOCAL_PART_SIZE: usize = 1024 * 1024;
-/// The most parts that an upload into a bucket can have: S3's limit, which others share.
+/// The limit of S3, which other stores share.
 const MAX_PARTS: usize = 10_000;
-/// The largest file, in bytes, in every store.
+/// The maximum size of a file in every store, in bytes.
 pub const MAX_FILE_SIZE: u64 = MAX_PARTS as u64 * PART_SIZE as u64;
 
-/// An upload that has begun. It is neither completed nor aborted by dropping it: what is recorded of it is for that.
+/// An upload that has begun. Dropping it neither completes nor aborts it: use its recorded key and id to abort it.
 pub struct Upload {
     store: Store,
     key: String,
     target: Target,
-    /// How many parts there are, and how many of them have arrived.
+    /// The number of parts that were passed to `put_part`.
     parts: usize,
-    arrived: Arc<AtomicUsize>,
+    /// The number of parts that are stored.
+    stored_parts: Arc<AtomicUsize>,
     size: u64,
-    completed: bool,
+    is_completed: bool,
 }
 
-/// S3 and GCS name their uploads, so that another process can abort them; the others have a writer in this process only.
 enum Target {
-    Named {
-        uploads: Arc<dyn MultipartStore>,
-        path: Path,
-        id: String,
-        ids: Arc<Mutex<Vec<(usize, PartId)>>>,
-    },
+    /// S3 and GCS. Uploads have ids, so that another process can abort them.
+    Multipart(Multipart),
     Local(LocalUpload),
+    /// Azure.
     Writer(Box<dyn MultipartUpload>),
 }
 
-impl Upload {
-    pub(crate) async fn begin(
-        store: Store,
-        key: String,
-        headers: &FileHeaders,
-    ) -> Result<Self, StoreError> {
-        const ACTION: &str = "cannot begin the upload";
-        let path = store.key(&key)?;
-        let options = PutMultipartOptions {
-            attributes: headers.attributes(),
-            ..PutMultipartOptions::default()
-        };
-        let target = if let Some(uploads) = store.bulk_uploads() {
-            let id = uploads
-                .create_multipart_opts(&path, options)
-                .await
-                .map_err(StoreError::store(ACTION))?;
-            let ids = Arc::default();
-            Target::Named {
-                uploads,
-                path,
-                id,
-                ids,
-            }
-        } else if let Store::File(files) = &store {
-            Target::Local(files.begin(&path).await?)
-        } else {
-            let bucket = store
-                .bulk()
-                .expect("a store that is no directory is a bucket");
-            let writer = bucket.put_multipart_opts(&path, options).await;
-            Target::Writer(writer.map_err(StoreError::store(ACTION))?)
-        };
-        Ok(Self {
-            store,
-            key,
-            target,
-            parts: 0,
-            arrived: Arc::default(),
-            size: 0,
-            completed: false,
-        })
-    }
-
-    /// What [`Store::abort_upload`] needs, where uploads have names (S3, GCS). Record it before the first part.
-    #[must_use]
-    pub fn id(&self) -> Option<&str> {
-        match &self.target {
-            Target::Named { id, .. } => Some(id),
-            Target::Local(_) | Target::Writer(_) => None,
-        }
-    }
-
-    /// The next part, [`Store::part_size`] long unless it is the last. Its place is that of this call; the future does the work, and
-    /// several may run at once. A part that failed cannot be sent again: the upload has failed.
-    pub fn put_part(&mut self, data: Bytes) -> BoxFuture<'static, Result<(), StoreError>> {
-        const ACTION: &str = "cannot upload a part";
-        if self.parts as u64 * self.store.part_size() as u64 >= MAX_FILE_SIZE {
-            let error = StoreError::new(
-                ErrorKind::Invalid,
-                ACTION,
-                "the upload has as many parts as it can have",
-            );
-            return future::err(error).boxed();
-        }
-        let number = self.parts;
-        self.parts += 1;
-        self.size += data.len() as u64;
-        let sent = match &mut self.target {
-            Target::Named {
-                uploads,
-                path,
-                id,
-                ids,
-            } => {
-                let (uploads, path, id, ids) =
-                    (uploads.clone(), path.clone(), id.clone(), ids.clone());
-                let sent = async move {
-                    let part = uploads.put_part(&path, &id, number, data.into()).await;
-                    let part = part.map_err(StoreError::store(ACTION))?;
-                    ids.lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .push((number, part));
-                    Ok(())
-                };
-                sent.boxed()
-            }
-            Target::Local(local) => local.put_part(data).boxed(),
-            Target::Writer(writer) => {
-                let sent = writer.put_part(data.into());
-                async move { sent.await.map_err(StoreError::store(ACTION)) }.boxed()
-            }
-        };
-        let arrived = Arc::clone(&self.arrived);
-        let counted = async move {
-            sent.await?;
-            arrived.fetch_add(1, Ordering::AcqRel);
-            Ok(())
-        };
-        counted.boxed()
-    }
-
-    /// Puts the parts together; from then on the file is there. Once it has succeeded it does nothing.
-    ///
-    /// If the answer is an error, the file may be there all the same: an answer got lost, and the repeated request found no
-    /// upload any more. Since a key is never used twice, a file of exactly the size that was sent settles it.
-    pub async fn complete(&mut self) -> Result<(), StoreError> {
-        const ACTION: &str = "cannot complete the upload";
-        if self.completed {
-            return Ok(());
-        }
-        // A directory would take a gap for zeros.
-        if self.arrived.load(Ordering::Acquire) != self.parts {
-            return Err(StoreError::new(
-                ErrorKind::Invalid,
-                ACTION,
-                "a part is missing",
-            ));
-        }
-        let done = match &mut self.target {
-            Target::Named {
-                uploads,
-                path,
-                id,
-                ids,
-            } => {
-                let mut parts = ids.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                parts.sort_unstable_by_key(|(number, _)| *number);
-                let parts = parts.into_iter().map(|(_, part)| part).collect();
-                let done = uploads.complete_multipart(path, id, parts).await;
-                done.map(drop).map_err(StoreError::store(ACTION))
-            }
-            Target::Local(local) => local.complete().await,
-            Target::Writer(writer) => {
-                let done = writer.complete().await;
-                done.map(drop).map_err(StoreError::store(ACTION))
-            }
-        };
-        if done.is_err() && !is_there(&self.store, &self.key, self.size).await {
-            return done;
-        }
-        self.completed = true;
-        Ok(())
-    }
-
-    /// Abandons the upload. Parts still on their way may arrive after it: drop their futures first. A file that was completed
-    /// stays: whoever does not want it deletes its key.
-    pub async fn abort(self) -> Result<(), StoreError> {
-        let Self {
-            store, key, target, ..
-        } = self;
-        let id = match target {
-            Target::Named { id, .. } => Some(id),
-            Target::Local(_) => None,
-            Target::Writer(mut writer) => {
-                // Only makes the writer forget its file; what counts is that nothing is left, which comes next.
-                let _ = writer.abort().await;
-                None
-            }
-        };
-        store.abort_upload(&key, id.as_deref()).await
-    }
+struct Multipart {
+    client: Arc<dyn MultipartStore>,
+    path: Path,
+    id: String,
+    part_ids: Arc<Mutex<Vec<(usize, PartId)>>>,
 }
 
 impl Store {
+    /// Begins an upload in parts. The caller records [`Upload::id`] before it sends the first part.
+    pub async fn begin_upload(
+        &self,
+        key: &str,
+        headers: &FileHeaders,
+    ) -> Result<Upload, StoreError> {
+        Ok(Upload {
+            target: Target::begin(self, key, headers).await?,
+            store: self.clone(),
+            key: key.to_owned(),
+            parts: 0,
+            stored_parts: Arc::default(),
+            size: 0,
+            is_completed: false,
+        })
+    }
+
     /// The size of every part of an upload but the last, in bytes.
     #[must_use]
     pub fn part_size(&self) -> usize {
@@ -227,9 +83,157 @@ impl Store {
     }
 }
 
-/// A free function: the future of a method would hold all of the upload, whose writer is not `Sync`.
-async fn is_there(store: &Store, key: &str, size: u64) -> bool {
-    // A directory loses no answers; an error there can mean that the file is not safely on disk.
+impl Target {
+    async fn begin(store: &Store, key: &str, headers: &FileHeaders) -> Result<Self, StoreError> {
+        const ACTION: &str = "cannot begin the upload";
+        let path = store.key(key)?;
+        if let Store::File(files) = store {
+            return Ok(Self::Local(files.begin(&path).await?));
+        }
+        let options = PutMultipartOptions {
+            attributes: headers.attributes(),
+            ..PutMultipartOptions::default()
+        };
+        if let Some(client) = store.multipart_client() {
+            let id = client.create_multipart_opts(&path, options).await;
+            return Ok(Self::Multipart(Multipart {
+                id: id.map_err(StoreError::store(ACTION))?,
+                client,
+                path,
+                part_ids: Arc::default(),
+            }));
+        }
+        let bucket = store
+            .transfer_client()
+            .expect("a store that is not a directory is a bucket");
+        let writer = bucket.put_multipart_opts(&path, options).await;
+        Ok(Self::Writer(writer.map_err(StoreError::store(ACTION))?))
+    }
+}
+
+impl Multipart {
+    fn put_part(
+        &self,
+        number: usize,
+        data: Bytes,
+        action: &'static str,
+    ) -> BoxFuture<'static, Result<(), StoreError>> {
+        let (client, part_ids) = (Arc::clone(&self.client), Arc::clone(&self.part_ids));
+        let (path, id) = (self.path.clone(), self.id.clone());
+        let stored = async move {
+            let part = client.put_part(&path, &id, number, data.into()).await;
+            let part = part.map_err(StoreError::store(action))?;
+            let mut part_ids = part_ids.lock().unwrap_or_else(PoisonError::into_inner);
+            part_ids.push((number, part));
+            Ok(())
+        };
+        stored.boxed()
+    }
+
+    async fn complete(&self) -> object_store::Result<()> {
+        let parts = self.part_ids.lock();
+        let mut parts = parts.unwrap_or_else(PoisonError::into_inner).clone();
+        parts.sort_unstable_by_key(|(number, _)| *number);
+        let parts = parts.into_iter().map(|(_, part)| part).collect();
+        let completed = self
+            .client
+            .complete_multipart(&self.path, &self.id, parts)
+            .await;
+        completed.map(drop)
+    }
+}
+
+impl Upload {
+    /// The upload id for [`Store::abort_upload`], if the store has upload ids (S3, GCS). Record it before the first part.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        match &self.target {
+            Target::Multipart(multipart) => Some(&multipart.id),
+            Target::Local(_) | Target::Writer(_) => None,
+        }
+    }
+
+    /// Adds the next part, [`Store::part_size`] long unless it is the last. The order of the calls is the order of the parts. The
+    /// returned futures send the parts and may run concurrently. After a failed part the upload has failed.
+    pub fn put_part(&mut self, data: Bytes) -> BoxFuture<'static, Result<(), StoreError>> {
+        const ACTION: &str = "cannot upload a part";
+        if self.parts as u64 * self.store.part_size() as u64 >= MAX_FILE_SIZE {
+            let reason = "the upload has the maximum number of parts";
+            return future::err(StoreError::new(ErrorKind::Invalid, ACTION, reason)).boxed();
+        }
+        let number = self.parts;
+        self.parts += 1;
+        self.size += data.len() as u64;
+        let stored = match &mut self.target {
+            Target::Multipart(multipart) => multipart.put_part(number, data, ACTION),
+            Target::Local(local) => local.put_part(data).boxed(),
+            Target::Writer(writer) => {
+                let stored = writer.put_part(data.into());
+                async move { stored.await.map_err(StoreError::store(ACTION)) }.boxed()
+            }
+        };
+        let stored_parts = Arc::clone(&self.stored_parts);
+        let counted = async move {
+            stored.await?;
+            stored_parts.fetch_add(1, Ordering::AcqRel);
+            Ok(())
+        };
+        counted.boxed()
+    }
+
+    /// Completes the upload: the file exists from then on. A second call does nothing.
+    ///
+    /// After an error the file may still exist: the response was lost, and the retried request found no upload. Keys are never
+    /// reused, so a file with exactly the size that was sent means that the upload is complete.
+    pub async fn complete(&mut self) -> Result<(), StoreError> {
+        const ACTION: &str = "cannot complete the upload";
+        if self.is_completed {
+            return Ok(());
+        }
+        // A directory would fill a gap with zeros.
+        if self.stored_parts.load(Ordering::Acquire) != self.parts {
+            let reason = "a part is missing";
+            return Err(StoreError::new(ErrorKind::Invalid, ACTION, reason));
+        }
+        let completed = match &mut self.target {
+            Target::Multipart(multipart) => {
+                let completed = multipart.complete().await;
+                completed.map_err(StoreError::store(ACTION))
+            }
+            Target::Local(local) => local.complete().await,
+            Target::Writer(writer) => {
+                let completed = writer.complete().await;
+                completed.map(drop).map_err(StoreError::store(ACTION))
+            }
+        };
+        if completed.is_err() && !exists(&self.store, &self.key, self.size).await {
+            return completed;
+        }
+        self.is_completed = true;
+        Ok(())
+    }
+
+    /// Aborts the upload. Drop the futures of its parts first, or their parts may arrive afterwards. A completed file stays.
+    pub async fn abort(self) -> Result<(), StoreError> {
+        let Self {
+            store, key, target, ..
+        } = self;
+        let id = match target {
+            Target::Multipart(multipart) => Some(multipart.id),
+            Target::Local(_) => None,
+            Target::Writer(mut writer) => {
+                // This only releases the writer's memory. `abort_upload` removes what is stored.
+                let _ = writer.abort().await;
+                None
+            }
+        };
+        store.abort_upload(&key, id.as_deref()).await
+    }
+}
+
+/// A free function, because the future of a method would hold the upload, whose writer is not `Sync`.
+async fn exists(store: &Store, key: &str, size: u64) -> bool {
+    // A directory loses no responses. Its errors may mean that the file is not safely on disk.
     store.signs() && store.size(key).await.ok().flatten() == Some(size)
 }
 

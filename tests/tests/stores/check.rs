@@ -49,9 +49,9 @@ async fn a_check_says_what_is_wrong(server: S3Server) {
     let (kind, line) = complaint(&with(&bucket, &[("AWS_SECRET_ACCESS_KEY", WRONG_SECRET)])).await;
     assert_eq!(kind, ErrorKind::Refused, "{line}");
     let refusal = if server.is_garage() {
-        "a wrong secret can look like this) (AccessDenied: Forbidden: Invalid signature)"
+        "a wrong secret key can also cause this) (AccessDenied: Forbidden: Invalid signature)"
     } else {
-        "refuses the credentials (SignatureDoesNotMatch"
+        "rejects the credentials: correct them (SignatureDoesNotMatch"
     };
     assert!(line.contains(refusal), "{line}");
 
@@ -84,6 +84,6 @@ async fn a_check_says_what_is_wrong(server: S3Server) {
     let slow = server.inject(|_| true, Fault::Hold);
     let (kind, line) = complaint(&with(&bucket, &[])).await;
     assert_eq!(kind, ErrorKind::Unavailable, "{line}");
-    assert!(line.contains("no answer from 127.0.0.1"), "{line}");
+    assert!(line.contains("no response from 127.0.0.1"), "{line}");
     drop(slow);
 }

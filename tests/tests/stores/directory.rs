@@ -42,7 +42,7 @@ async fn a_directory_that_has_vanished_is_not_made_again() {
         upload.complete().await.unwrap_err(),
     ];
     let gone = format!(
-        "the store's directory {} is gone: mount its volume",
+        "the directory of the store, {}, is missing: mount its volume",
         directory
             .canonicalize()
             .unwrap_or(directory.clone())
@@ -72,13 +72,13 @@ async fn only_the_last_component_is_made_and_only_by_a_service() {
         .unwrap_err()
         .to_string();
     assert!(
-        refused.contains("make it, or mount its volume"),
+        refused.contains("create it, or mount its volume"),
         "{refused}"
     );
     assert!(!root.path().join("volume").exists());
     let missing = Store::open_existing(&config(&root.path().join("files"))).unwrap_err();
     assert!(
-        missing.to_string().contains("make it, or mount its volume"),
+        missing.to_string().contains("create it, or mount its volume"),
         "{missing}"
     );
     assert!(!root.path().join("files").exists());

@@ -10,28 +10,28 @@ on_each_server!(
     another_region_is_named_at_once
 );
 
-const ACCESS: &str = "the store denies access: allow it in the bucket's policy or the role";
+const ACCESS: &str = "the store denies access: allow it in the bucket policy or the role";
 const REGION: &str =
-    "the bucket is in region eu-west-1, AWS_REGION says us-east-1: set AWS_REGION=eu-west-1";
-const ELSEWHERE: &str = "the bucket is in another region than AWS_REGION says (us-east-1)";
+    "the bucket is in region eu-west-1, but AWS_REGION is us-east-1: set AWS_REGION=eu-west-1";
+const ELSEWHERE: &str = "the bucket is not in the region of AWS_REGION (us-east-1)";
 
 #[rustfmt::skip]
 const ANSWERS: [(u16, &str, ErrorKind, &str); 16] = [
-    (403, "QuotaExceeded", Unavailable, "quota is used up"),
-    (400, "XMinioAdminBucketQuotaExceeded", Unavailable, "quota is used up"),
-    (507, "XMinioStorageFull", Unavailable, "the store is full"),
-    (507, "InsufficientStorage", Unavailable, "the store is full"),
-    (507, "", Unavailable, "the store is full"),
-    (400, "ExpiredToken", Refused, "the session token has expired: give a new AWS_SESSION_TOKEN"),
-    (400, "InvalidToken", Refused, "the session token is not valid: AWS_SESSION_TOKEN"),
+    (403, "QuotaExceeded", Unavailable, "quota of the store is exceeded"),
+    (400, "XMinioAdminBucketQuotaExceeded", Unavailable, "quota of the store is exceeded"),
+    (507, "XMinioStorageFull", Unavailable, "the store has no free space"),
+    (507, "InsufficientStorage", Unavailable, "the store has no free space"),
+    (507, "", Unavailable, "the store has no free space"),
+    (400, "ExpiredToken", Refused, "the session token has expired: set a new AWS_SESSION_TOKEN"),
+    (400, "InvalidToken", Refused, "the session token is invalid: AWS_SESSION_TOKEN"),
     (403, "InvalidAccessKeyId", Refused, "correct AWS_ACCESS_KEY_ID"),
-    (403, "SignatureDoesNotMatch", Refused, "the store refuses the credentials"),
+    (403, "SignatureDoesNotMatch", Refused, "the store rejects the credentials"),
     (403, "AccessDenied", Refused, ACCESS),
     (200, "AccessDenied", Refused, ACCESS),
-    (403, "RequestTimeTooSkewed", Refused, "set the clock (NTP)"),
+    (403, "RequestTimeTooSkewed", Refused, "synchronize the clock (NTP)"),
     (404, "NoSuchBucket", Unavailable, "the bucket does not exist"),
-    (400, "EntityTooLarge", Invalid, "no object or part this large"),
-    (413, "", Unavailable, "it must take bodies of 8 MiB"),
+    (400, "EntityTooLarge", Invalid, "larger than the store allows"),
+    (413, "", Unavailable, "allow bodies of 8 MiB"),
     (403, "UserProjectAccountProblem", Refused, "billing problem"),
 ];
 

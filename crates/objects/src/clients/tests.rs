@@ -1,11 +1,13 @@
-//! Tests of what the environment makes of a bucket's URL. Nothing here connects to anything.
+//! Tests of the configuration of clients. They open no connections.
 
 use std::time::Duration;
 
+use object_store::aws::AmazonS3ConfigKey as S3Key;
 use url::Url;
 
-use super::{BULK, S3Key, s3_builder};
-use crate::env_vars::Environment;
+use super::retry_profile::TRANSFER;
+use super::s3::builder;
+use crate::env_vars::EnvVars;
 use crate::location::Location;
 use crate::{OpenError, Store, StoreConfig};
 
@@ -38,7 +40,7 @@ async fn link(store: &Store) -> Url {
 }
 
 #[tokio::test]
-async fn s3_links_lead_to_amazon_the_endpoint_or_the_public_address() {
+async fn s3_links_have_the_address_of_amazon_the_endpoint_or_the_public_endpoint() {
     let amazon = link(&open("s3://b/x", None, &S3).unwrap()).await;
     assert_eq!(amazon.host_str(), Some("s3.eu-west-1.amazonaws.com"));
     assert_eq!(amazon.path(), "/b/x/p/e/1-t.csv");
@@ -74,7 +76,7 @@ async fn s3_links_lead_to_amazon_the_endpoint_or_the_public_address() {
 }
 
 #[tokio::test]
-async fn azure_links_get_the_public_address_after_they_were_signed() {
+async fn azure_links_get_the_public_address_after_signing() {
     let ours = link(&open("az://box/x", None, &AZURE).unwrap()).await;
     assert_eq!(ours.host_str(), Some("account.blob.core.windows.net"));
     let store = open("az://box/x", Some("http://localhost:8080"), &AZURE).unwrap();
@@ -118,7 +120,7 @@ fn incomplete_or_contradictory_variables_are_refused_without_their_values() {
 }
 
 #[test]
-fn each_body_has_a_guard_on_its_way() {
+fn each_request_body_has_one_integrity_protection() {
     let Location::Bucket(bucket) = Location::parse("s3://b").unwrap() else {
         panic!("a bucket");
     };
@@ -132,7 +134,7 @@ fn each_body_has_a_guard_on_its_way() {
     );
     let (by_tls, by_signature) = (("true", None), ("false", None));
     let by_checksum = ("true", Some("crc64nvme"));
-    for (env, guard) in [
+    for (env, expected) in [
         (vec![], by_tls),
         (vec![https], by_tls),
         (vec![url("https://localhost")], by_tls),
@@ -152,10 +154,10 @@ fn each_body_has_a_guard_on_its_way() {
         ),
     ] {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        let builder = s3_builder(&bucket, &Environment::new(env.iter().map(owned)), &BULK);
+        let builder = builder(&bucket, &EnvVars::new(env.iter().map(owned)), &TRANSFER);
         let found =
             [S3Key::UnsignedPayload, S3Key::Checksum].map(|key| builder.get_config_value(&key));
-        let (unsigned, checksum) = guard;
+        let (unsigned, checksum) = expected;
         assert_eq!(
             found,
             [Some(unsigned), checksum].map(|value| value.map(String::from)),
@@ -165,13 +167,13 @@ fn each_body_has_a_guard_on_its_way() {
 }
 
 #[test]
-fn google_signs_for_its_own_address_only() {
+fn google_signs_only_for_its_own_address() {
     let refused = open("gs://b", Some("https://files.example.com"), &[]).unwrap_err();
     assert!(matches!(refused, OpenError::PublicEndpoint(_)), "{refused}");
 }
 
 #[test]
-fn a_store_prints_its_place_and_no_credentials() {
+fn a_store_prints_its_url_and_no_credentials() {
     let store = open("s3://b/x", None, &S3).unwrap();
     assert_eq!(store.to_string(), "s3://b/x");
     assert_eq!(format!("{store:?}"), "Store(s3://b/x)");

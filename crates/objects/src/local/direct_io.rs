@@ -1,7 +1,7 @@
-//! Writing past the page cache, where the operating system and the file system can do it.
+//! Direct I/O: writes that bypass the page cache, where the operating system and the file system support it.
 //!
-//! The disk takes whole blocks from memory that begins at a block: a part is copied piece by piece
-//! into such memory. What is not a whole block is left to the caller.
+//! Direct I/O needs whole blocks and aligned memory. So the data is copied into aligned buffers, and the caller writes the last,
+//! incomplete block.
 
 use std::fs::File;
 use std::io;
@@ -9,73 +9,75 @@ use std::os::unix::fs::FileExt;
 use std::path::Path as FsPath;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A multiple of every block size in use, and the size of a page.
+/// A multiple of all common block sizes, and the page size.
 const BLOCK: usize = 4096;
-/// Copied and written at a time: enough for the disk, few enough to stay in the processor's cache.
-const PIECE: usize = 1024 * 1024;
+/// The size of one write: large enough for the disk, small enough for the CPU cache.
+const BUFFER_SIZE: usize = 1024 * 1024;
 
-/// A file that is written to without the page cache.
+/// A file that is open for direct I/O.
 #[derive(Debug)]
 pub(super) struct DirectFile {
     file: File,
-    /// Memory that waits for its next use, one for each part that is written at the same time.
-    pieces: Mutex<Vec<Piece>>,
+    /// Free buffers, at most one for each concurrent write.
+    buffers: Mutex<Vec<AlignedBuffer>>,
 }
 
-/// Memory for [`PIECE`] bytes, from where in it a block can begin.
+/// [`BUFFER_SIZE`] bytes of block-aligned memory.
 #[derive(Debug)]
-struct Piece {
+struct AlignedBuffer {
     memory: Vec<u8>,
     start: usize,
 }
 
 impl DirectFile {
-    /// `None` where there is no such thing.
+    /// `None` if direct I/O is not supported.
     pub(super) fn open(path: &FsPath) -> Option<Self> {
         let file = open(path)?;
-        let pieces = Mutex::default();
-        Some(Self { file, pieces })
+        let buffers = Mutex::default();
+        Some(Self { file, buffers })
     }
 
-    /// Writes as many whole blocks as `data` has, and tells how many bytes these are; none, if
-    /// `offset` is within a block, or the file system refuses after all.
+    /// Writes the whole blocks of `data` and returns their size in bytes. Returns 0 if `offset` is not aligned, and less than the
+    /// whole blocks if the file system rejects the alignment.
     pub(super) fn write(&self, data: &[u8], offset: u64) -> io::Result<usize> {
         let length = data.len() - data.len() % BLOCK;
         if length == 0 || !offset.is_multiple_of(BLOCK as u64) {
             return Ok(0);
         }
-        let mut piece = self.pieces().pop().unwrap_or_else(Piece::new);
+        let mut buffer = self.buffers().pop().unwrap_or_else(AlignedBuffer::new);
         let mut at = offset;
-        for bytes in data[..length].chunks(PIECE) {
-            match self.file.write_all_at(piece.filled_with(bytes), at) {
-                // "The alignment is not what the file system wants": it may want even more.
+        for bytes in data[..length].chunks(BUFFER_SIZE) {
+            match self.file.write_all_at(buffer.fill(bytes), at) {
+                // The file system needs a larger alignment.
                 Err(error) if error.kind() == io::ErrorKind::InvalidInput => break,
                 written => written?,
             }
             at += bytes.len() as u64;
         }
-        self.pieces().push(piece);
-        // No more than `length`, which is a usize.
-        #[expect(clippy::cast_possible_truncation, reason = "at most the data's length")]
+        self.buffers().push(buffer);
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "at most the length of the data"
+        )]
         Ok((at - offset) as usize)
     }
 
-    fn pieces(&self) -> MutexGuard<'_, Vec<Piece>> {
-        self.pieces.lock().unwrap_or_else(PoisonError::into_inner)
+    fn buffers(&self) -> MutexGuard<'_, Vec<AlignedBuffer>> {
+        self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Piece {
+impl AlignedBuffer {
     fn new() -> Self {
-        let memory = vec![0; PIECE + BLOCK];
+        let memory = vec![0; BUFFER_SIZE + BLOCK];
         let start = memory.as_ptr().align_offset(BLOCK);
         Self { memory, start }
     }
 
-    fn filled_with(&mut self, bytes: &[u8]) -> &[u8] {
-        let piece = &mut self.memory[self.start..][..bytes.len()];
-        piece.copy_from_slice(bytes);
-        piece
+    fn fill(&mut self, bytes: &[u8]) -> &[u8] {
+        let filled = &mut self.memory[self.start..][..bytes.len()];
+        filled.copy_from_slice(bytes);
+        filled
     }
 }
 
@@ -99,15 +101,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_whole_block_is_left() {
+    fn only_whole_blocks_are_written() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         std::fs::write(&path, b"").unwrap();
         let Some(file) = DirectFile::open(&path) else {
-            // Nothing to test on a file system that has no such thing.
+            // The file system does not support direct I/O.
             return;
         };
-        let data = vec![7; 3 * PIECE + BLOCK + 1];
+        let data = vec![7; 3 * BUFFER_SIZE + BLOCK + 1];
         assert_eq!(file.write(&data[..BLOCK - 1], 0).unwrap(), 0);
         assert_eq!(file.write(&data, 1).unwrap(), 0);
         assert_eq!(path.metadata().unwrap().len(), 0);
@@ -117,6 +119,6 @@ mod tests {
             let found = std::fs::read(&path).unwrap();
             assert!(found == [vec![0; BLOCK], vec![7; written]].concat());
         }
-        assert_eq!(file.pieces().len(), 1, "used again");
+        assert_eq!(file.buffers().len(), 1, "the buffer is reused");
     }
 }

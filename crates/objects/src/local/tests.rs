@@ -1,4 +1,4 @@
-//! Tests of a directory as a store, through the store's own methods.
+//! Tests of a directory as a store, through the methods of `Store`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,10 +8,10 @@ use bytes::Bytes;
 use futures_util::TryStreamExt;
 use tempfile::TempDir;
 
-use super::RACES;
+use super::upload::MAX_RACES;
 use crate::{ErrorKind, FileHeaders, Store, StoreConfig, StoreError};
 
-/// Ends the neighbour of a test below.
+/// Stops the thread that removes directories.
 const DONE: usize = usize::MAX;
 
 const KEY: &str = "proj_1/0190a1b2-0000-7000-8000-000000000001/1-token.csv";
@@ -323,7 +323,7 @@ async fn writers_survive_a_neighbour_who_removes_empty_directories() {
         let allowance = Arc::clone(&allowance);
         async move {
             for turn in 0..200 {
-                allowance.store(RACES - 2, Ordering::SeqCst);
+                allowance.store(MAX_RACES - 2, Ordering::SeqCst);
                 let key = format!("p/e/{turn}.csv");
                 store
                     .put(&key, Bytes::from_static(b"x"), &headers())
@@ -361,7 +361,7 @@ async fn a_directory_that_cannot_be_made_says_so() {
     assert!(
         refused
             .to_string()
-            .starts_with("the directory cannot be opened: "),
+            .starts_with("cannot open the directory "),
         "{refused}"
     );
     let with_address = StoreConfig {

@@ -1,9 +1,7 @@
-//! A file on its way into a directory: written under another name, then synced and renamed.
+//! An upload into a directory: written to a staging file, then synced and renamed.
 //!
-//! Directories are made below the root only: see [`LocalFiles::open`](super::LocalFiles::open).
-//! Parts go past the page cache where that is possible (see `direct`), so that neither a file that
-//! nobody reads soon pushes out of memory what a database beside it needs, nor the last sync has
-//! all of the file still to write.
+//! Parts bypass the page cache where possible (see `direct_io`). So the file does not evict the pages of a database on the same
+//! machine, and the final sync has little left to write.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -14,17 +12,21 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::direct_io::DirectFile;
-use super::{LocalFiles, RACES};
+use super::root::Root;
 use crate::error::StoreError;
 
-/// An upload that has begun. Dropping it leaves the staging file to `sweep`.
+/// The maximum number of retries after another process has removed the still empty directory. Each retry takes another deletion
+/// in the same project at the same moment.
+pub(super) const MAX_RACES: usize = 5;
+
+/// An upload that has begun. Dropping it leaves the staging file for `cleanup`.
 #[derive(Debug)]
 pub(crate) struct LocalUpload {
-    files: LocalFiles,
+    root: Root,
     path: PathBuf,
     staging: PathBuf,
     file: Arc<StagingFile>,
-    /// Where the next part begins.
+    /// The offset of the next part.
     offset: u64,
 }
 
@@ -34,21 +36,20 @@ struct StagingFile {
     direct: Option<DirectFile>,
 }
 
-/// Writes a whole small file. Blocks.
+/// Writes a whole small file. This function blocks.
 pub(super) fn put(root: &FsPath, path: &FsPath, data: &[u8]) -> io::Result<()> {
     let (file, staging) = create_durable(root, path)?;
     file.write_all_at(data, 0)?;
-    put_in_place(&file, &staging, path)
+    publish(&file, &staging, path)
 }
 
 impl LocalUpload {
-    /// Opens a staging file for `path`, `<path>#<n>`, with an `n` that no other upload has, in a
-    /// directory that is durable from the root on down. Blocks.
-    pub(super) fn begin(files: LocalFiles, path: PathBuf) -> io::Result<Self> {
-        let (file, staging) = create_durable(&files.root, &path)?;
+    /// Creates the staging file `<path>#<n>` with an unused `n`, and durable directories. This function blocks.
+    pub(super) fn begin(root: Root, path: PathBuf) -> io::Result<Self> {
+        let (file, staging) = create_durable(root.path(), &path)?;
         let direct = DirectFile::open(&staging);
         Ok(Self {
-            files,
+            root,
             path,
             staging,
             file: Arc::new(StagingFile { file, direct }),
@@ -56,33 +57,31 @@ impl LocalUpload {
         })
     }
 
-    /// Writes the next part. Its place is that of this call; the future does the work.
+    /// Writes the next part. The order of the calls is the order of the parts; the future writes.
     pub(crate) fn put_part(
         &mut self,
         data: Bytes,
     ) -> impl Future<Output = Result<(), StoreError>> + Send + use<> {
-        let (files, file, offset) = (self.files.clone(), Arc::clone(&self.file), self.offset);
+        let (root, file, offset) = (self.root.clone(), Arc::clone(&self.file), self.offset);
         self.offset += data.len() as u64;
         async move {
-            files
-                .blocking("cannot write the file", move || file.write(&data, offset))
-                .await
+            let write = move || file.write(&data, offset);
+            root.blocking("cannot write the file", write).await
         }
     }
 
-    /// Makes the file durable and puts it in its place.
+    /// Syncs the file and renames it to its final path.
     pub(crate) async fn complete(&mut self) -> Result<(), StoreError> {
         let file = Arc::clone(&self.file);
         let (path, staging) = (self.path.clone(), self.staging.clone());
-        self.files
-            .blocking("cannot complete the file", move || {
-                put_in_place(&file.file, &staging, &path)
-            })
+        let complete = move || publish(&file.file, &staging, &path);
+        self.root
+            .blocking("cannot complete the file", complete)
             .await
     }
 }
 
-fn put_in_place(file: &File, staging: &FsPath, path: &FsPath) -> io::Result<()> {
+fn publish(file: &File, staging: &FsPath, path: &FsPath) -> io::Result<()> {
     file.sync_all()?;
     std::fs::rename(staging, path)?;
     path.parent().map_or(Ok(()), sync_directory)
@@ -101,8 +100,8 @@ impl StagingFile {
 
 fn create_durable(root: &FsPath, path: &FsPath) -> io::Result<(File, PathBuf)> {
     let (file, staging) = create_staging(root, path)?;
-    // Now that it has a file nobody removes it.
-    sync_names_above(root, path.parent().unwrap_or(root))?;
+    // The directory has a file, so no process removes it.
+    sync_parents(root, path.parent().unwrap_or(root))?;
     Ok((file, staging))
 }
 
@@ -119,10 +118,10 @@ fn create_staging(root: &FsPath, path: &FsPath) -> io::Result<(File, PathBuf)> {
         match created {
             Ok(file) => return Ok((file, staging.into())),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
-            Err(error) if error.kind() == io::ErrorKind::NotFound && races < RACES => {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && races < MAX_RACES => {
                 races += 1;
                 if let Some(directory) = path.parent() {
-                    make_directories(root, directory)?;
+                    create_directories(root, directory)?;
                 }
             }
             Err(error) => return Err(error),
@@ -130,30 +129,29 @@ fn create_staging(root: &FsPath, path: &FsPath) -> io::Result<(File, PathBuf)> {
     }
 }
 
-/// Makes the directories between the root and `directory`, and this one. One that another process removes meanwhile is no
-/// error: the caller tries again.
-fn make_directories(root: &FsPath, directory: &FsPath) -> io::Result<()> {
+/// Creates `directory` and its parents below the root. If another process removes one of them concurrently, the caller retries.
+fn create_directories(root: &FsPath, directory: &FsPath) -> io::Result<()> {
     std::fs::metadata(root)?;
-    let mut inside: Vec<_> = directory
+    let mut missing: Vec<_> = directory
         .ancestors()
-        .take_while(|above| *above != root)
+        .take_while(|parent| *parent != root)
         .collect();
-    inside.reverse();
-    for directory in inside {
+    missing.reverse();
+    for directory in missing {
         match std::fs::create_dir(directory) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            made => made?,
+            created => created?,
         }
     }
     Ok(())
 }
 
-/// A directory's name is durable when the directory above it is; so is that one's, up to `root`.
-/// Whoever made them may not have come to this.
-fn sync_names_above(root: &FsPath, directory: &FsPath) -> io::Result<()> {
-    let inside = directory.ancestors().take_while(|above| *above != root);
-    inside
+/// Syncs all parents of `directory` up to the root, because a sync of the parent makes a directory entry durable. The process that
+/// created the entries may have been killed before its sync.
+fn sync_parents(root: &FsPath, directory: &FsPath) -> io::Result<()> {
+    let directories = directory.ancestors().take_while(|parent| *parent != root);
+    directories
         .filter_map(FsPath::parent)
         .try_for_each(sync_directory)
 }

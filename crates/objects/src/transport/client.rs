@@ -1,44 +1,59 @@
-//! The HTTP client below the transport, by the options that the variables give (`AWS_TIMEOUT`, `AWS_PROXY_URL`, …).
+//! The HTTP client below the transport, with the options from the variables (`AWS_TIMEOUT`, `AWS_PROXY_URL`, …).
 //!
-//! As `object_store` builds its own, except that redirects are not followed: a signature is for one address.
+//! The same as the client of `object_store`, but it does not follow redirects: a signature is valid for one address.
 
 use std::time::Duration;
 
 use object_store::client::ClientConfigKey as Key;
 use object_store::{ClientOptions, Error};
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, NoProxy, Proxy};
+use reqwest::{Certificate, ClientBuilder, NoProxy, Proxy};
 
 pub(super) fn build(
     options: &ClientOptions,
     roots: &[Certificate],
 ) -> Result<reqwest::Client, Error> {
-    let text = |key: Key| options.get_config_value(&key);
     let mut builder = reqwest::Client::builder()
         .redirect(Policy::none())
         .https_only(!flag(options, Key::AllowHttp)?)
         .user_agent(concat!("exports/", env!("CARGO_PKG_VERSION")))
         .http1_only();
-    if let Some(agent) = text(Key::UserAgent) {
+    if let Some(agent) = options.get_config_value(&Key::UserAgent) {
         builder = builder.user_agent(agent);
     }
-    if let Some(url) = text(Key::ProxyUrl) {
-        let mut proxy = Proxy::all(url).map_err(failed)?;
-        if let Some(certificate) = text(Key::ProxyCaCertificate) {
-            let certificate = Certificate::from_pem(certificate.as_bytes()).map_err(failed)?;
-            builder = builder.tls_certs_merge([certificate]);
-        }
-        if let Some(excluded) = text(Key::ProxyExcludes) {
-            proxy = proxy.no_proxy(NoProxy::from_string(&excluded));
-        }
-        builder = builder.proxy(proxy);
-    }
+    builder = with_proxy(builder, options)?;
     let roots = roots.iter().cloned();
     builder = if flag(options, Key::NoSystemCertificates)? {
         builder.tls_certs_only(roots)
     } else {
         builder.tls_certs_merge(roots)
     };
+    if flag(options, Key::AllowInvalidCertificates)? {
+        builder = builder.danger_accept_invalid_certs(true);
+    }
+    with_timeouts(builder, options)?.build().map_err(failed)
+}
+
+fn with_proxy(mut builder: ClientBuilder, options: &ClientOptions) -> Result<ClientBuilder, Error> {
+    let text = |key: Key| options.get_config_value(&key);
+    let Some(url) = text(Key::ProxyUrl) else {
+        return Ok(builder);
+    };
+    let mut proxy = Proxy::all(url).map_err(failed)?;
+    if let Some(certificate) = text(Key::ProxyCaCertificate) {
+        let certificate = Certificate::from_pem(certificate.as_bytes()).map_err(failed)?;
+        builder = builder.tls_certs_merge([certificate]);
+    }
+    if let Some(excluded) = text(Key::ProxyExcludes) {
+        proxy = proxy.no_proxy(NoProxy::from_string(&excluded));
+    }
+    Ok(builder.proxy(proxy))
+}
+
+fn with_timeouts(
+    mut builder: ClientBuilder,
+    options: &ClientOptions,
+) -> Result<ClientBuilder, Error> {
     if let Some(timeout) = duration(options, Key::Timeout)? {
         builder = builder.timeout(timeout);
     }
@@ -51,15 +66,12 @@ pub(super) fn build(
     if let Some(timeout) = duration(options, Key::PoolIdleTimeout)? {
         builder = builder.pool_idle_timeout(timeout);
     }
-    if let Some(most) = text(Key::PoolMaxIdlePerHost) {
-        let most = most.parse().ok();
-        let most = most.ok_or_else(|| wrong(Key::PoolMaxIdlePerHost, "a number"))?;
-        builder = builder.pool_max_idle_per_host(most);
+    if let Some(count) = options.get_config_value(&Key::PoolMaxIdlePerHost) {
+        let count = count.parse().ok();
+        let count = count.ok_or_else(|| invalid(Key::PoolMaxIdlePerHost, "a number"))?;
+        builder = builder.pool_max_idle_per_host(count);
     }
-    if flag(options, Key::AllowInvalidCertificates)? {
-        builder = builder.danger_accept_invalid_certs(true);
-    }
-    builder.build().map_err(failed)
+    Ok(builder)
 }
 
 fn flag(options: &ClientOptions, key: Key) -> Result<bool, Error> {
@@ -67,7 +79,7 @@ fn flag(options: &ClientOptions, key: Key) -> Result<bool, Error> {
     match text.to_ascii_lowercase().as_str() {
         "1" | "true" | "on" | "yes" | "y" => Ok(true),
         "" | "0" | "false" | "off" | "no" | "n" => Ok(false),
-        _ => Err(wrong(key, "true or false")),
+        _ => Err(invalid(key, "true or false")),
     }
 }
 
@@ -76,12 +88,12 @@ fn duration(options: &ClientOptions, key: Key) -> Result<Option<Duration>, Error
         return Ok(None);
     };
     let read = humantime::parse_duration(&text).map(Some);
-    read.map_err(|_| wrong(key, "a duration such as 30s"))
+    read.map_err(|_| invalid(key, "a duration such as 30s"))
 }
 
-/// Does not repeat the value, as no message about a cloud's variable does.
-fn wrong(key: Key, expected: &str) -> Error {
-    generic(format!("{}: expected {expected}", key.as_ref()).into())
+/// The message does not contain the value, which may be a secret.
+fn invalid(key: Key, expected: &str) -> Error {
+    generic(format!("{}: must be {expected}", key.as_ref()).into())
 }
 
 fn failed(error: reqwest::Error) -> Error {

@@ -1,214 +1,116 @@
-//! What each answer of a store means: whether the reason passes by itself, and otherwise what an operator can do.
+//! The class of an error response, from its code or status: retryable, wrong location, or permanent with advice for an operator.
 //!
-//! Codes come before the status: stores give one status for many reasons. Sources: the error tables of Amazon's S3, GCS's XML
-//! API and Azure Blob Storage, and what `MinIO`, Ceph and Garage answer.
+//! A code has precedence over the status, because stores use one status for many reasons. Sources: the error tables of Amazon
+//! S3, the GCS XML API and Azure Blob Storage, and the responses of `MinIO`, Ceph and Garage.
 
 use http::StatusCode;
 
 use crate::error::ErrorKind;
 
-/// What an answer that is no success means.
+/// The class of an error response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Meaning {
-    /// The same request can succeed in a moment.
-    Passing,
-    /// The bucket is somewhere else.
-    Elsewhere,
-    /// It stays until somebody acts. The words say what it is and what to do; without them the status has to.
-    Lasting(ErrorKind, Option<&'static str>),
+pub(super) enum ErrorClass {
+    /// The same request may succeed soon.
+    Retryable,
+    /// The bucket is in another region or at another address.
+    WrongLocation,
+    /// The error persists until somebody acts. The text is the problem and the advice.
+    Permanent(ErrorKind, Option<&'static str>),
 }
 
+use ErrorClass::{Permanent, Retryable, WrongLocation};
 use ErrorKind::{Invalid, NotFound, Refused, Unavailable};
-use Meaning::{Elsewhere, Lasting, Passing};
 
-/// Also the answer of some stores, Garage for one, to a wrong secret.
-const ACCESS_DENIED: &str = "the store denies access: allow it in the bucket's policy or the role, or correct the credentials (a wrong \
-     secret can look like this)";
-
-const CREDENTIALS: &str = "the store refuses the credentials";
-const EXPIRED: &str = "the session token has expired: give a new AWS_SESSION_TOKEN with its key id and secret, or credentials that \
-     renew themselves (a role)";
+/// Some stores, such as Garage, also send this for a wrong secret key.
+const ACCESS_DENIED: &str = "the store denies access: allow it in the bucket policy or the role, or correct the credentials (a wrong \
+     secret key can also cause this)";
+const CREDENTIALS: &str = "the store rejects the credentials: correct them";
+const EXPIRED: &str = "the session token has expired: set a new AWS_SESSION_TOKEN with its access key id and secret key, or use \
+     credentials that renew themselves (a role)";
 const TOKEN: &str =
-    "the session token is not valid: AWS_SESSION_TOKEN must belong to AWS_ACCESS_KEY_ID";
-const UNKNOWN_KEY: &str = "the store does not know the access key: correct AWS_ACCESS_KEY_ID";
+    "the session token is invalid: AWS_SESSION_TOKEN must belong to AWS_ACCESS_KEY_ID";
+const UNKNOWN_KEY: &str = "the store does not know the access key id: correct AWS_ACCESS_KEY_ID";
 const WEB_IDENTITY: &str =
-    "the web identity is not accepted: see AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN";
-const CLOCK: &str = "this machine's clock and the store's differ: set the clock (NTP)";
-const QUOTA: &str = "the store's quota is used up: raise it or delete files";
-const FULL: &str = "the store is full: give it more space or delete files";
-const BUCKET: &str = "the bucket does not exist";
-const TOO_LARGE: &str = "the store takes no object or part this large";
+    "the web identity is rejected: check AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN";
+const CLOCK: &str =
+    "the clocks of this machine and of the store differ: synchronize the clock (NTP)";
+const QUOTA: &str = "the quota of the store is exceeded: raise it or delete files";
+const FULL: &str = "the store has no free space: add space or delete files";
+const BUCKET: &str = "the bucket does not exist: create it or correct the name";
+const TOO_LARGE: &str = "the object or part is larger than the store allows";
 const ACCOUNT: &str =
-    "the store's account is disabled or has a billing problem: see the provider's console";
+    "the account is disabled or has a billing problem: see the console of the provider";
 const ENCRYPTION: &str =
-    "the bucket's encryption key cannot be used: enable it, or allow the role to use it";
+    "the encryption key of the bucket is unusable: enable it, or allow the role to use it";
 const REQUEST_SIZE: &str =
-    "the store, or a proxy before it, refuses a request of this size: it must take bodies of 8 MiB";
+    "the store, or a proxy in front of it, rejects a request of this size: allow bodies of 8 MiB";
 
-const CODES: &[(&[&str], Meaning)] = &[
-    (
-        &[
-            "BandwidthLimitExceeded",
-            "Busy",
-            "ConditionalRequestConflict",
-            "ContainerBeingDeleted",
-            "EC2ThrottledException",
-            "IncompleteBody",
-            "InternalError",
-            "InternalFailure",
-            "OperationAborted",
-            "OperationTimedOut",
-            "PriorRequestNotComplete",
-            "RequestLimitExceeded",
-            "RequestThrottled",
-            "RequestThrottledException",
-            "RequestTimeout",
-            "RequestTimeoutException",
-            "ServerBusy",
-            "ServiceUnavailable",
-            "SlowDown",
-            "SlowDownRead",
-            "SlowDownWrite",
-            "TemporaryRedirect",
-            "Throttling",
-            "ThrottlingException",
-            "TooManyRequests",
-            "TooManyRequestsException",
-            "XMinioServerNotInitialized",
-            "backendError",
-            "rateLimitExceeded",
-            "userRateLimitExceeded",
-        ],
-        Passing,
-    ),
-    (
-        &[
-            "AuthorizationHeaderMalformed",
-            "IllegalLocationConstraintException",
-            "InvalidLocationConstraint",
-            "PermanentRedirect",
-        ],
-        Elsewhere,
-    ),
-    (
-        &["ExpiredToken", "TokenRefreshRequired"],
-        Lasting(Refused, Some(EXPIRED)),
-    ),
-    (
-        &[
-            "ExpiredTokenException",
-            "IDPRejectedClaim",
-            "InvalidIdentityToken",
-        ],
-        Lasting(Refused, Some(WEB_IDENTITY)),
-    ),
-    (
-        &[
-            "InvalidToken",
-            "InvalidTokenId",
-            "UnrecognizedClientException",
-        ],
-        Lasting(Refused, Some(TOKEN)),
-    ),
-    (
-        &["InvalidAccessKeyId", "InvalidClientTokenId"],
-        Lasting(Refused, Some(UNKNOWN_KEY)),
-    ),
-    (
-        &[
-            "AuthenticationFailed",
-            "InvalidAuthenticationInfo",
-            "NoAuthenticationInformation",
-            "SignatureDoesNotMatch",
-        ],
-        Lasting(Refused, Some(CREDENTIALS)),
-    ),
-    (
-        &[
-            "AccessDenied",
-            "AllAccessDisabled",
-            "AuthorizationFailure",
-            "AuthorizationPermissionMismatch",
-            "InsufficientAccountPermissions",
-        ],
-        Lasting(Refused, Some(ACCESS_DENIED)),
-    ),
-    (
-        &["RequestTimeTooSkewed", "RequestExpired"],
-        Lasting(Refused, Some(CLOCK)),
-    ),
-    (
-        &[
-            "QuotaExceeded",
-            "StorageQuotaExceeded",
-            "XMinioAdminBucketQuotaExceeded",
-            "quotaExceeded",
-        ],
-        Lasting(Unavailable, Some(QUOTA)),
-    ),
-    (
-        &[
-            "InsufficientStorage",
-            "InsufficientCapacity",
-            "XMinioStorageFull",
-        ],
-        Lasting(Unavailable, Some(FULL)),
-    ),
-    (
-        &["ContainerNotFound", "NoSuchBucket"],
-        Lasting(Unavailable, Some(BUCKET)),
-    ),
-    (&["EntityTooLarge"], Lasting(Invalid, Some(TOO_LARGE))),
-    (
-        &["RequestBodyTooLarge"],
-        Lasting(Unavailable, Some(REQUEST_SIZE)),
-    ),
-    (
-        &[
-            "AccountIsDisabled",
-            "AccountProblem",
-            "UserProjectAccountProblem",
-            "NotSignedUp",
-        ],
-        Lasting(Refused, Some(ACCOUNT)),
-    ),
-    (
-        &[
-            "KMS.DisabledException",
-            "KMS.InvalidKeyUsageException",
-            "KMS.KMSInvalidStateException",
-            "KMS.NotFoundException",
-        ],
-        Lasting(Refused, Some(ENCRYPTION)),
-    ),
-    (
-        &["NoSuchKey", "NoSuchUpload", "BlobNotFound"],
-        Lasting(NotFound, None),
-    ),
+#[rustfmt::skip]
+const CODES: &[(&[&str], ErrorClass)] = &[
+    (&[
+        "BandwidthLimitExceeded", "Busy", "ConditionalRequestConflict", "ContainerBeingDeleted",
+        "EC2ThrottledException", "IncompleteBody", "InternalError", "InternalFailure", "OperationAborted",
+        "OperationTimedOut", "PriorRequestNotComplete", "RequestLimitExceeded", "RequestThrottled",
+        "RequestThrottledException", "RequestTimeout", "RequestTimeoutException", "ServerBusy", "ServiceUnavailable",
+        "SlowDown", "SlowDownRead", "SlowDownWrite", "TemporaryRedirect", "Throttling", "ThrottlingException",
+        "TooManyRequests", "TooManyRequestsException", "XMinioServerNotInitialized", "backendError",
+        "rateLimitExceeded", "userRateLimitExceeded",
+    ], Retryable),
+    (&[
+        "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "InvalidLocationConstraint",
+        "PermanentRedirect",
+    ], WrongLocation),
+    (&["ExpiredToken", "TokenRefreshRequired"], Permanent(Refused, Some(EXPIRED))),
+    (&["ExpiredTokenException", "IDPRejectedClaim", "InvalidIdentityToken"], Permanent(Refused, Some(WEB_IDENTITY))),
+    (&["InvalidToken", "InvalidTokenId", "UnrecognizedClientException"], Permanent(Refused, Some(TOKEN))),
+    (&["InvalidAccessKeyId", "InvalidClientTokenId"], Permanent(Refused, Some(UNKNOWN_KEY))),
+    (&[
+        "AuthenticationFailed", "InvalidAuthenticationInfo", "NoAuthenticationInformation", "SignatureDoesNotMatch",
+    ], Permanent(Refused, Some(CREDENTIALS))),
+    (&[
+        "AccessDenied", "AllAccessDisabled", "AuthorizationFailure", "AuthorizationPermissionMismatch",
+        "InsufficientAccountPermissions",
+    ], Permanent(Refused, Some(ACCESS_DENIED))),
+    (&["RequestTimeTooSkewed", "RequestExpired"], Permanent(Refused, Some(CLOCK))),
+    (&[
+        "QuotaExceeded", "StorageQuotaExceeded", "XMinioAdminBucketQuotaExceeded", "quotaExceeded",
+    ], Permanent(Unavailable, Some(QUOTA))),
+    (&["InsufficientStorage", "InsufficientCapacity", "XMinioStorageFull"], Permanent(Unavailable, Some(FULL))),
+    (&["ContainerNotFound", "NoSuchBucket"], Permanent(Unavailable, Some(BUCKET))),
+    (&["EntityTooLarge"], Permanent(Invalid, Some(TOO_LARGE))),
+    (&["RequestBodyTooLarge"], Permanent(Unavailable, Some(REQUEST_SIZE))),
+    (&[
+        "AccountIsDisabled", "AccountProblem", "UserProjectAccountProblem", "NotSignedUp",
+    ], Permanent(Refused, Some(ACCOUNT))),
+    (&[
+        "KMS.DisabledException", "KMS.InvalidKeyUsageException", "KMS.KMSInvalidStateException",
+        "KMS.NotFoundException",
+    ], Permanent(Refused, Some(ENCRYPTION))),
+    (&["NoSuchKey", "NoSuchUpload", "BlobNotFound"], Permanent(NotFound, None)),
 ];
 
-pub(super) fn of(status: StatusCode, code: Option<&str>) -> Meaning {
+pub(super) fn classify(status: StatusCode, code: Option<&str>) -> ErrorClass {
     let known = CODES
         .iter()
         .find(|(codes, _)| code.is_some_and(|code| codes.contains(&code)));
-    known.map_or_else(|| by_status(status), |(_, meaning)| *meaning)
+    known.map_or_else(|| classify_status(status), |(_, class)| *class)
 }
 
-/// For answers without a code, or with one that nobody knows: a HEAD's, a proxy's.
-fn by_status(status: StatusCode) -> Meaning {
+/// For responses without a known code, such as those of a HEAD or a proxy.
+fn classify_status(status: StatusCode) -> ErrorClass {
     match status.as_u16() {
-        // A 409 is S3's answer to operations that meet; a success that is none is a garbled one.
-        200..=299 | 307 | 408 | 409 | 425 | 429 => Passing,
-        300..=399 => Elsewhere,
-        401 => Lasting(Refused, Some(CREDENTIALS)),
-        403 => Lasting(Refused, Some(ACCESS_DENIED)),
-        404 => Lasting(NotFound, None),
-        413 => Lasting(Unavailable, Some(REQUEST_SIZE)),
-        501 => Lasting(Unavailable, None),
-        507 => Lasting(Unavailable, Some(FULL)),
-        500.. => Passing,
-        // Whatever nobody expects is worth another attempt, which is bounded: some proxies answer 400 when busy.
-        _ => Lasting(Unavailable, None),
+        // A 2xx here is a success response with a problem. S3 sends 409 for conflicting operations.
+        200..=299 | 307 | 408 | 409 | 425 | 429 => Retryable,
+        300..=399 => WrongLocation,
+        401 => Permanent(Refused, Some(CREDENTIALS)),
+        403 => Permanent(Refused, Some(ACCESS_DENIED)),
+        404 => Permanent(NotFound, None),
+        413 => Permanent(Unavailable, Some(REQUEST_SIZE)),
+        501 => Permanent(Unavailable, None),
+        507 => Permanent(Unavailable, Some(FULL)),
+        500.. => Retryable,
+        // `Unavailable` allows another attempt of the export: some overloaded proxies send 400.
+        _ => Permanent(Unavailable, None),
     }
 }
 
@@ -226,22 +128,22 @@ mod tests {
     }
 
     #[test]
-    fn a_code_counts_more_than_its_status() {
-        let of = |status, code| of(StatusCode::from_u16(status).unwrap(), code);
-        assert_eq!(of(400, Some("RequestTimeout")), Passing);
-        assert_eq!(of(400, None), Lasting(Unavailable, None));
-        assert_eq!(of(503, None), Passing);
+    fn a_code_has_precedence_over_the_status() {
+        let class = |status, code| classify(StatusCode::from_u16(status).unwrap(), code);
+        assert_eq!(class(400, Some("RequestTimeout")), Retryable);
+        assert_eq!(class(400, None), Permanent(Unavailable, None));
+        assert_eq!(class(503, None), Retryable);
         assert_eq!(
-            of(503, Some("QuotaExceeded")),
-            Lasting(Unavailable, Some(QUOTA))
+            class(503, Some("QuotaExceeded")),
+            Permanent(Unavailable, Some(QUOTA))
         );
-        assert_eq!(of(507, None), Lasting(Unavailable, Some(FULL)));
-        assert_eq!(of(507, Some("SlowDown")), Passing);
+        assert_eq!(class(507, None), Permanent(Unavailable, Some(FULL)));
+        assert_eq!(class(507, Some("SlowDown")), Retryable);
         assert_eq!(
-            of(403, Some("RequestTimeTooSkewed")),
-            Lasting(Refused, Some(CLOCK))
+            class(403, Some("RequestTimeTooSkewed")),
+            Permanent(Refused, Some(CLOCK))
         );
-        assert_eq!(of(301, None), Elsewhere);
-        assert_eq!(of(599, Some("Unheard")), Passing);
+        assert_eq!(class(301, None), WrongLocation);
+        assert_eq!(class(599, Some("Unknown")), Retryable);
     }
 }

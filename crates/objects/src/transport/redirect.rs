@@ -1,7 +1,7 @@
-//! Redirects: to which of them a request may follow, and its new signature there.
+//! Redirects: which ones a request follows, and its new signature.
 //!
-//! A signature of S3's covers the address, so a request that is sent elsewhere has to be signed again. Amazon's SDKs do the
-//! same. Another region is not followed: the variables are wrong then, and every request would take the detour.
+//! An S3 signature covers the address, so a redirected request must be signed again, as in the AWS SDKs. A redirect to another
+//! region is not followed: the variables are wrong, and every request would be redirected.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -13,17 +13,18 @@ use object_store::aws::{AwsAuthorizer, AwsCredentialProvider};
 use object_store::client::HttpRequest;
 use url::Url;
 
-use super::error_response::{bucket_region, is_signed_by_aws};
+use super::region;
+use super::request::is_signed_by_aws;
 
 const BODY_HASH: &str = "x-amz-content-sha256";
-/// Present where a session of S3 Express signs, which is for one address only.
+/// Present in requests that an S3 Express session signs, which is valid for one address only.
 const SESSION: &str = "x-amz-s3session-token";
 
-/// Signs requests of one client again.
+/// Signs the redirected requests of one client.
 #[derive(Default)]
 pub(crate) struct Signer {
     region: Option<String>,
-    /// Known once the client is built.
+    /// Set after the client is built.
     credentials: OnceLock<AwsCredentialProvider>,
 }
 
@@ -47,17 +48,21 @@ impl Signer {
     }
 
     pub(crate) fn use_credentials(&self, credentials: AwsCredentialProvider) {
-        // A second call would be another client's.
+        // One call per client, so the cell is empty.
         let _ = self.credentials.set(credentials);
     }
 
-    /// The request for another address. `None` if it cannot be signed for it.
-    pub(super) async fn moved(&self, request: &HttpRequest, target: &Url) -> Option<HttpRequest> {
-        let mut moved = request.clone();
-        *moved.uri_mut() = target.as_str().parse().ok()?;
+    /// The request for another address. `None` if it cannot be signed.
+    pub(super) async fn redirect(
+        &self,
+        request: &HttpRequest,
+        target: &Url,
+    ) -> Option<HttpRequest> {
+        let mut redirected = request.clone();
+        *redirected.uri_mut() = target.as_str().parse().ok()?;
         let is_anonymous = !request.headers().contains_key(AUTHORIZATION);
         if is_anonymous {
-            return Some(moved);
+            return Some(redirected);
         }
         let (Some(region), Some(credentials)) = (&self.region, self.credentials.get()) else {
             return None;
@@ -66,18 +71,21 @@ impl Signer {
             return None;
         }
         let credential = credentials.get_credential().await.ok()?;
-        let hash = moved.headers().get(BODY_HASH).map(HeaderValue::as_bytes);
+        let hash = redirected
+            .headers()
+            .get(BODY_HASH)
+            .map(HeaderValue::as_bytes);
         let hash = hash.and_then(|hash| hex::decode(hash).ok());
-        moved.headers_mut().remove(AUTHORIZATION);
+        redirected.headers_mut().remove(AUTHORIZATION);
         AwsAuthorizer::new(&credential, "s3", region)
             .with_sign_payload(hash.is_some())
-            .try_authorize(&mut moved, hash.as_deref())
+            .try_authorize(&mut redirected, hash.as_deref())
             .ok()?;
-        Some(moved)
+        Some(redirected)
     }
 }
 
-/// Where an answer sends its request, if it may go there: another address for the same region, and not from TLS to none.
+/// The target of a redirect, if the request may follow it: another address in the same region, and not from TLS to plain HTTP.
 pub(super) fn target(request: &HttpRequest, head: &Parts, region: Option<&str>) -> Option<Url> {
     let is_redirect = matches!(
         head.status,
@@ -97,20 +105,9 @@ pub(super) fn target(request: &HttpRequest, head: &Parts, region: Option<&str>) 
     }
     let loses_tls = from.scheme() == "https" && target.scheme() != "https";
     let is_http = matches!(target.scheme(), "http" | "https") && target.has_host();
-    let there = bucket_region(&head.headers).or_else(|| region_of(target.host_str()?));
-    let is_another_region = region.is_some() && there.is_some() && there.as_deref() != region;
-    (is_http && !loses_tls && !is_another_region && target != from).then_some(target)
-}
-
-/// The region in a name of Amazon's: `s3.eu-west-1.amazonaws.com`, `bucket.s3-eu-west-1.amazonaws.com`.
-pub(super) fn region_of(host: &str) -> Option<String> {
-    let name = host
-        .strip_suffix(".amazonaws.com")
-        .or_else(|| host.strip_suffix(".amazonaws.com.cn"))?;
-    let label = name.rsplit('.').next()?;
-    let label = label.strip_prefix("s3-").unwrap_or(label);
-    let is_region = label.split('-').count() >= 3 && label.ends_with(|c: char| c.is_ascii_digit());
-    is_region.then(|| label.to_owned())
+    let to = region::of_headers(&head.headers).or_else(|| region::of_host(target.host_str()?));
+    let is_other_region = region.is_some() && to.is_some() && to.as_deref() != region;
+    (is_http && !loses_tls && !is_other_region && target != from).then_some(target)
 }
 
 #[cfg(test)]
@@ -122,16 +119,16 @@ mod tests {
     fn target_of(from: &str, status: u16, headers: &[(&str, &str)]) -> Option<String> {
         let mut request = HttpRequest::new(HttpRequestBody::empty());
         *request.uri_mut() = from.parse().unwrap();
-        let mut answer = http::Response::builder().status(status);
+        let mut builder = http::Response::builder().status(status);
         for (name, value) in headers {
-            answer = answer.header(*name, *value);
+            builder = builder.header(*name, *value);
         }
-        let (head, ()) = answer.body(()).unwrap().into_parts();
+        let (head, ()) = builder.body(()).unwrap().into_parts();
         target(&request, &head, Some("eu-west-1")).map(String::from)
     }
 
     #[test]
-    fn the_same_region_under_another_address_is_followed() {
+    fn a_redirect_to_another_address_in_the_region_is_followed() {
         let from = "https://s3.eu-west-1.amazonaws.com/b/k?partNumber=1&uploadId=u";
         for (location, to) in [
             (
@@ -155,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn another_region_plain_http_and_the_same_address_are_not() {
+    fn redirects_to_another_region_plain_http_or_the_same_address_are_not_followed() {
         let from = "https://s3.eu-west-1.amazonaws.com/b/k";
         for location in [
             "https://s3.us-west-2.amazonaws.com/b/k",

@@ -133,7 +133,7 @@ async fn a_folder_that_vanishes_is_waited_for_and_not_made_again() {
     shop.column_is(id, "status", "pending").await;
     let reason = shop.database.export_column(id.0, "attempt_error").await;
     let reason = reason.as_str().expect("a reason");
-    assert!(reason.contains("is gone: mount its volume"), "{reason}");
+    assert!(reason.contains("is missing: mount its volume"), "{reason}");
     assert!(!folder.exists(), "it was made again");
     std::fs::rename(&away, &folder).expect("it comes back");
 

@@ -136,10 +136,10 @@ async fn a_control_character_in_a_cloud_s_variable_is_refused_by_its_name() {
             "AWS_ENDPOINT_URL",
         ];
         for name in names {
-            let reason = "it holds a line break or another control character";
+            let reason = "it contains a line break or another control character";
             says(shop, &[(name, "a\nb")], name, reason).await;
         }
-        let reason = "it holds characters other than ASCII";
+        let reason = "it contains characters other than ASCII";
         says(
             shop,
             &[("AWS_SESSION_TOKEN", "clé")],

@@ -50,7 +50,7 @@ const OF_BOTH: [(&str, &str, &str); 24] = [
         "file:///",
         "root of the file system",
     ),
-    ("EXPORTS_OBJECT_STORE_URL", "s3://", "names no bucket"),
+    ("EXPORTS_OBJECT_STORE_URL", "s3://", "has no bucket"),
     (
         "EXPORTS_OBJECT_STORE_URL",
         "s3://key:hush-hush-hush@bucket",

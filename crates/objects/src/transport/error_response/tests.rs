@@ -1,5 +1,6 @@
-//! Tests of reading answers.
+//! Tests of parsing error responses.
 
+use http::header::AUTHORIZATION;
 use object_store::client::HttpRequestBody;
 
 use super::*;
@@ -10,23 +11,23 @@ const CREATE: (&str, &str) = ("POST", "http://h:9/b/k?uploads=");
 const COMPLETE: (&str, &str) = ("POST", "http://h:9/b/k?uploadId=u");
 const LIST: (&str, &str) = ("GET", "http://h:9/b?list-type=2");
 
-fn answer(
+fn response(
     (method, uri): (&str, &str),
     status: u16,
     headers: &[(&str, &str)],
     body: &str,
-) -> Option<Answer> {
+) -> Option<ErrorResponse> {
     let mut request = HttpRequest::new(HttpRequestBody::empty());
     *request.method_mut() = method.parse().unwrap();
     *request.uri_mut() = uri.parse().unwrap();
     let signature = "AWS4-HMAC-SHA256 Credential=…".try_into().unwrap();
     request.headers_mut().insert(AUTHORIZATION, signature);
-    let mut answer = http::Response::builder().status(status);
+    let mut builder = http::Response::builder().status(status);
     for (name, value) in headers {
-        answer = answer.header(*name, *value);
+        builder = builder.header(*name, *value);
     }
-    let (head, ()) = answer.body(()).unwrap().into_parts();
-    Answer::failed(&request, &head, body.as_bytes(), Some("eu-west-1"))
+    let (head, ()) = builder.body(()).unwrap().into_parts();
+    ErrorResponse::parse(&request, &head, body.as_bytes(), Some("eu-west-1"))
 }
 
 fn error(code: &str) -> String {
@@ -36,26 +37,26 @@ fn error(code: &str) -> String {
 }
 
 #[test]
-fn an_answer_is_reduced_to_its_status_and_code() {
-    let found = answer(PART, 503, &[], &error("SlowDown")).unwrap();
-    assert!(found.passes());
+fn an_error_has_its_status_code_and_message() {
+    let found = response(PART, 503, &[], &error("SlowDown")).unwrap();
+    assert!(found.is_retryable());
     assert_eq!(
         found.reason(),
-        "the store answered 503 Service Unavailable (SlowDown: So it is)"
+        "the store responded with 503 Service Unavailable (SlowDown: So it is)"
     );
     assert_eq!(
         found.to_string(),
-        "PUT http://h:9/b/k?partNumber=1&uploadId=u was answered 503 Service Unavailable: SlowDown: So it is"
+        "PUT http://h:9/b/k?partNumber=1&uploadId=u got the response 503 Service Unavailable: SlowDown: So it is"
     );
 }
 
 #[test]
-fn a_signed_request_that_a_server_echoes_is_not_kept() {
+fn an_echoed_signed_request_is_not_kept() {
     let body = "<Error><Code>ExpiredToken</Code><Message>The token has expired</Message>\
                 <CanonicalRequest>x-amz-security-token:hush</CanonicalRequest></Error>";
-    let found = answer(PUT, 400, &[], body).unwrap();
+    let found = response(PUT, 400, &[], body).unwrap();
     assert_eq!(found.kind(), ErrorKind::Refused);
-    assert!(!found.passes());
+    assert!(!found.is_retryable());
     let reason = found.reason();
     assert!(
         reason.starts_with("the session token has expired"),
@@ -69,7 +70,7 @@ fn a_signed_request_that_a_server_echoes_is_not_kept() {
 }
 
 #[test]
-fn a_success_can_be_a_failure() {
+fn a_success_response_can_be_a_failure() {
     let tag = [("etag", "\"x\"")];
     for (request, headers, body, problem) in [
         (PUT, &[][..], String::new(), Some("no ETag")),
@@ -80,7 +81,7 @@ fn a_success_can_be_a_failure() {
             COMPLETE,
             &[],
             error("InternalError"),
-            Some("inside a success"),
+            Some("inside a success response"),
         ),
         (COMPLETE, &[], "  \n".to_owned(), Some("cut off")),
         (
@@ -109,29 +110,29 @@ fn a_success_can_be_a_failure() {
             None,
         ),
         (("HEAD", "http://h:9/b/k"), &[], String::new(), None),
-        // The metadata service's token, and others' answers.
+        // The token of the metadata service.
         (("GET", "http://h:9/latest"), &[], "{}".to_owned(), None),
     ] {
-        let found = answer(request, 200, headers, &body);
+        let found = response(request, 200, headers, &body);
         match (&found, problem) {
             (None, None) => {}
             (Some(found), Some(problem)) => {
-                assert!(found.passes(), "{request:?} {body}");
+                assert!(found.is_retryable(), "{request:?} {body}");
                 assert!(found.reason().contains(problem), "{}", found.reason());
             }
             _ => panic!("{request:?} {body}: {found:?}"),
         }
     }
-    let inside = answer(COMPLETE, 200, &[], &error("AccessDenied")).unwrap();
-    assert!(!inside.passes());
+    let inside = response(COMPLETE, 200, &[], &error("AccessDenied")).unwrap();
+    assert!(!inside.is_retryable());
     assert_eq!(inside.kind(), ErrorKind::Refused);
 }
 
 #[test]
-fn another_region_is_named_by_whatever_names_it() {
+fn the_region_comes_from_a_header_a_location_or_an_element() {
     let body = |inner: &str| format!("<Error><Code>PermanentRedirect</Code>{inner}</Error>");
     let named =
-        "the bucket is in region us-west-2, AWS_REGION says eu-west-1: set AWS_REGION=us-west-2";
+        "the bucket is in region us-west-2, but AWS_REGION is eu-west-1: set AWS_REGION=us-west-2";
     for (status, headers, body) in [
         (
             301,
@@ -150,26 +151,26 @@ fn another_region_is_named_by_whatever_names_it() {
         ),
         (400, &[], body("<Region>us-west-2</Region>")),
     ] {
-        let found = answer(PUT, status, headers, &body).unwrap();
+        let found = response(PUT, status, headers, &body).unwrap();
         assert!(found.reason().starts_with(named), "{}", found.reason());
-        assert!(!found.passes());
+        assert!(!found.is_retryable());
         assert_eq!(found.kind(), ErrorKind::Refused);
     }
-    let unnamed = answer(PUT, 400, &[], &error("AuthorizationHeaderMalformed")).unwrap();
+    let unnamed = response(PUT, 400, &[], &error("AuthorizationHeaderMalformed")).unwrap();
     let reason = unnamed.reason();
     assert!(
-        reason.starts_with("the bucket is in another region than AWS_REGION says (eu-west-1)"),
+        reason.starts_with("the bucket is not in the region of AWS_REGION (eu-west-1)"),
         "{reason}"
     );
 }
 
 #[test]
-fn a_head_tells_its_code_by_a_header() {
+fn the_code_of_a_head_is_in_a_header() {
     let head = ("HEAD", "http://h:9/b/k");
-    let found = answer(head, 404, &[("x-ms-error-code", "ContainerNotFound")], "").unwrap();
+    let found = response(head, 404, &[("x-ms-error-code", "ContainerNotFound")], "").unwrap();
     assert_eq!(found.kind(), ErrorKind::Unavailable);
     assert_eq!(
-        answer(head, 404, &[], "").unwrap().kind(),
+        response(head, 404, &[], "").unwrap().kind(),
         ErrorKind::NotFound
     );
 }
