@@ -1,9 +1,8 @@
-//! Keys that were good a moment ago, so that not every request asks the database for its key.
+//! A cache of valid API keys, so that not every request queries the database.
 //!
-//! Owns how long an answer counts: [`LIFE`], from before the database was asked, by a clock that
-//! never jumps. A key that is revoked stops working when that is over, whether or not the database
-//! can be reached. Refusals are not kept: a new key works at once. Keys themselves are not kept
-//! either, only their hashes.
+//! An entry is valid for [`TTL`], counted on a monotonic clock from before the database query. So a revoked key stops working after
+//! that time, even if the database is unavailable. Rejected keys are not cached: a new key works at once. The cache contains only
+//! hashes of keys.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -12,22 +11,21 @@ use std::time::{Duration, Instant};
 use exports_domain::ProjectId;
 use sha2::{Digest, Sha256};
 
-/// Less than the five seconds in which a revoked key has to stop working.
-const LIFE: Duration = Duration::from_secs(3);
-/// So many keys at a time, some 2 MB; with more in use, some are asked for more often.
-const MOST: usize = 10_000;
+/// A revoked key must stop working within five seconds.
+const TTL: Duration = Duration::from_secs(3);
+/// About 2 MB. With more keys in use, some are looked up more often.
+const CAPACITY: usize = 10_000;
 
-/// The answers of the last seconds.
 #[derive(Default)]
-pub(crate) struct KeyCache(Mutex<HashMap<KeyHash, Answer>>);
+pub(crate) struct ApiKeyCache(Mutex<HashMap<KeyHash, Entry>>);
 
-/// What is kept of a key.
+/// The SHA-256 of a key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct KeyHash([u8; 32]);
 
-struct Answer {
+struct Entry {
     project: ProjectId,
-    asked_at: Instant,
+    queried_at: Instant,
 }
 
 impl KeyHash {
@@ -36,30 +34,34 @@ impl KeyHash {
     }
 }
 
-impl KeyCache {
-    /// The project that the key opens, if that is known for `now`.
+impl ApiKeyCache {
+    /// The project of the key, if there is a valid entry.
     pub(crate) fn get(&self, key: KeyHash, now: Instant) -> Option<ProjectId> {
-        let answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let answer = answers.get(&key)?;
-        answer.is_good(now).then(|| answer.project.clone())
+        let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = entries.get(&key)?;
+        entry.is_valid(now).then(|| entry.project.clone())
     }
 
-    /// The database said so; it was asked at `asked_at` or later.
-    pub(crate) fn insert(&self, key: KeyHash, project: ProjectId, asked_at: Instant) {
-        let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if answers.len() >= MOST {
-            answers.retain(|_, answer| answer.is_good(asked_at));
+    /// Adds a key that the database confirmed. `queried_at` is the time before the query.
+    pub(crate) fn insert(&self, key: KeyHash, project: ProjectId, queried_at: Instant) {
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if entries.len() >= CAPACITY {
+            entries.retain(|_, entry| entry.is_valid(queried_at));
         }
-        if answers.len() >= MOST {
-            answers.clear();
+        if entries.len() >= CAPACITY {
+            entries.clear();
         }
-        answers.insert(key, Answer { project, asked_at });
+        let entry = Entry {
+            project,
+            queried_at,
+        };
+        entries.insert(key, entry);
     }
 }
 
-impl Answer {
-    fn is_good(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.asked_at) < LIFE
+impl Entry {
+    fn is_valid(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.queried_at) < TTL
     }
 }
 
@@ -72,25 +74,25 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_counts_from_when_the_database_was_asked_and_not_for_long() {
-        let (cache, key, asked_at) = (KeyCache::default(), KeyHash::of("key"), Instant::now());
-        assert_eq!(cache.get(key, asked_at), None);
-        cache.insert(key, project("proj_a"), asked_at);
-        assert_eq!(cache.get(key, asked_at), Some(project("proj_a")));
-        let late = asked_at + LIFE / 2;
+    fn an_entry_expires_after_its_ttl() {
+        let (cache, key, queried_at) = (ApiKeyCache::default(), KeyHash::of("key"), Instant::now());
+        assert_eq!(cache.get(key, queried_at), None);
+        cache.insert(key, project("proj_a"), queried_at);
+        assert_eq!(cache.get(key, queried_at), Some(project("proj_a")));
+        let late = queried_at + TTL / 2;
         assert_eq!(cache.get(key, late), Some(project("proj_a")));
-        assert_eq!(cache.get(key, asked_at + LIFE), None);
-        assert_eq!(cache.get(KeyHash::of("other"), asked_at), None);
+        assert_eq!(cache.get(key, queried_at + TTL), None);
+        assert_eq!(cache.get(KeyHash::of("other"), queried_at), None);
     }
 
     #[test]
-    fn there_are_never_more_answers_than_fit() {
-        let (cache, start) = (KeyCache::default(), Instant::now());
-        for number in 0..=MOST {
+    fn the_cache_never_exceeds_its_capacity() {
+        let (cache, start) = (ApiKeyCache::default(), Instant::now());
+        for number in 0..=CAPACITY {
             let key = KeyHash::of(&number.to_string());
             cache.insert(key, project("proj_a"), start);
             assert_eq!(cache.get(key, start), Some(project("proj_a")));
-            assert!(cache.0.lock().unwrap().len() <= MOST);
+            assert!(cache.0.lock().unwrap().len() <= CAPACITY);
         }
     }
 }

@@ -1,17 +1,15 @@
-//! Clients that send `Authorization` on when a redirect leads to another host.
+//! Clients that forward the `Authorization` header when a redirect leads to another host.
 //!
-//! A signed link is a way of authorization by itself, and Amazon's S3, for one, refuses a request
-//! that has two (400). Besides, the key is none of the store's business. Such clients are known by
-//! their `User-Agent`; one that hides its own is helped by `?redirect=false` alone.
+//! A signed link already authorizes the request, and Amazon S3, for example, rejects a request with two authorizations (400).
+//! The store must not see the API key either. The `User-Agent` identifies these clients. All others can use `?redirect=false`.
 
 use axum::http::HeaderMap;
 use axum::http::header::USER_AGENT;
 
-/// The product that `User-Agent` begins with. Each was seen to send the header on, in the version
-/// named: a server's redirect from 127.0.0.1 to localhost, followed by default or by its usual
-/// option. (These were seen to remove it: curl 7.88, Java 17's `HttpURLConnection`, Node's `fetch`.)
+/// The first product in `User-Agent`. Tested with the version in the comment: each forwards the header on a redirect from
+/// 127.0.0.1 to localhost. (curl 7.88, Java 17's `HttpURLConnection` and Node's `fetch` remove it.)
 const PRODUCTS: [&str; 8] = [
-    // 1.21.3, with `--header`: what the command line gives is sent to every host.
+    // 1.21.3, with `--header`: sends the headers of the command line to every host.
     "Wget",
     // 1.99.1 (wget2), the same.
     "wget2",
@@ -29,8 +27,8 @@ const PRODUCTS: [&str; 8] = [
     "Ruby",
 ];
 
-/// Whether the client would show its key to the store.
-pub(crate) fn keeps_authorization(headers: &HeaderMap) -> bool {
+/// Whether the client would send its API key to the store.
+pub(crate) fn forwards_authorization(headers: &HeaderMap) -> bool {
     let agent = headers
         .get(USER_AGENT)
         .and_then(|agent| agent.to_str().ok());
@@ -47,13 +45,13 @@ mod tests {
 
     use super::*;
 
-    fn keeps(agent: &'static str) -> bool {
+    fn forwards(agent: &'static str) -> bool {
         let agent = HeaderValue::from_static(agent);
-        keeps_authorization(&HeaderMap::from_iter([(USER_AGENT, agent)]))
+        forwards_authorization(&HeaderMap::from_iter([(USER_AGENT, agent)]))
     }
 
     #[test]
-    fn clients_are_known_by_the_product_whatever_its_version() {
+    fn the_first_product_identifies_the_client_in_any_version() {
         for agent in [
             "Wget/1.21.3",
             "Wget/1.12 (linux-gnu)",
@@ -65,7 +63,7 @@ mod tests {
             "HTTP-Tiny/0.080",
             "Ruby",
         ] {
-            assert!(keeps(agent), "{agent}");
+            assert!(forwards(agent), "{agent}");
         }
         for agent in [
             "curl/7.88.1",
@@ -76,8 +74,8 @@ mod tests {
             "Wgetter/1",
             "",
         ] {
-            assert!(!keeps(agent), "{agent}");
+            assert!(!forwards(agent), "{agent}");
         }
-        assert!(!keeps_authorization(&HeaderMap::new()));
+        assert!(!forwards_authorization(&HeaderMap::new()));
     }
 }

@@ -1,5 +1,7 @@
 //! `POST /v1/exports`: queue an export.
 
+mod request;
+
 use std::sync::Arc;
 
 use axum::Extension;
@@ -8,126 +10,21 @@ use axum::http::StatusCode;
 use axum::http::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
 use axum::response::{IntoResponse, Response};
 use exports_database::{Created, NewExport};
-use exports_domain::{
-    Direction, EndpointId, ExportId, MessageFilter, MessageStatus, ProjectId, TimeRange, time,
-};
-use utoipa::ToSchema;
+use exports_domain::{ExportId, ProjectId};
 
-use crate::body::{Body, Fields};
+use crate::body::Body;
 use crate::envelope::Envelope;
 use crate::error::ApiError;
-use crate::export_json::{ExportJson, direction_schema, message_status_schema};
+use crate::error_code::ErrorCode;
+use crate::error_responses::{DocumentedErrors, ErrorResponses};
+use crate::export_json::ExportJson;
 use crate::query::NoQuery;
 use crate::request_id::RequestId;
 use crate::state::AppState;
+use request::CreateExport;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
-
-/// Which messages to export. `null` is the same as absent.
-#[derive(Debug, ToSchema)]
-pub(crate) struct CreateExport {
-    /// Start of the export time range, included; RFC 3339 with an offset
-    #[schema(required, nullable = false, format = DateTime, example = "2025-12-01T00:00:00Z")]
-    start_time: Option<String>,
-    /// End of the export time range, included; after its start
-    #[schema(required, nullable = false, format = DateTime, example = "2025-12-06T23:59:59Z")]
-    end_time: Option<String>,
-    /// Which way the messages went; `outbound` unless given
-    #[schema(schema_with = direction_schema, required = false)]
-    direction: Option<String>,
-    /// Only messages with this status
-    #[schema(schema_with = message_status_schema, required = false)]
-    status: Option<String>,
-    /// Only messages to this outbound endpoint
-    #[schema(
-        pattern = "^ep_[0-9a-fA-F]{32}$",
-        example = "ep_550e8400e29b41d4a716446655440000"
-    )]
-    endpoint_id: Option<String>,
-    /// Only messages to this inbound endpoint; needs direction=inbound
-    #[schema(format = Uuid, example = "01935abc-def0-7123-4567-890abcdef012")]
-    inbound_endpoint_id: Option<String>,
-}
-
-impl CreateExport {
-    const FIELDS: [&str; 6] = [
-        "start_time",
-        "end_time",
-        "direction",
-        "status",
-        "endpoint_id",
-        "inbound_endpoint_id",
-    ];
-
-    fn parse(body: &[u8]) -> Result<Self, ApiError> {
-        let mut fields = Fields::parse(body, &Self::FIELDS)?;
-        Ok(Self {
-            start_time: fields.text("start_time")?,
-            end_time: fields.text("end_time")?,
-            direction: fields.text("direction")?,
-            status: fields.text("status")?,
-            endpoint_id: fields.text("endpoint_id")?,
-            inbound_endpoint_id: fields.text("inbound_endpoint_id")?,
-        })
-    }
-
-    fn filter(&self) -> Result<MessageFilter, ApiError> {
-        let start = required_time("start_time", self.start_time.as_deref())?;
-        let end = required_time("end_time", self.end_time.as_deref())?;
-        let range = TimeRange::new(start, end)
-            .map_err(|_| ApiError::invalid("end_time must be after start_time"))?;
-        let direction = match &self.direction {
-            None => Direction::default(),
-            Some(name) => name.parse().map_err(|error| one_of("direction", &error))?,
-        };
-        let status: Option<MessageStatus> = match &self.status {
-            None => None,
-            Some(name) => Some(name.parse().map_err(|error| one_of("status", &error))?),
-        };
-        Ok(MessageFilter {
-            range,
-            direction,
-            status,
-            endpoint: self.endpoint(direction)?,
-        })
-    }
-
-    fn endpoint(&self, direction: Direction) -> Result<Option<EndpointId>, ApiError> {
-        let (outbound, inbound) = (&self.endpoint_id, &self.inbound_endpoint_id);
-        let parsed = match (direction, outbound.as_deref(), inbound.as_deref()) {
-            (_, None, None) => return Ok(None),
-            (Direction::Outbound, Some(id), None) => EndpointId::parse_outbound(id)
-                .map_err(|_| "endpoint_id must be in format ep_xxx".to_owned()),
-            (Direction::Inbound, None, Some(id)) => {
-                EndpointId::parse_inbound(id).map_err(|e| format!("inbound_endpoint_id {e}"))
-            }
-            (Direction::Outbound, _, Some(_)) => Err(
-                "inbound_endpoint_id must be given with direction inbound only: \
-                 use endpoint_id with outbound"
-                    .to_owned(),
-            ),
-            (Direction::Inbound, Some(_), _) => {
-                Err("endpoint_id must be given with direction outbound only: \
-                 use inbound_endpoint_id with inbound"
-                    .to_owned())
-            }
-        };
-        parsed.map(Some).map_err(ApiError::Invalid)
-    }
-}
-
-fn required_time(
-    name: &str,
-    text: Option<&str>,
-) -> Result<chrono::DateTime<chrono::Utc>, ApiError> {
-    let text = text.ok_or_else(|| ApiError::Invalid(format!("{name} is required")))?;
-    time::parse(text).map_err(|error| ApiError::Invalid(format!("{name} {error}")))
-}
-
-fn one_of(name: &str, error: &exports_domain::UnknownName) -> ApiError {
-    ApiError::Invalid(format!("{name} must be one of {}", error.known()))
-}
 
 /// 1 to 255 visible ASCII characters.
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
@@ -135,34 +32,51 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let Some(value) = values.next() else {
         return Ok(None);
     };
-    let refused = |rule: &str| Err(ApiError::Invalid(format!("Idempotency-Key must {rule}")));
+    let invalid = |rule: &str| Err(ApiError::Invalid(format!("Idempotency-Key must {rule}")));
     if values.next().is_some() {
-        return refused("be given once");
+        return invalid("be given once");
     }
     match value.to_str() {
         Ok(key) if (1..=255).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic()) => {
             Ok(Some(key.to_owned()))
         }
-        _ => refused("be 1 to 255 visible ASCII characters"),
+        _ => invalid("be 1 to 255 visible ASCII characters"),
     }
+}
+
+struct Errors;
+
+impl DocumentedErrors for Errors {
+    const CODES: &'static [ErrorCode] = &[
+        ErrorCode::InvalidRequest,
+        ErrorCode::EndpointNotFound,
+        ErrorCode::Unauthorized,
+        ErrorCode::IdempotencyMismatch,
+        ErrorCode::PayloadTooLarge,
+        ErrorCode::InternalError,
+        ErrorCode::Unavailable,
+    ];
 }
 
 /// Create export
 ///
-/// Queues a CSV of the messages that match. The end of the work is seen by getting the export.
+/// Queues an export of the matching messages as a CSV file. Get the export to see when it is completed.
 #[utoipa::path(
     post,
     path = "/v1/exports",
     tag = "Exports",
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII \
-        characters. For 24 hours the same key with the same request gives the first export again \
-        instead of a second one.")),
+        characters. For 24 hours, the same key with the same request returns the first export \
+        instead of creating a second one.")),
     request_body(content = CreateExport, content_type = "application/json"),
-    responses((status = 201, description = "Export queued", body = Envelope<ExportJson>, headers(
-        ("Location" = String, description = "Where to get the export"),
-        ("Idempotency-Replayed" = bool, description = "`true` if the export was asked for before; \
-            otherwise absent"),
-    ))),
+    responses(
+        (status = 201, description = "Export queued", body = Envelope<ExportJson>, headers(
+            ("Location" = String, description = "The URL of the export"),
+            ("Idempotency-Replayed" = bool, description = "`true` if an earlier request created \
+                the export; otherwise absent"),
+        )),
+        ErrorResponses::<Errors>,
+    ),
     security(("bearer" = [])),
 )]
 pub(crate) async fn create_export(
@@ -188,7 +102,7 @@ pub(crate) async fn create_export(
     };
     tracing::info!(export.id = %export.id, replayed, "export queued");
     let location = format!("{}/v1/exports/{}", state.public_url, export.id);
-    let location = HeaderValue::try_from(location).expect("a URL is a header's value");
+    let location = HeaderValue::try_from(location).expect("a URL is a valid header value");
     let mut headers = HeaderMap::from_iter([(LOCATION, location)]);
     if replayed {
         headers.insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
@@ -205,119 +119,23 @@ async fn queue(state: &AppState, new: NewExport) -> Result<Created, ApiError> {
             .has_endpoint(&new.project, filter.direction, endpoint)
             .await?;
         if !found {
-            // A key keeps its answer for its day, even if the endpoint has gone since.
+            // A replay returns the first export, even if the endpoint was deleted since.
             let first = state.database.find_replay(&new).await?;
             return first.ok_or(ApiError::EndpointNotFound);
         }
     }
-    // A client that hangs up must not end this halfway: it would never learn what became of it.
+    // A client that disconnects must not cancel a statement that may be committed.
     let database = state.database.clone();
-    let created = state.detached(async move { database.create_export(&new).await });
+    let created = state.run_to_completion(async move { database.create_export(&new).await });
     Ok(created.await??)
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
-    fn filter(body: &serde_json::Value) -> Result<MessageFilter, String> {
-        CreateExport::parse(body.to_string().as_bytes())
-            .and_then(|request| request.filter())
-            .map_err(|error| error.message())
-    }
-
-    /// A good request with some fields changed.
-    fn with(changes: &serde_json::Value) -> Result<MessageFilter, String> {
-        let mut body = json!({
-            "start_time": "2025-12-01T00:00:00Z",
-            "end_time": "2025-12-06T23:59:59Z",
-        });
-        let fields = body.as_object_mut().unwrap();
-        fields.extend(changes.as_object().unwrap().clone());
-        filter(&body)
-    }
-
     #[test]
-    fn the_least_request_is_for_everything_outbound() {
-        let filter = with(&json!({})).unwrap();
-        assert_eq!(filter.direction, Direction::Outbound);
-        assert_eq!((filter.status, filter.endpoint), (None, None));
-        assert_eq!(time::to_wire(filter.range.start()), "2025-12-01T00:00:00Z");
-        assert_eq!(
-            with(&json!({"direction": null, "status": null, "endpoint_id": null})),
-            Ok(filter)
-        );
-    }
-
-    #[test]
-    fn every_filter_is_read() {
-        let digits = "550e8400e29b41d4a716446655440000";
-        let outbound = with(&json!({
-            "status": "pending_retry", "endpoint_id": format!("ep_{digits}")
-        }))
-        .unwrap();
-        assert_eq!(outbound.status, Some(MessageStatus::PendingRetry));
-        let inbound = with(&json!({
-            "direction": "inbound", "inbound_endpoint_id": "550e8400-e29b-41d4-a716-446655440000"
-        }))
-        .unwrap();
-        assert_eq!(inbound.endpoint, outbound.endpoint);
-    }
-
-    #[test]
-    fn a_refusal_names_the_field_and_the_rule() {
-        let plain = "550e8400-e29b-41d4-a716-446655440000";
-        for (changes, message) in [
-            (json!({"start_time": null}), "start_time is required"),
-            (json!({"end_time": null}), "end_time is required"),
-            (json!({"end_time": 5}), "end_time must be a string"),
-            (json!({"end_time": ""}), "end_time must not be empty"),
-            (
-                json!({"start_time": "2025-12-01T00:00:00"}),
-                "start_time must be an RFC 3339 timestamp with an offset, such as 2025-12-01T00:00:00Z",
-            ),
-            (
-                json!({"start_time": "0000-01-01T00:00:00Z"}),
-                "start_time must be in the years 0001 to 9999 (UTC)",
-            ),
-            (
-                json!({"end_time": "2025-12-01T00:00:00.0000009Z"}),
-                "end_time must be after start_time",
-            ),
-            (
-                json!({"direction": "Inbound"}),
-                "direction must be one of outbound, inbound",
-            ),
-            (
-                json!({"status": "failed"}),
-                "status must be one of queued, delivering, succeeded, pending_retry, failed_permanent",
-            ),
-            (
-                json!({"endpoint_id": plain}),
-                "endpoint_id must be in format ep_xxx",
-            ),
-            (
-                json!({"direction": "inbound", "inbound_endpoint_id": "x"}),
-                "inbound_endpoint_id must be a UUID",
-            ),
-            (
-                json!({"direction": "inbound", "endpoint_id": plain}),
-                "endpoint_id must be given with direction outbound only: use inbound_endpoint_id with inbound",
-            ),
-            (
-                json!({"inbound_endpoint_id": plain}),
-                "inbound_endpoint_id must be given with direction inbound only: use endpoint_id with outbound",
-            ),
-        ] {
-            assert_eq!(with(&changes), Err(message.to_owned()), "{changes}");
-        }
-        assert_eq!(filter(&json!({})), Err("start_time is required".to_owned()));
-    }
-
-    #[test]
-    fn an_idempotency_key_is_visible_ascii_and_given_once() {
+    fn an_idempotency_key_is_visible_ascii_in_one_header() {
         let keys = |values: &[&[u8]]| {
             let headers = values
                 .iter()

@@ -1,7 +1,6 @@
-//! A list's cursor on the wire: the last export's time and id, with a version and a checksum.
+//! The text form of a list cursor: the time and id of the last export, with a version and a checksum.
 //!
-//! The checksum is against mistakes, not against people: a cursor opens nothing that its project's
-//! list does not hold anyway.
+//! The checksum detects mistakes. It is no protection, and none is needed: a cursor only selects exports of the caller's project.
 
 use chrono::{DateTime, Datelike};
 use exports_database::Cursor;
@@ -20,9 +19,9 @@ pub(crate) fn encode(cursor: &Cursor) -> String {
     hex::encode(bytes)
 }
 
-/// `None` for what [`encode`] did not write.
+/// `None` if [`encode`] did not produce the text.
 pub(crate) fn decode(text: &str) -> Option<Cursor> {
-    // One spelling only.
+    // Only one spelling is valid.
     if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return None;
     }
@@ -58,13 +57,13 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_comes_back_as_it_was() {
+    fn a_cursor_round_trips() {
         let cursor = cursor();
         assert_eq!(decode(&encode(&cursor)), Some(cursor));
     }
 
     #[test]
-    fn any_changed_digit_is_noticed() {
+    fn any_changed_digit_is_detected() {
         let text = encode(&cursor());
         for at in 0..text.len() {
             let mut changed = text.clone().into_bytes();
@@ -74,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_cursor_is_refused() {
+    fn other_texts_are_rejected() {
         let text = encode(&cursor());
         for bad in [
             "",

@@ -1,4 +1,4 @@
-//! `DELETE /v1/exports/{id}`: forget an export and delete its file.
+//! `DELETE /v1/exports/{id}`: delete an export and its file.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,26 +7,39 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use exports_database::Deleted;
-use exports_domain::error_line;
-use exports_domain::{ExportId, ProjectId};
+use exports_domain::{ExportId, ProjectId, error_line};
 
 use crate::error::ApiError;
+use crate::error_code::ErrorCode;
+use crate::error_responses::{DocumentedErrors, ErrorResponses};
 use crate::path::ExportPath;
 use crate::query::NoQuery;
 use crate::state::AppState;
 
+struct Errors;
+
+impl DocumentedErrors for Errors {
+    const CODES: &'static [ErrorCode] = &[
+        ErrorCode::InvalidRequest,
+        ErrorCode::Unauthorized,
+        ErrorCode::NotFound,
+        ErrorCode::ExportActive,
+        ErrorCode::InternalError,
+        ErrorCode::Unavailable,
+    ];
+}
+
 /// Delete export
 ///
-/// Deletes an export that is completed, failed or expired, with its file: its links are dead at
-/// once. After a 503 the export is gone as well, and its file goes as soon as the object store is
-/// back.
+/// Deletes a completed, failed or expired export and its file. Its links stop working at once. After
+/// a 503 the export is deleted too, and its file is deleted when the object store is available again.
 #[utoipa::path(
     delete,
     path = "/v1/exports/{id}",
     tag = "Exports",
     params(("id" = Uuid, Path, description = "Export job identifier (UUIDv7)",
         example = "01935abc-def0-7123-4567-890abcdef012")),
-    responses((status = 204, description = "Export and file deleted")),
+    responses((status = 204, description = "Export and file deleted"), ErrorResponses::<Errors>),
     security(("bearer" = [])),
 )]
 pub(crate) async fn delete_export(
@@ -35,10 +48,10 @@ pub(crate) async fn delete_export(
     ExportPath(id): ExportPath,
     _: NoQuery,
 ) -> Result<StatusCode, ApiError> {
-    // A client that hangs up must not leave the file to the janitor.
-    let worker = Arc::clone(&state);
+    // Otherwise a client that disconnects would leave the file to the janitor.
+    let shared = Arc::clone(&state);
     state
-        .detached(async move { delete(&worker, &project, id).await })
+        .run_to_completion(async move { delete(&shared, &project, id).await })
         .await??;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -51,10 +64,13 @@ async fn delete(state: &AppState, project: &ProjectId, id: ExportId) -> Result<(
     };
     for key in object_keys {
         state.store.delete(&key).await.map_err(ApiError::Store)?;
-        // Nobody writes a finished file any more, so there is no second sweep to wait for. If the
-        // note is not taken, the janitor finds nothing to delete and takes it.
+        // No worker writes a completed file, so no second cleanup is necessary. If this fails, the janitor repeats the
+        // deletion, which succeeds.
         if let Err(error) = state.database.object_deleted(&key, Duration::ZERO).await {
-            tracing::warn!(error = error_line(&error), "a deletion was not noted");
+            tracing::warn!(
+                error = error_line(&error),
+                "could not record the deletion of a file"
+            );
         }
     }
     tracing::info!("export deleted");

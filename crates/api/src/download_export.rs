@@ -1,4 +1,4 @@
-//! `GET /v1/exports/{id}/download`: a link to the file, for a short time.
+//! `GET /v1/exports/{id}/download`: a short-lived link to the file.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,39 +15,41 @@ use exports_domain::{ExportId, ProjectId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::authorization_forwarding::keeps_authorization;
-use crate::download_file;
+use crate::authorization_forwarding::forwards_authorization;
 use crate::envelope::Envelope;
 use crate::error::ApiError;
+use crate::error_code::ErrorCode;
+use crate::error_responses::{DocumentedErrors, ErrorResponses};
+use crate::file_link;
 use crate::path::ExportPath;
 use crate::query::Query;
 use crate::request_id::RequestId;
 use crate::state::AppState;
 
-/// How long a link lives at most.
-const LONGEST_LIFE: Duration = Duration::from_mins(15);
+/// The maximum lifetime of a link.
+const MAX_TTL: Duration = Duration::from_mins(15);
 
-/// What a redirect to a store says to whoever reads its body, as one does whose client fails.
-const NOTE: &str = "Download the URL without the Authorization header. A client that sends the header \
-                    on when it follows a redirect is refused by most stores: let it ask for the URL \
-                    with ?redirect=false instead, and download it with a second request.";
+/// The text in the body of a redirect to a store, for users whose client fails.
+const NOTE: &str = "Download the URL without the Authorization header. Most stores reject a client that \
+                    forwards the header when it follows a redirect. Let such a client request the URL \
+                    with ?redirect=false, and download it with a second request.";
 
 /// A link to a file
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct DownloadLink {
-    /// Needs no key; download with GET
+    /// The signed URL; download it with GET, without an API key
     #[schema(format = "uri")]
     url: String,
-    /// Until when the link is good
+    /// When the link expires
     #[schema(format = DateTime, example = "2025-12-06T12:20:00Z")]
     expires_at: String,
-    /// With a redirect to the store: what to do if the client cannot follow it
+    /// In a redirect to the store: what to do if the client cannot follow it
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     note: Option<&'static str>,
 }
 
-/// Whether the answer is a redirect; it is, unless the client asks for the link itself.
+/// Whether to redirect. The default is true.
 fn wants_redirect(raw: Option<&str>) -> Result<bool, ApiError> {
     match Query::parse(raw, &["redirect"])?.get("redirect") {
         None | Some("true") => Ok(true),
@@ -56,24 +58,38 @@ fn wants_redirect(raw: Option<&str>) -> Result<bool, ApiError> {
     }
 }
 
-/// In whole seconds, as signatures have them; `None` if there is not one left.
-fn life(remaining: Duration) -> Option<Duration> {
-    let seconds = remaining.min(LONGEST_LIFE).as_secs();
+/// The lifetime of a link in whole seconds, because signatures have no fractions. `None` if less than one second remains.
+fn ttl(remaining: Duration) -> Option<Duration> {
+    let seconds = remaining.min(MAX_TTL).as_secs();
     (seconds > 0).then(|| Duration::from_secs(seconds))
+}
+
+struct Errors;
+
+impl DocumentedErrors for Errors {
+    const CODES: &'static [ErrorCode] = &[
+        ErrorCode::InvalidRequest,
+        ErrorCode::ExportNotReady,
+        ErrorCode::Unauthorized,
+        ErrorCode::NotFound,
+        ErrorCode::ExportExpired,
+        ErrorCode::InternalError,
+        ErrorCode::Unavailable,
+    ];
 }
 
 /// Download export
 ///
-/// Redirects to the file, at a URL that was signed for this request, needs no key, and is good for
-/// 15 minutes at most and never past the export's `expires_at`. The file is
-/// `text/csv; charset=utf-8`.
+/// Redirects to a signed URL of the file. The URL needs no API key and is valid for at most 15 minutes,
+/// never longer than the export's `expires_at`. The file is `text/csv; charset=utf-8`.
 ///
-/// A client must not send its `Authorization` header to that URL: the signature is a way of
-/// authorization by itself, and Amazon's S3, for one, answers 400 to a request with two. curl, browsers
-/// and most libraries remove the header when a redirect leads to another host. wget, aria2, Python's
-/// `urllib`, Java's `HttpClient`, Perl's and Ruby's do not: let these ask with `?redirect=false` and
-/// download `data.url` by a second request, without the header. (Where the API has a signing key, it
-/// knows them by their `User-Agent` and redirects them to a URL of its own, which ignores the header.)
+/// A client must not send its `Authorization` header to that URL. The signature already authorizes the
+/// request, and Amazon S3, for example, answers 400 to a request with both. curl, browsers and most
+/// libraries remove the header when a redirect leads to another host. wget, aria2, Python's `urllib`,
+/// Java's `HttpClient`, Perl's and Ruby's clients do not: request the link with `?redirect=false` and
+/// download `data.url` with a second request, without the header. (If the API has a signing key, it
+/// recognizes these clients by their `User-Agent` and redirects them to its own URL, which ignores the
+/// header.)
 #[utoipa::path(
     get,
     path = "/v1/exports/{id}/download",
@@ -82,7 +98,7 @@ fn life(remaining: Duration) -> Option<Duration> {
         ("id" = Uuid, Path, description = "Export job identifier (UUIDv7)",
             example = "01935abc-def0-7123-4567-890abcdef012"),
         ("redirect" = Option<bool>, Query,
-            description = "`false` for the link in a JSON body instead of a redirect"),
+            description = "`false` returns the link in a JSON body instead of a redirect"),
     ),
     responses(
         (status = 302, description = "The file is at `Location`",
@@ -90,6 +106,7 @@ fn life(remaining: Duration) -> Option<Duration> {
             headers(("Location" = String, description = "The signed URL"))),
         (status = 200, description = "The link, if `redirect` is `false`",
             body = Envelope<DownloadLink>),
+        ErrorResponses::<Errors>,
     ),
     security(("bearer" = [])),
 )]
@@ -112,40 +129,40 @@ pub(crate) async fn download_export(
         FileLookup::Expired => return Err(ApiError::Expired),
         FileLookup::Missing => return Err(ApiError::ExportNotFound),
     };
-    let life = life(remaining).ok_or(ApiError::Expired)?;
-    let keeps_key = redirect && keeps_authorization(&headers);
-    let mut link = link(&state, id, &object_key, life, keeps_key).await?;
+    let ttl = ttl(remaining).ok_or(ApiError::Expired)?;
+    let forwards_key = redirect && forwards_authorization(&headers);
+    let mut link = link(&state, id, &object_key, ttl, forwards_key).await?;
     let no_store = (CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if !redirect {
         link.note = None;
         return Ok(([no_store], Envelope::json(request_id, link)).into_response());
     }
-    let location = HeaderValue::try_from(&link.url).expect("a URL is a header's value");
+    let location = HeaderValue::try_from(&link.url).expect("a URL is a valid header value");
     let headers = [no_store, (LOCATION, location)];
     let body = Envelope::json(request_id, link);
     Ok((StatusCode::FOUND, headers, body).into_response())
 }
 
-/// A link of the store's own, or one of this API's where the store signs none, or where the client
-/// would show its key to the store and the API has what it takes to sign.
+/// Signs a link to the store. Signs a link to this API instead if the store signs no links, or if the client would send its API
+/// key to the store and the API has a signing key.
 async fn link(
     state: &AppState,
     id: ExportId,
     object_key: &str,
-    life: Duration,
-    keeps_key: bool,
+    ttl: Duration,
+    forwards_key: bool,
 ) -> Result<DownloadLink, ApiError> {
-    // Signatures know whole seconds only: a link ends early rather than late.
-    let expires = state.clock.now().timestamp() + life.as_secs().cast_signed();
+    // In whole seconds, rounded down: a link never expires too late.
+    let expires = state.clock.now().timestamp() + ttl.as_secs().cast_signed();
     let signer = state.signer.as_ref();
-    let (url, note) = match signer.filter(|_| keeps_key || !state.store.signs()) {
+    let (url, note) = match signer.filter(|_| forwards_key || !state.store.signs()) {
         Some(signer) => {
-            let url = download_file::url(&state.public_url, signer, id, object_key, expires);
+            let url = file_link::url(&state.public_url, signer, id, object_key, expires);
             (url, None)
         }
-        None => match state.store.sign(object_key, life).await {
+        None => match state.store.sign(object_key, ttl).await {
             Ok(Some(url)) => (url.into(), Some(NOTE)),
-            // Start made sure that there is a signer for a store that does not sign.
+            // The start requires a signer for a store that does not sign.
             Ok(None) => unreachable!("the store signs no links and there is no signer"),
             Err(error) => return Err(ApiError::Store(error)),
         },
@@ -183,12 +200,12 @@ mod tests {
     }
 
     #[test]
-    fn a_link_lives_for_whole_seconds_and_15_minutes_at_most() {
-        assert_eq!(life(Duration::from_hours(1)), Some(LONGEST_LIFE));
+    fn a_link_is_valid_for_whole_seconds_and_at_most_15_minutes() {
+        assert_eq!(ttl(Duration::from_hours(1)), Some(MAX_TTL));
         assert_eq!(
-            life(Duration::from_millis(1999)),
+            ttl(Duration::from_millis(1999)),
             Some(Duration::from_secs(1))
         );
-        assert_eq!(life(Duration::from_millis(999)), None);
+        assert_eq!(ttl(Duration::from_millis(999)), None);
     }
 }

@@ -1,9 +1,9 @@
-//! The envelopes around every body: `data` or `error`, and `meta` with the request's id.
+//! The JSON envelopes of all responses: `data` or `error`, and `meta` with the request id.
 
 use axum::Json;
 use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
-use utoipa::{PartialSchema, ToSchema, openapi};
 
 use crate::error::ApiError;
 use crate::error_code::ErrorCode;
@@ -63,20 +63,6 @@ fn code_schema() -> Object {
     ObjectBuilder::new()
         .schema_type(Type::String)
         .description(Some("Machine-readable error code"))
-        .enum_values(Some(ErrorCode::ALL.map(ErrorCode::as_str)))
+        .enum_values(Some(ErrorCode::NAMES.iter().copied()))
         .build()
 }
-
-impl PartialSchema for RequestId {
-    fn schema() -> openapi::RefOr<openapi::Schema> {
-        ObjectBuilder::new()
-            .schema_type(Type::String)
-            .description(Some(
-                "Unique identifier for this request (useful for support)",
-            ))
-            .examples(["req_7a1e0f5c9b3d4e2f8a6b1c0d9e8f7a6b"])
-            .into()
-    }
-}
-
-impl ToSchema for RequestId {}

@@ -1,8 +1,7 @@
-//! Every way in which a request is refused or fails, and what the consumer is told: the code (and
-//! with it the status), the message and the headers are decided here and nowhere else.
+//! The errors of requests. Only this module decides their code (and so the status), message and headers.
 //!
-//! The body needs the request's id, so it is written by [`crate::request_id`], which every answer
-//! passes last; until then the error travels as an extension of the response.
+//! The body contains the request id, so [`crate::middleware::request_span`] writes it. Until then the error is an extension of the
+//! response.
 
 use std::sync::Arc;
 
@@ -10,75 +9,61 @@ use axum::http::HeaderName;
 use axum::http::header::{CONTENT_RANGE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
 use exports_database::{Error as DatabaseError, MigrationState};
-use exports_domain::ExportStatus;
-use exports_domain::error_line;
+use exports_domain::{ExportId, ExportStatus, error_line};
 use exports_objects::StoreError;
 use exports_source::Error as SourceError;
 
 use crate::error_code::ErrorCode;
 
-/// After how many seconds what is away may be back.
-const RETRY_SECONDS: u64 = 1;
+/// The value of `Retry-After`, in seconds.
+const RETRY_AFTER_SECONDS: u64 = 1;
 
-/// Why a request is not answered as it was meant. `Display` is for the log; what the consumer
-/// reads is [`ApiError::message`].
+/// Why a request fails. `Display` is for the log; [`ApiError::message`] is for the consumer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApiError {
-    /// The request is malformed or contradicts itself: which field, and the rule.
+    /// The message names the field and the rule.
     #[error("invalid request: {0}")]
     Invalid(String),
-    #[error("no such endpoint")]
+    #[error("endpoint not found")]
     EndpointNotFound,
-    /// There is no file (yet).
-    #[error("the export is {0}")]
+    #[error("the export is {0}, so it has no file")]
     NotReady(ExportStatus),
-    #[error("no valid API key")]
+    #[error("invalid or missing API key")]
     Unauthorized,
-    #[error("no valid signature")]
+    #[error("invalid link signature")]
     InvalidSignature,
-    #[error("no such export")]
+    #[error("export not found")]
     ExportNotFound,
-    #[error("no such route")]
+    #[error("route not found")]
     RouteNotFound,
-    #[error("no such method here")]
+    #[error("method not allowed")]
     MethodNotAllowed,
     #[error("the export is pending or processing")]
     Active,
-    #[error("the Idempotency-Key belongs to another request")]
+    #[error("the Idempotency-Key was used with a different request")]
     IdempotencyMismatch,
-    #[error("the file's or the link's time is over")]
+    #[error("the export or the link has expired")]
     Expired,
-    #[error("the body is too large")]
+    #[error("the request body is too large")]
     PayloadTooLarge,
-    #[error("the range begins behind the file's {size} bytes")]
-    RangeNotSatisfiable {
-        /// Of the file, in bytes.
-        size: u64,
-    },
-    /// Several requests can have failed for the same reason.
-    #[error("the database failed")]
+    #[error("the range starts after the end of the file, which has {size} bytes")]
+    RangeNotSatisfiable { size: u64 },
+    /// Shared by all requests of one batch.
+    #[error("a database query failed")]
     Database(#[source] Arc<DatabaseError>),
-    #[error("the source failed")]
+    #[error("a query of the source database failed")]
     Source(#[from] SourceError),
-    #[error("the object store failed")]
+    #[error("an object store request failed")]
     Store(#[source] StoreError),
-    /// A completed export's file is not what its record says.
+    /// The file of a completed export differs from its row.
     #[error("the file of export {id} is damaged: {reason}")]
-    FileDamaged {
-        /// The export's.
-        id: exports_domain::ExportId,
-        /// What is wrong with it.
-        reason: String,
-    },
-    #[error("the schema is not ready")]
+    FileDamaged { id: ExportId, reason: String },
+    #[error("the database schema is not current")]
     Schema(#[source] MigrationState),
-    #[error("the request took longer than {seconds} s")]
-    TimedOut {
-        /// The limit.
-        seconds: u64,
-    },
-    /// The panic itself was logged where it happened.
-    #[error("a panic ended the request")]
+    #[error("the request exceeded its timeout of {seconds} s")]
+    TimedOut { seconds: u64 },
+    /// The panic hook has logged the panic.
+    #[error("the handler panicked")]
     Panicked,
 }
 
@@ -126,17 +111,17 @@ impl ApiError {
         }
     }
 
-    /// What the consumer reads: what is wrong and what to do, nothing internal.
+    /// The message for the consumer: the problem and what to do, nothing internal.
     pub(crate) fn message(&self) -> String {
         match self {
             Self::Invalid(message) => message.clone(),
             Self::NotReady(status) => not_ready(*status),
             Self::RouteNotFound => "Route not found".to_owned(),
             Self::RangeNotSatisfiable { size } => {
-                format!("the range begins behind the end of the file, which has {size} bytes")
+                format!("the range starts after the end of the file, which has {size} bytes")
             }
             Self::Database(error) if error.is_read_only() => {
-                "the service can only read at the moment: try again later".to_owned()
+                "the service is read-only at the moment: try again later".to_owned()
             }
             Self::EndpointNotFound
             | Self::Unauthorized
@@ -157,57 +142,56 @@ impl ApiError {
         }
     }
 
-    /// The headers that belong to the status. `Allow` comes from the router.
-    fn headers(&self) -> Option<(HeaderName, HeaderValue)> {
+    /// The header of the error. The router adds `Allow`.
+    fn header(&self) -> Option<(HeaderName, HeaderValue)> {
         match self {
             Self::Unauthorized => Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
-            // Digits, a slash and a star are always a header's value.
+            // Digits, a slash and a star are a valid header value.
             Self::RangeNotSatisfiable { size } => {
                 let value = HeaderValue::try_from(format!("bytes */{size}")).ok()?;
                 Some((CONTENT_RANGE, value))
             }
             _ if self.code() == ErrorCode::Unavailable => {
-                Some((RETRY_AFTER, HeaderValue::from(RETRY_SECONDS)))
+                Some((RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS)))
             }
             _ => None,
         }
     }
 
-    /// Writes a failure of ours down, once, with everything that led to it. What the consumer got
-    /// wrong is no news.
+    /// Logs an error of the service (5xx) with its full chain. Errors of the consumer (4xx) are not logged.
     pub(crate) fn log(&self) {
         if self.code().status().is_server_error() && !matches!(self, Self::Panicked) {
-            tracing::error!(error = error_line(self), "the request failed");
+            tracing::error!(error = error_line(self), "request failed");
         }
     }
 }
 
 fn not_ready(status: ExportStatus) -> String {
-    let what_to_do = match status {
+    let advice = match status {
         ExportStatus::Pending | ExportStatus::Processing => {
             "get it again until its status is completed"
         }
-        ExportStatus::Failed => "its error_message says why; ask for a new one",
+        ExportStatus::Failed => "see its error_message, and create a new export",
         ExportStatus::Completed | ExportStatus::Expired => "get it again",
     };
-    format!("the export is {status}: {what_to_do}")
+    format!("the export is {status}: {advice}")
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let headers: HeaderMap = self.headers().into_iter().collect();
+        let headers: HeaderMap = self.header().into_iter().collect();
         let mut response = (self.code().status(), headers).into_response();
         response.extensions_mut().insert(Arc::new(self));
         response
     }
 }
 
-/// A client's own text in a message: in quotes, escaped, and never whole if it is long.
+/// Quotes text of a client for a message: escaped, and shortened if it is long.
 pub(crate) fn quoted(text: &str) -> String {
-    const SHOWN: usize = 64;
-    let cut: String = text.chars().take(SHOWN).collect();
-    let more = if cut.len() < text.len() { "…" } else { "" };
-    format!("\"{}{more}\"", cut.escape_debug())
+    const MAX_CHARS: usize = 64;
+    let cut: String = text.chars().take(MAX_CHARS).collect();
+    let ellipsis = if cut.len() < text.len() { "…" } else { "" };
+    format!("\"{}{ellipsis}\"", cut.escape_debug())
 }
 
 #[cfg(test)]
@@ -217,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failures_of_ours_say_nothing_internal_and_503_says_when_to_come_back() {
+    fn errors_reveal_nothing_internal_and_have_their_headers() {
         let error = ApiError::from(DatabaseError::Corrupt {
             row: "export 1".to_owned(),
             column: "status",
@@ -235,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_s_text_is_escaped_and_cut() {
+    fn text_of_a_client_is_escaped_and_shortened() {
         assert_eq!(quoted("a\"b\n\u{1b}"), r#""a\"b\n\u{1b}""#);
         let long = quoted(&"é".repeat(1000));
         assert_eq!(long.chars().count(), 64 + 3);

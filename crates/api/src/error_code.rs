@@ -1,9 +1,20 @@
-//! The codes of the API: what each is called, its status, what it means.
+//! The error codes of the API, with their status and texts.
 
 use axum::http::StatusCode;
 
-/// For programs; the messages are for people.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The machine-readable code of an error, in the order of the statuses.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    strum::Display,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+    strum::VariantNames,
+)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum ErrorCode {
     InvalidRequest,
     EndpointNotFound,
@@ -22,45 +33,14 @@ pub(crate) enum ErrorCode {
 }
 
 impl ErrorCode {
-    /// Every code, by status.
-    pub(crate) const ALL: [Self; 14] = [
-        Self::InvalidRequest,
-        Self::EndpointNotFound,
-        Self::ExportNotReady,
-        Self::Unauthorized,
-        Self::InvalidSignature,
-        Self::NotFound,
-        Self::MethodNotAllowed,
-        Self::ExportActive,
-        Self::IdempotencyMismatch,
-        Self::ExportExpired,
-        Self::PayloadTooLarge,
-        Self::RangeNotSatisfiable,
-        Self::InternalError,
-        Self::Unavailable,
-    ];
+    pub(crate) const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
+    pub(crate) const NAMES: &'static [&'static str] = <Self as strum::VariantNames>::VARIANTS;
 
-    /// The code as it is sent.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::InvalidRequest => "INVALID_REQUEST",
-            Self::EndpointNotFound => "ENDPOINT_NOT_FOUND",
-            Self::ExportNotReady => "EXPORT_NOT_READY",
-            Self::Unauthorized => "UNAUTHORIZED",
-            Self::InvalidSignature => "INVALID_SIGNATURE",
-            Self::NotFound => "NOT_FOUND",
-            Self::MethodNotAllowed => "METHOD_NOT_ALLOWED",
-            Self::ExportActive => "EXPORT_ACTIVE",
-            Self::IdempotencyMismatch => "IDEMPOTENCY_MISMATCH",
-            Self::ExportExpired => "EXPORT_EXPIRED",
-            Self::PayloadTooLarge => "PAYLOAD_TOO_LARGE",
-            Self::RangeNotSatisfiable => "RANGE_NOT_SATISFIABLE",
-            Self::InternalError => "INTERNAL_ERROR",
-            Self::Unavailable => "UNAVAILABLE",
-        }
+    /// The name in a response.
+    pub(crate) fn as_str(self) -> &'static str {
+        self.into()
     }
 
-    /// The status that it comes with.
     pub(crate) const fn status(self) -> StatusCode {
         match self {
             Self::InvalidRequest | Self::EndpointNotFound | Self::ExportNotReady => {
@@ -79,28 +59,27 @@ impl ErrorCode {
         }
     }
 
-    /// What it means, in a few words.
+    /// The meaning in a few words, for `/openapi.json`.
     pub(crate) const fn summary(self) -> &'static str {
         match self {
             Self::InvalidRequest => "Invalid request",
             Self::EndpointNotFound => "Endpoint not found",
-            Self::ExportNotReady => "There is no file (yet)",
-            Self::Unauthorized => "No valid API key",
-            Self::InvalidSignature => "Not a link of ours",
-            Self::NotFound => "Unknown, deleted or another project's",
-            Self::MethodNotAllowed => "No such method here",
-            Self::ExportActive => "The export is not at its end",
-            Self::IdempotencyMismatch => "The key was used with another request",
+            Self::ExportNotReady => "The export has no file (yet)",
+            Self::Unauthorized => "Invalid or missing API key",
+            Self::InvalidSignature => "Invalid link signature",
+            Self::NotFound => "Unknown or deleted export, or an export of another project",
+            Self::MethodNotAllowed => "Method not allowed",
+            Self::ExportActive => "The export is still pending or processing",
+            Self::IdempotencyMismatch => "The key was used with a different request",
             Self::ExportExpired => "The export or its link has expired",
-            Self::PayloadTooLarge => "The body is too large",
-            Self::RangeNotSatisfiable => "The range begins behind the file's end",
-            Self::InternalError => "A failure of the service",
-            Self::Unavailable => "Something the service needs is away",
+            Self::PayloadTooLarge => "The request body is too large",
+            Self::RangeNotSatisfiable => "The range starts after the end of the file",
+            Self::InternalError => "Internal error of the service",
+            Self::Unavailable => "A dependency is unavailable",
         }
     }
 
-    /// The message that it comes with, or an example where each case has its own: what is wrong
-    /// and what to do, nothing internal.
+    /// The message, or an example where the message depends on the case: the problem and what to do, nothing internal.
     pub(crate) const fn message(self) -> &'static str {
         match self {
             Self::InvalidRequest => "payload must be valid JSON",
@@ -110,25 +89,25 @@ impl ErrorCode {
             }
             Self::Unauthorized => "Invalid or missing API key",
             Self::InvalidSignature => {
-                "the link is not valid: ask the export's download route for a new one"
+                "invalid link signature: request a new link from the download endpoint of the export"
             }
             Self::NotFound => "Export not found",
-            Self::MethodNotAllowed => "the method is not allowed here: see the Allow header",
+            Self::MethodNotAllowed => "method not allowed: see the Allow header",
             Self::ExportActive => {
-                "the export is pending or processing: delete it once it is completed or failed"
+                "the export is pending or processing: delete it after it has completed or failed"
             }
             Self::IdempotencyMismatch => {
-                "this Idempotency-Key was used with another request: use a new key"
+                "this Idempotency-Key was used with a different request: use a new key"
             }
             Self::ExportExpired => {
-                "the export or the link has expired: ask for a new link, or for a new export"
+                "the export or its link has expired: request a new link, or create a new export"
             }
             Self::PayloadTooLarge => "the request body must be 64 KiB (65536 bytes) or less",
             Self::RangeNotSatisfiable => {
-                "the range begins behind the end of the file, which has 1024000 bytes"
+                "the range starts after the end of the file, which has 1024000 bytes"
             }
-            Self::InternalError => "the service failed: contact support with the request id",
-            Self::Unavailable => "the service is not available: try again later",
+            Self::InternalError => "internal error: contact support with the request id",
+            Self::Unavailable => "the service is temporarily unavailable: try again later",
         }
     }
 }
@@ -138,15 +117,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_list_of_codes_is_complete_and_by_status() {
-        let statuses: Vec<_> = ErrorCode::ALL
-            .iter()
-            .map(|code| code.status().as_u16())
-            .collect();
-        assert!(statuses.is_sorted(), "{statuses:?}");
-        let mut names: Vec<_> = ErrorCode::ALL.map(ErrorCode::as_str).to_vec();
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), ErrorCode::ALL.len());
+    fn codes_are_in_the_order_of_their_statuses() {
+        assert!(ErrorCode::ALL.is_sorted_by_key(|code| code.status()));
+        assert_eq!(ErrorCode::InvalidRequest.as_str(), "INVALID_REQUEST");
     }
 }

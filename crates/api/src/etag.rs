@@ -1,28 +1,27 @@
-//! Entity tags of answers, and whether a client has seen one already.
+//! Entity tags, and their comparison with `If-None-Match`.
 
 use axum::http::HeaderMap;
 use axum::http::header::IF_NONE_MATCH;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-/// A weak tag of `data`: weak because the envelope around it is another one each time.
+/// A weak tag of `data`. It is weak because the envelope around `data` changes with each response.
 pub(crate) fn weak(data: &RawValue) -> String {
     let digest = Sha256::digest(data.get());
     format!("W/\"{}\"", hex::encode(&digest[..16]))
 }
 
-/// Whether `If-None-Match` names `tag`, by the weak comparison. A header that is malformed names
-/// nothing from there on.
-pub(crate) fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+/// Whether `If-None-Match` contains `tag`, by weak comparison. The part of a header after a syntax error is ignored.
+pub(crate) fn matches(headers: &HeaderMap, tag: &str) -> bool {
     let tag = tag.strip_prefix("W/").unwrap_or(tag);
     headers
         .get_all(IF_NONE_MATCH)
         .iter()
         .filter_map(|value| value.to_str().ok())
-        .any(|value| value.trim() == "*" || tags(value).any(|known| known == tag))
+        .any(|value| value.trim() == "*" || tags(value).any(|listed| listed == tag))
 }
 
-/// The quoted parts of a list of tags; a comma can be inside the quotes.
+/// The opaque tags of a list. A comma may be inside the quotes.
 fn tags(mut list: &str) -> impl Iterator<Item = &str> {
     std::iter::from_fn(move || {
         list = list.trim_start_matches([' ', '\t', ',']);
@@ -46,7 +45,7 @@ mod tests {
             .iter()
             .map(|value| (IF_NONE_MATCH, HeaderValue::from_static(value)))
             .collect();
-        is_known(&headers, "W/\"abc\"")
+        matches(&headers, "W/\"abc\"")
     }
 
     #[test]
@@ -67,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_does_not() {
+    fn other_values_do_not_match() {
         assert!(!known(&[]));
         assert!(!known(&[""]));
         assert!(!known(&["abc"]));

@@ -1,4 +1,4 @@
-//! An export as consumers see it.
+//! The JSON of an export.
 
 use exports_domain::time::to_wire;
 use exports_domain::{Direction, Export, ExportFile, ExportState, ExportStatus, MessageStatus};
@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use uuid::Uuid;
 
-/// An export. A field that is not set is left out.
+/// An export. Unset fields are omitted.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Export)]
 pub(crate) struct ExportJson {
@@ -58,10 +58,10 @@ pub(crate) struct ExportJson {
     #[schema(nullable = false, example = "SOURCE_UNAVAILABLE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     error_code: Option<&'static str>,
-    /// How often the export was begun
+    /// The number of attempts so far
     #[schema(example = 1)]
     attempt: u32,
-    /// When processing started: the latest attempt
+    /// When the latest attempt started
     #[schema(nullable = false, format = DateTime, example = "2025-12-06T12:00:30Z")]
     #[serde(skip_serializing_if = "Option::is_none")]
     started_at: Option<String>,
@@ -156,7 +156,7 @@ pub(crate) fn status_schema() -> Object {
 pub(crate) fn direction_schema() -> Object {
     names(
         Direction::NAMES,
-        "Which way the messages went: from the project, or to it",
+        "The direction of the messages: outbound (from the project) or inbound (to the project)",
     )
 }
 
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_state_does_not_have_is_left_out() {
+    fn fields_that_a_state_does_not_have_are_omitted() {
         let pending = json_of(Direction::Inbound, ExportState::Pending);
         assert_eq!(
             pending["filter_inbound_endpoint_id"],

@@ -1,4 +1,4 @@
-//! `GET /v1/exports/{id}`: how far an export is.
+//! `GET /v1/exports/{id}`: the state of an export.
 
 use std::sync::Arc;
 
@@ -12,6 +12,8 @@ use serde_json::value::to_raw_value;
 
 use crate::envelope::Envelope;
 use crate::error::ApiError;
+use crate::error_code::ErrorCode;
+use crate::error_responses::{DocumentedErrors, ErrorResponses};
 use crate::etag;
 use crate::export_json::ExportJson;
 use crate::path::ExportPath;
@@ -19,8 +21,20 @@ use crate::query::NoQuery;
 use crate::request_id::RequestId;
 use crate::state::AppState;
 
-/// How long to wait before looking again at an export that is not at its end, in seconds.
-const LOOK_AGAIN: u64 = 1;
+/// The polling interval for an export that is pending or processing, in seconds.
+const RETRY_AFTER_SECONDS: u64 = 1;
+
+struct Errors;
+
+impl DocumentedErrors for Errors {
+    const CODES: &'static [ErrorCode] = &[
+        ErrorCode::InvalidRequest,
+        ErrorCode::Unauthorized,
+        ErrorCode::NotFound,
+        ErrorCode::InternalError,
+        ErrorCode::Unavailable,
+    ];
+}
 
 /// Get export
 ///
@@ -34,7 +48,7 @@ const LOOK_AGAIN: u64 = 1;
         ("id" = Uuid, Path, description = "Export job identifier (UUIDv7)",
             example = "01935abc-def0-7123-4567-890abcdef012"),
         ("If-None-Match" = Option<String>, Header,
-            description = "An `ETag` seen before: if nothing has changed, the answer is 304"),
+            description = "The `ETag` of an earlier response: if nothing has changed, the response is 304"),
     ),
     responses(
         (status = 200, description = "Export details retrieved successfully",
@@ -42,7 +56,7 @@ const LOOK_AGAIN: u64 = 1;
             headers(
                 ("ETag" = String, description = "Weak, over `data`"),
                 ("Retry-After" = u64, description = "While the export is pending or processing: \
-                    after how many seconds to get it again"),
+                    the number of seconds to wait before the next request"),
             ),
             example = json!({
                 "data": {
@@ -65,9 +79,10 @@ const LOOK_AGAIN: u64 = 1;
             })),
         (status = 304, description = "Nothing has changed since the `ETag` of `If-None-Match`",
             headers(
-                ("ETag" = String, description = "The same"),
+                ("ETag" = String, description = "The same tag"),
                 ("Retry-After" = u64, description = "As with 200"),
             )),
+        ErrorResponses::<Errors>,
     ),
     security(("bearer" = [])),
 )]
@@ -79,26 +94,26 @@ pub(crate) async fn get_export(
     _: NoQuery,
     request_headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let export = state.lookups.get(&project, id).await?;
+    let export = state.batch_loader.get(&project, id).await?;
     let export = export.ok_or(ApiError::ExportNotFound)?;
     let data = to_raw_value(&ExportJson::from(&export))
-        .expect("our own types have text keys and no failing parts");
+        .expect("an export has only text keys and serializable values");
     let tag = etag::weak(&data);
     let headers = headers(&tag, export.state.status());
-    if etag::is_known(&request_headers, &tag) {
+    if etag::matches(&request_headers, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
     }
     Ok((headers, Envelope::json(request_id, data)).into_response())
 }
 
 fn headers(tag: &str, status: ExportStatus) -> HeaderMap {
-    let tag = HeaderValue::try_from(tag).expect("hex digits in quotes are a header's value");
+    let tag = HeaderValue::try_from(tag).expect("hex digits in quotes are a valid header value");
     let mut headers = HeaderMap::from_iter([
         (ETAG, tag),
         (CACHE_CONTROL, HeaderValue::from_static("private, no-cache")),
     ]);
     if !status.is_terminal() {
-        headers.insert(RETRY_AFTER, HeaderValue::from(LOOK_AGAIN));
+        headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
     }
     headers
 }
@@ -108,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_an_export_that_is_not_at_its_end_is_worth_another_look() {
+    fn only_a_pending_or_processing_export_has_retry_after() {
         for &status in ExportStatus::ALL {
             let headers = headers("W/\"a\"", status);
             assert_eq!(headers.contains_key(RETRY_AFTER), !status.is_terminal());

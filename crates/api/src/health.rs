@@ -1,4 +1,4 @@
-//! `GET /healthz` and `GET /readyz`: for whoever watches the process.
+//! `GET /healthz` and `GET /readyz`: liveness and readiness.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,60 +11,72 @@ use utoipa::ToSchema;
 
 use crate::envelope::Envelope;
 use crate::error::ApiError;
+use crate::error_code::ErrorCode;
+use crate::error_responses::{DocumentedErrors, ErrorResponses};
 use crate::request_id::RequestId;
 use crate::state::AppState;
 
-/// Probes give up soon, so the answer has to come sooner.
-const LIMIT: Duration = Duration::from_secs(2);
+/// Shorter than the usual timeout of a probe.
+const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The process's state
+/// The state of the process
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Health {
     #[schema(example = "ok")]
     status: &'static str,
 }
 
-type Answer = Json<Envelope<Health>>;
+type HealthResponse = Json<Envelope<Health>>;
 
-fn ok(id: RequestId) -> Answer {
+fn ok(id: RequestId) -> HealthResponse {
     Envelope::json(id, Health { status: "ok" })
 }
 
-/// Is the process up?
+/// Liveness
+///
+/// The process is running.
 #[utoipa::path(
     get,
     path = "/healthz",
     tag = "Operation",
-    responses((status = 200, description = "It is", body = Envelope<Health>)),
+    responses((status = 200, description = "The process is running", body = Envelope<Health>)),
 )]
-pub(crate) async fn healthz(Extension(id): Extension<RequestId>) -> Answer {
+pub(crate) async fn healthz(Extension(id): Extension<RequestId>) -> HealthResponse {
     ok(id)
 }
 
-/// Can requests be served?
+struct ReadyErrors;
+
+impl DocumentedErrors for ReadyErrors {
+    const CODES: &'static [ErrorCode] = &[ErrorCode::InternalError, ErrorCode::Unavailable];
+}
+
+/// Readiness
 ///
-/// That is: the database is reachable and its schema is this version's.
+/// The database is reachable and has the schema of this version.
 #[utoipa::path(
     get,
     path = "/readyz",
     tag = "Operation",
-    responses((status = 200, description = "They can", body = Envelope<Health>)),
+    responses(
+        (status = 200, description = "The service is ready", body = Envelope<Health>),
+        ErrorResponses::<ReadyErrors>,
+    ),
 )]
 pub(crate) async fn readyz(
     State(state): State<Arc<AppState>>,
     Extension(id): Extension<RequestId>,
-) -> Result<Answer, ApiError> {
+) -> Result<HealthResponse, ApiError> {
     let timed_out = |_| ApiError::TimedOut {
-        seconds: LIMIT.as_secs(),
+        seconds: TIMEOUT.as_secs(),
     };
-    tokio::time::timeout(LIMIT, check(&state))
+    tokio::time::timeout(TIMEOUT, check(&state))
         .await
         .map_err(timed_out)??;
     Ok(ok(id))
 }
 
-/// Asked anew each time, though the start has asked too: the address may lead to another database
-/// by now.
+/// Checks the schema each time, because the address may lead to another database since the start.
 async fn check(state: &AppState) -> Result<(), ApiError> {
     match state.database.migration_state().await? {
         MigrationState::Current => Ok(()),

@@ -1,11 +1,11 @@
-//! `exports-api healthcheck`: which address it asks.
+//! The command `exports-api healthcheck`.
 
 use std::net::SocketAddr;
 
 use clap::Parser;
 use exports_service::settings::ApiSettings;
 
-/// Asks the running API whether it is ready: exits with 0 if it is, with 1 if it is not
+/// Checks whether the running API is ready: exits with 0 if it is, with 1 if it is not
 #[derive(Debug, Parser)]
 #[command(name = "exports-api healthcheck")]
 pub struct HealthCheck {
@@ -14,7 +14,7 @@ pub struct HealthCheck {
 }
 
 impl HealthCheck {
-    /// The address that the API of this environment listens on.
+    /// The listen address of the API, from the environment variables.
     pub fn address(self) -> Result<SocketAddr, String> {
         Ok(self.api.listen)
     }

@@ -1,13 +1,10 @@
-//! The HTTP API: what consumers ask for exports with, and how they are answered.
+//! The HTTP API for the consumers of exports.
 //!
-//! One file per endpoint holds its request, handler, response and tests. Around them: `router`
-//! (which path is whose), `request_id`, `guard` and `auth` (what every request passes through,
-//! from the outside in), `error` and `error_code` (every refusal, mapped to code and status once),
-//! `envelope` and `export_json` (what is sent), `query`, `body`, `path`, `cursor`, `range`, `etag` and `redirects`
-//! (what is read). `start` opens what the API needs, `server` runs it, `metrics` is what it counts, and
-//! `healthcheck` asks it how it is.
+//! One file per endpoint: request, handler, response, documented errors and tests. `router` maps paths to them. Every request
+//! passes the layers in `middleware`. `error` maps every error to a code, a message and headers; `error_code` maps the code to a
+//! status. `start` opens the dependencies and `server` runs the API.
 //!
-//! What an export is, is `domain`'s; how it is stored, `storage`'s and `objects`'.
+//! `domain` defines exports; `database` and `objects` store them.
 
 mod api_key_cache;
 mod authorization_forwarding;
@@ -20,11 +17,14 @@ mod download_file;
 mod envelope;
 mod error;
 mod error_code;
+mod error_responses;
 mod etag;
 mod export_json;
+mod file_link;
 mod get_export;
 mod health;
 mod healthcheck;
+mod json_fields;
 mod list_exports;
 mod metrics;
 mod middleware;

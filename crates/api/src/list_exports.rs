@@ -1,4 +1,4 @@
-//! `GET /v1/exports`: a project's exports, newest first.
+//! `GET /v1/exports`: the exports of a project, newest first.
 
 use std::sync::Arc;
 
@@ -11,6 +11,8 @@ use utoipa::ToSchema;
 
 use crate::cursor;
 use crate::error::ApiError;
+use crate::error_code::ErrorCode;
+use crate::error_responses::{DocumentedErrors, ErrorResponses};
 use crate::export_json::{ExportJson, status_schema};
 use crate::query::Query;
 use crate::request_id::RequestId;
@@ -27,20 +29,20 @@ pub(crate) struct ExportList {
 #[derive(Debug, Serialize, ToSchema)]
 struct ListMeta {
     request_id: RequestId,
-    /// Whether there are more exports behind these
+    /// Whether there are more exports after this page
     has_more: bool,
-    /// What to ask for them with, if there are more
+    /// The `cursor` of the next page, if there is one
     #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
 }
 
-/// The most, and the default: clients of the API that this one is compatible with cannot page.
-const LARGEST_PAGE: u16 = 500;
+/// The maximum and the default, because clients of the compatible API have no pagination.
+const MAX_LIMIT: u16 = 500;
 
 fn parse(raw: Option<&str>) -> Result<ListRequest, ApiError> {
     let query = Query::parse(raw, &["limit", "cursor", "status"])?;
-    let limit = query.get("limit").map_or(Ok(LARGEST_PAGE), limit)?;
+    let limit = query.get("limit").map_or(Ok(MAX_LIMIT), limit)?;
     let after = query.get("cursor").map(|text| {
         cursor::decode(text)
             .ok_or_else(|| ApiError::invalid("cursor must be a meta.next_cursor of this list"))
@@ -57,14 +59,23 @@ fn parse(raw: Option<&str>) -> Result<ListRequest, ApiError> {
 }
 
 fn limit(text: &str) -> Result<u16, ApiError> {
-    // `parse` alone would take a plus sign.
+    // `parse` alone accepts a plus sign.
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse()
         .ok()
-        .filter(|limit| digits && (1..=LARGEST_PAGE).contains(limit))
-        .ok_or_else(|| {
-            ApiError::Invalid(format!("limit must be a number from 1 to {LARGEST_PAGE}"))
-        })
+        .filter(|limit| digits && (1..=MAX_LIMIT).contains(limit))
+        .ok_or_else(|| ApiError::Invalid(format!("limit must be a number from 1 to {MAX_LIMIT}")))
+}
+
+struct Errors;
+
+impl DocumentedErrors for Errors {
+    const CODES: &'static [ErrorCode] = &[
+        ErrorCode::InvalidRequest,
+        ErrorCode::Unauthorized,
+        ErrorCode::InternalError,
+        ErrorCode::Unavailable,
+    ];
 }
 
 /// List exports
@@ -76,12 +87,15 @@ fn limit(text: &str) -> Result<u16, ApiError> {
     tag = "Exports",
     params(
         ("limit" = Option<u16>, Query, minimum = 1, maximum = 500,
-            description = "At most so many; 500 unless given"),
+            description = "The maximum number of exports; default 500"),
         ("cursor" = Option<String>, Query,
-            description = "`meta.next_cursor` of the page before"),
+            description = "`meta.next_cursor` of the previous page"),
         ("status" = inline(Option<StatusName>), Query, description = "Only exports with this status"),
     ),
-    responses((status = 200, description = "A page of exports", body = ExportList)),
+    responses(
+        (status = 200, description = "A page of exports", body = ExportList),
+        ErrorResponses::<Errors>,
+    ),
     security(("bearer" = [])),
 )]
 pub(crate) async fn list_exports(
@@ -103,7 +117,7 @@ pub(crate) async fn list_exports(
     }))
 }
 
-/// For the document: the names of the states as a parameter's values.
+/// The schema of the parameter `status`.
 struct StatusName;
 
 impl utoipa::PartialSchema for StatusName {
@@ -126,14 +140,14 @@ mod tests {
     }
 
     #[test]
-    fn without_parameters_it_is_the_newest_500() {
+    fn the_default_is_the_newest_500() {
         let request = parse(None).unwrap();
         assert_eq!(request.limit, 500);
         assert!(request.after.is_none() && request.status.is_none());
     }
 
     #[test]
-    fn parameters_are_read() {
+    fn parameters_are_parsed() {
         let cursor = Cursor {
             created_at: "2025-12-06T12:00:00.123456Z".parse().unwrap(),
             id: ExportId::generate(),
@@ -146,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_name_the_parameter() {
+    fn errors_name_the_parameter() {
         for bad in ["0", "501", "-1", "%2B5", "1.0", "x", "70000", "%F0"] {
             assert_eq!(
                 refusal(&format!("limit={bad}")),

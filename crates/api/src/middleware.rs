@@ -1,4 +1,6 @@
-//! The layers that requests pass through.
+//! The layers that requests pass.
 
 pub(crate) mod auth;
+pub(crate) mod panics;
+pub(crate) mod request_span;
 pub(crate) mod timeout;

@@ -1,4 +1,4 @@
-//! The export's id in a path.
+//! The export id in a path.
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
@@ -6,7 +6,7 @@ use exports_domain::ExportId;
 
 use crate::error::ApiError;
 
-/// Any UUID; whether there is such an export is another question.
+/// Any UUID. The export may not exist.
 #[derive(Debug)]
 pub(crate) struct ExportPath(pub(crate) ExportId);
 
@@ -14,7 +14,7 @@ impl<S: Send + Sync> FromRequestParts<S> for ExportPath {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        // Fails where the percent-encoding holds something other than UTF-8.
+        // Fails if the percent-encoded id is not UTF-8.
         let path = Path::<String>::from_request_parts(parts, state).await.ok();
         let id: ExportId = path
             .and_then(|Path(id)| id.parse().ok())

@@ -1,5 +1,5 @@
-//! Query parameters, read strictly: what an operation does not know, what comes twice and what is
-//! empty is refused, so that a misspelt filter never is no filter.
+//! Strict parsing of query parameters: unknown, repeated and empty parameters are rejected, so that a misspelled filter is an
+//! error.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use url::form_urlencoded;
 
 use crate::error::{ApiError, quoted};
 
-/// The parameters of one request.
+/// The query parameters of a request.
 #[derive(Debug)]
 pub(crate) struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
@@ -47,7 +47,7 @@ fn unknown(name: &str, known: &[&str]) -> String {
     }
 }
 
-/// For operations that take no parameters.
+/// Rejects all query parameters.
 #[derive(Debug)]
 pub(crate) struct NoQuery;
 
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn known_parameters_are_read_once_each() {
+    fn known_parameters_are_parsed() {
         let query = Query::parse(Some("status=a%20b&limit=5"), &["limit", "status"]).unwrap();
         assert_eq!(query.get("status"), Some("a b"));
         assert_eq!(query.get("limit"), Some("5"));
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rest_is_refused_by_name() {
+    fn other_parameters_are_rejected_with_their_name() {
         assert_eq!(refusal("limit="), "limit must not be empty");
         assert_eq!(refusal("limit"), "limit must not be empty");
         assert_eq!(refusal("limit=1&limit=1"), "limit must be given once");

@@ -1,37 +1,35 @@
-//! Which part of a file a request is for: `Range` and `If-Range`.
+//! Range requests: `Range` and `If-Range`.
 
 use axum::http::HeaderMap;
 use axum::http::header::{IF_RANGE, RANGE};
 use http_range_header::{SyntacticallyCorrectRange as Given, parse_range_header};
 
-/// A part of a file.
+/// The requested part of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Part {
-    /// All of it.
-    Whole,
-    /// From byte `first` to byte `last`, both included.
+pub(crate) enum RequestedRange {
+    Full,
+    /// From `first` to `last`, both inclusive and less than the size.
     Bytes {
-        /// From 0.
         first: u64,
-        /// Less than the size.
         last: u64,
     },
 }
 
-/// The range begins behind the end of the file.
+/// The range starts after the end of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Unsatisfiable;
 
-/// What the headers ask for of a file of `size` bytes. A range that is malformed, of another unit
-/// or one of several is no range, and so is one for another version of the file.
-pub(crate) fn part(
+/// Parses the range of a request for a file of `size` bytes. Ignores a malformed range, other units, multiple ranges, and a range
+/// for another version of the file.
+pub(crate) fn parse(
     headers: &HeaderMap,
     size: u64,
     tag: &str,
     last_modified: &str,
-) -> Result<Part, Unsatisfiable> {
-    let Some(range) = only(headers).filter(|_| is_current(headers, tag, last_modified)) else {
-        return Ok(Part::Whole);
+) -> Result<RequestedRange, Unsatisfiable> {
+    let Some(range) = single_range(headers).filter(|_| is_current(headers, tag, last_modified))
+    else {
+        return Ok(RequestedRange::Full);
     };
     let (first, last) = match range {
         Given::FromStart(first) => (first, size.saturating_sub(1)),
@@ -42,10 +40,10 @@ pub(crate) fn part(
     if first >= size {
         return Err(Unsatisfiable);
     }
-    Ok(Part::Bytes { first, last })
+    Ok(RequestedRange::Bytes { first, last })
 }
 
-fn only(headers: &HeaderMap) -> Option<Given> {
+fn single_range(headers: &HeaderMap) -> Option<Given> {
     let mut values = headers.get_all(RANGE).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
         return None;
@@ -57,8 +55,8 @@ fn only(headers: &HeaderMap) -> Option<Given> {
     }
 }
 
-/// Whether `If-Range`, if there is one, names the file as it is. Both are compared as texts: a
-/// weak tag never matches, and a date is the one that we gave or it is another.
+/// Whether `If-Range`, if present, is the current version of the file. The values are compared as text: a weak tag never matches,
+/// and a date matches only if it is exactly `Last-Modified`.
 fn is_current(headers: &HeaderMap, tag: &str, last_modified: &str) -> bool {
     headers
         .get_all(IF_RANGE)
@@ -75,16 +73,16 @@ mod tests {
     const TAG: &str = "\"abc\"";
     const DATE: &str = "Sat, 06 Dec 2025 12:05:00 GMT";
 
-    fn of(headers: &[(HeaderName, &'static str)]) -> Result<Part, Unsatisfiable> {
+    fn of(headers: &[(HeaderName, &'static str)]) -> Result<RequestedRange, Unsatisfiable> {
         let headers = headers
             .iter()
             .map(|(name, value)| (name.clone(), HeaderValue::from_static(value)))
             .collect();
-        part(&headers, 100, TAG, DATE)
+        parse(&headers, 100, TAG, DATE)
     }
 
     #[test]
-    fn a_single_range_is_a_part() {
+    fn a_single_range_is_parsed() {
         for (range, first, last) in [
             ("bytes=0-0", 0, 0),
             ("bytes=10-19", 10, 19),
@@ -97,14 +95,14 @@ mod tests {
         ] {
             assert_eq!(
                 of(&[(RANGE, range)]),
-                Ok(Part::Bytes { first, last }),
+                Ok(RequestedRange::Bytes { first, last }),
                 "{range}"
             );
         }
     }
 
     #[test]
-    fn a_range_behind_the_end_is_unsatisfiable() {
+    fn a_range_after_the_end_is_unsatisfiable() {
         for range in [
             "bytes=100-",
             "bytes=100-200",
@@ -114,14 +112,14 @@ mod tests {
             assert_eq!(of(&[(RANGE, range)]), Err(Unsatisfiable), "{range}");
         }
         assert_eq!(
-            part(&HeaderMap::new(), 0, TAG, DATE),
-            Ok(Part::Whole),
-            "an empty file has no parts"
+            parse(&HeaderMap::new(), 0, TAG, DATE),
+            Ok(RequestedRange::Full),
+            "an empty file without a range"
         );
     }
 
     #[test]
-    fn several_malformed_and_foreign_ranges_are_none() {
+    fn multiple_malformed_and_other_ranges_are_ignored() {
         for range in [
             "bytes=0-1,3-4",
             "bytes=0-1,100-",
@@ -134,18 +132,18 @@ mod tests {
             "rows=0-1",
             "",
         ] {
-            assert_eq!(of(&[(RANGE, range)]), Ok(Part::Whole), "{range}");
+            assert_eq!(of(&[(RANGE, range)]), Ok(RequestedRange::Full), "{range}");
         }
         assert_eq!(
             of(&[(RANGE, "bytes=0-1"), (RANGE, "bytes=0-1")]),
-            Ok(Part::Whole)
+            Ok(RequestedRange::Full)
         );
-        assert_eq!(of(&[]), Ok(Part::Whole));
+        assert_eq!(of(&[]), Ok(RequestedRange::Full));
     }
 
     #[test]
-    fn a_range_is_for_the_version_that_the_client_has() {
-        let part = Ok(Part::Bytes { first: 0, last: 1 });
+    fn a_range_applies_only_to_the_version_of_if_range() {
+        let part = Ok(RequestedRange::Bytes { first: 0, last: 1 });
         assert_eq!(of(&[(RANGE, "bytes=0-1"), (IF_RANGE, TAG)]), part);
         assert_eq!(of(&[(RANGE, "bytes=0-1"), (IF_RANGE, DATE)]), part);
         for other in [
@@ -155,9 +153,9 @@ mod tests {
             "Sat, 06 Dec 2025 12:05:01 GMT",
         ] {
             let whole = of(&[(RANGE, "bytes=0-1"), (IF_RANGE, other)]);
-            assert_eq!(whole, Ok(Part::Whole), "{other}");
+            assert_eq!(whole, Ok(RequestedRange::Full), "{other}");
             let whole = of(&[(RANGE, "bytes=100-"), (IF_RANGE, other)]);
-            assert_eq!(whole, Ok(Part::Whole), "{other}");
+            assert_eq!(whole, Ok(RequestedRange::Full), "{other}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Which path is whose, and through which layers a request gets there.
+//! The routes and the layers around them.
 
 use std::sync::Arc;
 
@@ -8,28 +8,29 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{any, get};
 
 use crate::error::ApiError;
-use crate::middleware::{auth, timeout};
+use crate::middleware::{auth, panics, request_span, timeout};
 use crate::state::AppState;
 use crate::{
     body, create_export, delete_export, download_export, download_file, get_export, health,
-    list_exports, metrics, openapi, request_id,
+    list_exports, metrics, openapi,
 };
 
-/// The whole API. Layers are listed from the inside out.
+/// The router of the whole API. A layer wraps everything above it.
 pub(crate) fn router(state: Arc<AppState>) -> Router {
-    let mut open = Router::new()
+    let mut public = Router::new()
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/openapi.json", get(openapi::openapi));
     if state.signer.is_some() {
-        open = open.route("/files/{id}", get(download_file::download_file));
+        public = public.route("/files/{id}", get(download_file::download_file));
     }
-    open.merge(keyed(&state))
+    public
+        .merge(authenticated(&state))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(route_not_found)
-        .layer(timeout::catch_panics())
+        .layer(panics::catch_panics())
         .layer(from_fn(timeout::limit_time))
-        .layer(from_fn(request_id::identify))
+        .layer(from_fn(request_span::request_span))
         .layer(from_fn_with_state(
             Arc::clone(&state.metrics),
             metrics::measure,
@@ -37,9 +38,9 @@ pub(crate) fn router(state: Arc<AppState>) -> Router {
         .with_state(state)
 }
 
-/// Everything under `/v1`, what is not there included: without a key nobody learns which. (Not by
-/// `nest`, whose fallback leaves `/v1/` to the router around it.)
-fn keyed(state: &Arc<AppState>) -> Router<Arc<AppState>> {
+/// All paths under `/v1`, including unknown ones: without a key, a client cannot find out which exist. (`nest` would not cover
+/// `/v1/`.)
+fn authenticated(state: &Arc<AppState>) -> Router<Arc<AppState>> {
     Router::new()
         .route(
             "/v1/exports",
@@ -84,7 +85,7 @@ mod tests {
 
     use super::*;
 
-    /// An API whose database is never there: what is tested here must not need it.
+    /// An API without a reachable database, which these tests do not need.
     fn api(folder: &tempfile::TempDir) -> Router {
         let database = Database::new("postgres://127.0.0.1:1/none", PoolPurpose::Api).unwrap();
         let config = StoreConfig {
@@ -93,8 +94,8 @@ mod tests {
         };
         router(Arc::new(AppState {
             source: Source::same_as(&database),
-            keys: crate::api_key_cache::KeyCache::default(),
-            lookups: exports_database::BatchLoader::new(database.clone()),
+            api_keys: crate::api_key_cache::ApiKeyCache::default(),
+            batch_loader: exports_database::BatchLoader::new(database.clone()),
             database,
             store: Store::open_with(&config, []).unwrap(),
             signer: Some(LinkSigner::new(&[0; 32])),
@@ -102,7 +103,7 @@ mod tests {
             clock: Arc::new(SystemClock),
             tasks: tokio_util::task::TaskTracker::new(),
             metrics: Arc::new(metrics::ApiMetrics::new(&Registry::new("test", "0"))),
-            document: openapi::document("http://127.0.0.1"),
+            openapi_document: openapi::document("http://127.0.0.1"),
         }))
     }
 
@@ -113,7 +114,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_under_v1_is_told_without_a_key() {
+    async fn every_path_under_v1_needs_a_key() {
         let folder = tempfile::tempdir().unwrap();
         let api = api(&folder);
         for path in [
@@ -139,7 +140,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_refusal_outside_v1_is_in_the_envelope() {
+    async fn every_error_outside_v1_has_the_envelope() {
         let folder = tempfile::tempdir().unwrap();
         let api = api(&folder);
         for (method, path, status, code) in [

@@ -1,4 +1,4 @@
-//! The running API: from the first request to the last.
+//! The server: start, graceful shutdown.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,17 +13,17 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::api_key_cache::KeyCache;
+use crate::api_key_cache::ApiKeyCache;
 use crate::metrics::{ApiMetrics, MetricsServer};
 use crate::openapi;
 use crate::router::router;
 use crate::start::{Opened, Settings};
 use crate::state::AppState;
 
-/// How long requests may go on after the signal to stop.
-const GRACE: Duration = Duration::from_secs(30);
+/// The time for open requests after the shutdown signal.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(30);
 
-/// An API that can serve.
+/// An API that is ready to serve.
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
@@ -32,7 +32,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Opens everything and begins to listen.
+    /// Opens the dependencies and the listeners.
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
         let opened = Opened::open(settings).await?;
         let registry = Registry::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
@@ -41,13 +41,13 @@ impl Server {
             MetricsServer::new(listener, registry, opened.dependencies.database.clone())
         });
         let state = AppState {
-            lookups: BatchLoader::new(opened.dependencies.database.clone()),
+            batch_loader: BatchLoader::new(opened.dependencies.database.clone()),
             database: opened.dependencies.database,
             source: opened.dependencies.source,
-            keys: KeyCache::default(),
+            api_keys: ApiKeyCache::default(),
             store: opened.dependencies.store,
             signer: opened.signer,
-            document: openapi::document(&opened.public_url),
+            openapi_document: openapi::document(&opened.public_url),
             public_url: opened.public_url,
             clock: Arc::new(SystemClock),
             tasks: TaskTracker::new(),
@@ -61,31 +61,32 @@ impl Server {
         })
     }
 
-    /// Serves until SIGTERM or SIGINT, then lets what was begun come to its end.
+    /// Serves until SIGTERM or SIGINT, then completes open requests.
     pub async fn run(self) {
-        let mut signals = Signals::install().expect("both signals can be handled on every Unix");
+        let mut signals =
+            Signals::install().expect("every Unix supports handlers for both signals");
         let address = format!("http://{}", self.address);
         tracing::info!(address, "listening");
-        // Until the very end: what happens while the last requests are answered can be seen.
+        // The metrics stay available during the shutdown.
         let _metrics = self.metrics.map(MetricsServer::spawn);
-        let stopping = CancellationToken::new();
+        let shutdown = CancellationToken::new();
         let listener = self.listener.tap_io(|connection| {
-            // Without it a small answer can wait for the acknowledgement of the one before.
+            // Nagle's algorithm would delay a small response until the previous one is acknowledged.
             connection.set_nodelay(true).ok();
         });
         let serving = axum::serve(listener, router(Arc::clone(&self.state)))
-            .with_graceful_shutdown(stopping.clone().cancelled_owned());
+            .with_graceful_shutdown(shutdown.clone().cancelled_owned());
         let serving = tokio::spawn(serving.into_future());
         signals.next().await;
-        tracing::info!("stopping: requests that were begun come to their end");
-        stopping.cancel();
+        tracing::info!("shutting down: completing open requests");
+        shutdown.cancel();
         let finished = async {
             serving.await.ok();
             self.state.tasks.close();
             self.state.tasks.wait().await;
             self.state.database.close().await;
         };
-        let finished = tokio::time::timeout(GRACE, finished).await;
+        let finished = tokio::time::timeout(SHUTDOWN_GRACE, finished).await;
         tracing::info!(all_finished = finished.is_ok(), "stopped");
     }
 }

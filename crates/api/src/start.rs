@@ -1,4 +1,4 @@
-//! What the API needs before it can begin, and the one line that says what is missing.
+//! The start of the API: its settings, its dependencies and its listeners.
 
 use std::net::SocketAddr;
 
@@ -30,7 +30,7 @@ pub struct Settings {
     log: LogSettings,
 }
 
-/// What was opened.
+/// The open dependencies and listeners.
 pub(crate) struct Opened {
     pub(crate) dependencies: Dependencies,
     pub(crate) signer: Option<LinkSigner>,
@@ -41,7 +41,7 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
-    /// Sets up the process, opens everything and asks each part once whether it is there.
+    /// Opens everything and checks each dependency once.
     pub(crate) async fn open(settings: Settings) -> Result<Self, StartError> {
         let dependencies =
             Dependencies::open(&settings.database, settings.store, PoolPurpose::Api)?;
@@ -59,7 +59,7 @@ impl Opened {
                     .map_err(in_variable(METRICS_LISTEN))?,
             ),
         };
-        // Only now: until here the libraries' words would only surround the one line that counts.
+        // Last, so that a failed start prints only its error and no log lines of libraries.
         init_logging(settings.log.log_format).map_err(in_variable("RUST_LOG"))?;
         let public_url = settings
             .api
@@ -80,7 +80,7 @@ fn link_signer(store: &Store, api: &ApiSettings) -> Result<Option<LinkSigner>, S
     let key = api.signing_key.as_ref();
     let signer = key.map(|key| LinkSigner::new(key.expose_secret().as_bytes()));
     if signer.is_none() && !store.signs() {
-        let reason = "must be set with a file:// store: the API signs its links with it";
+        let reason = "must be set with a file:// store: the API signs the links to its files";
         return Err(StartError::new(SIGNING_KEY, reason));
     }
     Ok(signer)

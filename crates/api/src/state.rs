@@ -1,4 +1,4 @@
-//! What the handlers share.
+//! The shared state of the handlers.
 
 use std::sync::Arc;
 
@@ -10,36 +10,35 @@ use exports_source::Source;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-use crate::api_key_cache::KeyCache;
+use crate::api_key_cache::ApiKeyCache;
 use crate::error::ApiError;
 use crate::metrics::ApiMetrics;
 
 pub(crate) struct AppState {
     pub(crate) database: Database,
-    pub(crate) lookups: BatchLoader,
+    pub(crate) batch_loader: BatchLoader,
     pub(crate) source: Source,
-    pub(crate) keys: KeyCache,
+    pub(crate) api_keys: ApiKeyCache,
     pub(crate) store: Store,
-    /// Signs the links to this API's own route of files. A store that does not sign its own needs it.
+    /// Signs links to `/files/{id}`. Required with a store that does not sign links.
     pub(crate) signer: Option<LinkSigner>,
-    /// The API's address as consumers see it, without a slash at its end.
+    /// The address of the API as consumers see it, without a trailing slash.
     pub(crate) public_url: String,
     pub(crate) clock: Arc<dyn Clock>,
-    /// Work that goes on when its client hangs up; a shutdown waits for it.
+    /// Tasks that continue when the client disconnects. A shutdown waits for them.
     pub(crate) tasks: TaskTracker,
     pub(crate) metrics: Arc<ApiMetrics>,
-    /// The `OpenAPI` document.
-    pub(crate) document: Bytes,
+    pub(crate) openapi_document: Bytes,
 }
 
 impl AppState {
-    /// Does `work` to its end, whether or not anybody waits for it.
-    pub(crate) async fn detached<T: Send + 'static>(
+    /// Runs `work` to completion, even if the client disconnects.
+    pub(crate) async fn run_to_completion<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, ApiError> {
-        // Nobody aborts these tasks, so all that can go wrong is a panic.
-        let done = self.tasks.spawn(work.in_current_span());
-        done.await.map_err(|_| ApiError::Panicked)
+        // These tasks are never aborted, so the only possible error is a panic.
+        let task = self.tasks.spawn(work.in_current_span());
+        task.await.map_err(|_| ApiError::Panicked)
     }
 }

@@ -165,7 +165,7 @@ fn while_the_address_leads_to_a_standby_everything_is_503_and_soon_afterwards_al
         });
         let unready = unready.await;
         assert_unavailable(&unready);
-        assert!(unready.error_message().contains("can only read"));
+        assert!(unready.error_message().contains("read-only"));
         for reply in every_operation(api).await {
             assert_unavailable(&reply);
         }

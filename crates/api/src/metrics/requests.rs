@@ -1,4 +1,4 @@
-//! The layer that measures every request, around all others.
+//! The outermost layer: measures every request.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,28 +16,27 @@ pub(crate) async fn measure(
     request: Request,
     next: Next,
 ) -> Response {
-    let mut measured = Measured::begin(metrics, &request);
+    let mut measurement = Measurement::begin(metrics, &request);
     let response = next.run(request).await;
-    measured.status = Some(response.status());
+    measurement.status = Some(response.status());
     response
 }
 
-/// A request under way. It is counted when this is dropped: that is also what happens to one whose
-/// client hangs up.
-struct Measured {
+/// A request in progress. `drop` records it, which also happens when the client disconnects.
+struct Measurement {
     metrics: Arc<ApiMetrics>,
-    began: Instant,
+    started: Instant,
     method: &'static str,
     route: Option<MatchedPath>,
     status: Option<StatusCode>,
 }
 
-impl Measured {
+impl Measurement {
     fn begin(metrics: Arc<ApiMetrics>, request: &Request) -> Self {
         metrics.in_flight.inc();
         Self {
             metrics,
-            began: Instant::now(),
+            started: Instant::now(),
             method: method_label(request.method()),
             route: request.extensions().get().cloned(),
             status: None,
@@ -45,19 +44,19 @@ impl Measured {
     }
 }
 
-impl Drop for Measured {
+impl Drop for Measurement {
     fn drop(&mut self) {
         let route = route_label(self.route.as_ref().map(MatchedPath::as_str));
         let status = self.status.as_ref().map_or("abandoned", StatusCode::as_str);
         self.metrics
             .durations
             .with_label_values(&[self.method, route, status])
-            .observe(self.began.elapsed().as_secs_f64());
+            .observe(self.started.elapsed().as_secs_f64());
         self.metrics.in_flight.dec();
     }
 }
 
-/// Anybody can invent methods; there is one label for all of these.
+/// Clients can send any method. All unknown methods share one label.
 fn method_label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
@@ -71,8 +70,7 @@ fn method_label(method: &Method) -> &'static str {
     }
 }
 
-/// The template, never the path. The routes that catch what is not there are no routes to whoever
-/// looks at a dashboard.
+/// The template of the route, never the path. The catch-all routes count as unmatched.
 fn route_label(template: Option<&str>) -> &str {
     match template {
         None | Some("/v1" | "/v1/" | "/v1/{*rest}") => "unmatched",
@@ -85,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn labels_are_not_the_client_s_to_choose() {
+    fn clients_cannot_create_labels() {
         assert_eq!(method_label(&Method::DELETE), "DELETE");
         for invented in ["PROPFIND", "get", "X"] {
             let method = Method::from_bytes(invented.as_bytes()).unwrap();

@@ -1,5 +1,4 @@
-//! `/metrics` of the API, on a listener of its own: what it tells is for operators, and the API's
-//! listener is for everybody.
+//! The listener for `/metrics`. It is separate, because metrics are for operators and the API is for consumers.
 
 use std::time::Duration;
 
@@ -9,16 +8,16 @@ use exports_service::metrics::{DatabaseMetrics, Registry, Sample};
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
-/// Longer than this, and whoever scrapes has given up.
-const TIMEOUT: Duration = Duration::from_secs(2);
+/// Shorter than the usual timeout of a scrape.
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The listener, bound, and what it is going to tell.
+/// The bound listener and its routes.
 pub(crate) struct MetricsServer {
     listener: TcpListener,
     routes: Router,
 }
 
-/// Asks the database at each scrape whether it is there.
+/// Pings the database at each scrape.
 struct Sampler {
     database: Database,
     metrics: DatabaseMetrics,
@@ -36,14 +35,14 @@ impl MetricsServer {
         }
     }
 
-    /// Answers until the handle is dropped.
+    /// Serves until the handle is dropped.
     pub(crate) fn spawn(self) -> AbortOnDropHandle<()> {
         if let Ok(address) = self.listener.local_addr() {
             tracing::info!(address = format!("http://{address}"), "metrics listening");
         }
         AbortOnDropHandle::new(tokio::spawn(async move {
             if let Err(error) = axum::serve(self.listener, self.routes).await {
-                tracing::error!(%error, "the metrics listener broke");
+                tracing::error!(%error, "the metrics listener failed");
             }
         }))
     }
@@ -51,8 +50,8 @@ impl MetricsServer {
 
 impl Sample for Sampler {
     async fn sample(&self) {
-        let answer = tokio::time::timeout(TIMEOUT, self.database.ping()).await;
-        let up = matches!(answer, Ok(Ok(())));
+        let ping = tokio::time::timeout(PING_TIMEOUT, self.database.ping()).await;
+        let up = matches!(ping, Ok(Ok(())));
         self.metrics.set(up, self.database.pool_use());
     }
 }

@@ -1,4 +1,4 @@
-//! Who asks: the API key of a request and the project that it opens.
+//! Authentication by API key.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,15 +15,14 @@ use crate::body;
 use crate::error::ApiError;
 use crate::state::AppState;
 
-/// The layer: lets nobody pass without a good key, and leaves the key's `ProjectId` in the
-/// request's extensions.
+/// The layer. It rejects requests without a valid key and puts the `ProjectId` of the key into the request's extensions.
 pub(crate) async fn require_key(
     State(state): State<Arc<AppState>>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    let project = match key_of(request.headers()) {
-        Some(key) => project_of(&state, key).await?,
+    let project = match bearer_key(request.headers()) {
+        Some(key) => authenticate(&state, key).await?,
         None => None,
     };
     let Some(project) = project else {
@@ -35,22 +34,21 @@ pub(crate) async fn require_key(
     Ok(next.run(request).await)
 }
 
-/// What the key opens, by what was known a moment ago or by asking the database.
-async fn project_of(state: &AppState, key: &str) -> Result<Option<ProjectId>, ApiError> {
+/// The project of the key, from the cache or the database.
+async fn authenticate(state: &AppState, key: &str) -> Result<Option<ProjectId>, ApiError> {
     let (hash, now) = (KeyHash::of(key), Instant::now());
-    if let Some(project) = state.keys.get(hash, now) {
+    if let Some(project) = state.api_keys.get(hash, now) {
         return Ok(Some(project));
     }
     let project = state.database.authenticate(key).await?;
     if let Some(project) = &project {
-        state.keys.insert(hash, project.clone(), now);
+        state.api_keys.insert(hash, project.clone(), now);
     }
     Ok(project)
 }
 
-/// The key, if there is exactly one and it has the form of one; the rest is not worth asking the
-/// database for.
-fn key_of(headers: &HeaderMap) -> Option<&str> {
+/// The key, if there is exactly one header and the key is well-formed. Other keys need no database query.
+fn bearer_key(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
         return None;
@@ -78,16 +76,19 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_found_whatever_the_scheme_s_case() {
+    fn the_scheme_is_case_insensitive() {
         let key = format!("exk_{}", "0a".repeat(32));
         for scheme in ["Bearer", "bearer", "BEARER", "Bearer  "] {
             let value = format!("{scheme} {key}");
-            assert_eq!(key_of(&headers(&[value.as_bytes()])), Some(key.as_str()));
+            assert_eq!(
+                bearer_key(&headers(&[value.as_bytes()])),
+                Some(key.as_str())
+            );
         }
     }
 
     #[test]
-    fn anything_else_is_no_key() {
+    fn other_values_are_not_keys() {
         let key = format!("exk_{}", "0a".repeat(32));
         let good = format!("Bearer {key}");
         for bad in [
@@ -102,10 +103,13 @@ mod tests {
             format!("Bearer {}", key.replace("exk_", "key_")),
             format!("Bearer exk_{}", "0g".repeat(32)),
         ] {
-            assert_eq!(key_of(&headers(&[bad.as_bytes()])), None, "{bad}");
+            assert_eq!(bearer_key(&headers(&[bad.as_bytes()])), None, "{bad}");
         }
-        assert_eq!(key_of(&headers(&[])), None);
-        assert_eq!(key_of(&headers(&["Bearer é".as_bytes()])), None);
-        assert_eq!(key_of(&headers(&[good.as_bytes(), good.as_bytes()])), None);
+        assert_eq!(bearer_key(&headers(&[])), None);
+        assert_eq!(bearer_key(&headers(&["Bearer é".as_bytes()])), None);
+        assert_eq!(
+            bearer_key(&headers(&[good.as_bytes(), good.as_bytes()])),
+            None
+        );
     }
 }

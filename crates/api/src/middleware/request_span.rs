@@ -1,0 +1,91 @@
+//! The request span: sets the request id, opens the tracing span, logs one line per request, and writes the error envelope.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
+use axum::http::{HeaderValue, Method};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tracing::Instrument;
+use tracing::field::Empty;
+
+use crate::envelope::ErrorEnvelope;
+use crate::error::ApiError;
+use crate::request_id::RequestId;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The layer.
+pub(crate) async fn request_span(mut request: Request, next: Next) -> Response {
+    let id = RequestId::generate();
+    request.extensions_mut().insert(id);
+    // The error level keeps the span enabled at every log level.
+    let span = tracing::error_span!(
+        "request",
+        request_id = %id,
+        project.id = Empty,
+        export.id = Empty
+    );
+    respond(id, request, next).instrument(span).await
+}
+
+async fn respond(id: RequestId, request: Request, next: Next) -> Response {
+    let mut log_line = LogLine::begin(&request);
+    let mut response = next.run(request).await;
+    if let Some(error) = response.extensions_mut().remove::<Arc<ApiError>>() {
+        error.log();
+        response = with_error_body(response, id, &error);
+    }
+    let header = HeaderValue::try_from(id.to_string());
+    let header = header.expect("letters, digits and an underscore are a valid header value");
+    response.headers_mut().insert(X_REQUEST_ID, header);
+    log_line.status = Some(response.status().as_u16());
+    response
+}
+
+/// The log line of one request. `drop` writes it, which also happens when the client disconnects.
+struct LogLine {
+    started: Instant,
+    method: Method,
+    /// The template, not the URL, which may contain the signature of a link.
+    route: Option<MatchedPath>,
+    status: Option<u16>,
+}
+
+impl LogLine {
+    fn begin(request: &Request) -> Self {
+        Self {
+            started: Instant::now(),
+            method: request.method().clone(),
+            route: request.extensions().get().cloned(),
+            status: None,
+        }
+    }
+}
+
+impl Drop for LogLine {
+    fn drop(&mut self) {
+        let Self { method, status, .. } = self;
+        let route = self.route.as_ref().map_or("none", MatchedPath::as_str);
+        let duration_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        if status.is_some() {
+            tracing::info!(%method, route, status, duration_ms, "request completed");
+        } else {
+            tracing::info!(%method, route, duration_ms, "client disconnected before the response");
+        }
+    }
+}
+
+fn with_error_body(response: Response, id: RequestId, error: &ApiError) -> Response {
+    let (mut parts, _) = response.into_parts();
+    let envelope = Json(ErrorEnvelope::new(id, error)).into_response();
+    let body: Body = envelope.into_body();
+    let headers = &mut parts.headers;
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Response::from_parts(parts, body)
+}

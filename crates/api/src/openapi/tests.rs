@@ -1,0 +1,109 @@
+//! Tests of the document.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::error_code::ErrorCode;
+
+fn value() -> Value {
+    serde_json::from_slice(&document("https://example.com")).unwrap()
+}
+
+/// Every operation with its path.
+fn operations(document: &Value) -> Vec<(&String, &Value)> {
+    let paths = document["paths"].as_object().unwrap();
+    paths
+        .iter()
+        .flat_map(|(path, item)| {
+            let operations = item.as_object().unwrap().values();
+            operations.map(move |operation| (path, operation))
+        })
+        .collect()
+}
+
+#[test]
+fn it_is_an_openapi_3_1_document_with_every_operation() {
+    let document = value();
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+    assert_eq!(document["servers"][0]["url"], "https://example.com");
+    assert_eq!(operations(&document).len(), 9);
+    assert_eq!(
+        document["components"]["securitySchemes"]["bearer"]["scheme"],
+        "bearer"
+    );
+}
+
+#[test]
+fn every_response_has_the_request_id_and_every_error_the_envelope() {
+    let document = value();
+    for (path, operation) in operations(&document) {
+        for (status, response) in operation["responses"].as_object().unwrap() {
+            let place = format!("{path} {status}");
+            assert!(response["headers"]["X-Request-Id"].is_object(), "{place}");
+            if status.as_str() >= "400" {
+                let schema = &response["content"]["application/json"]["schema"]["$ref"];
+                assert_eq!(schema, "#/components/schemas/Error", "{place}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_route_under_v1_documents_its_key() {
+    let document = value();
+    for (path, operation) in operations(&document) {
+        let needs_key = path.starts_with("/v1");
+        assert_eq!(
+            operation["security"][0]["bearer"].is_array(),
+            needs_key,
+            "{path}"
+        );
+        let responses = &operation["responses"];
+        assert_eq!(responses["401"].is_object(), needs_key, "{path}");
+        assert_eq!(
+            responses["503"].is_object(),
+            needs_key || path == "/readyz" || path.starts_with("/files")
+        );
+    }
+}
+
+#[test]
+fn every_code_is_documented() {
+    let document = value().to_string();
+    for code in ErrorCode::ALL {
+        assert!(
+            document.contains(&format!("`{}`", code.as_str())),
+            "{code:?}"
+        );
+    }
+}
+
+#[test]
+fn the_schema_of_an_export_has_the_contract_s_fields_and_none_is_nullable() {
+    let document = value();
+    let schema = &document["components"]["schemas"]["Export"];
+    let required: Vec<_> = schema["required"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|name| name.as_str().unwrap())
+        .collect();
+    assert_eq!(
+        required,
+        [
+            "id",
+            "project_id",
+            "status",
+            "direction",
+            "filter_start_time",
+            "filter_end_time",
+            "attempt",
+            "created_at"
+        ]
+    );
+    for (name, property) in schema["properties"].as_object().unwrap() {
+        assert!(property["type"].is_string(), "{name}: {property}");
+    }
+    let create = &document["components"]["schemas"]["CreateExport"];
+    assert_eq!(create["required"], json!(["start_time", "end_time"]));
+}
