@@ -1,6 +1,5 @@
 //! `GET /files/{id}`: serves a file from a directory, or relays it from a bucket. The link is the authorization; there is no key.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -92,20 +91,16 @@ pub(crate) async fn download_file(
         _ => Ok(RequestedRange::Full),
     };
     let range = range.map_err(|_| ApiError::RangeNotSatisfiable { size })?;
-    let content = match (&method, range) {
-        (&Method::GET, RequestedRange::Full) => Content::Full,
-        (&Method::GET, RequestedRange::Bytes { first, last }) => Content::Range(first..last + 1),
-        _ => Content::None,
-    };
+    let content = (method == Method::GET).then_some(range);
     let body = match open(&state, &linked, content).await {
+        Ok(body) => body,
         Err(OpenError::NotFound(reason)) => {
             // The export may have been deleted or have expired since the query.
             find(&state, id, &parameters).await?;
             return Err(ApiError::FileDamaged { id, reason });
         }
-        Err(OpenError::Size(reason)) => return Err(ApiError::FileDamaged { id, reason }),
+        Err(OpenError::WrongSize(reason)) => return Err(ApiError::FileDamaged { id, reason }),
         Err(OpenError::Store(error)) => return Err(ApiError::Store(error)),
-        Ok(body) => body,
     };
     let mut headers = headers(id, &tag, &last_modified);
     let (status, length) = match range {
@@ -156,17 +151,10 @@ async fn find(
     }
 }
 
-/// The content of the response body.
-enum Content {
-    None,
-    Full,
-    Range(Range<u64>),
-}
-
 enum OpenError {
     NotFound(String),
     /// The size of the object differs from the row.
-    Size(String),
+    WrongSize(String),
     Store(StoreError),
 }
 
@@ -179,18 +167,22 @@ impl From<StoreError> for OpenError {
     }
 }
 
-/// Opens the file and checks its size. A stream that fails closes the connection before `Content-Length` bytes, so the client
+/// Opens the file and checks its size. Without `content`, the body is empty. A stream that fails closes the connection before `Content-Length` bytes, so the client
 /// detects the incomplete file.
-async fn open(state: &AppState, linked: &LinkedFile, content: Content) -> Result<Body, OpenError> {
+async fn open(
+    state: &AppState,
+    linked: &LinkedFile,
+    content: Option<RequestedRange>,
+) -> Result<Body, OpenError> {
     let key = &linked.object_key;
     let range = match content {
-        Content::None => {
+        None => {
             let size = state.store.size(key).await?;
             check_size(size.ok_or_else(StoreError::not_found)?, linked)?;
             return Ok(Body::empty());
         }
-        Content::Full => None,
-        Content::Range(range) => Some(range),
+        Some(RequestedRange::Full) => None,
+        Some(RequestedRange::Bytes { first, last }) => Some(first..last + 1),
     };
     let Download { size, bytes } = state.store.read(key, range).await?;
     check_size(size, linked)?;
@@ -208,7 +200,7 @@ fn check_size(size: u64, linked: &LinkedFile) -> Result<(), OpenError> {
         Ok(())
     } else {
         let reason = format!("it has {size} bytes instead of {expected}");
-        Err(OpenError::Size(reason))
+        Err(OpenError::WrongSize(reason))
     }
 }
 

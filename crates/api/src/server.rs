@@ -78,7 +78,7 @@ impl Server {
             .with_graceful_shutdown(shutdown.clone().cancelled_owned());
         let serving = tokio::spawn(serving.into_future());
         signals.next().await;
-        tracing::info!("shutting down: completing open requests");
+        tracing::info!("stopping: completing open requests");
         shutdown.cancel();
         let finished = async {
             serving.await.ok();

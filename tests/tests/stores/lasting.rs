@@ -110,7 +110,7 @@ async fn is_named(server: &S3Server, reply: Reply, kind: ErrorKind, words: &str)
         assert_eq!(error.kind(), kind, "{line}");
         assert_eq!(error.is_transient(), kind != Invalid);
         assert_eq!(
-            line.contains("refuses the credentials"),
+            line.contains("rejects the credentials"),
             reply.code == "SignatureDoesNotMatch",
             "{line}"
         );

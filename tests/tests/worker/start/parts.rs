@@ -86,7 +86,7 @@ async fn a_bucket_that_cannot_be_used_is_named() {
         let mute = format!("http://{}", mute.address());
         let says = [
             (("AWS_ENDPOINT_URL", nobody.as_str()), "cannot connect"),
-            (("AWS_ENDPOINT_URL", &mute), "no answer"),
+            (("AWS_ENDPOINT_URL", &mute), "no response"),
             (("AWS_ENDPOINT_URL", "nowhere"), "AWS_ENDPOINT_URL"),
             (("AWS_ALLOW_HTTP", "false"), "AWS_ALLOW_HTTP"),
             (("AWS_SECRET_ACCESS_KEY", SECRET), "credentials"),

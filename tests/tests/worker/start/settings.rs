@@ -65,7 +65,7 @@ const OF_BOTH: [(&str, &str, &str); 24] = [
     (
         "EXPORTS_OBJECT_STORE_PUBLIC_ENDPOINT",
         "https://files.example.com",
-        "a directory has none",
+        "a directory has no public endpoint",
     ),
     (
         "EXPORTS_OBJECT_STORE_PUBLIC_ENDPOINT",
