@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::path::Path;
-use object_store::{GetOptions, GetRange};
+use object_store::{GetOptions, GetRange, ObjectStore};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
 
@@ -37,9 +37,9 @@ impl Store {
         let path = self.key(key)?;
         match self {
             Self::File(files) => read_local(files, &path, range).await,
-            Self::S3(_) | Self::Gcs(_) | Self::Azure(_) => {
-                read_object(self.clone(), path, range).await
-            }
+            Self::S3(s3) => read_object(s3.transfer.clone(), path, range).await,
+            Self::Gcs(gcs) => read_object(gcs.transfer.clone(), path, range).await,
+            Self::Azure(azure) => read_object(azure.transfer.clone(), path, range).await,
         }
     }
 }
@@ -62,13 +62,13 @@ async fn read_local(
     })
 }
 
-async fn read_object(
-    store: Store,
+async fn read_object<T: ObjectStore>(
+    client: T,
     path: Path,
     range: Option<Range<u64>>,
 ) -> Result<Download, StoreError> {
     let mut reader = ObjectReader {
-        store,
+        client,
         path,
         etag: None,
         remaining: 0..0,
@@ -86,8 +86,8 @@ async fn read_object(
     })
 }
 
-struct ObjectReader {
-    store: Store,
+struct ObjectReader<T> {
+    client: T,
     path: Path,
     /// Detects an object that was overwritten, although keys are never reused.
     etag: Option<String>,
@@ -97,17 +97,15 @@ struct ObjectReader {
     has_progressed: bool,
 }
 
-impl ObjectReader {
+impl<T: ObjectStore> ObjectReader<T> {
     /// Requests the object or a range of it. Returns the size of the whole object.
     async fn open(&mut self, range: Option<Range<u64>>) -> Result<u64, StoreError> {
-        let bucket = self.store.transfer_client();
-        let bucket = bucket.expect("a store that is not a directory is a bucket");
         let options = GetOptions {
             if_match: self.etag.clone(),
             range: range.map(GetRange::Bounded),
             ..GetOptions::default()
         };
-        let found = bucket.get_opts(&self.path, options).await;
+        let found = self.client.get_opts(&self.path, options).await;
         let found = found.map_err(StoreError::store(ACTION))?;
         let size = found.meta.size;
         self.etag.clone_from(&found.meta.e_tag);

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use object_store::multipart::MultipartStore;
 use object_store::signer::{Method, Signer};
 use object_store::{ObjectStoreExt, PutOptions};
 use url::Url;
@@ -12,7 +13,7 @@ use url::Url;
 use crate::error::{ErrorKind, StoreError};
 use crate::headers::FileHeaders;
 use crate::local::Cleanup;
-use crate::store::Store;
+use crate::store::{Backend, Store};
 
 impl Store {
     /// Stores a whole file in one request.
@@ -24,14 +25,15 @@ impl Store {
     ) -> Result<(), StoreError> {
         const ACTION: &str = "cannot store the file";
         let key = self.key(key)?;
-        let Some(bucket) = self.transfer_client() else {
-            return self.files(ACTION)?.put(&key, data).await;
+        let client = match self.backend() {
+            Backend::Directory(files) => return files.put(&key, data).await,
+            Backend::Bucket { transfer, .. } => transfer,
         };
         let options = PutOptions {
             attributes: headers.attributes(),
             ..PutOptions::default()
         };
-        let stored = bucket.put_opts(&key, data.into(), options).await;
+        let stored = client.put_opts(&key, data.into(), options).await;
         stored.map(drop).map_err(StoreError::store(ACTION))
     }
 
@@ -39,13 +41,12 @@ impl Store {
     /// removes the parts after a week.
     pub async fn abort_upload(&self, key: &str, upload_id: Option<&str>) -> Result<(), StoreError> {
         let path = self.key(key)?;
-        if let Self::File(files) = self {
-            return files.remove(&path, Cleanup::StagingFiles).await;
-        }
-        let (Some(uploads), Some(id)) = (self.quick_multipart_client(), upload_id) else {
-            return Ok(());
+        let aborted = match (self, upload_id.map(str::to_owned)) {
+            (Self::File(files), _) => return files.remove(&path, Cleanup::StagingFiles).await,
+            (Self::S3(s3), Some(id)) => s3.quick.abort_multipart(&path, &id).await,
+            (Self::Gcs(gcs), Some(id)) => gcs.quick.abort_multipart(&path, &id).await,
+            (Self::S3(_) | Self::Gcs(_), None) | (Self::Azure(_), _) => return Ok(()),
         };
-        let aborted = uploads.abort_multipart(&path, &id.to_owned()).await;
         ignore_not_found(aborted.map_err(StoreError::store("cannot abort the upload")))
     }
 
@@ -53,20 +54,22 @@ impl Store {
     pub async fn delete(&self, key: &str) -> Result<(), StoreError> {
         const ACTION: &str = "cannot delete the file";
         let key = self.key(key)?;
-        let Some(bucket) = self.quick_client() else {
-            return self.files(ACTION)?.remove(&key, Cleanup::All).await;
+        let client = match self.backend() {
+            Backend::Directory(files) => return files.remove(&key, Cleanup::All).await,
+            Backend::Bucket { quick, .. } => quick,
         };
-        ignore_not_found(bucket.delete(&key).await.map_err(StoreError::store(ACTION)))
+        ignore_not_found(client.delete(&key).await.map_err(StoreError::store(ACTION)))
     }
 
     /// The size of a file in bytes. `None` if it does not exist.
     pub async fn size(&self, key: &str) -> Result<Option<u64>, StoreError> {
         const ACTION: &str = "cannot look up the file";
         let key = self.key(key)?;
-        let Some(bucket) = self.quick_client() else {
-            return self.files(ACTION)?.size(&key).await;
+        let client = match self.backend() {
+            Backend::Directory(files) => return files.size(&key).await,
+            Backend::Bucket { quick, .. } => quick,
         };
-        match bucket.head(&key).await.map_err(StoreError::store(ACTION)) {
+        match client.head(&key).await.map_err(StoreError::store(ACTION)) {
             Ok(found) => Ok(Some(found.size)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),

@@ -4,7 +4,6 @@
 //! because the prefix store of `object_store` supports neither multipart uploads by id nor links.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -12,7 +11,6 @@ use object_store::ObjectStore;
 use object_store::aws::AmazonS3;
 use object_store::azure::MicrosoftAzure;
 use object_store::gcp::GoogleCloudStorage;
-use object_store::multipart::MultipartStore;
 use object_store::path::Path;
 
 use crate::clients::{self, Clients};
@@ -100,11 +98,12 @@ impl Store {
     }
 
     async fn probe(&self) -> Result<(), StoreError> {
-        let Some(bucket) = self.quick_client() else {
-            return self.files(CHECK_ACTION)?.check().await;
+        let client = match self.backend() {
+            Backend::Directory(files) => return files.check().await,
+            Backend::Bucket { quick, .. } => quick,
         };
         // Unlike a HEAD, a list distinguishes a missing bucket from a missing key. No objects have this prefix.
-        match bucket.list(Some(&self.key("check")?)).next().await {
+        match client.list(Some(&self.key("check")?)).next().await {
             None | Some(Ok(_)) => Ok(()),
             Some(Err(error)) => Err(StoreError::store(CHECK_ACTION)(error)),
         }
@@ -138,60 +137,40 @@ impl Store {
             .ok()
             .filter(|path| !key.is_empty() && path.as_ref() == key);
         let path = path.ok_or_else(invalid)?;
-        let prefix = match self {
-            Self::S3(s3) => &s3.prefix,
-            Self::Gcs(gcs) => &gcs.prefix,
-            Self::Azure(azure) => &azure.prefix,
-            Self::File(_) => return Ok(path),
-        };
-        Ok(prefix.parts().chain(path.parts()).collect())
-    }
-
-    /// The client for file content. `None` for a directory.
-    pub(crate) fn transfer_client(&self) -> Option<&dyn ObjectStore> {
-        match self {
-            Self::S3(s3) => Some(&s3.transfer),
-            Self::Gcs(gcs) => Some(&gcs.transfer),
-            Self::Azure(azure) => Some(&azure.transfer),
-            Self::File(_) => None,
+        match self.backend() {
+            Backend::Directory(_) => Ok(path),
+            Backend::Bucket { prefix, .. } => Ok(prefix.parts().chain(path.parts()).collect()),
         }
     }
 
-    /// The client for all other requests. `None` for a directory.
-    pub(crate) fn quick_client(&self) -> Option<&dyn ObjectStore> {
+    pub(crate) fn backend(&self) -> Backend<'_> {
         match self {
-            Self::S3(s3) => Some(&s3.quick),
-            Self::Gcs(gcs) => Some(&gcs.quick),
-            Self::Azure(azure) => Some(&azure.quick),
-            Self::File(_) => None,
+            Self::S3(s3) => Backend::bucket(s3),
+            Self::Gcs(gcs) => Backend::bucket(gcs),
+            Self::Azure(azure) => Backend::bucket(azure),
+            Self::File(files) => Backend::Directory(files),
         }
     }
+}
 
-    /// The client for file content, if the uploads of the store have ids.
-    pub(crate) fn multipart_client(&self) -> Option<Arc<dyn MultipartStore>> {
-        match self {
-            Self::S3(s3) => Some(Arc::new(s3.transfer.clone())),
-            Self::Gcs(gcs) => Some(Arc::new(gcs.transfer.clone())),
-            Self::Azure(_) | Self::File(_) => None,
-        }
-    }
+/// A store as a directory, or as the clients of a bucket.
+pub(crate) enum Backend<'a> {
+    Directory(&'a LocalFiles),
+    Bucket {
+        /// For file content.
+        transfer: &'a dyn ObjectStore,
+        /// For all other requests.
+        quick: &'a dyn ObjectStore,
+        prefix: &'a Path,
+    },
+}
 
-    pub(crate) fn quick_multipart_client(&self) -> Option<&dyn MultipartStore> {
-        match self {
-            Self::S3(s3) => Some(&s3.quick),
-            Self::Gcs(gcs) => Some(&gcs.quick),
-            Self::Azure(_) | Self::File(_) => None,
-        }
-    }
-
-    pub(crate) fn files(&self, action: &'static str) -> Result<&LocalFiles, StoreError> {
-        match self {
-            Self::File(files) => Ok(files),
-            Self::S3(_) | Self::Gcs(_) | Self::Azure(_) => Err(StoreError::new(
-                ErrorKind::Invalid,
-                action,
-                "the store is not a directory",
-            )),
+impl<'a> Backend<'a> {
+    fn bucket<T: ObjectStore>(clients: &'a Clients<T>) -> Self {
+        Self::Bucket {
+            transfer: &clients.transfer,
+            quick: &clients.quick,
+            prefix: &clients.prefix,
         }
     }
 }

@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 use futures_util::future::{self, BoxFuture};
 use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
-use object_store::{MultipartUpload, PutMultipartOptions};
+use object_store::{MultipartUpload, ObjectStore, PutMultipartOptions};
 
 use crate::error::{ErrorKind, StoreError};
 use crate::headers::FileHeaders;
@@ -26,6 +26,8 @@ const LOCAL_PART_SIZE: usize = 1024 * 1024;
 const MAX_PARTS: usize = 10_000;
 /// The maximum size of a file in every store, in bytes.
 pub const MAX_FILE_SIZE: u64 = MAX_PARTS as u64 * PART_SIZE as u64;
+
+const BEGIN: &str = "cannot begin the upload";
 
 /// An upload that has begun. Dropping it neither completes nor aborts it: use its recorded key and id to abort it.
 pub struct Upload {
@@ -85,33 +87,38 @@ impl Store {
 
 impl Target {
     async fn begin(store: &Store, key: &str, headers: &FileHeaders) -> Result<Self, StoreError> {
-        const ACTION: &str = "cannot begin the upload";
         let path = store.key(key)?;
-        if let Store::File(files) = store {
-            return Ok(Self::Local(files.begin(&path).await?));
-        }
         let options = PutMultipartOptions {
             attributes: headers.attributes(),
             ..PutMultipartOptions::default()
         };
-        if let Some(client) = store.multipart_client() {
-            let id = client.create_multipart_opts(&path, options).await;
-            return Ok(Self::Multipart(Multipart {
-                id: id.map_err(StoreError::store(ACTION))?,
-                client,
-                path,
-                part_ids: Arc::default(),
-            }));
+        match store {
+            Store::S3(s3) => Multipart::begin(s3.transfer.clone(), path, options).await,
+            Store::Gcs(gcs) => Multipart::begin(gcs.transfer.clone(), path, options).await,
+            Store::Azure(azure) => {
+                let writer = azure.transfer.put_multipart_opts(&path, options).await;
+                Ok(Self::Writer(writer.map_err(StoreError::store(BEGIN))?))
+            }
+            Store::File(files) => Ok(Self::Local(files.begin(&path).await?)),
         }
-        let bucket = store
-            .transfer_client()
-            .expect("a store that is not a directory is a bucket");
-        let writer = bucket.put_multipart_opts(&path, options).await;
-        Ok(Self::Writer(writer.map_err(StoreError::store(ACTION))?))
     }
 }
 
 impl Multipart {
+    async fn begin(
+        client: impl MultipartStore,
+        path: Path,
+        options: PutMultipartOptions,
+    ) -> Result<Target, StoreError> {
+        let id = client.create_multipart_opts(&path, options).await;
+        Ok(Target::Multipart(Self {
+            id: id.map_err(StoreError::store(BEGIN))?,
+            client: Arc::new(client),
+            path,
+            part_ids: Arc::default(),
+        }))
+    }
+
     fn put_part(
         &self,
         number: usize,

@@ -3,8 +3,8 @@
 use object_store::azure::{AzureConfigKey as AzureKey, MicrosoftAzure, MicrosoftAzureBuilder};
 use url::Url;
 
+use super::common::{Clients, build_error, check_endpoints};
 use super::retry_profile::{QUICK, RetryProfile, TRANSFER, no_retries};
-use super::{Clients, build_error, check_endpoints};
 use crate::config::OpenError;
 use crate::env_vars::EnvVars;
 use crate::location::{Bucket, Cloud};

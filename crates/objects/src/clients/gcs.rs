@@ -5,8 +5,8 @@ use object_store::gcp::{
 };
 use url::Url;
 
+use super::common::{Clients, build_error};
 use super::retry_profile::{QUICK, RetryProfile, TRANSFER, no_retries};
-use super::{Clients, build_error};
 use crate::config::OpenError;
 use crate::env_vars::EnvVars;
 use crate::location::{Bucket, Cloud};

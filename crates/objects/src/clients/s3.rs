@@ -5,8 +5,8 @@ use std::sync::Arc;
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey as S3Key, Checksum};
 use url::{Host, Url};
 
+use super::common::{Clients, build_error, check_endpoints};
 use super::retry_profile::{QUICK, RetryProfile, TRANSFER, no_retries};
-use super::{Clients, build_error, check_endpoints};
 use crate::config::OpenError;
 use crate::env_vars::EnvVars;
 use crate::location::{Bucket, Cloud};

@@ -10,25 +10,14 @@ const CHECKSUMS: &str = "use AWS_CHECKSUM_ALGORITHM";
 const ACCOUNT: &str = "use AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY";
 
 /// Variables of the clouds' own clients that have no effect here, and the alternative.
+#[rustfmt::skip]
 const IGNORED: &[(&str, &str)] = &[
     ("AWS_CONFIG_FILE", FILES),
-    (
-        "AWS_CONTAINER_AUTHORIZATION_TOKEN",
-        "use AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-    ),
+    ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "use AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"),
     ("AWS_DEFAULT_PROFILE", FILES),
-    (
-        "AWS_EC2_METADATA_SERVICE_ENDPOINT",
-        "use AWS_METADATA_ENDPOINT",
-    ),
-    (
-        "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",
-        "use AWS_METADATA_ENDPOINT",
-    ),
-    (
-        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
-        "unset the endpoint variables instead",
-    ),
+    ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "use AWS_METADATA_ENDPOINT"),
+    ("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "use AWS_METADATA_ENDPOINT"),
+    ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "unset the endpoint variables instead"),
     ("AWS_MAX_ATTEMPTS", RETRIES),
     ("AWS_PROFILE", FILES),
     ("AWS_REQUEST_CHECKSUM_CALCULATION", CHECKSUMS),
