@@ -223,7 +223,8 @@ fn what_breaks_off_on_its_way_from_the_store_is_continued_or_breaks_off() {
         assert!(export["file_size_bytes"].as_u64().unwrap() > received);
         eventually("the API logs it", TIMEOUT, async || {
             let log = stack.api_log();
-            log.contains("reading the file failed during a download").then_some(())
+            log.contains("reading the file failed during a download")
+                .then_some(())
         })
         .await;
         drop(refused);

@@ -78,7 +78,9 @@ async fn only_the_last_component_is_made_and_only_by_a_service() {
     assert!(!root.path().join("volume").exists());
     let missing = Store::open_existing(&config(&root.path().join("files"))).unwrap_err();
     assert!(
-        missing.to_string().contains("create it, or mount its volume"),
+        missing
+            .to_string()
+            .contains("create it, or mount its volume"),
         "{missing}"
     );
     assert!(!root.path().join("files").exists());
