@@ -3,6 +3,7 @@
 //! Whatever becomes of standard error (see `log_writer`), the process goes on: nothing here or in
 //! the programs uses `eprintln!`, which panics if it cannot write and waits if nobody reads.
 
+mod output;
 mod writer;
 
 use std::io::{self, IsTerminal, Write};
@@ -16,7 +17,7 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::settings::LogFormat;
 use writer::LogWriter;
 
-pub use writer::log_lines_lost;
+pub use output::log_lines_lost;
 
 /// How long a program that ends waits for somebody to read why.
 const LAST_LINE: Duration = Duration::from_secs(1);
