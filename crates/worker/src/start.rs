@@ -1,4 +1,4 @@
-//! The worker's settings, and how it opens what it needs.
+//! The settings of the worker, and how it opens its dependencies.
 
 use clap::Parser;
 use exports_postgres::PoolPurpose;
@@ -11,7 +11,7 @@ use exports_service::start::{Dependencies, StartError, in_variable};
 use crate::context::Context;
 use crate::health;
 
-/// Takes exports from the queue and writes their files into the object store
+/// Claims exports from the queue and writes their files into the object store
 #[derive(Debug, Parser)]
 #[command(version, after_help = healthcheck::HELP)]
 pub struct Settings {
@@ -25,14 +25,14 @@ pub struct Settings {
     log: LogSettings,
 }
 
-/// What was opened.
+/// A context whose dependencies were available at start.
 pub(crate) struct Opened {
     pub(crate) context: Context,
     pub(crate) health: Option<health::Server>,
 }
 
 impl Opened {
-    /// Opens everything, connects to each part once, and sets up logs.
+    /// Opens the dependencies, connects to each once, and sets up logging.
     pub(crate) async fn open(settings: Settings, registry: &Registry) -> Result<Self, StartError> {
         let purpose = PoolPurpose::Worker {
             concurrency: settings.worker.concurrency,
@@ -47,7 +47,7 @@ impl Opened {
                     .map_err(in_variable("EXPORTS_HEALTH_LISTEN"))?,
             ),
         };
-        // Only now: until here the libraries' log lines would hide the one line that counts.
+        // Last, because log lines of libraries would hide a start error.
         init_logging(settings.log.log_format).map_err(in_variable("RUST_LOG"))?;
         Ok(Self {
             context: Context::new(dependencies, settings.worker, registry),

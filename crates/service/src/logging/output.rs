@@ -1,4 +1,4 @@
-//! Standard error, and what the log's thread has to report there.
+//! Writes log lines to a destination that can fail, and reports lost lines there.
 
 use std::io::{self, ErrorKind, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,13 +10,12 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
 use crate::settings::LogFormat;
 
-/// Until the next try where standard error does not block and its reader is not ready.
-const NOT_READY: Duration = Duration::from_millis(20);
+/// The pause before a non-blocking standard error that is not ready is tried again.
+const NOT_READY_PAUSE: Duration = Duration::from_millis(20);
 
-/// Of this process, since its start.
 static LOST: AtomicU64 = AtomicU64::new(0);
 
-/// How many lines of the log were lost since the process began.
+/// The number of log lines that this process has lost.
 #[must_use]
 pub fn log_lines_lost() -> u64 {
     LOST.load(Ordering::Relaxed)
@@ -26,14 +25,15 @@ pub(super) fn count_lost(lines: u64) {
     LOST.fetch_add(lines, Ordering::Relaxed);
 }
 
-/// What the thread writes to, and what it has to report there.
+/// The destination of the log, and the lost lines to report.
 pub(super) struct Output<W> {
     sink: W,
     format: LogFormat,
-    /// Lines that were lost and not reported yet.
+    /// Lost lines that are not reported yet.
     lost: u64,
+    /// The error that lost the last of them.
     reason: String,
-    /// The last byte that was written is not the end of a line.
+    /// The last written byte is not a line break.
     is_inside_line: bool,
 }
 
@@ -48,7 +48,8 @@ impl<W: Write> Output<W> {
         }
     }
 
-    /// Writes whole lines, before them what there is to report. What cannot be written is lost.
+    /// Writes the report about lost lines, if there is one, and then whole lines. Lines that cannot be
+    /// written are lost.
     pub(super) fn write(&mut self, lines: &[u8]) {
         let mut report = Vec::new();
         if self.is_inside_line {
@@ -69,7 +70,7 @@ impl<W: Write> Output<W> {
             }),
         };
         if let Err(Failed { written, error }) = written {
-            // Between two ends of lines there is one piece.
+            // The last piece is empty: it follows the last line break.
             let lost = lines[written..].split(|byte| *byte == b'\n').count() as u64 - 1;
             count_lost(lost);
             self.lost += lost;
@@ -77,11 +78,11 @@ impl<W: Write> Output<W> {
         }
     }
 
-    /// Reports lines that did not fit into the queue, after those that did.
+    /// Reports lines that did not fit into the queue, after the lines that did.
     pub(super) fn report_overflow(&mut self, lines: u64) {
         if lines > 0 {
             self.lost += lines;
-            "nobody read the log, or not fast enough".clone_into(&mut self.reason);
+            "the log was not read fast enough".clone_into(&mut self.reason);
             self.write(&[]);
         }
     }
@@ -98,7 +99,7 @@ impl<W: Write> Output<W> {
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    thread::sleep(NOT_READY);
+                    thread::sleep(NOT_READY_PAUSE);
                     continue;
                 }
                 Err(error) => error,
@@ -109,11 +110,11 @@ impl<W: Write> Output<W> {
         Ok(())
     }
 
-    /// The line that says what was lost, in the form of the others. At the highest level, so that no
-    /// setting of levels hides it.
+    /// The line that reports the lost lines, in the configured format. Its level is ERROR, so that it fits
+    /// every `RUST_LOG`.
     fn report(&self) -> String {
         let mut time = String::new();
-        // A time that cannot be written is left out: nothing reads it.
+        // Without a time, the line is still useful.
         SystemTime.format_time(&mut Writer::new(&mut time)).ok();
         let (target, lost, reason) = (module_path!(), self.lost, &self.reason);
         let message = "log lines were lost";
@@ -130,7 +131,7 @@ impl<W: Write> Output<W> {
 }
 
 struct Failed {
-    /// Bytes before it failed.
+    /// The bytes that were written before the error.
     written: usize,
     error: io::Error,
 }
@@ -139,7 +140,7 @@ struct Failed {
 mod tests {
     use super::*;
 
-    /// Takes bytes while there is space.
+    /// Accepts bytes while there is space.
     struct Disk {
         space: usize,
         text: Vec<u8>,
@@ -172,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_lost_is_reported_once_when_writing_works_again() {
+    fn lost_lines_are_reported_once_when_writing_works_again() {
         let mut output = output(8, LogFormat::Text);
         output.write(b"first\nsecond\nthird\n");
         output.write(b"fourth\n");
@@ -191,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_that_cannot_be_written_is_not_forgotten() {
+    fn a_report_that_cannot_be_written_is_written_later() {
         let mut output = output(0, LogFormat::Json);
         output.write(b"first\n");
         output.sink.space = 10;

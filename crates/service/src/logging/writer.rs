@@ -1,11 +1,11 @@
-//! Standard error, written by a thread of its own: a service never waits for the reader of its log
-//! and never fails because of it.
+//! A log writer that never blocks its callers and never fails.
 //!
-//! Lines wait in a queue of bounded size. A line that does not fit (the reader is too slow or has
-//! stopped) or that cannot be written (the reader is gone, the disk is full) is lost and counted;
-//! once writing works again, one line says how many were lost. `tracing-appender`'s writer is not
-//! used: it neither counts nor reports failed writes, and when the process ends it prints to
-//! standard error, where it can wait for ever.
+//! Lines wait in a bounded queue, and a separate thread writes them to standard error. A line is lost if the
+//! queue is full (the reader is too slow or has stopped), or if it cannot be written (the reader is gone, the
+//! disk is full). Lost lines are counted, and one line reports them when writing works again.
+//!
+//! `tracing-appender` is not used: it neither counts nor reports failed writes, and it prints to standard
+//! error when the process ends, where it can block.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -15,33 +15,33 @@ use std::time::Duration;
 use crate::logging::output::{Output, count_lost};
 use crate::settings::LogFormat;
 
-/// The most bytes that wait to be written: some 16,000 lines.
-const ROOM: usize = 4 * 1024 * 1024;
-/// How long lines are collected before they are written. Without it, waking the thread for each line
-/// costs more than writing the line.
-const GATHER: Duration = Duration::from_millis(1);
-/// How long the end of the process waits for the last lines.
-const FLUSH: Duration = Duration::from_secs(1);
+/// The capacity of the queue in bytes: about 16,000 lines.
+const QUEUE_CAPACITY: usize = 4 * 1024 * 1024;
+/// How long lines are collected before they are written. Waking the thread for each line would cost more than
+/// writing it.
+const BATCH_DELAY: Duration = Duration::from_millis(1);
+/// Timeout of [`LogWriter::flush`].
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Takes lines of the log, one with each call of [`Write::write`]. Clones share one queue.
+/// Takes one log line per call of [`Write::write`]. Clones share one queue.
 #[derive(Debug, Clone)]
 pub(crate) struct LogWriter(Arc<Queue>);
 
 #[derive(Debug, Default)]
 struct Queue {
     state: Mutex<State>,
-    /// There is something to write.
+    /// The queue is no longer empty.
     filled: Condvar,
-    /// All of it was written.
+    /// Every line is written.
     written: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct State {
     lines: Vec<u8>,
-    /// Lines that did not fit.
+    /// The number of lines that did not fit into the queue.
     overflow: u64,
-    /// The thread waits for the next line.
+    /// The thread waits for lines.
     is_idle: bool,
 }
 
@@ -57,11 +57,15 @@ impl LogWriter {
         Ok(Self(queue))
     }
 
-    /// Waits until every line so far was written, or for a second.
+    /// Waits until every line is written, or until [`FLUSH_TIMEOUT`].
     pub(crate) fn flush(&self) {
         let busy = |state: &mut State| !(state.is_idle && state.lines.is_empty());
         let state = self.0.lock();
-        drop(self.0.written.wait_timeout_while(state, FLUSH, busy));
+        drop(
+            self.0
+                .written
+                .wait_timeout_while(state, FLUSH_TIMEOUT, busy),
+        );
     }
 }
 
@@ -79,7 +83,7 @@ impl Write for LogWriter {
 impl Queue {
     fn push(&self, line: &[u8]) {
         let mut state = self.lock();
-        if state.lines.len() + line.len() > ROOM {
+        if state.lines.len() + line.len() > QUEUE_CAPACITY {
             state.overflow += 1;
             count_lost(1);
             return;
@@ -92,7 +96,7 @@ impl Queue {
         }
     }
 
-    /// The thread's life.
+    /// Runs in the thread: writes lines for as long as the process runs.
     fn drain(&self, mut output: Output<impl Write>) {
         let mut batch = Vec::new();
         loop {
@@ -103,7 +107,7 @@ impl Queue {
         }
     }
 
-    /// Waits for lines and exchanges them for the empty `batch`. Gives how many did not fit.
+    /// Waits for lines and swaps them with the empty `batch`. Returns the number of lines that did not fit.
     fn take(&self, batch: &mut Vec<u8>) -> u64 {
         let mut state = self.lock();
         if state.lines.is_empty() {
@@ -112,7 +116,7 @@ impl Queue {
             let idle = |state: &mut State| state.lines.is_empty();
             let filled = self.filled.wait_while(state, idle);
             drop(filled.unwrap_or_else(PoisonError::into_inner));
-            thread::sleep(GATHER);
+            thread::sleep(BATCH_DELAY);
             state = self.lock();
         }
         std::mem::swap(&mut state.lines, batch);
@@ -131,8 +135,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reader_that_stands_still_costs_lines_and_no_time() {
-        /// Blocks until the test lets it go on, and gives the test what is written.
+    fn a_reader_that_blocks_costs_lines_but_no_time() {
+        /// Blocks until the test continues, and sends the written bytes to the test.
         struct Pipe(mpsc::Receiver<()>, mpsc::Sender<Vec<u8>>);
 
         impl Write for Pipe {
@@ -150,7 +154,7 @@ mod tests {
         let (go_on, blocked) = mpsc::channel();
         let (written, text) = mpsc::channel();
         let mut log = LogWriter::start(Pipe(blocked, written), LogFormat::Text).unwrap();
-        let line = [b"x".repeat(ROOM / 8 - 1), b"\n".to_vec()].concat();
+        let line = [b"x".repeat(QUEUE_CAPACITY / 8 - 1), b"\n".to_vec()].concat();
         for _ in 0..30 {
             log.write_all(&line).unwrap();
         }

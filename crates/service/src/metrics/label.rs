@@ -1,19 +1,32 @@
-//! Metrics with one label, whose values are known beforehand.
+//! Metrics with one label, all of whose values are known in advance.
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
 
+use exports_domain::FailureCode;
 use prometheus::{GaugeVec, HistogramVec, IntCounterVec};
+use strum::VariantArray;
 
-/// A label and all of its values. Every value of a counter or histogram is there from the start:
-/// a series that begins at its first event hides this event from `increase`.
-pub trait Label: Copy + 'static {
-    /// The label's name.
+/// An enum whose variants are the values of a label.
+///
+/// Counters and histograms have every value from the start: `increase` does not see the first event
+/// of a series that starts with it.
+pub trait Label: Copy + Into<&'static str> + VariantArray {
+    /// The name of the label.
     const NAME: &'static str;
-    /// Every value.
-    const ALL: &'static [Self];
+
     /// The value as text, in snake case.
-    fn value(self) -> Cow<'static, str>;
+    fn value(self) -> Cow<'static, str> {
+        Cow::Borrowed(self.into())
+    }
+}
+
+impl Label for FailureCode {
+    const NAME: &'static str = "cause";
+
+    fn value(self) -> Cow<'static, str> {
+        self.as_str().to_ascii_lowercase().into()
+    }
 }
 
 /// A counter for each value of a label.
@@ -25,7 +38,7 @@ pub struct Counters<L> {
 
 impl<L: Label> Counters<L> {
     pub(crate) fn new(family: IntCounterVec) -> Self {
-        for label in L::ALL {
+        for label in L::VARIANTS {
             family.with_label_values(&[label.value()]);
         }
         Self {
@@ -34,12 +47,12 @@ impl<L: Label> Counters<L> {
         }
     }
 
-    /// Counts one.
+    /// Adds 1.
     pub fn inc(&self, label: L) {
         self.inc_by(label, 1);
     }
 
-    /// Counts several.
+    /// Adds `count`.
     pub fn inc_by(&self, label: L, count: u64) {
         self.family
             .with_label_values(&[label.value()])
@@ -62,12 +75,12 @@ impl<L: Label> Gauges<L> {
         }
     }
 
-    /// Sets one; it is there from now on.
+    /// Sets the gauge of a label value. The series exists from then on.
     pub fn set(&self, label: L, value: f64) {
         self.family.with_label_values(&[label.value()]).set(value);
     }
 
-    /// Removes all of them, until they are set again: nothing is better than what is not known.
+    /// Removes all series until they are set again: a missing value is better than an outdated one.
     pub fn clear(&self) {
         self.family.reset();
     }
@@ -82,7 +95,7 @@ pub struct Histograms<L> {
 
 impl<L: Label> Histograms<L> {
     pub(crate) fn new(family: HistogramVec) -> Self {
-        for label in L::ALL {
+        for label in L::VARIANTS {
             family.with_label_values(&[label.value()]);
         }
         Self {
@@ -91,7 +104,7 @@ impl<L: Label> Histograms<L> {
         }
     }
 
-    /// Counts one observation.
+    /// Adds an observation.
     pub fn observe(&self, label: L, value: f64) {
         self.family
             .with_label_values(&[label.value()])
