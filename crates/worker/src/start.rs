@@ -25,33 +25,25 @@ pub struct Settings {
     log: LogSettings,
 }
 
-/// A context whose dependencies were available at start.
-pub(crate) struct Opened {
-    pub(crate) context: Context,
-    pub(crate) health: Option<health::Server>,
-}
-
-impl Opened {
-    /// Opens the dependencies, connects to each once, and sets up logging.
-    pub(crate) async fn open(settings: Settings, registry: &Registry) -> Result<Self, StartError> {
-        let purpose = PoolPurpose::Worker {
-            concurrency: settings.worker.concurrency,
-        };
-        let dependencies = Dependencies::open(&settings.database, settings.store, purpose)?;
-        dependencies.check().await?;
-        let health = match settings.worker.health_listen {
-            None => None,
-            Some(address) => Some(
-                health::Server::bind(address)
-                    .await
-                    .map_err(in_variable("EXPORTS_HEALTH_LISTEN"))?,
-            ),
-        };
-        // Last, because log lines of libraries would hide a start error.
-        init_logging(settings.log.log_format).map_err(in_variable("RUST_LOG"))?;
-        Ok(Self {
-            context: Context::new(dependencies, settings.worker, registry),
-            health,
-        })
-    }
+/// Opens the dependencies, connects to each once, binds the health listener and sets up logging.
+pub(crate) async fn open(
+    settings: Settings,
+    registry: &Registry,
+) -> Result<(Context, Option<health::Server>), StartError> {
+    let purpose = PoolPurpose::Worker {
+        concurrency: settings.worker.concurrency,
+    };
+    let dependencies = Dependencies::open(&settings.database, settings.store, purpose)?;
+    dependencies.check().await?;
+    let health = match settings.worker.health_listen {
+        None => None,
+        Some(address) => {
+            let bound = health::Server::bind(address).await;
+            Some(bound.map_err(in_variable("EXPORTS_HEALTH_LISTEN"))?)
+        }
+    };
+    // Last, because log lines of libraries would hide a start error.
+    init_logging(settings.log.log_format).map_err(in_variable("RUST_LOG"))?;
+    let context = Context::new(dependencies, settings.worker, registry);
+    Ok((context, health))
 }

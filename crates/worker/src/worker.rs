@@ -9,7 +9,7 @@ use crate::claim_loop::ClaimLoop;
 use crate::context::Context;
 use crate::health;
 use crate::metrics::Sampler;
-use crate::start::{Opened, Settings};
+use crate::start::{self, Settings};
 
 /// A worker whose dependencies are open.
 pub struct Worker {
@@ -24,7 +24,7 @@ impl Worker {
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
         let signals = Signals::install().map_err(in_variable("signals"))?;
         let registry = Registry::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
-        let Opened { context, health } = Opened::open(settings, &registry).await?;
+        let (context, health) = start::open(settings, &registry).await?;
         Ok(Self {
             context,
             registry,

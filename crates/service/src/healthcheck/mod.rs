@@ -15,7 +15,7 @@ use exports_domain::error_line;
 use crate::logging::print_error;
 use crate::settings::{SettingsError, try_parse_from};
 
-pub use probe::{ProbeError, probe};
+use probe::probe;
 
 const NAME: &str = "healthcheck";
 

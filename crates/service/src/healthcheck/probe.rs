@@ -12,7 +12,7 @@ const MAX_RESPONSE: usize = 4096;
 
 /// Why the program is not ready.
 #[derive(Debug, thiserror::Error)]
-pub enum ProbeError {
+pub(super) enum ProbeError {
     /// The port is 0: the system chooses another port at each start.
     #[error("{0} has no fixed port, so the program that listens there cannot be probed")]
     NoPort(SocketAddr),
@@ -41,7 +41,7 @@ pub enum ProbeError {
 
 /// Probes the program that listens at `listen`: it is ready if it answers 200 within the timeout. The
 /// loopback address is used if `listen` means all interfaces.
-pub fn probe(listen: SocketAddr) -> Result<(), ProbeError> {
+pub(super) fn probe(listen: SocketAddr) -> Result<(), ProbeError> {
     let address = SocketAddr::new(reachable(listen.ip()), listen.port());
     if address.port() == 0 {
         return Err(ProbeError::NoPort(listen));

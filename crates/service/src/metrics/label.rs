@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::marker::PhantomData;
 
 use exports_domain::FailureCode;
+use prometheus::core::{MetricVec, MetricVecBuilder};
 use prometheus::{GaugeVec, HistogramVec, IntCounterVec};
 use strum::VariantArray;
 
@@ -29,24 +30,42 @@ impl Label for FailureCode {
     }
 }
 
-/// A counter for each value of a label.
+/// A metric for each value of a label.
 #[derive(Debug)]
-pub struct Counters<L> {
-    family: IntCounterVec,
+pub struct Labeled<F, L> {
+    family: F,
     label: PhantomData<fn(L)>,
 }
 
-impl<L: Label> Counters<L> {
-    pub(crate) fn new(family: IntCounterVec) -> Self {
-        for label in L::VARIANTS {
-            family.with_label_values(&[label.value()]);
-        }
-        Self {
-            family,
-            label: PhantomData,
-        }
+/// A counter for each value of a label.
+pub type Counters<L> = Labeled<IntCounterVec, L>;
+/// A gauge for each value of a label.
+pub type Gauges<L> = Labeled<GaugeVec, L>;
+/// A histogram for each value of a label.
+pub type Histograms<L> = Labeled<HistogramVec, L>;
+
+impl<B: MetricVecBuilder, L: Label> Labeled<MetricVec<B>, L> {
+    /// Each series exists once it is used.
+    pub(crate) fn new(family: MetricVec<B>) -> Self {
+        let label = PhantomData;
+        Self { family, label }
     }
 
+    /// All series exist from the start.
+    pub(crate) fn with_all_series(family: MetricVec<B>) -> Self {
+        let metric = Self::new(family);
+        for label in L::VARIANTS {
+            metric.series(*label);
+        }
+        metric
+    }
+
+    fn series(&self, label: L) -> B::M {
+        self.family.with_label_values(&[label.value()])
+    }
+}
+
+impl<L: Label> Counters<L> {
     /// Adds 1.
     pub fn inc(&self, label: L) {
         self.inc_by(label, 1);
@@ -54,30 +73,14 @@ impl<L: Label> Counters<L> {
 
     /// Adds `count`.
     pub fn inc_by(&self, label: L, count: u64) {
-        self.family
-            .with_label_values(&[label.value()])
-            .inc_by(count);
+        self.series(label).inc_by(count);
     }
-}
-
-/// A gauge for each value of a label.
-#[derive(Debug)]
-pub struct Gauges<L> {
-    family: GaugeVec,
-    label: PhantomData<fn(L)>,
 }
 
 impl<L: Label> Gauges<L> {
-    pub(crate) fn new(family: GaugeVec) -> Self {
-        Self {
-            family,
-            label: PhantomData,
-        }
-    }
-
-    /// Sets the gauge of a label value. The series exists from then on.
+    /// Sets the gauge of a label value.
     pub fn set(&self, label: L, value: f64) {
-        self.family.with_label_values(&[label.value()]).set(value);
+        self.series(label).set(value);
     }
 
     /// Removes all series until they are set again: a missing value is better than an outdated one.
@@ -86,28 +89,9 @@ impl<L: Label> Gauges<L> {
     }
 }
 
-/// A histogram for each value of a label.
-#[derive(Debug)]
-pub struct Histograms<L> {
-    family: HistogramVec,
-    label: PhantomData<fn(L)>,
-}
-
 impl<L: Label> Histograms<L> {
-    pub(crate) fn new(family: HistogramVec) -> Self {
-        for label in L::VARIANTS {
-            family.with_label_values(&[label.value()]);
-        }
-        Self {
-            family,
-            label: PhantomData,
-        }
-    }
-
     /// Adds an observation.
     pub fn observe(&self, label: L, value: f64) {
-        self.family
-            .with_label_values(&[label.value()])
-            .observe(value);
+        self.series(label).observe(value);
     }
 }

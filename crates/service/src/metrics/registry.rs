@@ -52,7 +52,9 @@ impl Registry {
     /// Registers a counter for each value of a label.
     #[must_use]
     pub fn counters<L: Label>(&self, name: &str, help: &str) -> Counters<L> {
-        Counters::new(self.register(IntCounterVec::new(Opts::new(name, help), &[L::NAME])))
+        Counters::with_all_series(
+            self.register(IntCounterVec::new(Opts::new(name, help), &[L::NAME])),
+        )
     }
 
     /// Registers a gauge.
@@ -70,7 +72,7 @@ impl Registry {
     /// Registers a histogram with these bucket bounds for each value of a label.
     #[must_use]
     pub fn histograms<L: Label>(&self, name: &str, help: &str, bounds: &[f64]) -> Histograms<L> {
-        Histograms::new(self.histogram_family(name, help, &[L::NAME], bounds))
+        Histograms::with_all_series(self.histogram_family(name, help, &[L::NAME], bounds))
     }
 
     /// Registers a histogram with several labels. A series exists once it has an observation. The caller

@@ -4,17 +4,14 @@
 //! would grow with the length of the file, and the kernel would have to clear every page again.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The unused buffers of one file. Clones share them.
 #[derive(Debug, Clone)]
-pub(crate) struct BufferPool(Arc<Pool>);
-
-#[derive(Debug)]
-struct Pool {
+pub(crate) struct BufferPool {
     /// The capacity of a new buffer, in bytes.
     capacity: usize,
-    unused: Mutex<Vec<Vec<u8>>>,
+    unused: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
 /// Bytes whose memory returns to its pool on drop.
@@ -27,14 +24,14 @@ pub(crate) struct Buffer {
 impl BufferPool {
     /// An empty pool; new buffers have this capacity.
     pub(crate) fn new(capacity: usize) -> Self {
-        let unused = Mutex::default();
-        Self(Arc::new(Pool { capacity, unused }))
+        let unused = Arc::default();
+        Self { capacity, unused }
     }
 
     /// An empty buffer from the pool, or a new one.
     pub(crate) fn take(&self) -> Buffer {
-        let unused = self.with_unused(Vec::pop);
-        self.buffer(unused.unwrap_or_else(|| Vec::with_capacity(self.0.capacity)))
+        let unused = self.unused().pop();
+        self.buffer(unused.unwrap_or_else(|| Vec::with_capacity(self.capacity)))
     }
 
     /// An empty buffer without memory, for content that may be small.
@@ -47,8 +44,8 @@ impl BufferPool {
         Buffer { bytes, pool }
     }
 
-    fn with_unused<T>(&self, f: impl FnOnce(&mut Vec<Vec<u8>>) -> T) -> T {
-        f(&mut self.0.unused.lock().unwrap_or_else(PoisonError::into_inner))
+    fn unused(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.unused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -76,7 +73,7 @@ impl Drop for Buffer {
     fn drop(&mut self) {
         let mut bytes = std::mem::take(&mut self.bytes);
         bytes.clear();
-        self.pool.with_unused(|unused| unused.push(bytes));
+        self.pool.unused().push(bytes);
     }
 }
 

@@ -30,10 +30,7 @@ pub(crate) struct ReorderBuffer {
 }
 
 /// The right to open a slice.
-#[derive(Debug)]
-pub(crate) struct Slot {
-    _permit: OwnedSemaphorePermit,
-}
+pub(crate) type Slot = OwnedSemaphorePermit;
 
 /// The output side: the bytes of all slices, in order. Dropping it closes the input side.
 #[derive(Debug)]
@@ -80,8 +77,7 @@ pub(crate) fn new(slots: usize) -> (ReorderBuffer, OrderedOutput) {
 impl ReorderBuffer {
     /// Waits for a slot; `None` if the output is closed.
     pub(crate) async fn slot(&self) -> Option<Slot> {
-        let permit = self.slots.clone().acquire_owned().await.ok()?;
-        Some(Slot { _permit: permit })
+        self.slots.clone().acquire_owned().await.ok()
     }
 
     /// Opens the next slice. Its turn comes after all slices that were opened before it.

@@ -22,7 +22,7 @@ use crate::pipeline::buffer_pool::{Buffer, BufferPool};
 const MAX_IN_FLIGHT: usize = 2;
 /// The pause before an upload that could not be recorded is recorded again.
 const RECORD_RETRY: Duration = Duration::from_secs(1);
-/// Timeout of an abort. After it, a janitor deletes what is in the store.
+/// Timeout of an abort. A janitor deletes what is left in the store.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The file of one attempt.
@@ -37,7 +37,6 @@ pub(crate) struct FileUpload {
     part: Buffer,
     buffers: BufferPool,
     parts: usize,
-    /// The multipart upload, if the file is larger than one part.
     upload: Option<Upload>,
     /// The request that creates it: see [`FileUpload::create_upload`].
     creating: Option<JoinHandle<Result<Upload, StoreError>>>,
@@ -48,7 +47,6 @@ pub(crate) struct FileUpload {
     size: u64,
 }
 
-/// The size and hash of a complete file.
 pub(crate) struct UploadedFile {
     pub(crate) size_bytes: u64,
     pub(crate) sha256: [u8; 32],
@@ -100,12 +98,11 @@ impl FileUpload {
     /// Sends the rest and completes the upload.
     pub(crate) async fn finish(&mut self) -> Result<UploadedFile, AttemptError> {
         if self.upload.is_none() {
-            let body = std::mem::replace(&mut self.part, self.buffers.take_unallocated());
+            let part = std::mem::replace(&mut self.part, self.buffers.take_unallocated());
+            let body = Bytes::from_owner(part);
             self.is_started = true;
-            self.store
-                .put(&self.key, Bytes::from_owner(body), &self.headers)
-                .await
-                .map_err(|error| self.failed(UploadOperation::Put, &error))?;
+            let stored = self.store.put(&self.key, body, &self.headers).await;
+            stored.map_err(|error| self.failed(UploadOperation::Put, &error))?;
             self.metrics.bytes_uploaded.inc_by(self.size);
         } else {
             self.send_part().await?;
