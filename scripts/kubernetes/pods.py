@@ -15,7 +15,7 @@ SECONDS = {"s": 1, "m": 60, "h": 3600}
 # After EXPORTS_SHUTDOWN_GRACE a worker needs about 10 s to release its exports. 15 s has a margin.
 RELEASE_SECONDS = 15
 # How long the API waits for running requests, and how much longer it needs to exit.
-API_GRACE = (Path("crates/api/src/server.rs"), r"const GRACE: Duration = Duration::from_secs\((\d+)\);")
+API_GRACE = (Path("crates/api/src/server.rs"), r"const \w*GRACE: Duration = Duration::from_secs\((\d+)\);")
 API_EXIT_SECONDS = 5
 
 
@@ -118,7 +118,7 @@ def stops_in_time(spec: dict, container: dict, values: dict[str, str]) -> Iterat
         path, constant = API_GRACE
         grace = re.search(constant, path.read_text())
         if grace is None:
-            yield f"this check cannot find the constant GRACE in {path}"
+            yield f"this check cannot find the shutdown grace constant in {path}"
             return
         needed += int(grace[1]) + API_EXIT_SECONDS
     if given < needed:
