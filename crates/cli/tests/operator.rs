@@ -83,7 +83,7 @@ async fn a_migration_grants_the_programs_roles_what_they_need() {
 
     let nobody = run("migrate --api-role nobody_at_all".to_owned()).await;
     assert_eq!(nobody.code, Some(1));
-    let told = "error: --api-role: there is no role \"nobody_at_all\": create it first";
+    let told = "error: --api-role: role \"nobody_at_all\" does not exist: create it first";
     assert!(nobody.err.starts_with(told), "{}", nobody.err);
 }
 

@@ -117,7 +117,7 @@ async fn claim_and_start(starter: Starter, mut permits: Vec<OwnedSemaphorePermit
             limit: u16::try_from(permits.len()).unwrap_or(u16::MAX),
             lease: settings.lease,
             max_attempts: settings.max_attempts,
-            known,
+            hints: known,
         })
         .await;
     let claims = match claims {

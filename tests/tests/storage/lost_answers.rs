@@ -1,8 +1,6 @@
 //! Connections that break at the worst moment.
 
-use exports_database::{
-    BatchLoader, Completed, Created, Database, FileLookup, ListRequest, NewExport,
-};
+use exports_database::{BatchLoader, Created, Database, FileLookup, Leased, ListRequest, NewExport};
 use exports_domain::{Direction, EndpointId, ExportId, ExportStatus};
 use exports_postgres::PoolPurpose;
 use exports_source::Source;
@@ -79,7 +77,7 @@ async fn a_completion_whose_answer_is_lost_can_be_repeated() {
     let error = complete().await.unwrap_err();
     assert!(error.is_transient(), "{error:?}");
     let row = database.export_row(id).await;
-    let Completed::Done { expires_at } = complete().await.unwrap() else {
+    let Leased::Held(expires_at) = complete().await.unwrap() else {
         panic!("it was completed")
     };
     assert_eq!(database.export_row(id).await, row, "by the first try");

@@ -42,7 +42,7 @@ pub(super) struct Requeue {
 impl Requeue {
     async fn run(self) -> Result<()> {
         let database = open(&self.database).await?;
-        let answer = database.requeue_by_hand(self.export).await;
+        let answer = database.force_requeue(self.export).await;
         let answer = answer.context("cannot requeue the export")?;
         done(self.export, answer, "is due now, with all its attempts")
     }
@@ -68,7 +68,7 @@ impl Fail {
             code: FailureCode::EndedByOperator,
             message: self.reason,
         };
-        let answer = database.fail_by_hand(self.export, &failure).await;
+        let answer = database.force_fail(self.export, &failure).await;
         let answer = answer.context("cannot end the export")?;
         done(self.export, answer, "is failed")
     }

@@ -1,4 +1,4 @@
-//! Who may do what: projects and their API keys, and the database roles of the programs.
+//! Access control: projects and their API keys, and the database roles of the programs.
 
 mod api_keys;
 mod grants;

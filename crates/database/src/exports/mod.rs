@@ -1,4 +1,4 @@
-//! What consumers do with exports: create, read, list, delete.
+//! What consumers do with exports: create, get, list, delete.
 
 mod batched_get;
 mod create;

@@ -1,4 +1,4 @@
-//! What consumers do with exports that are there: look at them, find the file, delete.
+//! Gets, lists and deletes exports, and finds their files.
 
 use std::time::Duration;
 
@@ -11,66 +11,66 @@ use crate::error::Error;
 use crate::row::ExportRow;
 use exports_postgres::PooledConnection;
 
-/// What became of a request to delete.
+/// The result of a delete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Deleted {
-    /// The record is gone; these objects have to go too.
+    /// The record is deleted. The caller deletes the objects.
     Gone {
-        /// Their keys.
+        /// The keys of the objects.
         object_keys: Vec<String>,
     },
-    /// It is pending or processing.
+    /// The export is pending or processing, so it was not deleted.
     Active,
-    /// This project has no such export.
+    /// The project has no such export.
     Missing,
 }
 
-/// Where an export's file is.
+/// The result of looking for an export's file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileLookup {
-    /// It can be downloaded.
+    /// The file can be downloaded.
     Ready {
-        /// Its key in the object store.
+        /// The object's key in the store.
         object_key: String,
-        /// For how long still, by the database's clock.
+        /// Time until it expires, by the database's clock.
         remaining: Duration,
         /// The export.
         export: Box<Export>,
     },
-    /// There is none (yet).
+    /// The export is pending, processing or failed.
     NotReady(ExportStatus),
-    /// There was one.
+    /// The file is expired.
     Expired,
     /// There is no such export.
     Missing,
 }
 
-/// The place in a list behind which a page begins.
+/// The last export of a page. The next page begins after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor {
-    /// The last export's time.
+    /// Its creation time.
     pub created_at: DateTime<Utc>,
     /// Its id.
     pub id: ExportId,
 }
 
-/// Which part of a project's exports to list.
+/// Which exports of a project to list.
 #[derive(Debug, Clone, Copy)]
 pub struct ListRequest {
-    /// At most so many.
+    /// Maximum number of exports.
     pub limit: u16,
-    /// Only those behind this place.
+    /// Only exports after this one.
     pub after: Option<Cursor>,
-    /// Only those with this status.
+    /// Only exports with this status.
     pub status: Option<ExportStatus>,
 }
 
-/// A part of a list, newest first.
+/// A page of a list, newest first.
 #[derive(Debug, Clone)]
 pub struct Page {
     /// The exports.
     pub exports: Vec<Export>,
-    /// Where the next page begins, if there is more.
+    /// The cursor of the next page, if there is one.
     pub next: Option<Cursor>,
 }
 
@@ -87,7 +87,7 @@ impl Database {
         .await
     }
 
-    /// A project's exports, newest first.
+    /// Exports of a project, newest first.
     pub async fn list_exports(
         &self,
         project: &ProjectId,
@@ -112,7 +112,7 @@ impl Database {
         Ok(Page { exports, next })
     }
 
-    /// Where the file of an export is; of this project only, if one is given.
+    /// Finds the file of an export. With a project, only among its exports.
     pub async fn find_file(
         &self,
         project: Option<&ProjectId>,
@@ -124,8 +124,8 @@ impl Database {
         .await
     }
 
-    /// Deletes an export that nothing works on; its objects are doomed in the same statement, so
-    /// that they go even if the caller cannot delete them.
+    /// Deletes an export that is not active. The same statement marks its objects for deletion, so a
+    /// janitor deletes them if the caller cannot.
     pub async fn delete_export(&self, project: &ProjectId, id: ExportId) -> Result<Deleted, Error> {
         let row = sqlx::query!(
             r#"
@@ -136,7 +136,7 @@ impl Database {
                 WHERE id IN (SELECT id FROM target) AND status IN ('completed', 'failed', 'expired')
                 RETURNING id
             ), doomed AS (
-                -- The caller deletes it now; a janitor only if that fails.
+                -- The caller deletes the object now. A janitor deletes it if that fails.
                 UPDATE export_objects
                 SET state = 'doomed', sweeps_left = 1, sweep_at = clock_timestamp() + interval '30 seconds'
                 WHERE export_id IN (SELECT id FROM deleted) AND state = 'kept'
@@ -179,7 +179,7 @@ async fn list(
                    THEN 'expired' ELSE exports.status END AS status) shown
         WHERE project_id = $1
           AND ($2::text IS NULL OR shown.status = $2)
-          -- Without a cursor from the very end; an OR would keep the index from starting here.
+          -- Without a cursor: from the end of the index. With an OR instead, the index could not be used.
           AND (created_at, id) < (coalesce($3::timestamptz, 'infinity'),
                                   coalesce($4::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
         ORDER BY created_at DESC, id DESC
@@ -200,7 +200,7 @@ async fn find_file(
     project: Option<&ProjectId>,
     id: ExportId,
 ) -> Result<FileLookup, Error> {
-    // One statement: between two, an export could be completed, and seem to have no time left.
+    // One statement: between two statements the export could complete and appear to be expired.
     let row = sqlx::query!(
         r#"
         SELECT id, project_id, created_at, direction, filter_start_time, filter_end_time,
@@ -264,7 +264,7 @@ pub(crate) async fn find(
     row.map(Export::try_from).transpose()
 }
 
-/// The rows of the exports with these ids, whosever they are.
+/// The rows of the exports with these ids, of any project.
 pub(crate) async fn find_all(
     connection: &mut PooledConnection,
     ids: &[Uuid],

@@ -1,4 +1,4 @@
-//! The queue of exports: claims and where they begin, leases, notifications, and its length.
+//! The queue of exports: claims, queue hints, leases, notifications, depth.
 
 mod claim;
 mod depth;
@@ -9,5 +9,5 @@ mod notify;
 pub use claim::{Claim, ClaimRequest};
 pub use depth::{QueueDepth, QueueState};
 pub use hints::QueueHints;
-pub use lease::{Completed, Fenced, FinishedFile, Progress};
+pub use lease::{FinishedFile, Leased, Progress};
 pub use notify::QueueListener;

@@ -58,7 +58,7 @@ pub(crate) async fn run(context: Context, memory: Memory, stop: CancellationToke
 async fn sweep(context: &Context, memory: &Memory, done: &mut LatestRuns) -> Result<(), Error> {
     expire(context).await?;
     // Its search is a long one beside a long export, and nearly always for nothing.
-    let lease_ended = memory.borrow().lease_ended();
+    let lease_ended = memory.borrow().has_expired_lease();
     if lease_ended {
         fail_exhausted(context).await?;
     }
@@ -131,7 +131,7 @@ async fn fail_exhausted(context: &Context) -> Result<(), Error> {
 
 async fn delete_doomed(context: &Context) -> Result<(), Error> {
     loop {
-        let objects = context.database.take_doomed_objects(BATCH).await?;
+        let objects = context.database.take_pending_deletions(BATCH).await?;
         for object in &objects {
             delete(context, object).await?;
         }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use exports_database::{Claim, Completed, Fenced, FinishedFile};
+use exports_database::{Claim, FinishedFile, Leased};
 use exports_domain::RetryPolicy;
 use exports_domain::error_line;
 use tokio_util::sync::CancellationToken;
@@ -135,8 +135,8 @@ impl Attempt {
                     .complete(self.claim.lease, key, facts)
                     .await
                 {
-                    Ok(Completed::Done { .. }) => return Settled::Completed,
-                    Ok(Completed::Lost) => return Settled::Refused,
+                    Ok(Leased::Held(_)) => return Settled::Completed,
+                    Ok(Leased::Lost) => return Settled::Refused,
                     Err(error) => {
                         tracing::warn!(
                             error = error_line(&error),
@@ -207,10 +207,10 @@ impl Attempt {
 
 /// `ended`, if that is what the database knows. What could not be recorded is found by whoever
 /// claims the export when its lease ends.
-fn outcome_of(recorded: Result<Fenced, exports_database::Error>, ended: Outcome) -> Outcome {
+fn outcome_of(recorded: Result<Leased, exports_database::Error>, ended: Outcome) -> Outcome {
     match recorded {
-        Ok(Fenced::Held) => ended,
-        Ok(Fenced::Lost) => {
+        Ok(Leased::Held(())) => ended,
+        Ok(Leased::Lost) => {
             tracing::warn!("the lease was lost before the end was recorded");
             Outcome::LeaseLost
         }

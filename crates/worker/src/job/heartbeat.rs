@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use exports_database::{Database, Fenced};
+use exports_database::{Database, Leased};
 use exports_domain::Lease;
 use exports_domain::error_line;
 use tokio::sync::watch;
@@ -80,11 +80,11 @@ async fn beat(
         let sent = Instant::now();
         let beat = database.heartbeat(lease, duration, progress.read());
         match tokio::time::timeout_at(until, beat).await {
-            Ok(Ok(Fenced::Held)) => {
+            Ok(Ok(Leased::Held(()))) => {
                 deadline.send_replace(sure_until(sent, duration));
                 pause = rhythm;
             }
-            Ok(Ok(Fenced::Lost)) => {
+            Ok(Ok(Leased::Lost)) => {
                 deadline.send_replace(sent);
                 return;
             }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use exports_database::{Claim, Database, Fenced};
+use exports_database::{Claim, Database, Leased};
 use exports_domain::Lease;
 use exports_domain::error_line;
 use exports_objects::{FileHeaders, MAX_FILE_SIZE, Store, StoreError, Upload};
@@ -232,8 +232,8 @@ async fn record_upload(
 ) -> Result<(), WriteError> {
     loop {
         match database.record_upload(lease, key, id).await {
-            Ok(Fenced::Held) => return Ok(()),
-            Ok(Fenced::Lost) => return Err(WriteError::LeaseLost),
+            Ok(Leased::Held(())) => return Ok(()),
+            Ok(Leased::Lost) => return Err(WriteError::LeaseLost),
             Err(error) if error.is_transient() => {
                 tracing::warn!(
                     error = error_line(&error),
