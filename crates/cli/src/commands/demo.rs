@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::scene::Scene;
+use super::demo_system::Scene;
 use crate::error::Result;
 
 /// Shows the whole system at work: starts all of it privately, exports a million messages, removes it

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::scene::{Scene, Site};
+use super::demo_system::{Scene, Site};
 use super::seed::{END, START};
 use crate::error::Result;
 use crate::output::{note, print};

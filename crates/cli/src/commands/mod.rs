@@ -1,7 +1,7 @@
 //! The commands, one in each file, and what several of them need.
 
 mod check;
-mod consumer;
+mod demo_export;
 mod demo;
 mod dev;
 mod job;
@@ -11,7 +11,7 @@ mod key_table;
 mod migrate;
 mod project;
 mod prune;
-mod scene;
+mod demo_system;
 mod seed;
 
 use clap::{Parser, Subcommand};

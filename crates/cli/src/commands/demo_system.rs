@@ -5,7 +5,7 @@ use clap::Args;
 use indicatif::BinaryBytes;
 use uuid::Uuid;
 
-use super::consumer::export_all;
+use super::demo_export::export_all;
 use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::output::{note, print};
