@@ -196,7 +196,7 @@ async fn an_operator_looks_at_the_queue_and_puts_a_hand_on_an_export() {
     database.project(PROJECT).await;
     let env = [("DATABASE_URL", database.url())];
     let run = async |command: &str| exportctl(&env, command).await;
-    assert_eq!(run("jobs").await.err, "there are none");
+    assert_eq!(run("jobs").await.err, "no exports");
 
     let held = ExportRow::of(PROJECT, ExportStatus::Processing)
         .with("attempt_error", "the store\u{1b}[2J is away")
@@ -223,7 +223,7 @@ async fn an_operator_looks_at_the_queue_and_puts_a_hand_on_an_export() {
     assert_eq!(json[0]["held_by"], "worker-1");
     assert_eq!(json[0]["rows"], 1_234_567);
     let all = run("jobs --status failed --status processing --limit 1").await;
-    assert!(all.err.contains("more than 1"), "{}", all.err);
+    assert!(all.err.contains("more than 1 exports"), "{}", all.err);
 
     let done = run(&format!("job requeue {held}")).await.ok();
     assert!(done.contains("worker-1 held it"), "{done}");
@@ -238,7 +238,7 @@ async fn an_operator_looks_at_the_queue_and_puts_a_hand_on_an_export() {
         assert!(refused.contains("is failed, which is final"), "{refused}");
     }
     let unknown = run("job requeue 01900000-0000-7000-8000-000000000000").await;
-    assert!(unknown.error().contains("there is no export"));
+    assert!(unknown.error().contains("does not exist"));
 }
 
 #[tokio::test]

@@ -80,7 +80,7 @@ async fn the_demo_exports_every_message_and_leaves_nothing() {
     for part in [
         "outbound, export ",
         "inbound, export ",
-        ", checked",
+        ", verified",
         "rows per second",
         "message_id,endpoint_id,endpoint,status",
         "message_id,inbound_endpoint_id,endpoint,status",
@@ -96,8 +96,8 @@ async fn the_demo_exports_every_message_and_leaves_nothing() {
 #[tokio::test]
 async fn a_signal_at_any_time_ends_the_demo_and_leaves_nothing() {
     for (line, signal, code) in [
-        ("PostgreSQL is up", Signal::SIGINT, Some(130)),
-        ("exports-worker are up", Signal::SIGTERM, Some(143)),
+        ("PostgreSQL is running", Signal::SIGINT, Some(130)),
+        ("exports-worker are running", Signal::SIGTERM, Some(143)),
         ("created outbound export", Signal::SIGINT, Some(130)),
         // It can clean up nothing then; its guardians do.
         ("created outbound export", Signal::SIGKILL, None),
@@ -115,7 +115,7 @@ async fn a_signal_at_any_time_ends_the_demo_and_leaves_nothing() {
 async fn dev_stays_until_it_is_told_to_end_and_its_lines_are_ready_to_paste() {
     let folder = public_folder();
     let mut dev = start(&["dev", "--messages", "100"], folder.path());
-    dev.wait_for_line("Ctrl-C ends").await;
+    dev.wait_for_line("Ctrl-C stops").await;
     let lines = dev.output();
     for verb in ["# create", "# get", "# list", "# download", "# delete"] {
         assert!(lines.contains(verb), "{verb} is not in: {lines}");

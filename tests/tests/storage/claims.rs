@@ -180,7 +180,10 @@ async fn an_attempt_counts_from_the_claim_and_is_given_back_by_a_release() {
 
     let first = claim(&storage).await.unwrap();
     assert_eq!(database.export_column(id, "attempt").await, 1);
-    assert_eq!(storage.release(first.lease).await.unwrap(), Leased::Held(()));
+    assert_eq!(
+        storage.release(first.lease).await.unwrap(),
+        Leased::Held(())
+    );
     assert_eq!(database.export_column(id, "attempt").await, 0);
     assert_eq!(
         database.export_column(id, "due_at").await,

@@ -76,7 +76,10 @@ async fn a_lease_that_was_given_back_opens_nothing() {
     let storage = database.storage();
     queue(&database, PROJECT, 1).await;
     let released = claim(&storage).await.unwrap();
-    assert_eq!(storage.release(released.lease).await.unwrap(), Leased::Held(()));
+    assert_eq!(
+        storage.release(released.lease).await.unwrap(),
+        Leased::Held(())
+    );
     assert_lost(&database, &storage, released.lease, &released.object_key).await;
 
     // The same worker, the same number of the attempt, another token.

@@ -1,6 +1,8 @@
 //! Connections that break at the worst moment.
 
-use exports_database::{BatchLoader, Created, Database, FileLookup, Leased, ListRequest, NewExport};
+use exports_database::{
+    BatchLoader, Created, Database, FileLookup, Leased, ListRequest, NewExport,
+};
 use exports_domain::{Direction, EndpointId, ExportId, ExportStatus};
 use exports_postgres::PoolPurpose;
 use exports_source::Source;

@@ -130,10 +130,7 @@ async fn what_has_ended_is_not_touched_by_hand() {
         let before = database.export_row(id).await;
         for answer in [
             storage.force_requeue(ExportId(id)).await.unwrap(),
-            storage
-                .force_fail(ExportId(id), &failure())
-                .await
-                .unwrap(),
+            storage.force_fail(ExportId(id), &failure()).await.unwrap(),
         ] {
             assert_eq!(answer, Overridden::Ended(status));
         }

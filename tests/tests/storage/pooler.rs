@@ -141,7 +141,10 @@ async fn a_worker_works_in_session_mode() {
             .expect("heard")
             .unwrap();
         let claimed = claim(&database).await.unwrap();
-        assert_eq!(database.release(claimed.lease).await.unwrap(), Leased::Held(()));
+        assert_eq!(
+            database.release(claimed.lease).await.unwrap(),
+            Leased::Held(())
+        );
 
         let source = Source::same_as(&database);
         let mut session = source.open_session().await.unwrap();

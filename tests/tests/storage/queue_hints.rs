@@ -69,7 +69,10 @@ async fn what_is_given_back_is_found_below_what_is_remembered() {
     age_arrivals(&database).await;
     // By now the project's first is the second one.
     let known = hints(&storage, &known).await;
-    assert_eq!(storage.release(first.lease).await.unwrap(), Leased::Held(()));
+    assert_eq!(
+        storage.release(first.lease).await.unwrap(),
+        Leased::Held(())
+    );
     assert_eq!(claimed(&storage, &known).await, Some(ids[0]));
     assert_eq!(claimed(&storage, &known).await, Some(ids[1]));
 }

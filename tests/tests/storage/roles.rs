@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use exports_database::{ClaimRequest, Created, Database, Deleted, FileLookup, GrantError, Leased, ListRequest, MigrationState, Program, Progress};
+use exports_database::{
+    ClaimRequest, Created, Database, Deleted, FileLookup, GrantError, Leased, ListRequest,
+    MigrationState, Program, Progress,
+};
 use exports_domain::ExportStatus::{Completed, Failed, Processing};
 use exports_domain::{Direction, EndpointId};
 use exports_postgres::PoolPurpose;

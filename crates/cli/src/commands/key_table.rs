@@ -1,4 +1,4 @@
-//! Keys as `exportctl key list` shows them.
+//! The table of `exportctl key list`.
 
 use chrono::{DateTime, Utc};
 use exports_database::ApiKey;
@@ -15,7 +15,7 @@ const COLUMNS: [&str; 7] = [
     "LABEL",
 ];
 
-/// A line for each key below a header.
+/// A header and one line per key.
 pub(super) fn table(keys: &[ApiKey]) -> String {
     crate::table::table(COLUMNS, keys.iter().map(cells))
 }
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_label_cannot_steer_the_terminal_or_add_rows() {
+    fn a_label_cannot_control_the_terminal_or_add_rows() {
         let text = table(&[ApiKey {
             id: uuid::Uuid::nil(),
             project_id: "proj_a".to_owned(),
