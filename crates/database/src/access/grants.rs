@@ -1,106 +1,10 @@
-//! Least privilege: which rights each program needs in the database, and granting exactly these.
-//!
-//! `exports-api` and `exports-worker` each run as a role that owns nothing. An attacker who controls
-//! `exports-api` cannot read messages, create keys or complete an export. One who controls
-//! `exports-worker` cannot read keys or change requests.
+//! Grants a role exactly the rights of its program.
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
+use crate::access::rights::{OWN_TABLES, Program, SOURCE};
 use crate::database::Database;
 use crate::error::Error;
-
-/// A program with its own role.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Program {
-    /// `exports-api`.
-    Api,
-    /// `exports-worker`.
-    Worker,
-}
-
-/// The rights of the programs on one of our tables, in `GRANT` syntax. Empty: none.
-struct Rights {
-    table: &'static str,
-    api: &'static str,
-    worker: &'static str,
-}
-
-/// Our tables. A row lock (`FOR UPDATE`) needs UPDATE on at least one column.
-const OWN_TABLES: [Rights; 5] = [
-    Rights {
-        // For the check of the schema, at the start and for /readyz.
-        table: "_sqlx_migrations",
-        api: "SELECT",
-        worker: "SELECT",
-    },
-    Rights {
-        // Neither reads it. Foreign keys are checked with the rights of the owner.
-        table: "projects",
-        api: "",
-        worker: "",
-    },
-    Rights {
-        table: "api_keys",
-        api: "SELECT (id, project_id, key_sha256, last_used_at, revoked_at), UPDATE (last_used_at)",
-        worker: "",
-    },
-    Rights {
-        // The API creates and deletes. Only a worker changes the status and deletes old records. It
-        // cannot change the request or its project.
-        table: "exports",
-        api: "SELECT, DELETE, UPDATE (idempotency_key), \
-              INSERT (id, project_id, created_at, due_at, status, direction, filter_start_time, \
-                      filter_end_time, filter_status, filter_endpoint_id, idempotency_key)",
-        worker: "SELECT, DELETE, \
-                 UPDATE (status, attempt, due_at, lease_token, lease_expires_at, lease_owner, \
-                         attempt_error, started_at, completed_at, expires_at, row_count, \
-                         file_size_bytes, sha256, object_key, error_code, error_message, \
-                         idempotency_key, progress_rows, progress_bytes)",
-    },
-    Rights {
-        // The API marks and removes objects that it deletes. Workers record objects that they write.
-        table: "export_objects",
-        api: "SELECT, DELETE, UPDATE (state, sweep_at, sweeps_left)",
-        worker: "SELECT, DELETE, INSERT (key, export_id, state), \
-                 UPDATE (state, upload_id, sweep_at, sweeps_left)",
-    },
-];
-
-/// The columns of a source relation that the programs read.
-struct SourceColumns {
-    relation: &'static str,
-    api: &'static [&'static str],
-    worker: &'static [&'static str],
-}
-
-/// The source relations. They may belong to another role and have more columns.
-const SOURCE: [SourceColumns; 2] = [
-    SourceColumns {
-        relation: "endpoints",
-        // Without the URL, which may contain a secret of the consumer.
-        api: &["id", "project_id", "direction"],
-        worker: &["id", "project_id", "direction", "url", "created_at"],
-    },
-    SourceColumns {
-        relation: "messages",
-        api: &[],
-        worker: &[
-            "id",
-            "project_id",
-            "direction",
-            "endpoint_id",
-            "status",
-            "attempt_count",
-            "created_at",
-            "delivered_at",
-            "next_attempt_at",
-            "response_status",
-            "response_latency_ms",
-            "total_delivery_ms",
-            "last_error",
-        ],
-    },
-];
 
 /// Why granting failed. The role keeps the rights that it had before.
 #[derive(Debug, thiserror::Error)]
@@ -198,13 +102,10 @@ fn grant_own_tables(program: Program, role: &str) -> String {
     // Concurrent grants on one table fail with "tuple concurrently updated".
     let mut statements =
         vec!["SELECT pg_advisory_xact_lock(hashtext('exports grants'))".to_owned()];
-    for Rights { table, api, worker } in &OWN_TABLES {
+    for own in &OWN_TABLES {
+        let (table, rights) = (own.table, own.of(program));
         // This also revokes rights on single columns.
         statements.push(format!("REVOKE ALL ON {table} FROM {}", quoted(role)));
-        let rights = match program {
-            Program::Api => api,
-            Program::Worker => worker,
-        };
         if !rights.is_empty() {
             statements.push(grant(&format!("{rights} ON {table}"), role));
         }
@@ -235,24 +136,16 @@ async fn missing_rights(
     if !scope.looks {
         missing.push(format!("USAGE ON SCHEMA {}", quoted(&scope.schema)));
     }
-    for SourceColumns {
-        relation,
-        api,
-        worker,
-    } in &SOURCE
-    {
-        let columns = match program {
-            Program::Api => api,
-            Program::Worker => worker,
-        };
+    for source in &SOURCE {
+        let (relation, columns) = (source.relation, source.of(program));
         let reads = sqlx::query_scalar!(
             r#"
             SELECT coalesce(bool_and(has_column_privilege($1::text::name, $2, name, 'SELECT')), true) AS "reads!"
             FROM unnest($3::text[]) columns (name)
             "#,
             role,
-            *relation,
-            *columns as &[&str],
+            relation,
+            columns as &[&str],
         )
         .fetch_one(&mut *connection)
         .await?;

@@ -2,6 +2,8 @@
 
 mod api_keys;
 mod grants;
+mod rights;
 
 pub use api_keys::{ApiKey, IssuedKey};
-pub use grants::{GrantError, Program};
+pub use grants::GrantError;
+pub use rights::Program;

@@ -1,8 +1,7 @@
-//! Gets, lists and deletes exports, and finds their files.
+//! Gets exports and finds their files.
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use exports_domain::{Export, ExportId, ExportState, ExportStatus, ProjectId};
 use uuid::Uuid;
 
@@ -10,20 +9,6 @@ use crate::database::Database;
 use crate::error::Error;
 use crate::row::ExportRow;
 use exports_postgres::PooledConnection;
-
-/// The result of a delete.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Deleted {
-    /// The record is deleted. The caller deletes the objects.
-    Gone {
-        /// The keys of the objects.
-        object_keys: Vec<String>,
-    },
-    /// The export is pending or processing, so it was not deleted.
-    Active,
-    /// The project has no such export.
-    Missing,
-}
 
 /// The result of looking for an export's file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,35 +30,6 @@ pub enum FileLookup {
     Missing,
 }
 
-/// The last export of a page. The next page begins after it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cursor {
-    /// Its creation time.
-    pub created_at: DateTime<Utc>,
-    /// Its id.
-    pub id: ExportId,
-}
-
-/// Which exports of a project to list.
-#[derive(Debug, Clone, Copy)]
-pub struct ListRequest {
-    /// Maximum number of exports.
-    pub limit: u16,
-    /// Only exports after this one.
-    pub after: Option<Cursor>,
-    /// Only exports with this status.
-    pub status: Option<ExportStatus>,
-}
-
-/// A page of a list, newest first.
-#[derive(Debug, Clone)]
-pub struct Page {
-    /// The exports.
-    pub exports: Vec<Export>,
-    /// The cursor of the next page, if there is one.
-    pub next: Option<Cursor>,
-}
-
 impl Database {
     /// One export of a project.
     pub async fn get_export(
@@ -87,31 +43,6 @@ impl Database {
         .await
     }
 
-    /// Exports of a project, newest first.
-    pub async fn list_exports(
-        &self,
-        project: &ProjectId,
-        request: ListRequest,
-    ) -> Result<Page, Error> {
-        let limit = usize::from(request.limit);
-        let rows = self
-            .repeatable(&(project, request), |connection, (project, request)| {
-                Box::pin(list(connection, project, request))
-            })
-            .await?;
-        let more = rows.len() > limit;
-        let exports = rows
-            .into_iter()
-            .take(limit)
-            .map(Export::try_from)
-            .collect::<Result<Vec<_>, _>>()?;
-        let next = exports.last().filter(|_| more).map(|last| Cursor {
-            created_at: last.created_at,
-            id: last.id,
-        });
-        Ok(Page { exports, next })
-    }
-
     /// Finds the file of an export. With a project, only among its exports.
     pub async fn find_file(
         &self,
@@ -123,76 +54,6 @@ impl Database {
         })
         .await
     }
-
-    /// Deletes an export that is not active. The same statement marks its objects for deletion, so a
-    /// janitor deletes them if the caller cannot.
-    pub async fn delete_export(&self, project: &ProjectId, id: ExportId) -> Result<Deleted, Error> {
-        let row = sqlx::query!(
-            r#"
-            WITH target AS (
-                SELECT id FROM exports WHERE id = $1 AND project_id = $2 FOR UPDATE
-            ), deleted AS (
-                DELETE FROM exports
-                WHERE id IN (SELECT id FROM target) AND status IN ('completed', 'failed', 'expired')
-                RETURNING id
-            ), doomed AS (
-                -- The caller deletes the object now. A janitor deletes it if that fails.
-                UPDATE export_objects
-                SET state = 'doomed', sweeps_left = 1, sweep_at = clock_timestamp() + interval '30 seconds'
-                WHERE export_id IN (SELECT id FROM deleted) AND state = 'kept'
-                RETURNING key
-            )
-            SELECT EXISTS (SELECT FROM target) AS "found!",
-                   EXISTS (SELECT FROM deleted) AS "deleted!",
-                   ARRAY (SELECT key FROM doomed) AS "object_keys!"
-            "#,
-            id.0,
-            project.as_str(),
-        )
-        .fetch_one(&mut self.connection().await?)
-        .await?;
-        Ok(match (row.found, row.deleted) {
-            (_, true) => Deleted::Gone {
-                object_keys: row.object_keys,
-            },
-            (true, false) => Deleted::Active,
-            (false, false) => Deleted::Missing,
-        })
-    }
-}
-
-async fn list(
-    connection: &mut PooledConnection,
-    project: &ProjectId,
-    request: &ListRequest,
-) -> Result<Vec<ExportRow>, Error> {
-    let after = request.after;
-    Ok(sqlx::query_as!(
-        ExportRow,
-        r#"
-        SELECT id, project_id, created_at, direction, filter_start_time, filter_end_time,
-               filter_status, filter_endpoint_id, attempt, started_at, completed_at, expires_at,
-               row_count, file_size_bytes, sha256, error_code, error_message, shown.status AS "status!"
-        FROM exports
-        CROSS JOIN LATERAL (
-            SELECT CASE WHEN exports.status = 'completed' AND expires_at <= clock_timestamp()
-                   THEN 'expired' ELSE exports.status END AS status) shown
-        WHERE project_id = $1
-          AND ($2::text IS NULL OR shown.status = $2)
-          -- Without a cursor: from the end of the index. With an OR instead, the index could not be used.
-          AND (created_at, id) < (coalesce($3::timestamptz, 'infinity'),
-                                  coalesce($4::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
-        ORDER BY created_at DESC, id DESC
-        LIMIT $5
-        "#,
-        project.as_str(),
-        request.status.map(ExportStatus::as_str),
-        after.map(|cursor| cursor.created_at),
-        after.map(|cursor| cursor.id.0),
-        i64::from(request.limit) + 1,
-    )
-    .fetch_all(connection)
-    .await?)
 }
 
 async fn find_file(
