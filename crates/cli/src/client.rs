@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use reqwest::{RequestBuilder, Response, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::fs::File;
 use tokio::io::{AsyncWriteExt, BufWriter};
@@ -45,17 +45,6 @@ pub(crate) struct Downloaded {
 #[derive(Debug, Deserialize)]
 struct Envelope<T> {
     data: T,
-}
-
-#[derive(Debug, Deserialize)]
-struct ErrorBody {
-    error: ErrorDetail,
-}
-
-#[derive(Debug, Deserialize)]
-struct ErrorDetail {
-    code: String,
-    message: String,
 }
 
 /// Used when the response has no `Retry-After`.
@@ -172,13 +161,10 @@ async fn check_status(response: Response) -> Result<Response> {
     if status.is_success() {
         return Ok(response);
     }
-    Err(Error::new(match response.json::<ErrorBody>().await {
-        Ok(ErrorBody { error }) => {
-            format!(
-                "the API responded {status}, {}: {}",
-                error.code, error.message
-            )
-        }
-        Err(_) => format!("the API responded {status}"),
+    let body: Value = response.json().await.unwrap_or_default();
+    let detail = |name: &str| body["error"][name].as_str();
+    Err(Error::new(match (detail("code"), detail("message")) {
+        (Some(code), Some(message)) => format!("the API responded {status}, {code}: {message}"),
+        _ => format!("the API responded {status}"),
     }))
 }

@@ -1,4 +1,4 @@
-//! What an operator does with `exportctl`, against a database of the test's own.
+//! `exportctl migrate`, `project`, `key` and `seed`, each with its own database.
 
 mod run;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use run::exportctl;
 
 #[tokio::test]
-async fn an_empty_database_becomes_one_with_a_project_and_a_key() {
+async fn an_empty_database_is_migrated_and_gets_a_project_and_a_key() {
     let database = TestDatabase::empty().await;
     let env = [("DATABASE_URL", database.url())];
     let run = async |command: &str| exportctl(&env, command).await;
@@ -44,7 +44,7 @@ async fn an_empty_database_becomes_one_with_a_project_and_a_key() {
 }
 
 #[tokio::test]
-async fn a_reader_that_has_seen_enough_ends_a_command_quietly() {
+async fn a_closed_pipe_ends_a_command_without_a_message() {
     let database = TestDatabase::create().await;
     let mut command = std::process::Command::new(exports_tests::program("exportctl"));
     let (reader, writer) = std::io::pipe().unwrap();
@@ -58,7 +58,7 @@ async fn a_reader_that_has_seen_enough_ends_a_command_quietly() {
 }
 
 #[tokio::test]
-async fn a_migration_grants_the_programs_roles_what_they_need() {
+async fn migrate_grants_the_roles_of_the_programs_their_rights() {
     let database = TestDatabase::empty().await;
     let env = [("DATABASE_URL", database.url())];
     let run = async |command: String| exportctl(&env, &command).await;
@@ -92,12 +92,12 @@ async fn a_migration_grants_the_programs_roles_what_they_need() {
 
     let nobody = run("migrate --api-role nobody_at_all".to_owned()).await;
     assert_eq!(nobody.code, Some(1));
-    let told = "error: --api-role: role \"nobody_at_all\" does not exist: create it first";
-    assert!(nobody.err.starts_with(told), "{}", nobody.err);
+    let expected = "error: --api-role: role \"nobody_at_all\" does not exist: create it first";
+    assert!(nobody.err.starts_with(expected), "{}", nobody.err);
 }
 
 #[tokio::test]
-async fn a_key_is_revoked_by_its_id_its_prefix_or_itself_but_never_two_at_once() {
+async fn a_key_is_revoked_by_id_prefix_or_secret_but_an_ambiguous_prefix_revokes_none() {
     let database = TestDatabase::create().await;
     database.project("proj_a").await;
     let env = [("DATABASE_URL", database.url())];
@@ -145,7 +145,7 @@ async fn a_key_is_revoked_by_its_id_its_prefix_or_itself_but_never_two_at_once()
     }
 }
 
-/// Everything that was seeded, in one number.
+/// A digest of all seeded rows.
 async fn content(database: &TestDatabase) -> Value {
     database
         .value("SELECT md5(string_agg(line, '|' ORDER BY line)) FROM (SELECT m::text AS line FROM messages m UNION ALL SELECT e::text FROM endpoints e) rows")
@@ -153,7 +153,7 @@ async fn content(database: &TestDatabase) -> Value {
 }
 
 #[tokio::test]
-async fn a_seed_is_the_same_everywhere_and_is_written_once_or_not_at_all() {
+async fn a_seed_is_reproducible_and_written_once_or_not_at_all() {
     let seed = "seed --project proj_a --messages 3000";
     let (one, other) = (TestDatabase::create().await, TestDatabase::create().await);
     for database in [&one, &other] {
@@ -177,7 +177,7 @@ async fn a_seed_is_the_same_everywhere_and_is_written_once_or_not_at_all() {
         "{}",
         again.err
     );
-    // The last message is there, those before it are not: they must not come to be.
+    // Only the last message exists. The seed must not insert the others.
     one.execute("DELETE FROM messages WHERE created_at < '2025-12-06 23:59:59+00'")
         .await;
     assert_eq!(exportctl(&env, seed).await.code, Some(1));
@@ -192,7 +192,7 @@ async fn a_seed_is_the_same_everywhere_and_is_written_once_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn a_seed_goes_where_the_messages_come_from() {
+async fn seed_writes_to_the_source_database() {
     let (control, source) = (TestDatabase::create().await, TestDatabase::create().await);
     let env = [
         ("DATABASE_URL", control.url()),
@@ -217,7 +217,7 @@ async fn a_seed_goes_where_the_messages_come_from() {
 }
 
 #[tokio::test]
-async fn a_database_that_cannot_be_used_is_one_line_that_names_the_variable() {
+async fn an_unusable_database_is_one_line_with_the_name_of_the_variable() {
     for url in ["nonsense", "postgres://u:secret@127.0.0.1:1/d"] {
         let line = exportctl(&[("DATABASE_URL", url)], "migrate").await.error();
         assert!(line.starts_with("error: DATABASE_URL: "), "{line}");

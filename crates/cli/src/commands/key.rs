@@ -1,6 +1,7 @@
 //! `exportctl key`. A key is printed once, when it is created. Later it is named by its id or its first
 //! characters.
 
+use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use exports_database::ApiKey;
 use exports_domain::ProjectId;
@@ -8,10 +9,20 @@ use exports_domain::time::to_wire;
 use exports_service::settings::DatabaseSettings;
 use uuid::Uuid;
 
-use super::key_table::table;
 use super::{open, unknown_project};
 use crate::error::{Context, Error, Result};
 use crate::output::{note, print};
+use crate::table::{printable, table};
+
+const COLUMNS: [&str; 7] = [
+    "ID",
+    "PROJECT",
+    "PREFIX",
+    "CREATED",
+    "LAST USED",
+    "REVOKED",
+    "LABEL",
+];
 
 /// Manages API keys
 #[derive(Debug, Subcommand)]
@@ -80,7 +91,7 @@ impl List {
             }
         }
         let keys = database.list_keys(self.project.as_ref()).await;
-        print(&table(&keys.context("cannot list the keys")?))
+        print(&key_table(&keys.context("cannot list the keys")?))
     }
 }
 
@@ -139,6 +150,30 @@ fn matching<'a>(keys: &'a [ApiKey], which: &str) -> Vec<&'a ApiKey> {
         .collect()
 }
 
+/// A header and one line per key.
+fn key_table(keys: &[ApiKey]) -> String {
+    table(COLUMNS, keys.iter().map(cells))
+}
+
+fn cells(key: &ApiKey) -> [String; COLUMNS.len()] {
+    [
+        key.id.to_string(),
+        key.project_id.clone(),
+        key.prefix.clone(),
+        seconds(Some(key.created_at)),
+        seconds(key.last_used_at),
+        seconds(key.revoked_at),
+        printable(key.label.as_deref().unwrap_or_default()),
+    ]
+}
+
+fn seconds(time: Option<DateTime<Utc>>) -> String {
+    time.map_or_else(
+        || "-".to_owned(),
+        |time| time.format("%Y-%m-%dT%H:%M:%SZ").to_string(),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,7 +184,7 @@ mod tests {
             project_id: "proj_a".to_owned(),
             prefix: prefix.to_owned(),
             label: None,
-            created_at: chrono::DateTime::UNIX_EPOCH,
+            created_at: DateTime::UNIX_EPOCH,
             last_used_at: None,
             revoked_at: None,
         }
@@ -166,5 +201,15 @@ mod tests {
         assert_eq!(matching(&keys, "exk_00000002").len(), 2);
         assert_eq!(matching(&keys, "exk_0000000").len(), 0);
         assert_eq!(canonical(&"0".repeat(32)), Uuid::nil().to_string());
+    }
+
+    #[test]
+    fn a_label_cannot_control_the_terminal_or_add_rows() {
+        let text = key_table(&[ApiKey {
+            label: Some("a\n\u{1b}[31mb".to_owned()),
+            ..key("exk_00000001")
+        }]);
+        assert_eq!(text.lines().count(), 2);
+        assert!(text.ends_with("a  [31mb"), "{text:?}");
     }
 }

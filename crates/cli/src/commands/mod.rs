@@ -8,7 +8,6 @@ mod dev;
 mod job;
 mod jobs;
 mod key;
-mod key_table;
 mod migrate;
 mod project;
 mod prune;

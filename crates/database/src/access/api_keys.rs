@@ -1,7 +1,5 @@
 //! Projects and their API keys. Only the SHA-256 of a key is stored.
 
-use std::fmt::Write;
-
 use chrono::{DateTime, Utc};
 use exports_domain::ProjectId;
 use sha2::{Digest, Sha256};
@@ -185,13 +183,8 @@ fn sha256(text: &str) -> Vec<u8> {
 
 fn new_secret() -> String {
     let random: [u8; 32] = rand::random();
-    random
-        .iter()
-        .fold(KEY_PREFIX.to_owned(), |mut secret, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(secret, "{byte:02x}");
-            secret
-        })
+    let digits = random.map(|byte| format!("{byte:02x}")).concat();
+    format!("{KEY_PREFIX}{digits}")
 }
 
 #[cfg(test)]
@@ -199,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_recognisable_and_never_the_same() {
+    fn a_key_has_the_prefix_and_is_random() {
         let (one, other) = (new_secret(), new_secret());
         assert!(one.starts_with("exk_") && one.len() == 68, "{one}");
         assert_ne!(one, other);

@@ -13,7 +13,6 @@ use uuid::Uuid;
 use crate::database::Database;
 use crate::error::Error;
 use crate::row::interval;
-use exports_postgres::PooledConnection;
 
 /// The result of a write that carries a lease token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +43,25 @@ impl Database {
     ) -> Result<Leased, Error> {
         let beat = (lease, duration, progress);
         self.repeatable(&beat, |connection, (lease, duration, progress)| {
-            Box::pin(heartbeat(connection, *lease, *duration, *progress))
+            Box::pin(async move {
+                let row = sqlx::query!(
+                    r#"
+                        UPDATE exports
+                        SET lease_expires_at = clock_timestamp() + $3, progress_rows = $4, progress_bytes = $5
+                        WHERE id = $1 AND lease_token = CASE status WHEN 'processing' THEN $2::uuid END
+                          AND lease_expires_at > clock_timestamp()
+                        RETURNING id, lease_token AS "token!"
+                    "#,
+                    lease.export.0,
+                    lease.token.0,
+                    interval(*duration),
+                    i64::try_from(progress.rows).unwrap_or(i64::MAX),
+                    i64::try_from(progress.bytes).unwrap_or(i64::MAX),
+                )
+                .fetch_optional(connection)
+                .await?;
+                leased(*lease, row.map(|row| (row.id, row.token, ())))
+            })
         })
         .await
     }
@@ -58,60 +75,28 @@ impl Database {
     ) -> Result<Leased, Error> {
         let upload = (lease, object_key, upload_id);
         self.repeatable(&upload, |connection, (lease, object_key, upload_id)| {
-            Box::pin(record_upload(connection, *lease, object_key, upload_id))
+            Box::pin(async move {
+                let row = sqlx::query!(
+                    r#"
+                        UPDATE export_objects o SET upload_id = $4
+                        FROM exports e
+                        WHERE o.key = $3 AND o.state = 'writing' AND o.export_id = e.id
+                          AND e.id = $1 AND e.lease_token = CASE e.status WHEN 'processing' THEN $2::uuid END
+                          AND e.lease_expires_at > clock_timestamp()
+                        RETURNING e.id, e.lease_token AS "token!"
+                    "#,
+                    lease.export.0,
+                    lease.token.0,
+                    object_key,
+                    upload_id,
+                )
+                .fetch_optional(connection)
+                .await?;
+                leased(*lease, row.map(|row| (row.id, row.token, ())))
+            })
         })
         .await
     }
-}
-
-async fn heartbeat(
-    connection: &mut PooledConnection,
-    lease: Lease,
-    duration: Duration,
-    progress: Progress,
-) -> Result<Leased, Error> {
-    let row = sqlx::query!(
-        r#"
-            UPDATE exports
-            SET lease_expires_at = clock_timestamp() + $3, progress_rows = $4, progress_bytes = $5
-            WHERE id = $1 AND lease_token = CASE status WHEN 'processing' THEN $2::uuid END
-              AND lease_expires_at > clock_timestamp()
-            RETURNING id, lease_token AS "token!"
-            "#,
-        lease.export.0,
-        lease.token.0,
-        interval(duration),
-        i64::try_from(progress.rows).unwrap_or(i64::MAX),
-        i64::try_from(progress.bytes).unwrap_or(i64::MAX),
-    )
-    .fetch_optional(connection)
-    .await?;
-    leased(lease, row.map(|row| (row.id, row.token, ())))
-}
-
-async fn record_upload(
-    connection: &mut PooledConnection,
-    lease: Lease,
-    object_key: &str,
-    upload_id: &str,
-) -> Result<Leased, Error> {
-    let row = sqlx::query!(
-        r#"
-            UPDATE export_objects o SET upload_id = $4
-            FROM exports e
-            WHERE o.key = $3 AND o.state = 'writing' AND o.export_id = e.id
-              AND e.id = $1 AND e.lease_token = CASE e.status WHEN 'processing' THEN $2::uuid END
-              AND e.lease_expires_at > clock_timestamp()
-            RETURNING e.id, e.lease_token AS "token!"
-            "#,
-        lease.export.0,
-        lease.token.0,
-        object_key,
-        upload_id,
-    )
-    .fetch_optional(connection)
-    .await?;
-    leased(lease, row.map(|row| (row.id, row.token, ())))
 }
 
 /// No row: the lease is lost. A row of another export: the connection is out of sync, see

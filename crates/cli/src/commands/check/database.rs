@@ -13,14 +13,13 @@ use crate::error::Result;
 /// Returns whether it is reachable and its schema is up to date.
 pub(super) async fn check(report: &mut Report, database: &Database) -> Result<bool> {
     // A dedicated connection reports the reason if it fails.
-    let server = database.check().await;
-    let before = SystemClock.now();
-    let info = match server {
-        Ok(server) => database.server_info().await.map(|info| (info, server)),
-        Err(error) => Err(error),
+    let found = async {
+        let server = database.check().await?;
+        let before = SystemClock.now();
+        Ok::<_, exports_postgres::Error>((server, before, database.server_info().await?))
     };
-    let (info, server) = match info {
-        Ok(info) => info,
+    let (server, before, info) = match found.await {
+        Ok(found) => found,
         Err(error) => {
             let text = format!(
                 "{}: correct DATABASE_URL, or start the database",
@@ -48,11 +47,7 @@ pub(super) async fn check(report: &mut Report, database: &Database) -> Result<bo
 /// The server and the session in one line.
 pub(super) fn describe(info: &ServerInfo, server: &ConnectedServer) -> Finding {
     let tls = if server.tls { "TLS" } else { "no TLS" };
-    let pooler = if server.pooler {
-        ", through a connection pooler"
-    } else {
-        ""
-    };
+    let pooler = if server.pooler { ", via a pooler" } else { "" };
     Finding::ok(format!(
         "PostgreSQL {}, role {}, {tls}, at {}{pooler}",
         info.version, info.role, server.server

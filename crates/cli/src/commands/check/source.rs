@@ -45,12 +45,11 @@ const MESSAGES: [(&str, &str); 13] = [
 const MAX_LAG_S: f64 = 30.0;
 
 pub(super) async fn check(report: &mut Report, source: &Source, is_separate: bool) -> Result<()> {
-    let server = source.check().await;
-    let result = match server {
-        Ok(server) => source.server_info().await.map(|info| (info, server)),
-        Err(error) => Err(error),
+    let found = async {
+        let server = source.check().await?;
+        Ok::<_, SourceError>((source.server_info().await?, server))
     };
-    let (info, server) = match result {
+    let (info, server) = match found.await {
         Ok(found) => found,
         Err(error) => {
             let text = error_line(&error);
