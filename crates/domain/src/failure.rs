@@ -1,8 +1,8 @@
-//! Why an export failed, in words for the consumer who asked for it.
+//! Why an export failed, for its consumer.
 
 use crate::filter::UnknownName;
 
-/// The kinds of failure, machine-readable: `error_code` of a failed export.
+/// The `error_code` of a failed export.
 #[derive(
     Debug,
     Clone,
@@ -24,26 +24,26 @@ use crate::filter::UnknownName;
 pub enum FailureCode {
     /// The messages could not be read.
     SourceUnavailable,
-    /// A message holds a value that the file's format cannot express.
+    /// A message has a value that the file format cannot represent.
     InvalidData,
     /// The file could not be stored.
     StorageUnavailable,
-    /// The file would outgrow what object stores take.
+    /// The file is larger than object stores allow.
     FileTooLarge,
-    /// One attempt took longer than the service allows.
+    /// An attempt exceeded the maximum duration.
     TimedOut,
-    /// The workers that held it stopped without a word.
+    /// The lease of the last attempt expired and no attempts are left.
     AttemptsExhausted,
-    /// The service's operator ended it.
+    /// An operator ended it.
     EndedByOperator,
-    /// A defect of the service.
+    /// A bug in the service.
     InternalError,
 }
 
 impl FailureCode {
     /// Every code.
     pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
-    /// Their names.
+    /// The names of all codes.
     pub const NAMES: &'static [&'static str] = <Self as strum::VariantNames>::VARIANTS;
 
     /// The name in the API and in the database.
@@ -53,12 +53,12 @@ impl FailureCode {
     }
 }
 
-/// Why there is no file. `message` is for the consumer: what happened and what to do, nothing
-/// internal (no paths, SQL, addresses).
+/// Why an export failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// For programs.
+    /// The machine-readable reason.
     pub code: FailureCode,
-    /// For people.
+    /// What happened and what the consumer can do. It contains nothing internal: no paths, SQL or
+    /// addresses.
     pub message: String,
 }

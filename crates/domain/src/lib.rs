@@ -1,7 +1,5 @@
-//! The rules of exports, without any I/O: what an export is, which states it goes through, which
-//! messages it takes, how its ids and times are written.
-//!
-//! Everything else depends on this crate and this crate depends on nothing of ours.
+//! The domain: exports and their states, filters, ids, times, leases and retries. It has no I/O and
+//! depends on no other crate of the workspace.
 
 mod clock;
 mod error_line;

@@ -98,13 +98,13 @@ impl Claimer {
         // Before the claim is sent, so that this worker never assumes a later end of the lease than the
         // database does.
         let claimed_at = Instant::now();
-        let known = self.hints.borrow().clone();
+        let hints = self.hints.borrow().clone();
         let request = ClaimRequest {
             owner: &context.name,
             limit: u16::try_from(permits.len()).unwrap_or(u16::MAX),
             lease: context.settings.lease,
             max_attempts: context.settings.max_attempts,
-            known,
+            hints,
         };
         let claims = match context.database.claim(&request).await {
             Ok(claims) => claims,

@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
-use exports_database::{Created, Database, Fenced, ListRequest};
+use exports_database::{Created, Database, Leased, ListRequest};
 use exports_postgres::PoolPurpose;
 use exports_sandbox::LocalPostgres;
 use exports_source::Source;
@@ -141,7 +141,10 @@ async fn a_worker_works_in_session_mode() {
             .expect("heard")
             .unwrap();
         let claimed = claim(&database).await.unwrap();
-        assert_eq!(database.release(claimed.lease).await.unwrap(), Fenced::Held);
+        assert_eq!(
+            database.release(claimed.lease).await.unwrap(),
+            Leased::Held(())
+        );
 
         let source = Source::same_as(&database);
         let mut session = source.open_session().await.unwrap();

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use exports_database::{
-    ClaimRequest, Completed as Done, Created, Database, Deleted, Fenced, FileLookup, GrantError,
-    ListRequest, MigrationState, Program, Progress,
+    ClaimRequest, Created, Database, Deleted, FileLookup, GrantError, Leased, ListRequest,
+    MigrationState, Program, Progress,
 };
 use exports_domain::ExportStatus::{Completed, Failed, Processing};
 use exports_domain::{Direction, EndpointId};
@@ -122,19 +122,19 @@ async fn a_worker_s_role_may_do_all_that_a_worker_does() {
             .heartbeat(claim.lease, LEASE, Progress::default())
             .await
             .unwrap();
-        assert_eq!(held, Fenced::Held);
+        assert_eq!(held, Leased::Held(()));
     }
     let key = &first.object_key;
     let recorded = storage.record_upload(first.lease, key, "upload").await;
-    assert_eq!(recorded.unwrap(), Fenced::Held);
+    assert_eq!(recorded.unwrap(), Leased::Held(()));
     let done = storage.complete(first.lease, key, &facts()).await;
-    assert!(matches!(done.unwrap(), Done::Done { .. }));
+    assert!(matches!(done.unwrap(), Leased::Held(_)));
     let failed = storage.fail(second.lease, &failure(), "why").await;
-    assert_eq!(failed.unwrap(), Fenced::Held);
+    assert_eq!(failed.unwrap(), Leased::Held(()));
     let retried = storage.retry(third.lease, LEASE, "why").await;
-    assert_eq!(retried.unwrap(), Fenced::Held);
+    assert_eq!(retried.unwrap(), Leased::Held(()));
     let released = storage.release(fourth.lease).await;
-    assert_eq!(released.unwrap(), Fenced::Held);
+    assert_eq!(released.unwrap(), Leased::Held(()));
     listener.queued().await.unwrap();
 
     sweeps(&database, &storage).await;
@@ -158,7 +158,7 @@ async fn sweeps(database: &TestDatabase, storage: &Database) {
     old.insert(database.pool()).await;
     let pruned = storage.prune_records(Duration::from_mins(55), 10).await;
     assert_eq!(pruned.unwrap(), 1);
-    for object in storage.take_doomed_objects(10).await.unwrap() {
+    for object in storage.take_pending_deletions(10).await.unwrap() {
         storage.object_deleted(&object.key, LEASE).await.unwrap();
     }
     let forgotten = format!(

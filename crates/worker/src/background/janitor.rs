@@ -53,8 +53,8 @@ pub(crate) async fn run(context: Context, hints: SharedHints, stop: Cancellation
 async fn sweep(context: &Context, hints: &SharedHints, last: &mut LastRuns) -> Result<(), Error> {
     expire(context).await?;
     // The statement is slow while a long export holds back vacuum, and it seldom finds anything.
-    let lease_ended = hints.borrow().lease_ended();
-    if lease_ended {
+    let has_expired_lease = hints.borrow().has_expired_lease();
+    if has_expired_lease {
         fail_exhausted(context).await?;
     }
     delete_pending(context).await?;
@@ -132,7 +132,7 @@ async fn fail_exhausted(context: &Context) -> Result<(), Error> {
 
 async fn delete_pending(context: &Context) -> Result<(), Error> {
     loop {
-        let objects = context.database.take_doomed_objects(BATCH).await?;
+        let objects = context.database.take_pending_deletions(BATCH).await?;
         for object in &objects {
             delete(context, object).await?;
         }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use exports_database::{Claim, Completed, Fenced, FinishedFile};
+use exports_database::{Claim, FinishedFile, Leased};
 use exports_domain::RetryPolicy;
 use exports_domain::error_line;
 use tokio_util::sync::CancellationToken;
@@ -121,12 +121,12 @@ impl Attempt {
         tokio::select! {
             biased;
             completed = complete => match completed {
-                Completed::Done { .. } => {
+                Leased::Held(_) => {
                     self.log_completed(file);
                     self.context.metrics.completed(file);
                     Outcome::Completed
                 }
-                Completed::Lost => {
+                Leased::Lost => {
                     tracing::warn!("the lease was lost before the file was recorded");
                     Outcome::LeaseLost
                 }
@@ -192,10 +192,10 @@ impl Attempt {
 
 /// The outcome, if the database has recorded it. Otherwise the export is claimed again when its lease
 /// expires.
-fn if_recorded(recorded: Result<Fenced, exports_database::Error>, outcome: Outcome) -> Outcome {
+fn if_recorded(recorded: Result<Leased, exports_database::Error>, outcome: Outcome) -> Outcome {
     match recorded {
-        Ok(Fenced::Held) => outcome,
-        Ok(Fenced::Lost) => {
+        Ok(Leased::Held(())) => outcome,
+        Ok(Leased::Lost) => {
             tracing::warn!("the lease was lost before the outcome was recorded");
             Outcome::LeaseLost
         }

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use exports_database::{Database, Fenced};
+use exports_database::{Database, Leased};
 use exports_domain::Lease;
 use exports_domain::error_line;
 use tokio::sync::watch;
@@ -83,11 +83,11 @@ async fn renew(
         let sent = Instant::now();
         let heartbeat = database.heartbeat(lease, duration, progress.load());
         match tokio::time::timeout_at(until, heartbeat).await {
-            Ok(Ok(Fenced::Held)) => {
+            Ok(Ok(Leased::Held(()))) => {
                 deadline.send_replace(safe_deadline(sent, duration));
                 pause = interval;
             }
-            Ok(Ok(Fenced::Lost)) => {
+            Ok(Ok(Leased::Lost)) => {
                 deadline.send_replace(sent);
                 return;
             }

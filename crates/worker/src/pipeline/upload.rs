@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use exports_database::{Claim, Database, Fenced};
+use exports_database::{Claim, Database, Leased};
 use exports_domain::{Lease, error_line};
 use exports_objects::{FileHeaders, MAX_FILE_SIZE, Store, StoreError, Upload};
 use sha2::{Digest, Sha256};
@@ -206,8 +206,8 @@ impl FileUpload {
     async fn record_upload(&mut self, id: &str) -> Result<(), AttemptError> {
         loop {
             match self.database.record_upload(self.lease, &self.key, id).await {
-                Ok(Fenced::Held) => return Ok(()),
-                Ok(Fenced::Lost) => return Err(AttemptError::LeaseLost),
+                Ok(Leased::Held(())) => return Ok(()),
+                Ok(Leased::Lost) => return Err(AttemptError::LeaseLost),
                 Err(error) if error.is_transient() => {
                     tracing::warn!(
                         error = error_line(&error),

@@ -1,11 +1,11 @@
-//! What `demo` and `dev` have in common: the stack, set up by the commands that an operator types,
-//! and a consumer who exports all of it.
+//! The system that `demo` and `dev` run: private services and a database, set up with the commands of
+//! an operator, and an export of all messages.
 
 use clap::Args;
 use indicatif::BinaryBytes;
 use uuid::Uuid;
 
-use super::consumer::export_all;
+use super::demo_export::export_all;
 use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::output::{note, print};
@@ -14,43 +14,43 @@ use exports_sandbox::stack::Stack;
 
 const PROJECT: &str = "proj_demo";
 
-/// How much there is to see.
+/// Options of the system.
 #[derive(Debug, Args)]
-pub(super) struct Scene {
+pub(super) struct DemoSystem {
     /// How many messages to export
     #[arg(long, value_name = "COUNT", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     messages: u64,
 }
 
-/// What there is when everything is set up.
+/// The running system after the export.
 #[derive(Debug)]
-pub(super) struct Site {
+pub(super) struct RunningSystem {
     pub(super) address: String,
     pub(super) key: String,
     pub(super) database_url: String,
-    /// An export that is completed.
+    /// A completed export.
     pub(super) export: Uuid,
 }
 
-impl Scene {
-    /// Runs it and then `epilogue`, which a signal does not end by itself; leaves nothing behind,
-    /// however it ends.
+impl DemoSystem {
+    /// Starts the system, exports all messages, runs `use_system`, and removes the system, also after
+    /// errors and signals. A signal does not interrupt `use_system`.
     pub(super) async fn run(
         self,
-        epilogue: impl AsyncFnOnce(&Site, &mut Signals) -> Result<()>,
+        use_system: impl AsyncFnOnce(&RunningSystem, &mut Signals) -> Result<()>,
     ) -> Result<()> {
         let mut signals = Signals::listen()?;
         let mut stack = Stack::new().await?;
-        let played = tokio::select! {
+        let started = tokio::select! {
             biased;
             signal = signals.next() => Err(signal),
-            played = self.play(&mut stack) => played,
+            started = self.start(&mut stack) => started,
         };
-        let outcome = match played {
-            Ok(site) => tokio::select! {
+        let outcome = match started {
+            Ok(system) => tokio::select! {
                 biased;
                 error = stack.service_ended() => Err(error.into()),
-                outcome = epilogue(&site, &mut signals) => outcome,
+                outcome = use_system(&system, &mut signals) => outcome,
             },
             Err(error) => Err(error),
         };
@@ -61,11 +61,11 @@ impl Scene {
         outcome.and(stopped.map_err(Error::from))
     }
 
-    async fn play(&self, stack: &mut Stack) -> Result<Site> {
+    async fn start(&self, stack: &mut Stack) -> Result<RunningSystem> {
         let key = self.set_up(stack).await?;
         let address = stack.start_services().await?;
         note(&format!(
-            "exports-api and exports-worker are up, the API at {address}"
+            "exports-api and exports-worker are running, the API at {address}"
         ));
         let client = Client::new(&address, &key)?;
         let folder = stack.folder().to_owned();
@@ -78,7 +78,7 @@ impl Scene {
             print(&format!("peak memory of {name}: {}", BinaryBytes(peak)))?;
         }
         let database_url = stack.database_url()?;
-        Ok(Site {
+        Ok(RunningSystem {
             address,
             key,
             database_url,
@@ -86,10 +86,10 @@ impl Scene {
         })
     }
 
-    /// Everything up to the services. Gives the key.
+    /// Starts the database and seeds it. Returns the API key.
     async fn set_up(&self, stack: &mut Stack) -> Result<String> {
         stack.start_postgres().await?;
-        note("a private PostgreSQL is up");
+        note("a private PostgreSQL is running");
         stack.exportctl(&["migrate"]).await?;
         stack.exportctl(&["project", "create", PROJECT]).await?;
         let key = stack

@@ -1,5 +1,5 @@
-//! A consumer's day: exports every message, downloads the files, checks them against what the API
-//! says of them, and sums it up.
+//! Exports all messages as a consumer does: creates exports, downloads the files, compares them with
+//! the API's values, and prints a summary.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -15,7 +15,7 @@ use crate::output::{note, print};
 use crate::progress::{Progress, Unit, Waiting};
 use crate::table::printable;
 
-/// A file that is what the API says it is.
+/// A completed export and its downloaded file.
 #[derive(Debug)]
 struct Exported {
     direction: &'static str,
@@ -25,10 +25,10 @@ struct Exported {
     head: Vec<String>,
 }
 
-/// Lines of a file that the summary shows.
+/// Number of lines that the summary shows.
 const HEAD_LINES: usize = 4;
 
-/// Exports both directions, which are all messages, and prints the summary. Gives the outbound one.
+/// Exports both directions and prints the summary. Returns the id of the outbound export.
 pub(super) async fn export_all(client: &Client, folder: &Path, messages: u64) -> Result<Uuid> {
     let outbound = export_one(client, folder, "outbound").await?;
     let inbound = export_one(client, folder, "inbound").await?;
@@ -38,7 +38,7 @@ pub(super) async fn export_all(client: &Client, folder: &Path, messages: u64) ->
     let rows = outbound.rows + inbound.rows;
     if rows != messages {
         return Err(Error::new(format!(
-            "the files have {rows} rows for {messages} messages"
+            "the files have {rows} rows, but there are {messages} messages"
         )));
     }
     let messages = HumanCount(messages);
@@ -76,7 +76,7 @@ async fn export_one(client: &Client, folder: &Path, direction: &'static str) -> 
     Ok(exported)
 }
 
-/// Counts the rows as a reader of CSV does, and takes the first lines as they are.
+/// Counts the rows with a CSV reader, and returns the first lines.
 fn read_back(path: &Path) -> std::result::Result<(u64, Vec<String>), csv::Error> {
     let mut reader = csv::Reader::from_path(path)?;
     let mut record = csv::ByteRecord::new();
@@ -90,13 +90,13 @@ fn read_back(path: &Path) -> std::result::Result<(u64, Vec<String>), csv::Error>
 }
 
 impl Exported {
-    /// The file against what the API says of it.
+    /// Compares the file with the values of the API.
     fn check(&self) -> Result<()> {
         let Exported { export, file, .. } = self;
         let differs = |what: &str, says: &dyn std::fmt::Debug, is: &dyn std::fmt::Debug| {
             let direction = self.direction;
             Err(Error::new(format!(
-                "the {direction} file's {what} is {is:?}, and the API says {says:?}"
+                "the {what} of the {direction} file is {is:?}, but the API says {says:?}"
             )))
         };
         if export.sha256.as_ref() != Some(&file.sha256) {
@@ -112,10 +112,10 @@ impl Exported {
     }
 
     fn summary(&self) -> String {
-        let taken = self.export.completed_at.zip(self.export.started_at);
-        let taken = taken.and_then(|(end, start)| (end - start).to_std().ok());
-        let seconds = taken.unwrap_or_default().as_secs_f64().max(0.001);
-        // A rate for people to read: what f64 and u64 cannot share is far below its digits.
+        let duration = self.export.completed_at.zip(self.export.started_at);
+        let duration = duration.and_then(|(end, start)| (end - start).to_std().ok());
+        let seconds = duration.unwrap_or_default().as_secs_f64().max(0.001);
+        // For display only: the rounding is far below the shown digits.
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -125,14 +125,14 @@ impl Exported {
         let mut lines = vec![
             String::new(),
             format!("{}, export {}", self.direction, self.export.id),
-            format!("  rows     {}, as read back", HumanCount(self.rows)),
+            format!("  rows     {}, counted in the file", HumanCount(self.rows)),
             format!("  bytes    {}", HumanCount(self.file.bytes)),
             format!(
                 "  time     {seconds:.2} s, {} rows per second",
                 HumanCount(rate)
             ),
-            format!("  SHA-256  {}, checked", self.file.sha256),
-            "  begins".to_owned(),
+            format!("  SHA-256  {}, verified", self.file.sha256),
+            "  first lines".to_owned(),
         ];
         lines.extend(
             self.head
