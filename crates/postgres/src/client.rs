@@ -8,7 +8,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection};
 use tokio::time::timeout;
 
-use crate::connector::Connector;
+use crate::sqlx_connector::Connector;
 use crate::error::{Error, UrlError};
 use crate::pool::{Access, Pool, PooledConnection, check_writable};
 use crate::route::ConnectedServer;

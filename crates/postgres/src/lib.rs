@@ -9,7 +9,8 @@
 
 mod address;
 mod client;
-mod connector;
+mod server_error;
+mod sqlx_connector;
 mod error;
 mod pool;
 mod repeatable;
@@ -19,7 +20,7 @@ mod tls;
 mod wire;
 
 pub use client::{ACQUIRE_TIMEOUT, Client, PoolPurpose, PoolUse};
-pub use connector::{ConnectError, connect_once};
+pub use sqlx_connector::{ConnectError, connect_once};
 pub use error::{Error, ReadOnly, UrlError, is_foreign_key_violation};
 pub use pool::{PooledConnection, check_writable};
 pub use repeatable::{Failed, StatementError};

@@ -5,7 +5,7 @@ use exports_domain::MessageFilter;
 
 use crate::error::Error;
 use crate::session::SourceSession;
-use crate::statement::End;
+use crate::statements::End;
 use crate::time_slice::TimeSlice;
 
 /// What lies ahead of an export, filters by status and endpoint left aside.

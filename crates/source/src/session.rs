@@ -17,7 +17,7 @@ use crate::catalogue::Catalogue;
 use crate::error::Error;
 use crate::replica::Primary;
 use crate::settings::{self, RefusedSetting, RowSecurity};
-use crate::statement::{End, Query, UrlColumn, endpoints_statement};
+use crate::statements::{End, Query, UrlColumn, endpoints_statement};
 use crate::time_slice::{TimeSlice, micros_of, parse_micros};
 use crate::transaction::Held;
 use exports_postgres::Client;

@@ -16,11 +16,11 @@ use postgres_protocol::escape::escape_literal;
 
 use crate::catalogue::Catalogue;
 use crate::error::Error;
-use crate::plan::relations_of;
+use crate::planned_relations::relations_of;
 use crate::replica::{KEPT_LIMIT, REPLAY_LIMIT};
 use crate::session::{SourceSession, exactly};
 use crate::snapshot::SnapshotId;
-use crate::statement::{Query, UrlColumn};
+use crate::statements::{Query, UrlColumn};
 use crate::time_slice::TimeSlice;
 
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";

@@ -5,12 +5,12 @@
 //! the parameters, `service` and `passfile` read libpq's files, `build` puts the address together.
 //! Nothing here connects.
 
-mod build;
+mod from_parameters;
 mod environment;
-mod keywords;
+mod parameter_names;
 mod passfile;
-mod service;
-mod syntax;
+mod service_file;
+mod parameters;
 #[cfg(test)]
 mod tests;
 
@@ -113,11 +113,11 @@ impl Address {
     }
 
     pub(crate) fn parse_in(text: &str, environment: &Environment) -> Result<Self, UrlError> {
-        let mut given = syntax::split(text.trim())?;
-        keywords::check(&given)?;
-        service::apply(&mut given, environment)?;
-        keywords::apply_variables(&mut given, environment);
-        build::address(&given, environment)
+        let mut given = parameters::split(text.trim())?;
+        parameter_names::check(&given)?;
+        service_file::apply(&mut given, environment)?;
+        parameter_names::apply_variables(&mut given, environment);
+        from_parameters::address(&given, environment)
     }
 }
 

@@ -10,10 +10,10 @@
 //! - A statement whose answer is not waited for any more leaves its connection out of step. Such a
 //!   connection is drained or closed, and never handed out as it is.
 
-mod aftermath;
+mod after_error;
 mod check;
 mod executor;
-mod lent;
+mod pooled_connection;
 mod session;
 
 use std::fmt;
@@ -24,11 +24,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
 use crate::client::ACQUIRE_TIMEOUT;
-use crate::connector::Connector;
+use crate::sqlx_connector::Connector;
 use crate::error::{Error, ReadOnly};
 
 pub use check::check_writable;
-pub use lent::PooledConnection;
+pub use pooled_connection::PooledConnection;
 use session::{Session, Step};
 
 /// A connection that answered less than this ago is not tested before its next use. It is longer

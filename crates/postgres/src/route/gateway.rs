@@ -18,7 +18,7 @@ use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 use super::Route;
-use super::statements;
+use super::prepared_statements;
 use crate::error::Error;
 use crate::wire::{self, Opened, SessionInfo, Socket};
 
@@ -147,7 +147,7 @@ async fn pass_on(mut client: UnixStream, opened: Opened, is_pooled: bool) -> io:
     client.write_all(&welcome(&opened.facts)).await?;
     client.write_all(&received).await?;
     let outcome = if is_pooled {
-        statements::pass_on(&mut client, &mut server).await
+        prepared_statements::pass_on(&mut client, &mut server).await
     } else {
         copy_both(&mut client, &mut server).await
     };

@@ -9,7 +9,7 @@
 //! pooler (`PgBouncer`) the gateway also makes prepared statements work, in `statements`.
 
 mod gateway;
-mod statements;
+mod prepared_statements;
 
 use std::fmt::Write;
 use std::io;

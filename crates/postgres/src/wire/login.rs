@@ -11,7 +11,7 @@ use postgres_protocol::authentication::sasl::{
 use postgres_protocol::message::backend::{AuthenticationSaslBody, Message};
 use postgres_protocol::message::frontend;
 
-use super::open::{Opened, unavailable};
+use super::connect::{Opened, unavailable};
 use super::{READ, Socket, WireConnection, io_error, out_of_step, server_error};
 use crate::address::{Address, ChannelBindingMode, Host};
 use crate::error::Error;

@@ -9,9 +9,8 @@
 //! messages, `server_error` is what the server says when it refuses.
 
 mod login;
-mod open;
-mod rows;
-mod server_error;
+mod connect;
+mod copy_frames;
 #[cfg(test)]
 mod tests;
 
@@ -25,10 +24,11 @@ use postgres_protocol::message::frontend;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::error::Error;
-use rows::CopyFrames;
+use crate::server_error;
+use copy_frames::CopyFrames;
 
 pub(crate) use login::SessionInfo;
-pub(crate) use open::{Opened, open, reason_of};
+pub(crate) use connect::{Opened, open, reason_of};
 
 /// A row of an answer, value by value; `None` is NULL.
 pub type TextRow = Vec<Option<String>>;

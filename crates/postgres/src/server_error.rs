@@ -8,7 +8,7 @@ use fallible_iterator::FallibleIterator;
 use postgres_protocol::message::backend::ErrorResponseBody;
 use sqlx::error::{DatabaseError, ErrorKind};
 
-use super::out_of_step;
+use crate::wire::out_of_step;
 use crate::error::Error;
 
 #[derive(Debug, thiserror::Error)]
@@ -19,7 +19,7 @@ struct ServerError {
 }
 
 /// The server's error.
-pub(super) fn of(body: &ErrorResponseBody) -> Error {
+pub(crate) fn of(body: &ErrorResponseBody) -> Error {
     let (mut state, mut message) = (String::new(), String::new());
     let mut fields = body.fields();
     loop {

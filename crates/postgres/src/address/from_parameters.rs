@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::environment::Environment;
 use super::passfile::PasswordFile;
-use super::syntax::{Parameters, part};
+use super::parameters::{Parameters, part};
 use super::{Address, ChannelBindingMode, Endpoint, Host, Password, RequiredAuth, TargetSession};
 use crate::error::UrlError;
 use crate::tls::TlsSettings;

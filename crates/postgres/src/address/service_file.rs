@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::environment::Environment;
-use super::keywords;
-use super::syntax::{Parameters, part};
+use super::parameter_names;
+use super::parameters::{Parameters, part};
 use crate::error::UrlError;
 
 /// Where distributions have the file for all users.
@@ -97,7 +97,7 @@ fn section(
             return Err(part(format!("{here} is not keyword=value")));
         };
         let (name, value) = (name.trim(), value.trim());
-        if matches!(name, "service" | "servicefile") || !keywords::is_known(name) {
+        if matches!(name, "service" | "servicefile") || !parameter_names::is_known(name) {
             return Err(part(format!("{here}: {name:?} is not a parameter there")));
         }
         // The first one counts.

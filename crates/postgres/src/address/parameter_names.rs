@@ -1,7 +1,7 @@
 //! The parameters that libpq knows, and the variables that stand for them.
 
 use super::environment::Environment;
-use super::syntax::{Parameters, part};
+use super::parameters::{Parameters, part};
 use crate::error::UrlError;
 
 /// Parameters that have an effect here, with the variable that gives their default.
