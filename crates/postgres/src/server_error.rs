@@ -1,5 +1,5 @@
-//! What the server says when it refuses, as the error that sqlx would have made of it: callers
-//! sort errors by their `SQLSTATE`, whichever connection they come from.
+//! An error message of the server on our own connection, as a sqlx error. So callers check its
+//! `SQLSTATE` in the same way for both kinds of connection.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -8,35 +8,28 @@ use fallible_iterator::FallibleIterator;
 use postgres_protocol::message::backend::ErrorResponseBody;
 use sqlx::error::{DatabaseError, ErrorKind};
 
-use crate::wire::out_of_step;
-use crate::error::Error;
-
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Default, thiserror::Error)]
 #[error("{message}")]
-struct ServerError {
-    state: String,
-    message: String,
+pub(crate) struct ServerError {
+    pub(crate) state: String,
+    pub(crate) message: String,
 }
 
-/// The server's error.
-pub(crate) fn of(body: &ErrorResponseBody) -> Error {
-    let (mut state, mut message) = (String::new(), String::new());
-    let mut fields = body.fields();
-    loop {
-        match fields.next() {
-            Ok(Some(field)) => {
-                let value = String::from_utf8_lossy(field.value_bytes()).into_owned();
-                match field.type_() {
-                    b'C' => state = value,
-                    b'M' => message = value,
-                    _ => {}
-                }
+impl ServerError {
+    /// `None` if the message is malformed.
+    pub(crate) fn parse(body: &ErrorResponseBody) -> Option<Self> {
+        let mut error = Self::default();
+        let mut fields = body.fields();
+        while let Some(field) = fields.next().ok()? {
+            let value = String::from_utf8_lossy(field.value_bytes()).into_owned();
+            match field.type_() {
+                b'C' => error.state = value,
+                b'M' => error.message = value,
+                _ => {}
             }
-            Ok(None) => break,
-            Err(_) => return out_of_step(),
         }
+        Some(error)
     }
-    sqlx::Error::Database(Box::new(ServerError { state, message })).into()
 }
 
 impl DatabaseError for ServerError {

@@ -1,31 +1,32 @@
-//! What an error means for the connection that it came over.
+//! Whether a connection is usable after an error.
 
-use crate::error::{READ_ONLY, ends_session};
+use crate::error::{READ_ONLY, is_fatal};
 
-/// What an error means for the connection that it came over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Aftermath {
-    /// The server refused the statement: the next one will be answered.
-    InStep,
-    /// The driver gave up amid the answer.
-    OutOfStep,
-    /// It is of no use, and others may be like it.
-    Distrust,
+pub(super) enum AfterError {
+    /// The server refused the statement. The connection is usable.
+    Keep,
+    /// The driver stopped in the middle of the answer. Close the connection.
+    Close,
+    /// Close the connection, and check all others before their next use.
+    CloseAndCheckOthers,
 }
 
-impl Aftermath {
+impl AfterError {
     pub(super) fn of(error: &sqlx::Error) -> Self {
         match error {
-            sqlx::Error::Database(_) if ends_session(error) => Self::Distrust,
+            sqlx::Error::Database(_) if is_fatal(error) => Self::CloseAndCheckOthers,
             sqlx::Error::Database(refused) => match refused.code().as_deref() {
-                Some(state) if state == READ_ONLY || state.starts_with("08") => Self::Distrust,
-                _ => Self::InStep,
+                Some(state) if state == READ_ONLY || state.starts_with("08") => {
+                    Self::CloseAndCheckOthers
+                }
+                _ => Self::Keep,
             },
             sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
             | sqlx::Error::Protocol(_)
-            | sqlx::Error::WorkerCrashed => Self::Distrust,
-            _ => Self::OutOfStep,
+            | sqlx::Error::WorkerCrashed => Self::CloseAndCheckOthers,
+            _ => Self::Close,
         }
     }
 }

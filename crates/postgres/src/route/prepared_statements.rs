@@ -1,10 +1,12 @@
-//! Prepared statements behind a pooler that shares its connections.
+//! Makes prepared statements work behind a pooler in transaction mode (`PgBouncer`).
 //!
-//! sqlx prepares a statement once and then only names it. A pooler in transaction mode
-//! (`PgBouncer`) may pass that name to another server connection, which does not know it; versions
-//! before 1.21 never take care of that, later ones only if they are told to. Here every use of a
-//! statement is preceded by its text, in the same transaction: the server only sees unnamed
-//! statements, parsed where they are used.
+//! sqlx prepares a statement once and then uses its name. The pooler may send that name to another
+//! server connection, which does not know it. `PgBouncer` before 1.21 has no solution; later versions
+//! need a setting. So the gateway remembers the texts and parses a statement again before each use,
+//! without a name, in the same transaction.
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -16,21 +18,21 @@ use tokio::net::UnixStream;
 
 use crate::wire::Socket;
 
-/// What the server will answer, in this order.
+/// An answer that the server will send. They are in order.
 #[derive(Debug, PartialEq, Eq)]
 enum Expected {
-    /// That it has parsed what the client sent.
+    /// `ParseComplete` for the client.
     Parsed,
-    /// That it has parsed what was put in between, which the client does not know of.
-    ParsedInBetween,
-    /// That it is ready: the end of what belongs together, and of an error's consequences.
+    /// `ParseComplete` for a message of the gateway, which the client must not see.
+    ParsedByGateway,
+    /// `ReadyForQuery`. After an error the server skips all answers before it.
     Ready,
 }
 
 type Answers = Mutex<VecDeque<Expected>>;
 
-/// Passes messages on until one side ends.
-pub(super) async fn pass_on(
+/// Forwards messages until one side closes.
+pub(super) async fn forward(
     client: &mut UnixStream,
     server: &mut Box<dyn Socket>,
 ) -> io::Result<()> {
@@ -40,7 +42,7 @@ pub(super) async fn pass_on(
     let mut statements = Statements::default();
     tokio::select! {
         ended = pump(from_client, to_server, |message, out| {
-            statements.pass(&message, out, &mut lock(&answers));
+            statements.rewrite(&message, out, &mut lock(&answers));
         }) => ended,
         ended = pump(from_server, to_client, |message, out| {
             if !is_hidden(message[0], &mut lock(&answers)) {
@@ -50,21 +52,20 @@ pub(super) async fn pass_on(
     }
 }
 
-/// Nothing panics while it is held.
 fn lock(answers: &Answers) -> std::sync::MutexGuard<'_, VecDeque<Expected>> {
     answers.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Reads whole messages and writes what becomes of them.
+/// Reads complete messages and writes what `rewrite` makes of them.
 async fn pump(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
-    mut pass: impl FnMut(Bytes, &mut BytesMut),
+    mut rewrite: impl FnMut(Bytes, &mut BytesMut),
 ) -> io::Result<()> {
     let (mut received, mut out) = (BytesMut::new(), BytesMut::new());
     while from.read_buf(&mut received).await? > 0 {
         while let Some(message) = next_message(&mut received)? {
-            pass(message, &mut out);
+            rewrite(message, &mut out);
         }
         to.write_all_buf(&mut out).await?;
         to.flush().await?;
@@ -72,7 +73,7 @@ async fn pump(
     Ok(())
 }
 
-/// A message with its kind and length, once all of it has come.
+/// The next message with its kind and length, if it is received completely.
 fn next_message(received: &mut BytesMut) -> io::Result<Option<Bytes>> {
     let Some(mut length) = received.get(1..5) else {
         return Ok(None);
@@ -88,12 +89,12 @@ fn next_message(received: &mut BytesMut) -> io::Result<Option<Bytes>> {
     Ok(Some(received.split_to(length + 1).freeze()))
 }
 
-/// Whether the client must not see an answer of the server.
+/// Whether an answer is hidden from the client.
 fn is_hidden(kind: u8, answers: &mut VecDeque<Expected>) -> bool {
     match kind {
-        b'1' => answers.pop_front() == Some(Expected::ParsedInBetween),
+        b'1' => answers.pop_front() == Some(Expected::ParsedByGateway),
         b'Z' => {
-            // After an error there are no more answers before this one.
+            // After an error, expected answers before this one do not come.
             while let Some(answer) = answers.pop_front() {
                 if answer == Expected::Ready {
                     break;
@@ -105,22 +106,24 @@ fn is_hidden(kind: u8, answers: &mut VecDeque<Expected>) -> bool {
     }
 }
 
-/// The statements that the client believes to be prepared.
+/// The prepared statements of the client.
 #[derive(Debug, Default)]
 struct Statements {
-    /// Text and types, by name.
+    /// Text and parameter types, by name.
     texts: HashMap<Bytes, Bytes>,
-    /// The one that the server has parsed last since it was ready.
+    /// The statement that the server parsed last in this transaction.
     current: Option<Bytes>,
 }
 
 impl Statements {
-    fn pass(&mut self, message: &Bytes, out: &mut BytesMut, answers: &mut VecDeque<Expected>) {
+    fn rewrite(&mut self, message: &Bytes, out: &mut BytesMut, answers: &mut VecDeque<Expected>) {
         let (kind, body) = (message[0], message.slice(5..));
-        let passed = match kind {
+        let rewritten = match kind {
             b'P' => self.parse(&body, out, answers),
             b'B' => self.bind(&body, out, answers),
-            b'D' | b'C' if body.first() == Some(&b'S') => self.name(kind, &body, out, answers),
+            b'D' | b'C' if body.first() == Some(&b'S') => {
+                self.describe_or_close(kind, &body, out, answers)
+            }
             b'S' | b'Q' => {
                 answers.push_back(Expected::Ready);
                 self.current = None;
@@ -128,12 +131,12 @@ impl Statements {
             }
             _ => None,
         };
-        if passed.is_none() {
+        if rewritten.is_none() {
             out.extend_from_slice(message);
         }
     }
 
-    /// Name, text, types.
+    /// `Parse`: name, text, types.
     fn parse(
         &mut self,
         body: &Bytes,
@@ -148,7 +151,7 @@ impl Statements {
         Some(())
     }
 
-    /// Portal, name of the statement, values.
+    /// `Bind`: portal, name of the statement, values.
     fn bind(
         &mut self,
         body: &Bytes,
@@ -162,8 +165,8 @@ impl Statements {
         Some(())
     }
 
-    /// Describes or closes a statement.
-    fn name(
+    /// `Describe` or `Close` of a statement.
+    fn describe_or_close(
         &mut self,
         kind: u8,
         body: &Bytes,
@@ -181,7 +184,8 @@ impl Statements {
         Some(())
     }
 
-    /// `None` if the client has not prepared it: the server says so.
+    /// Parses the statement if it is not the current one. `None` if the client has not prepared it:
+    /// then the server reports the error.
     fn make_current(
         &mut self,
         name: &Bytes,
@@ -190,14 +194,14 @@ impl Statements {
     ) -> Option<()> {
         if self.current.as_ref() != Some(name) {
             put(out, b'P', &[b"\0", self.texts.get(name)?]);
-            answers.push_back(Expected::ParsedInBetween);
+            answers.push_back(Expected::ParsedByGateway);
             self.current = Some(name.clone());
         }
         Some(())
     }
 }
 
-/// A text that ends with a NUL, without it, and what follows.
+/// A NUL-terminated text, and the bytes after it.
 fn text(body: &Bytes) -> Option<(Bytes, Bytes)> {
     let end = body.iter().position(|byte| *byte == 0)?;
     Some((body.slice(..end), body.slice(end + 1..)))
@@ -206,102 +210,9 @@ fn text(body: &Bytes) -> Option<(Bytes, Bytes)> {
 fn put(out: &mut BytesMut, kind: u8, parts: &[&[u8]]) {
     let length: usize = parts.iter().map(|part| part.len()).sum();
     out.put_u8(kind);
-    // No longer than the message that it comes from, but for two bytes.
+    // At most two bytes longer than the received message, so the length fits.
     out.put_u32(u32::try_from(length + 4).unwrap_or(u32::MAX));
     for part in parts {
         out.extend_from_slice(part);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn message(kind: u8, body: &[u8]) -> Bytes {
-        let mut out = BytesMut::new();
-        put(&mut out, kind, &[body]);
-        out.freeze()
-    }
-
-    /// What the server gets for these messages, each as its kind and body.
-    fn passed(
-        statements: &mut Statements,
-        answers: &mut VecDeque<Expected>,
-        sent: &[(u8, &[u8])],
-    ) -> Vec<(u8, Vec<u8>)> {
-        let mut out = BytesMut::new();
-        for (kind, body) in sent {
-            statements.pass(&message(*kind, body), &mut out, answers);
-        }
-        let mut passed = Vec::new();
-        while let Some(message) = next_message(&mut out).unwrap() {
-            passed.push((message[0], message[5..].to_vec()));
-        }
-        passed
-    }
-
-    #[test]
-    fn every_use_of_a_statement_comes_with_its_text() {
-        let (mut statements, mut answers) = (Statements::default(), VecDeque::new());
-        let prepared = passed(
-            &mut statements,
-            &mut answers,
-            &[
-                (b'P', b"s_1\0SELECT 1\0\0\0"),
-                (b'D', b"Ss_1\0"),
-                (b'S', b""),
-            ],
-        );
-        let parse = (b'P', b"\0SELECT 1\0\0\0".to_vec());
-        assert_eq!(
-            prepared,
-            [parse.clone(), (b'D', b"S\0".to_vec()), (b'S', Vec::new())]
-        );
-        assert!(!is_hidden(b'1', &mut answers) && !is_hidden(b'Z', &mut answers));
-
-        for _ in 0..2 {
-            let used = passed(
-                &mut statements,
-                &mut answers,
-                &[(b'B', b"\0s_1\0values"), (b'E', b"\0\0\0\0\0"), (b'S', b"")],
-            );
-            assert_eq!(used[..2], [parse.clone(), (b'B', b"\0\0values".to_vec())]);
-            assert!(is_hidden(b'1', &mut answers));
-            // An error, and nothing is expected any more.
-            assert!(!is_hidden(b'E', &mut answers) && !is_hidden(b'Z', &mut answers));
-            assert!(answers.is_empty());
-        }
-
-        let closed = passed(
-            &mut statements,
-            &mut answers,
-            &[(b'C', b"Ss_1\0"), (b'S', b"")],
-        );
-        assert_eq!(closed[0], (b'C', b"S\0".to_vec()));
-        // Now it is the server's to say that there is none.
-        let unknown = passed(&mut statements, &mut answers, &[(b'B', b"\0s_1\0")]);
-        assert_eq!(unknown, [(b'B', b"\0s_1\0".to_vec())]);
-    }
-
-    #[test]
-    fn messages_are_whole_wherever_they_are_cut() {
-        let whole = [
-            message(b'1', b""),
-            message(b'D', b"row"),
-            message(b'Z', b"I"),
-        ]
-        .concat();
-        for cut in 0..whole.len() {
-            let mut received = BytesMut::from(&whole[..cut]);
-            let mut kinds = Vec::new();
-            for rest in [&whole[cut..], &[]] {
-                while let Some(message) = next_message(&mut received).unwrap() {
-                    kinds.push(message[0]);
-                }
-                received.extend_from_slice(rest);
-            }
-            assert_eq!(kinds, b"1DZ", "{cut}");
-        }
-        assert!(next_message(&mut BytesMut::from(&b"D\0\0\0\x01"[..])).is_err());
     }
 }

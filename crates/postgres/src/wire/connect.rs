@@ -1,195 +1,153 @@
-//! Which server of an address a connection is to, and whether it is encrypted.
+//! Chooses a host of an address and connects to it.
 //!
-//! Hosts are tried in order until one answers that serves what the address wants. `sslmode` decides
-//! what is tried at each. As in libpq, a refused login ends the search.
+//! Hosts are tried in order until one matches `target_session_attrs`. `sslmode` decides what is tried
+//! at each. As in libpq, a refused login ends the search.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use bytes::BytesMut;
-use postgres_protocol::message::frontend;
 use rand::seq::SliceRandom;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio::time::timeout;
 
-use super::login::{Login, SessionInfo};
-use super::{Socket, WireConnection};
-use crate::address::{Endpoint, Host, TargetSession};
-use crate::client::CONNECT_TIMEOUT;
+use super::connection::WireConnection;
+use super::login::{Login, Opened, StartupSettings};
+use super::transport::{self, Transport, no_answer, share};
+use crate::address::{Address, Endpoint, Host, TargetSession};
 use crate::error::Error;
-use crate::route::Route;
-use crate::tls::{self, SslMode, TlsInfo};
+use crate::timeouts::CONNECT_TIMEOUT;
+use crate::tls::SslMode;
 
-/// The server serves only an encrypted session, or only one that is not.
+/// `invalid_authorization_specification`: the server accepts only TLS, or only no TLS.
 const INVALID_AUTHORIZATION: &str = "28000";
 
-/// A connection that is logged in, and what became known meanwhile.
-#[derive(Debug)]
-pub(crate) struct Opened {
-    pub(crate) connection: WireConnection,
-    pub(crate) facts: SessionInfo,
-}
-
-/// Bytes to and from a server, before the login.
-struct Line {
-    socket: Box<dyn Socket>,
-    tls: Option<TlsInfo>,
-}
-
-pub(crate) async fn open(route: &Route) -> Result<Opened, Error> {
+/// Connects and logs in.
+pub(crate) async fn connect(
+    address: &Address,
+    settings: &StartupSettings,
+) -> Result<Opened, Error> {
     let deadline = Instant::now() + CONNECT_TIMEOUT;
-    let address = route.address();
-    let mut hosts: Vec<&Host> = address.hosts.iter().collect();
-    if address.shuffle {
-        hosts.shuffle(&mut rand::rng());
-    }
-    let wanted = match address.target {
-        TargetSession::PreferStandby => vec![TargetSession::Standby, TargetSession::Any],
-        other => vec![other],
-    };
-    let mut tries = Vec::new();
-    for wanted in wanted {
-        tries.extend(hosts.iter().map(|host| (wanted, *host)));
-    }
+    let tries = tries(address);
     let mut left = u32::try_from(tries.len()).unwrap_or(u32::MAX);
     let mut failures: Vec<(String, Error)> = Vec::new();
-    for (wanted, host) in tries {
-        // The last ones must get their turn before the time is over.
-        let share = share_of(deadline, left);
-        let share = address
+    for (target, host) in tries {
+        let limit = share(deadline, left);
+        let limit = address
             .connect_timeout
-            .map_or(share, |limit| limit.min(share));
+            .map_or(limit, |given| given.min(limit));
         left -= 1;
-        let opened = match timeout(share, open_at(route, host, wanted, share)).await {
-            Ok(opened) => opened,
-            Err(_) => Err(no_answer(share)),
+        let login = Login {
+            address,
+            host,
+            settings,
         };
-        match opened {
+        let connecting = connect_to(&login, target, Instant::now() + limit);
+        let connected = match timeout(limit, connecting).await {
+            Ok(connected) => connected,
+            Err(_) => Err(no_answer(limit)),
+        };
+        match connected {
             Ok(opened) => return Ok(opened),
-            // It would be refused by the others, too, and counted there.
-            Err(error)
-                if error
-                    .sql_state()
-                    .is_some_and(|state| state.starts_with("28")) =>
-            {
-                return Err(error);
-            }
+            // Every host would refuse the login, and count it as a failed one.
+            Err(error) if is_login_refused(&error) => return Err(error),
             Err(error) => failures.push((host.shown(), error)),
         }
     }
     Err(summary(failures))
 }
 
-fn share_of(deadline: Instant, tries: u32) -> Duration {
-    let remaining = deadline.saturating_duration_since(Instant::now());
-    (remaining / tries.max(1)).max(Duration::from_millis(10))
+/// The hosts in the order of the tries, each with the servers that are acceptable then.
+fn tries(address: &Address) -> Vec<(TargetSession, &Host)> {
+    let mut hosts: Vec<&Host> = address.hosts.iter().collect();
+    if address.shuffle {
+        hosts.shuffle(&mut rand::rng());
+    }
+    let targets = match address.target {
+        TargetSession::PreferStandby => vec![TargetSession::Standby, TargetSession::Any],
+        other => vec![other],
+    };
+    let mut tries = Vec::new();
+    for target in targets {
+        tries.extend(hosts.iter().map(|host| (target, *host)));
+    }
+    tries
 }
 
-/// One host's error as it is, several in one line.
+fn is_login_refused(error: &Error) -> bool {
+    error
+        .sql_state()
+        .is_some_and(|state| state.starts_with("28"))
+}
+
+/// One host's error as it is, the errors of several hosts in one line.
 fn summary(mut failures: Vec<(String, Error)>) -> Error {
     if let [(host, error)] = failures.as_mut_slice() {
         return match error {
             Error::Unavailable {
                 source: sqlx::Error::Io(reason),
                 ..
-            } => unavailable(reason.kind(), format!("{host}: {reason}")),
+            } => Error::connecting(reason.kind(), format!("{host}: {reason}")),
             _ => failures.remove(0).1,
         };
     }
     let mut lines: Vec<String> = Vec::new();
     for (host, error) in &failures {
-        let line = format!("{host}: {}", reason_of(error));
+        let line = format!("{host}: {}", error.reason());
         if !lines.contains(&line) {
             lines.push(line);
         }
     }
-    unavailable(io::ErrorKind::NotConnected, lines.join("; "))
+    Error::connecting(io::ErrorKind::NotConnected, lines.join("; "))
 }
 
-/// What an error is about, without what it is of.
-pub(crate) fn reason_of(error: &Error) -> String {
-    match error {
-        Error::Unavailable { source, .. } | Error::Refused(source) => match source {
-            sqlx::Error::Io(reason) => reason.to_string(),
-            sqlx::Error::Database(reason) => reason.message().to_owned(),
-            other => other.to_string(),
-        },
-        other => other.to_string(),
-    }
-}
-
-/// There is no connection, so nothing was committed over it.
-pub(super) fn unavailable(kind: io::ErrorKind, text: impl Into<String>) -> Error {
-    Error::Unavailable {
-        maybe_committed: false,
-        source: sqlx::Error::Io(io::Error::new(kind, text.into())),
-    }
-}
-
-fn from_io(error: &io::Error) -> Error {
-    unavailable(error.kind(), error.to_string())
-}
-
-fn no_answer(limit: Duration) -> Error {
-    let seconds = limit.as_secs_f64();
-    unavailable(
-        io::ErrorKind::TimedOut,
-        format!("no answer within {seconds:.1} s"),
-    )
-}
-
-async fn open_at(
-    route: &Route,
-    host: &Host,
-    wanted: TargetSession,
-    share: Duration,
+async fn connect_to(
+    login: &Login<'_>,
+    target: TargetSession,
+    deadline: Instant,
 ) -> Result<Opened, Error> {
-    let deadline = Instant::now() + share;
-    let mut opened = log_in(route, host, deadline).await?;
-    if let Some(reason) = unsuitable(&mut opened.connection, wanted).await? {
-        return Err(unavailable(io::ErrorKind::NotConnected, reason));
+    let mut opened = log_in(login, deadline).await?;
+    if let Some(reason) = unsuitable(&mut opened.connection, target).await? {
+        return Err(Error::connecting(io::ErrorKind::NotConnected, reason));
     }
     Ok(opened)
 }
 
 /// Tries what `sslmode` allows, in its order.
-async fn log_in(route: &Route, host: &Host, deadline: Instant) -> Result<Opened, Error> {
-    let mode = match host.endpoint {
-        // The server offers no TLS there.
+async fn log_in(login: &Login<'_>, deadline: Instant) -> Result<Opened, Error> {
+    let mode = match login.host.endpoint {
+        // Servers offer no TLS on Unix sockets.
         Endpoint::Unix(_) => SslMode::Disable,
-        Endpoint::Tcp(_) => route.address().tls.mode,
+        Endpoint::Tcp(_) => login.address.tls.mode,
     };
     let first = match mode {
-        SslMode::Disable => return log_in_plainly(route, host, deadline).await,
-        SslMode::Allow => log_in_plainly(route, host, deadline).await,
-        SslMode::Prefer => log_in_encrypted(route, host, false, deadline).await,
+        SslMode::Disable => return log_in_plain(login, deadline).await,
+        SslMode::Allow => log_in_plain(login, deadline).await,
+        SslMode::Prefer => log_in_encrypted(login, false, deadline).await,
         SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => {
-            return log_in_encrypted(route, host, true, deadline).await;
+            return log_in_encrypted(login, true, deadline).await;
         }
     };
-    let second = match first {
-        Err(ref error) if mode == SslMode::Allow && is_not_served(error) => {
-            log_in_encrypted(route, host, true, deadline).await
+    let second = match &first {
+        Err(error) if mode == SslMode::Allow && is_wrong_encryption(error) => {
+            log_in_encrypted(login, true, deadline).await
         }
-        Err(ref error)
-            if mode == SslMode::Prefer && (is_not_served(error) || is_tls_failure(error)) =>
+        Err(error)
+            if mode == SslMode::Prefer && (is_wrong_encryption(error) || is_tls_failure(error)) =>
         {
-            log_in_plainly(route, host, deadline).await
+            log_in_plain(login, deadline).await
         }
-        first => return first,
+        _ => return first,
     };
     match second {
         Ok(mut opened) => {
-            opened.facts.is_fallback = true;
+            opened.info.is_fallback = true;
             Ok(opened)
         }
-        // What was asked for first is what the user knows.
+        // The first error explains the address as it is written.
         Err(_) => first,
     }
 }
 
-fn is_not_served(error: &Error) -> bool {
+fn is_wrong_encryption(error: &Error) -> bool {
     error.sql_state().as_deref() == Some(INVALID_AUTHORIZATION)
 }
 
@@ -199,118 +157,32 @@ fn is_tls_failure(error: &Error) -> bool {
             | io::ErrorKind::ConnectionReset))
 }
 
-async fn log_in_plainly(route: &Route, host: &Host, deadline: Instant) -> Result<Opened, Error> {
-    let line = plain(host, deadline).await?;
-    Login { route, host }.run(line.socket, line.tls).await
+async fn log_in_plain(login: &Login<'_>, deadline: Instant) -> Result<Opened, Error> {
+    let Transport { socket, tls } = transport::plain(login.host, deadline).await?;
+    login.run(socket, tls).await
 }
 
 async fn log_in_encrypted(
-    route: &Route,
-    host: &Host,
+    login: &Login<'_>,
     required: bool,
     deadline: Instant,
 ) -> Result<Opened, Error> {
-    let line = encrypted(route, host, required, deadline).await?;
-    Login { route, host }.run(line.socket, line.tls).await
+    let settings = &login.address.tls;
+    let Transport { socket, tls } =
+        transport::encrypted(settings, login.host, required, deadline).await?;
+    login.run(socket, tls).await
 }
 
-async fn plain(host: &Host, deadline: Instant) -> Result<Line, Error> {
-    let socket: Box<dyn Socket> = match &host.endpoint {
-        Endpoint::Unix(folder) => Box::new(unix(folder, host.port).await?),
-        Endpoint::Tcp(to) => Box::new(tcp(to, host.port, deadline).await?),
-    };
-    Ok(Line { socket, tls: None })
-}
-
-/// Plain all the same if the server offers no TLS, unless that is required.
-async fn encrypted(
-    route: &Route,
-    host: &Host,
-    required: bool,
-    deadline: Instant,
-) -> Result<Line, Error> {
-    let Endpoint::Tcp(to) = &host.endpoint else {
-        return plain(host, deadline).await;
-    };
-    let settings = &route.address().tls;
-    let mut socket = tcp(to, host.port, deadline).await?;
-    if !settings.is_direct && !offers_tls(&mut socket).await.map_err(|e| from_io(&e))? {
-        if required {
-            return Err(unavailable(
-                io::ErrorKind::Unsupported,
-                "server does not support TLS",
-            ));
-        }
-        let socket = Box::new(socket);
-        return Ok(Line { socket, tls: None });
-    }
-    let (stream, facts) = tls::connect(settings, &host.name, socket)
-        .await
-        .map_err(|error| from_io(&error))?;
-    Ok(Line {
-        socket: Box::new(stream),
-        tls: Some(facts),
-    })
-}
-
-async fn unix(folder: &std::path::Path, port: u16) -> Result<UnixStream, Error> {
-    let folder = folder.display().to_string();
-    let folder = match folder.strip_prefix('@') {
-        Some(name) => format!("\0{name}"),
-        None => folder,
-    };
-    UnixStream::connect(format!("{folder}/.s.PGSQL.{port}"))
-        .await
-        .map_err(|error| from_io(&error))
-}
-
-/// Tries every address of a name.
-async fn tcp(to: &str, port: u16, deadline: Instant) -> Result<TcpStream, Error> {
-    let addresses: Vec<_> = lookup_host((to, port))
-        .await
-        .map_err(|error| from_io(&error))?
-        .collect();
-    let mut left = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
-    let mut last = unavailable(io::ErrorKind::NotFound, "the name has no address");
-    for address in addresses {
-        let share = share_of(deadline, left);
-        left -= 1;
-        match timeout(share, TcpStream::connect(address)).await {
-            Ok(Ok(socket)) => {
-                socket.set_nodelay(true).map_err(|error| from_io(&error))?;
-                return Ok(socket);
-            }
-            Ok(Err(error)) => last = from_io(&error),
-            Err(_) => last = no_answer(share),
-        }
-    }
-    Err(last)
-}
-
-async fn offers_tls(socket: &mut TcpStream) -> io::Result<bool> {
-    let mut request = BytesMut::new();
-    frontend::ssl_request(&mut request);
-    socket.write_all(&request).await?;
-    match socket.read_u8().await? {
-        b'S' => Ok(true),
-        b'N' => Ok(false),
-        _ => Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "what answers is not a PostgreSQL server",
-        )),
-    }
-}
-
-/// Why a server is not one of those that the address wants.
+/// Why a server does not match `target_session_attrs`.
 async fn unsuitable(
     connection: &mut WireConnection,
     wanted: TargetSession,
 ) -> Result<Option<&'static str>, Error> {
-    const STATE: &str = "SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('transaction_read_only')";
+    const QUERY: &str = "SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('transaction_read_only')";
     if wanted == TargetSession::Any {
         return Ok(None);
     }
-    let row = connection.query(STATE).await?.pop().unwrap_or_default();
+    let row = connection.query(QUERY).await?.pop().unwrap_or_default();
     let is = |index: usize, yes: &str| row.get(index).and_then(Option::as_deref) == Some(yes);
     let (is_standby, is_read_only) = (is(0, "t"), is(1, "on"));
     Ok(match wanted {
