@@ -1,15 +1,79 @@
-//! What a plan tells: the relations that it reads.
+//! The relations that a query plan reads. Planning also locks them, which covers partitions and the
+//! relations below views.
 
 use std::collections::BTreeSet;
 
+use exports_domain::{MessageFilter, ProjectId};
+use exports_postgres::TextRow;
+use postgres_protocol::escape::escape_literal;
 use serde_json::Value;
 
+use crate::catalogue::RelationOids;
 use crate::error::Error;
-use exports_postgres::TextRow;
+use crate::row::values;
+use crate::session::SourceSession;
+use crate::statements::{Statements, UrlColumn};
+use crate::time_slice::TimeSlice;
+use crate::transaction::log_long_wait;
 
-/// The relations in the answer of `EXPLAIN (VERBOSE, FORMAT JSON)`, as `to_regclass` takes them.
-pub(crate) fn relations_of(answer: &[TextRow]) -> Result<BTreeSet<String>, Error> {
-    // A row for each line, or one with all of them.
+impl SourceSession {
+    /// Lets the planner lock what the messages of a filter are read from, if locks by name do not
+    /// cover it. Returns `false` if a relation has changed since the snapshot.
+    pub(crate) async fn lock_planned_relations(
+        &mut self,
+        project: &ProjectId,
+        filter: &MessageFilter,
+    ) -> Result<bool, Error> {
+        self.planned = None;
+        if self.catalogue.locks_cover_all() && !self.locks_refused {
+            return Ok(true);
+        }
+        let planned = self.planned_relations(project, filter).await?;
+        if planned.is_none() {
+            tracing::info!(
+                "a relation of the source changed while an export began, beginning the transaction again"
+            );
+        }
+        self.planned = planned.map(|planned| (filter.clone(), planned));
+        Ok(self.planned.is_some())
+    }
+
+    /// The relations that a plan for the filter reads. `None` if one has changed since the snapshot.
+    pub(crate) async fn planned_relations(
+        &mut self,
+        project: &ProjectId,
+        filter: &MessageFilter,
+    ) -> Result<Option<RelationOids>, Error> {
+        let select = Statements::new(project, filter, &self.catalogue)
+            .select(TimeSlice::whole(&filter.range), UrlColumn::Joined);
+        let explain = format!("EXPLAIN (VERBOSE, COSTS OFF, FORMAT JSON) {select}");
+        let plan = log_long_wait(self.connection.query(&explain)).await?;
+        let names = relations_of(&plan)?;
+        if names.is_empty() {
+            return Ok(Some(RelationOids::new()));
+        }
+        let names: Vec<_> = names
+            .iter()
+            .map(|name| format!("({})", escape_literal(name)))
+            .collect();
+        // The functions see the current catalogue, and the query sees that of the snapshot.
+        let unchanged = format!(
+            "SELECT n.name, c.oid FROM (VALUES {}) n (name) JOIN pg_class c ON c.oid = to_regclass(n.name) \
+             WHERE c.relfilenode = coalesce(pg_relation_filenode(c.oid), c.relfilenode)",
+            names.join(", ")
+        );
+        let mut oids = RelationOids::new();
+        for row in self.connection.query(&unchanged).await? {
+            let [name, oid] = values(row)?.map(Option::unwrap_or_default);
+            oids.insert(name, oid);
+        }
+        Ok((oids.len() == names.len()).then_some(oids))
+    }
+}
+
+/// The relations in the result of `EXPLAIN (VERBOSE, FORMAT JSON)`, as names for `to_regclass`.
+fn relations_of(answer: &[TextRow]) -> Result<BTreeSet<String>, Error> {
+    // The server sends one row per line, or one row with all lines.
     let lines: Vec<_> = answer
         .iter()
         .filter_map(|row| row.first()?.as_deref())

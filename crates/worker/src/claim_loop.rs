@@ -48,7 +48,7 @@ impl ClaimLoop {
     /// Claims until `stop`, then waits for the attempts that are under way.
     pub(crate) async fn run(self, stop: CancellationToken) {
         let claiming = async {
-            self.context.sessions.open_ahead().await;
+            self.context.sessions.warm_up().await;
             self.claim_for_ever().await;
         };
         stop.run_until_cancelled(claiming).await;
@@ -68,7 +68,7 @@ impl ClaimLoop {
                 .await
                 .unwrap_or(0);
             if claimed < wanted {
-                self.context.sessions.close_unused();
+                self.context.sessions.close_idle();
                 self.wakeup.next().await;
             }
         }

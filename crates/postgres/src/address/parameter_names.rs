@@ -41,30 +41,11 @@ const USED: [(&str, &str); 32] = [
 ];
 
 /// Parameters of libpq that are accepted and ignored.
-const UNUSED: [&str; 22] = [
-    "authtype",
-    "client_encoding",
-    "gssdelegation",
-    "gsslib",
-    "keepalives",
-    "keepalives_count",
-    "keepalives_idle",
-    "keepalives_interval",
-    "krbsrvname",
-    "max_protocol_version",
-    "min_protocol_version",
-    "oauth_client_id",
-    "oauth_client_secret",
-    "oauth_issuer",
-    "oauth_scope",
-    "requirepeer",
-    "scram_client_key",
-    "scram_server_key",
-    "sslcompression",
-    "sslkeylogfile",
-    "tcp_user_timeout",
-    "tty",
-];
+const IGNORED: &str = "authtype client_encoding gssdelegation gsslib keepalives keepalives_count \
+    keepalives_idle keepalives_interval krbsrvname max_protocol_version \
+    min_protocol_version oauth_client_id oauth_client_secret oauth_issuer oauth_scope \
+    requirepeer scram_client_key scram_server_key sslcompression sslkeylogfile \
+    tcp_user_timeout tty";
 
 /// Refuses an unknown parameter, which may be misspelt.
 pub(super) fn check(given: &Parameters) -> Result<(), UrlError> {
@@ -77,7 +58,7 @@ pub(super) fn check(given: &Parameters) -> Result<(), UrlError> {
 }
 
 pub(super) fn is_known(name: &str) -> bool {
-    USED.iter().any(|(used, _)| *used == name) || UNUSED.contains(&name)
+    USED.iter().any(|(used, _)| *used == name) || IGNORED.split(' ').any(|ignored| ignored == name)
 }
 
 /// Sets parameters that are unset from the `PG*` variables.

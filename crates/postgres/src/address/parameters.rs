@@ -144,12 +144,10 @@ fn hosts_and_ports(text: &str) -> Result<(String, String), UrlError> {
         hosts.push(name);
         ports.push(port);
     }
-    let ports = if ports.iter().all(|port| port.is_empty()) {
-        String::new()
-    } else {
-        ports.join(",")
-    };
-    Ok((hosts.join(","), ports))
+    if ports.iter().all(|port| port.is_empty()) {
+        ports.clear();
+    }
+    Ok((hosts.join(","), ports.join(",")))
 }
 
 fn set_decoded(parameters: &mut Parameters, name: &str, text: &str) -> Result<(), UrlError> {
@@ -168,8 +166,8 @@ fn set_known(parameters: &mut Parameters, name: &str, value: &str) {
         "ssl-key" => parameters.set("sslkey", value),
         // JDBC.
         "ssl" if value == "true" => parameters.set("sslmode", "require"),
-        "requiressl" if value == "1" => parameters.set("sslmode", "require"),
-        "requiressl" => {}
+        "requiressl" if value != "1" => {}
+        "requiressl" => parameters.set("sslmode", "require"),
         _ => match name
             .strip_prefix("options[")
             .and_then(|k| k.strip_suffix(']'))

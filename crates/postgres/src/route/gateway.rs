@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
-use super::gateway_messages::{login_failed, login_succeeded};
+use super::messages::{login_failed, login_succeeded};
 use super::prepared_statements;
 use super::upstream::Upstream;
 use crate::wire::{Opened, Socket};

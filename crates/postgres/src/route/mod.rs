@@ -10,7 +10,7 @@
 
 mod direct;
 mod gateway;
-mod gateway_messages;
+mod messages;
 mod prepared_statements;
 mod upstream;
 

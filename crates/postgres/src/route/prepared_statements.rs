@@ -12,10 +12,11 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
 use tokio::net::UnixStream;
 
+use super::messages::put;
 use crate::wire::Socket;
 
 /// An answer that the server will send. They are in order.
@@ -205,14 +206,4 @@ impl Statements {
 fn text(body: &Bytes) -> Option<(Bytes, Bytes)> {
     let end = body.iter().position(|byte| *byte == 0)?;
     Some((body.slice(..end), body.slice(end + 1..)))
-}
-
-fn put(out: &mut BytesMut, kind: u8, parts: &[&[u8]]) {
-    let length: usize = parts.iter().map(|part| part.len()).sum();
-    out.put_u8(kind);
-    // At most two bytes longer than the received message, so the length fits.
-    out.put_u32(u32::try_from(length + 4).unwrap_or(u32::MAX));
-    for part in parts {
-        out.extend_from_slice(part);
-    }
 }

@@ -76,27 +76,30 @@ impl Verifier {
         let Error::InvalidCertificate(reason) = &refusal else {
             return Err(refusal);
         };
-        // webpki checks the name last, so everything else is valid.
-        if is_about_the_name(reason) {
-            if self.verify == Verify::Authority {
-                return Ok(());
-            }
-            if !names::is_valid_for(&keys::parse(server)?, name) {
-                return Err(refusal);
-            }
-        } else if may_be_accepted(reason) {
-            let certificate = keys::parse(server)?;
+        let is_wrong_name = is_about_the_name(reason);
+        if is_wrong_name && self.verify == Verify::Authority {
+            return Ok(());
+        }
+        if !is_wrong_name && !may_be_accepted(reason) {
+            return Err(refusal);
+        }
+        let certificate = keys::parse(server)?;
+        // webpki checks the name last: if only the name is wrong, the chain is valid.
+        if !is_wrong_name {
             let algorithms = self.algorithms();
             chain::check(&certificate, intermediates, &self.roots, algorithms, now)?;
-            if self.verify == Verify::AuthorityAndName && !names::is_valid_for(&certificate, name) {
-                return Err(CertificateError::NotValidForNameContext {
-                    expected: name.to_owned(),
-                    presented: Vec::new(),
+        }
+        if self.verify == Verify::AuthorityAndName && !names::is_valid_for(&certificate, name) {
+            return Err(if is_wrong_name {
+                refusal
+            } else {
+                let (expected, presented) = (name.to_owned(), Vec::new());
+                CertificateError::NotValidForNameContext {
+                    expected,
+                    presented,
                 }
-                .into());
-            }
-        } else {
-            return Err(refusal);
+                .into()
+            });
         }
         self.set_refused_by_webpki();
         Ok(())

@@ -103,6 +103,28 @@ impl Authentication<'_> {
         body: &AuthenticationSaslBody,
     ) -> Result<bool, Error> {
         let offered: Vec<_> = body.mechanisms().collect().map_err(io_error)?;
+        let (mechanism, channel) = self.scram_mechanism(&offered)?;
+        let mut scram = ScramSha256::new(self.password()?.as_bytes(), channel);
+        let mut message = BytesMut::new();
+        frontend::sasl_initial_response(mechanism, scram.message(), &mut message)
+            .map_err(io_error)?;
+        connection.send(&message).await?;
+        let Message::AuthenticationSaslContinue(body) = connection.message().await? else {
+            return Err(Error::UnexpectedMessage);
+        };
+        scram.update(body.data()).map_err(io_error)?;
+        message.clear();
+        frontend::sasl_response(scram.message(), &mut message).map_err(io_error)?;
+        connection.send(&message).await?;
+        let Message::AuthenticationSaslFinal(body) = connection.message().await? else {
+            return Err(Error::UnexpectedMessage);
+        };
+        scram.finish(body.data()).map_err(io_error)?;
+        Ok(mechanism == SCRAM_SHA_256_PLUS)
+    }
+
+    /// The mechanism, and the channel binding that the client offers with it.
+    fn scram_mechanism(&self, offered: &[&str]) -> Result<(&'static str, ChannelBinding), Error> {
         let end_point = self.tls.and_then(|tls| tls.end_point.clone());
         let end_point =
             end_point.filter(|_| self.address.channel_binding != ChannelBindingMode::Disable);
@@ -122,23 +144,7 @@ impl Authentication<'_> {
         if !offered.contains(&mechanism) {
             return Err(unsupported(&offered.join(", ")));
         }
-        let mut scram = ScramSha256::new(self.password()?.as_bytes(), channel);
-        let mut message = BytesMut::new();
-        frontend::sasl_initial_response(mechanism, scram.message(), &mut message)
-            .map_err(io_error)?;
-        connection.send(&message).await?;
-        let Message::AuthenticationSaslContinue(body) = connection.message().await? else {
-            return Err(Error::UnexpectedMessage);
-        };
-        scram.update(body.data()).map_err(io_error)?;
-        message.clear();
-        frontend::sasl_response(scram.message(), &mut message).map_err(io_error)?;
-        connection.send(&message).await?;
-        let Message::AuthenticationSaslFinal(body) = connection.message().await? else {
-            return Err(Error::UnexpectedMessage);
-        };
-        scram.finish(body.data()).map_err(io_error)?;
-        Ok(mechanism == SCRAM_SHA_256_PLUS)
+        Ok((mechanism, channel))
     }
 
     fn requires_binding(&self) -> bool {

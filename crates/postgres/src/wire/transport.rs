@@ -41,7 +41,7 @@ pub(super) async fn encrypted(
         return plain(host, deadline).await;
     };
     let mut socket = tcp(to, host.port, deadline).await?;
-    if !settings.is_direct && !offers_tls(&mut socket).await.map_err(|e| from_io(&e))? {
+    if !settings.is_direct && !offers_tls(&mut socket).await.map_err(from_io)? {
         if required {
             return Err(Error::connecting(
                 io::ErrorKind::Unsupported,
@@ -53,7 +53,7 @@ pub(super) async fn encrypted(
     }
     let (stream, info) = tls::connect(settings, &host.name, socket)
         .await
-        .map_err(|error| from_io(&error))?;
+        .map_err(from_io)?;
     Ok(Transport {
         socket: Box::new(stream),
         tls: Some(info),
@@ -68,15 +68,12 @@ async fn unix(directory: &Path, port: u16) -> Result<UnixStream, Error> {
     };
     UnixStream::connect(format!("{directory}/.s.PGSQL.{port}"))
         .await
-        .map_err(|error| from_io(&error))
+        .map_err(from_io)
 }
 
 /// Tries all addresses of a host name.
 async fn tcp(to: &str, port: u16, deadline: Instant) -> Result<TcpStream, Error> {
-    let addresses: Vec<_> = lookup_host((to, port))
-        .await
-        .map_err(|error| from_io(&error))?
-        .collect();
+    let addresses: Vec<_> = lookup_host((to, port)).await.map_err(from_io)?.collect();
     let mut left = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
     let mut last = Error::connecting(io::ErrorKind::NotFound, "the host name has no address");
     for address in addresses {
@@ -84,10 +81,10 @@ async fn tcp(to: &str, port: u16, deadline: Instant) -> Result<TcpStream, Error>
         left -= 1;
         match timeout(limit, TcpStream::connect(address)).await {
             Ok(Ok(socket)) => {
-                socket.set_nodelay(true).map_err(|error| from_io(&error))?;
+                socket.set_nodelay(true).map_err(from_io)?;
                 return Ok(socket);
             }
-            Ok(Err(error)) => last = from_io(&error),
+            Ok(Err(error)) => last = from_io(error),
             Err(_) => last = no_answer(limit),
         }
     }
@@ -114,8 +111,8 @@ pub(super) fn share(deadline: Instant, tries: u32) -> Duration {
     (left / tries.max(1)).max(Duration::from_millis(10))
 }
 
-fn from_io(error: &io::Error) -> Error {
-    Error::connecting(error.kind(), error.to_string())
+fn from_io(error: io::Error) -> Error {
+    Error::not_sent(sqlx::Error::Io(error))
 }
 
 pub(super) fn no_answer(limit: Duration) -> Error {

@@ -2,7 +2,7 @@
 
 use exports_database::{Claim, FinishedFile};
 use exports_source::Error as SourceError;
-use exports_source::{EndpointUrls, Estimate, SourceSession, TimeSlice, UrlColumn};
+use exports_source::{Estimate, SourceSession, TimeSlice};
 use tokio::sync::oneshot;
 
 use crate::context::Context;
@@ -13,7 +13,7 @@ use crate::pipeline::partition::TimePartition;
 use crate::pipeline::readers::{Joining, Reading};
 use crate::pipeline::reorder_buffer;
 use crate::pipeline::upload::FileUpload;
-use exports_formats::csv::{self, EndpointFields, UrlSource};
+use exports_formats::csv;
 
 /// Slices that can wait for their turns besides those that are being read: so many evens out that
 /// one reader is slower for a moment.
@@ -42,18 +42,11 @@ pub(crate) async fn write(
         .endpoint_urls(claim.filter.direction, MOST_ENDPOINTS)
         .await
         .map_err(source)?;
-    let (column, urls) = match urls {
-        EndpointUrls::All(urls) => (
-            UrlColumn::Known,
-            UrlSource::Map(EndpointFields::new(claim.filter.direction, &urls)),
-        ),
-        EndpointUrls::TooMany => (UrlColumn::Joined, UrlSource::Row),
-    };
 
     let (slicer, joining) = plan(context, claim, &mut session).await.map_err(source)?;
     let (window, bytes) = reorder_buffer::new(usize::from(context.readers) + AHEAD);
     let (begun, first_row) = oneshot::channel();
-    let reading = Reading::new(claim, column, urls, progress, slicer, window, begun);
+    let reading = Reading::new(claim, urls, progress, slicer, window, begun);
     // When either side stops, dropping its end of the window stops the encoders, and they the
     // other side.
     let reading = reading.run(&mut session, joining);
@@ -78,7 +71,7 @@ pub(crate) async fn write(
     // Only with this it is known that every slice came to its end.
     let row_count = read?;
     clock.ended(Phase::Streaming);
-    let confirmed = session.confirm().await;
+    let confirmed = session.commit_if_unchanged().await;
     confirmed.map_err(|error| JobError::source(&error))?;
     context.sessions.release(session).await;
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use exports_database::Claim;
 use exports_domain::error_line;
 use exports_source::Error as SourceError;
-use exports_source::{SnapshotId, SourceSession, TimeSlice, UrlColumn};
+use exports_source::{EndpointUrls, SnapshotId, SourceSession, TimeSlice};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -21,13 +21,13 @@ use crate::pipeline::chunks;
 use crate::pipeline::encoder::{self, Encoded, Encoder};
 use crate::pipeline::partition::TimePartition;
 use crate::pipeline::reorder_buffer::{ReorderBuffer, SliceInput};
-use exports_formats::csv::UrlSource;
+use exports_formats::csv::{EndpointFields, UrlSource};
 use exports_source::SessionPool;
 
 /// What the readers of one export share.
 pub(crate) struct Reading {
     claim: Claim,
-    column: UrlColumn,
+    endpoint_urls: EndpointUrls,
     urls: Arc<UrlSource>,
     progress: Counters,
     /// For what comes from the source, and for what goes to the file.
@@ -54,16 +54,21 @@ pub(crate) struct Joining {
 impl Reading {
     pub(crate) fn new(
         claim: &Claim,
-        column: UrlColumn,
-        urls: UrlSource,
+        endpoint_urls: EndpointUrls,
         progress: &Counters,
         slicer: TimePartition,
         window: ReorderBuffer,
         begun: oneshot::Sender<()>,
     ) -> Self {
+        let urls = match &endpoint_urls {
+            EndpointUrls::All(urls) => {
+                UrlSource::Map(EndpointFields::new(claim.filter.direction, urls))
+            }
+            EndpointUrls::InRows => UrlSource::Row,
+        };
         Self {
             claim: claim.clone(),
-            column,
+            endpoint_urls,
             urls: Arc::new(urls),
             progress: progress.clone(),
             // A small export takes the memory that it needs.
@@ -135,7 +140,8 @@ impl Reading {
         let encoder = Encoder::new(self.claim.filter.direction, self.urls.clone());
         let (buffers, progress) = (self.buffers.clone(), self.progress.clone());
         let (chunks, encoding) = encoder::spawn(encoder, output, buffers, progress);
-        let rows = session.rows(&self.claim.filter, slice, self.column).await;
+        let rows = session.rows(&self.claim.filter, slice, &self.endpoint_urls);
+        let rows = rows.await;
         let begun = || {
             if let Some(begun) = self.lock().begun.take() {
                 // Who does not wait for it has given up.

@@ -111,14 +111,14 @@ fn session_findings(report: &mut Report, session: &SourceSession) -> Result<()> 
         );
         report.add("source setting", &Finding::warn(text))?;
     }
-    if let Some(reason) = session.catalogue().reason_to_read_alone() {
+    if let Some(reason) = session.catalogue().single_reader_reason() {
         let text = format!(
             "{reason}: each session or statement may see another state, so one statement reads all \
              messages of an export, whatever EXPORTS_READERS says"
         );
         report.add("source snapshot", &Finding::warn(text))?;
     }
-    if let Some(relation) = session.catalogue().copying.first() {
+    if let Some(relation) = session.catalogue().initial_copies.first() {
         let text = format!(
             "the first copy of {relation} by logical replication has not ended: exports wait for it"
         );
@@ -144,7 +144,7 @@ async fn statements(session: &mut SourceSession) -> std::result::Result<(), Stor
             session.try_statements(&filter).await?;
         }
     }
-    session.confirm().await
+    session.commit_if_unchanged().await
 }
 
 /// Any will do: nothing is read of it.
