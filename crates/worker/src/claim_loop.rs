@@ -56,7 +56,7 @@ impl ClaimLoop {
     /// Claims until `stop`, then waits for the running attempts.
     pub(crate) async fn run(self, stop: CancellationToken) {
         let claiming = async {
-            self.claimer.context.sessions.open_ahead().await;
+            self.claimer.context.sessions.warm_up().await;
             self.claim_forever().await;
         };
         stop.run_until_cancelled(claiming).await;
@@ -73,7 +73,7 @@ impl ClaimLoop {
             let claim = self.claimer.clone().claim_and_start(permits);
             let claimed = self.claimer.attempts.spawn(claim).await.unwrap_or(0);
             if claimed < wanted {
-                self.claimer.context.sessions.close_unused();
+                self.claimer.context.sessions.close_idle();
                 self.wakeup.wait().await;
             }
         }

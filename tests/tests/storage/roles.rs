@@ -11,12 +11,12 @@ use exports_domain::ExportStatus::{Completed, Failed, Processing};
 use exports_domain::{Direction, EndpointId};
 use exports_postgres::PoolPurpose;
 use exports_source::Source;
-use exports_source::{EndpointUrls, SourceSession, UrlColumn};
+use exports_source::{EndpointUrls, SourceSession};
 use exports_tests::{Endpoint, ExportRow, Message, TestDatabase, uuid};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
 
-use crate::sessions::read;
+use crate::sessions::{known_urls, read};
 use crate::support::{
     LEASE, PROJECT, claim, database, facts, failure, filter, new_export, project, queue, worker,
 };
@@ -173,7 +173,7 @@ async fn reads(storage: &Database) {
     session.begin(&project()).await.unwrap();
     let urls = urls_of(&mut session).await;
     assert!(matches!(urls, EndpointUrls::All(urls) if urls.len() == 1));
-    for column in [UrlColumn::Known, UrlColumn::Joined] {
+    for column in [&known_urls(), &EndpointUrls::InRows] {
         read(&mut session, &filter(), column).await;
     }
     session.finish().await.unwrap();

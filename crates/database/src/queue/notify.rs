@@ -29,14 +29,14 @@ impl Database {
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_lazy_with(self.connect_options().as_ref().clone());
         let listener = PgListener::connect_with(&pool).await;
-        let mut listener = listener.map_err(exports_postgres::Error::unsent)?;
+        let mut listener = listener.map_err(exports_postgres::Error::not_sent)?;
         listener.ignore_pool_close_event(true);
         listener.eager_reconnect(false);
         // A standby refuses LISTEN. A read-only primary accepts it but never notifies.
         check_writable(&mut listener).await?;
         match timeout(ACQUIRE_TIMEOUT, listener.listen("exports_pending")).await {
             Ok(listening) => listening?,
-            Err(_) => return Err(exports_postgres::Error::silence(ACQUIRE_TIMEOUT).into()),
+            Err(_) => return Err(exports_postgres::Error::timed_out(ACQUIRE_TIMEOUT).into()),
         }
         Ok(QueueListener { listener })
     }

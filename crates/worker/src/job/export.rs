@@ -2,9 +2,9 @@
 
 use exports_database::{Claim, FinishedFile};
 use exports_formats::RowFormat;
-use exports_formats::csv::{CsvWriter, EndpointFields};
+use exports_formats::csv::CsvWriter;
 use exports_source::Error as SourceError;
-use exports_source::{EndpointUrls, Estimate, SourceSession, TimeSlice, UrlColumn};
+use exports_source::{Estimate, SourceSession, TimeSlice};
 use tokio::sync::oneshot;
 
 use crate::context::Context;
@@ -43,17 +43,11 @@ pub(crate) async fn write(
         .endpoint_urls(direction, MAX_ENDPOINTS_IN_MEMORY)
         .await
         .map_err(source)?;
-    let (column, endpoints) = match urls {
-        EndpointUrls::All(urls) => (UrlColumn::Known, EndpointFields::known(direction, &urls)),
-        EndpointUrls::TooMany => (UrlColumn::Joined, EndpointFields::from_rows()),
-    };
 
     let (partition, joining) = plan(context, claim, &mut session).await.map_err(source)?;
     let (buffer, rows) = reorder_buffer::new(usize::from(context.readers) + EXTRA_SLOTS);
     let (first_row, first_row_read) = oneshot::channel();
-    let readers = Readers::new(
-        claim, column, endpoints, progress, partition, buffer, first_row,
-    );
+    let readers = Readers::new(claim, urls, progress, partition, buffer, first_row);
     // If one side stops, its end of the reorder buffer is dropped. That stops the encoders, and they stop the
     // other side.
     let reading = readers.run(&mut session, joining);
@@ -68,7 +62,7 @@ pub(crate) async fn write(
     // The file is complete only if every slice was read to its end.
     let row_count = read?;
     clock.ended(Phase::Streaming);
-    let confirmed = session.confirm().await;
+    let confirmed = session.commit_if_unchanged().await;
     confirmed.map_err(|error| JobError::source(&error))?;
     context.sessions.release(session).await;
 

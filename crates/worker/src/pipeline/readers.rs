@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use exports_database::Claim;
 use exports_domain::error_line;
 use exports_formats::csv::{CsvWriter, EndpointFields};
-use exports_source::{Error as SourceError, SessionPool, SnapshotId};
-use exports_source::{SourceSession, TimeSlice, UrlColumn};
+use exports_source::{EndpointUrls, Error as SourceError, SessionPool};
+use exports_source::{SnapshotId, SourceSession, TimeSlice};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -25,7 +25,7 @@ use crate::pipeline::reorder_buffer::{ReorderBuffer, SliceInput};
 /// What the readers of one export share.
 pub(crate) struct Readers {
     claim: Claim,
-    column: UrlColumn,
+    urls: EndpointUrls,
     endpoints: Arc<EndpointFields>,
     progress: SharedProgress,
     /// For chunks of the source and for encoded bytes.
@@ -52,16 +52,19 @@ pub(crate) struct JoiningReaders {
 impl Readers {
     pub(crate) fn new(
         claim: &Claim,
-        column: UrlColumn,
-        endpoints: EndpointFields,
+        urls: EndpointUrls,
         progress: &SharedProgress,
         partition: TimePartition,
         reorder_buffer: ReorderBuffer,
         first_row: oneshot::Sender<()>,
     ) -> Self {
+        let endpoints = match &urls {
+            EndpointUrls::All(urls) => EndpointFields::known(claim.filter.direction, urls),
+            EndpointUrls::InRows => EndpointFields::from_rows(),
+        };
         Self {
             claim: claim.clone(),
-            column,
+            urls,
             endpoints: Arc::new(endpoints),
             progress: progress.clone(),
             // No initial capacity: a small export uses only the memory that it needs.
@@ -133,7 +136,8 @@ impl Readers {
         let encoder = Encoder::new(CsvWriter::new(direction, self.endpoints.clone()));
         let (buffers, progress) = (self.buffers.clone(), self.progress.clone());
         let (chunks, encoding) = encoder::spawn(encoder, output, buffers, progress);
-        let rows = session.rows(&self.claim.filter, slice, self.column).await;
+        let rows = session.rows(&self.claim.filter, slice, &self.urls);
+        let rows = rows.await;
         let on_first_row = || {
             if let Some(first_row) = self.lock().first_row.take() {
                 // Without a receiver, the attempt has stopped.

@@ -109,14 +109,14 @@ fn session_findings(report: &mut Report, session: &SourceSession) -> Result<()> 
         );
         report.add("source setting", &Finding::warn(text))?;
     }
-    if let Some(reason) = session.catalogue().reason_to_read_alone() {
+    if let Some(reason) = session.catalogue().single_reader_reason() {
         let text = format!(
             "{reason}: sessions and statements may see different states, so one statement reads all \
              messages of an export, and EXPORTS_READERS has no effect"
         );
         report.add("source snapshot", &Finding::warn(text))?;
     }
-    if let Some(relation) = session.catalogue().copying.first() {
+    if let Some(relation) = session.catalogue().initial_copies.first() {
         let text = format!(
             "the initial copy of {relation} by logical replication is not complete: exports wait for it"
         );
@@ -142,7 +142,7 @@ async fn statements(session: &mut SourceSession) -> std::result::Result<(), Sour
             session.try_statements(&filter).await?;
         }
     }
-    session.confirm().await
+    session.commit_if_unchanged().await
 }
 
 /// Any range: the statements are only planned.

@@ -1,17 +1,17 @@
-//! Splits an address into parameters, as libpq does: `postgres://…` or `keyword=value …`.
+//! The syntax of an address: splits a URL or a `keyword=value` string into parameters, as libpq does.
 //!
-//! Errors never quote a value, which may be a password.
+//! Errors of this module never quote a value, because it may be a password.
 
 use percent_encoding::percent_decode_str;
 
 use crate::error::UrlError;
 
-/// Parameters by name. A later one replaces an earlier one of the same name.
+/// Parameters by name. A later value replaces an earlier one.
 #[derive(Debug, Default)]
 pub(super) struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
-    /// A value that is not empty: libpq treats an empty one like none.
+    /// A value that is not empty. As in libpq, an empty value counts as unset.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         let (_, value) = self.0.iter().find(|(known, _)| known == name)?;
         (!value.is_empty()).then_some(value)
@@ -22,7 +22,7 @@ impl Parameters {
         self.0.push((name.to_owned(), value.into()));
     }
 
-    /// Sets what is not there yet.
+    /// Sets a parameter that is unset.
     pub(super) fn add(&mut self, name: &str, value: &str) {
         if self.get(name).is_none() {
             self.set(name, value);
@@ -32,9 +32,38 @@ impl Parameters {
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| name.as_str())
     }
+
+    /// A parameter that is one of some words: the meaning of its word.
+    pub(super) fn one_of<T: Copy>(
+        &self,
+        name: &str,
+        words: &[(&str, T)],
+    ) -> Result<Option<T>, UrlError> {
+        let Some(value) = self.get(name) else {
+            return Ok(None);
+        };
+        if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == value) {
+            return Ok(Some(*meaning));
+        }
+        let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+        Err(part(format!(
+            "{name}: {value:?} is not one of {}",
+            words.join(", ")
+        )))
+    }
+
+    pub(super) fn number<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, UrlError> {
+        let Some(text) = self.get(name) else {
+            return Ok(None);
+        };
+        match text.trim().parse() {
+            Ok(number) => Ok(Some(number)),
+            Err(_) => Err(part(format!("{name}: {text:?} is not a valid number"))),
+        }
+    }
 }
 
-pub(super) fn split(text: &str) -> Result<Parameters, UrlError> {
+pub(super) fn parse(text: &str) -> Result<Parameters, UrlError> {
     let rest = ["postgres://", "postgresql://"]
         .iter()
         .find_map(|scheme| text.strip_prefix(scheme));
@@ -64,12 +93,14 @@ fn url(text: &str) -> Result<Parameters, UrlError> {
     set_decoded(&mut parameters, "dbname", path)?;
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let Some((name, value)) = pair.split_once('=') else {
-            // What is before a `?` could be half a password.
-            return Err(part("a parameter behind ? has no '=' and no value"));
+            // Not quoted: it can be a part of a password that contains a `?`.
+            return Err(part("a parameter after '?' has no '='"));
         };
         let name = decoded("the name of a parameter", name)?;
         if value.contains('=') && !is_free_text(&name) {
-            return Err(part(format!("{name} has a second '=': write it as %3D")));
+            return Err(part(format!(
+                "{name} has a second '=': percent-encode it as %3D"
+            )));
         }
         let value = decoded(&name, value)?;
         set_known(&mut parameters, &name, &value);
@@ -77,20 +108,20 @@ fn url(text: &str) -> Result<Parameters, UrlError> {
     Ok(parameters)
 }
 
-/// Where the `@` behind user and password is. They may contain `@` and `?` as they are, which
-/// makes that the last one before a `?`, or before the first `/`.
+/// The position of the `@` that ends user and password. These may contain an unencoded `@` or `?`,
+/// so it is the last `@` before a `?`, else the last before the first `/`.
 fn user_end(text: &str) -> Option<usize> {
     let authority = text.split('/').next()?;
     let before_query = authority.split('?').next()?;
     before_query.rfind('@').or_else(|| authority.rfind('@'))
 }
 
-/// sqlx's parser always took these with an '=' inside.
+/// These may contain an unencoded `=`, as in sqlx.
 fn is_free_text(name: &str) -> bool {
     name.starts_with("options") || matches!(name, "password" | "application_name" | "sslrootcert")
 }
 
-/// `a,b:1,[::1]:2` as `a,b,::1` and `,1,2`.
+/// Splits `a,b:1,[::1]:2` into `a,b,::1` and `,1,2`.
 fn hosts_and_ports(text: &str) -> Result<(String, String), UrlError> {
     let (mut hosts, mut ports) = (Vec::new(), Vec::new());
     for host in text.split(',') {
@@ -105,7 +136,7 @@ fn hosts_and_ports(text: &str) -> Result<(String, String), UrlError> {
                 match rest.strip_prefix(':') {
                     Some(port) => (name, port),
                     None if rest.is_empty() => (name, ""),
-                    None => return Err(part("behind the ']' of an IPv6 address is no ':'")),
+                    None => return Err(part("expected ':' after the ']' of an IPv6 address")),
                 }
             }
             None => host.split_once(':').unwrap_or((host, "")),
@@ -113,12 +144,10 @@ fn hosts_and_ports(text: &str) -> Result<(String, String), UrlError> {
         hosts.push(name);
         ports.push(port);
     }
-    let ports = if ports.iter().all(|port| port.is_empty()) {
-        String::new()
-    } else {
-        ports.join(",")
-    };
-    Ok((hosts.join(","), ports))
+    if ports.iter().all(|port| port.is_empty()) {
+        ports.clear();
+    }
+    Ok((hosts.join(","), ports.join(",")))
 }
 
 fn set_decoded(parameters: &mut Parameters, name: &str, text: &str) -> Result<(), UrlError> {
@@ -128,22 +157,22 @@ fn set_decoded(parameters: &mut Parameters, name: &str, text: &str) -> Result<()
     Ok(())
 }
 
-/// Sets a parameter by the name that libpq has for it.
+/// Sets a parameter. Translates the names of other drivers into those of libpq.
 fn set_known(parameters: &mut Parameters, name: &str, value: &str) {
     match name {
         "ssl-mode" => parameters.set("sslmode", value),
         "ssl-root-cert" | "ssl-ca" => parameters.set("sslrootcert", value),
         "ssl-cert" => parameters.set("sslcert", value),
         "ssl-key" => parameters.set("sslkey", value),
-        // JDBC's.
+        // JDBC.
         "ssl" if value == "true" => parameters.set("sslmode", "require"),
-        "requiressl" if value == "1" => parameters.set("sslmode", "require"),
-        "requiressl" => {}
+        "requiressl" if value != "1" => {}
+        "requiressl" => parameters.set("sslmode", "require"),
         _ => match name
             .strip_prefix("options[")
             .and_then(|k| k.strip_suffix(']'))
         {
-            // sqlx's way to give one of the server's settings.
+            // sqlx: a setting of the server.
             Some(setting) => {
                 let mut options = parameters.get("options").unwrap_or_default().to_owned();
                 if !options.is_empty() {
@@ -163,7 +192,7 @@ fn decoded(name: &str, text: &str) -> Result<String, UrlError> {
     let mut percents = text.match_indices('%').map(|(at, _)| at);
     if !percents.all(|at| is_hex(at + 1) && is_hex(at + 2)) {
         return Err(part(format!(
-            "{name} has a '%' that is not followed by two hexadecimal digits: write it as %25"
+            "{name} has a '%' without two hexadecimal digits after it: write it as %25"
         )));
     }
     let text = percent_decode_str(text)
@@ -175,14 +204,14 @@ fn decoded(name: &str, text: &str) -> Result<String, UrlError> {
     Ok(text.into_owned())
 }
 
-/// `host=a port='1 2' …`: quotes and backslashes as in libpq.
+/// `host=a port='1 2' …`, with quotes and backslashes as in libpq.
 fn pairs(text: &str) -> Result<Parameters, UrlError> {
     let mut parameters = Parameters::default();
     let mut rest = text.trim_start();
     while !rest.is_empty() {
         let (name, value) = rest
             .split_once('=')
-            .ok_or_else(|| part("a parameter has no '=' and no value"))?;
+            .ok_or_else(|| part("a parameter has no '='"))?;
         let name = name.trim_end();
         if name.is_empty() || name.contains(char::is_whitespace) {
             return Err(part("expected keyword=value pairs"));
@@ -194,7 +223,7 @@ fn pairs(text: &str) -> Result<Parameters, UrlError> {
     Ok(parameters)
 }
 
-/// A value, and what is behind it.
+/// A value, and the text after it.
 fn pair_value(text: &str) -> Result<(String, &str), UrlError> {
     let (text, is_quoted) = match text.strip_prefix('\'') {
         Some(text) => (text, true),

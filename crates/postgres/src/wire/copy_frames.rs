@@ -1,26 +1,24 @@
-//! The rows of a COPY, out of the messages that carry them: a `d`, the message's length without
-//! it, and the row (`PostgreSQL`'s documentation, "Message Formats", `CopyData`).
+//! Extracts the bytes of a COPY from its `CopyData` messages: a `d`, the length, the bytes
+//! (PostgreSQL documentation, "Message Formats").
 
 use bytes::{Buf, BytesMut};
 
-use super::out_of_step;
 use crate::error::Error;
 
 const DATA: u8 = b'd';
-/// The length counts itself.
+/// The size of the length field, which the length includes.
 const LENGTH: usize = 4;
 
-/// Where among the messages the bytes are. A message can be longer than what has come of it.
+/// The position in the messages. A message may be received only in part.
 #[derive(Debug, Default)]
 pub(super) struct CopyFrames {
-    /// Bytes of the message at hand that have not come yet.
+    /// How many bytes of the current message are still to be taken.
     open: usize,
 }
 
 impl CopyFrames {
-    /// Moves what is of the COPY's rows from the front of `received` to the end of `rows`, until
-    /// these have `limit` bytes. `true` if another message follows, `false` if more has to come or
-    /// to be taken.
+    /// Moves the bytes of the COPY from the front of `received` to the end of `rows`, until `rows` has
+    /// `limit` bytes. Returns `true` if a message of another kind follows.
     pub(super) fn take(
         &mut self,
         received: &mut BytesMut,
@@ -28,9 +26,9 @@ impl CopyFrames {
         limit: usize,
     ) -> Result<bool, Error> {
         let mut rest: &[u8] = received;
-        let others = loop {
-            let room = limit.saturating_sub(rows.len());
-            let (row, behind) = rest.split_at(self.open.min(rest.len()).min(room));
+        let is_other = loop {
+            let free = limit.saturating_sub(rows.len());
+            let (row, behind) = rest.split_at(self.open.min(rest.len()).min(free));
             rows.extend_from_slice(row);
             self.open -= row.len();
             rest = behind;
@@ -46,12 +44,12 @@ impl CopyFrames {
             }
             // A u32 fits: the smallest supported target has 32-bit addresses.
             let length = u32::from_be_bytes(length) as usize;
-            self.open = length.checked_sub(LENGTH).ok_or_else(out_of_step)?;
+            self.open = length.checked_sub(LENGTH).ok_or(Error::UnexpectedMessage)?;
             rest = behind;
         };
         let taken = received.len() - rest.len();
         received.advance(taken);
-        Ok(others)
+        Ok(is_other)
     }
 }
 
@@ -65,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_the_same_wherever_what_has_come_ends() {
+    fn rows_are_the_same_whatever_the_reads_are() {
         let bodies: [&[u8]; 4] = [b"header", b"", b"d\0\0\0\x05a row like a message", b"last"];
         let mut sent: Vec<u8> = bodies.iter().flat_map(|row| message(DATA, row)).collect();
         let data = sent.len();
@@ -103,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_that_cannot_be_is_refused() {
+    fn an_impossible_length_is_refused() {
         let mut received = BytesMut::from(&[DATA, 0, 0, 0, 3][..]);
         let taken = CopyFrames::default().take(&mut received, &mut Vec::new(), 9);
         assert!(matches!(taken, Err(Error::UnexpectedMessage)));

@@ -1,23 +1,24 @@
-//! A connection in somebody's hands, and its way back into the pool.
+//! A connection that a caller has acquired, and its release.
 
 use std::fmt;
+use std::sync::Arc;
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::Pool;
-use super::session::{Session, Step};
+use super::session::{Session, State};
+use super::shared::Shared;
 use crate::error::Error;
 
-/// A connection of a pool, which goes back when dropped.
+/// A connection of a pool. Dropping it releases it to the pool.
 pub struct PooledConnection {
-    /// There, but while it is renewed and when it is dropped.
+    /// `None` only while it is replaced, and in `drop`.
     session: Option<Session>,
-    pub(super) pool: Pool,
+    pub(super) pool: Arc<Shared>,
     permit: Option<OwnedSemaphorePermit>,
 }
 
 impl PooledConnection {
-    pub(super) fn new(session: Session, pool: Pool, permit: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(session: Session, pool: Arc<Shared>, permit: OwnedSemaphorePermit) -> Self {
         Self {
             session: Some(session),
             pool,
@@ -25,13 +26,13 @@ impl PooledConnection {
         }
     }
 
-    /// Closes the connection when it is dropped, whatever its state.
+    /// Lets the drop close the connection.
     pub(crate) fn discard(&mut self) {
-        self.session().step = Step::Lost;
+        self.session().state = State::Broken;
     }
 
-    /// A new connection in place of this one, which is closed. The others of the pool may be as dead.
-    pub(crate) async fn renewed(mut self) -> Result<Self, Error> {
+    /// Closes this connection and opens a new one. Idle connections of the pool may be dead too.
+    pub(crate) async fn replaced(mut self) -> Result<Self, Error> {
         self.session = None;
         self.session = Some(self.pool.open().await?);
         Ok(self)
@@ -39,7 +40,8 @@ impl PooledConnection {
 
     pub(super) fn session(&mut self) -> &mut Session {
         let session = self.session.as_mut();
-        session.expect("a connection that is renewed is in nobody's hands")
+        session
+            .expect("`replaced` owns the connection, so no other call can see it without a session")
     }
 }
 
@@ -49,10 +51,10 @@ impl Drop for PooledConnection {
         let Some(session) = self.session.take() else {
             return;
         };
-        match (session.step, tokio::runtime::Handle::try_current()) {
-            (Step::Ready, _) => pool.release(session),
-            // Whoever asked has gone away. Opening another takes longer than reading the answer.
-            (Step::Asked, Ok(runtime)) => {
+        match (session.state, tokio::runtime::Handle::try_current()) {
+            (State::Ready, _) => pool.release(session),
+            // The caller was cancelled. Reading the answer is faster than opening a connection.
+            (State::Busy, Ok(runtime)) => {
                 runtime.spawn(async move {
                     if let Some(session) = session.drained().await {
                         pool.release(session);
@@ -60,7 +62,7 @@ impl Drop for PooledConnection {
                     drop(permit);
                 });
             }
-            (Step::Asked, Err(_)) | (Step::Lost, _) => {}
+            (State::Busy, Err(_)) | (State::Broken, _) => {}
         }
     }
 }

@@ -1,16 +1,16 @@
-//! Service files: parameters by the name of a service, `service=…` or `PGSERVICE`.
+//! Service files: a set of parameters under a name, for `service=…` or `PGSERVICE`.
 
 use std::path::{Path, PathBuf};
 
 use super::environment::Environment;
-use super::keywords;
-use super::syntax::{Parameters, part};
+use super::parameter_names;
+use super::parameters::{Parameters, part};
 use crate::error::UrlError;
 
-/// Where distributions have the file for all users.
-const SYSTEM_FOLDERS: [&str; 3] = ["/etc/postgresql-common", "/etc/sysconfig/pgsql", "/etc"];
+/// Where distributions put the file for all users.
+const SYSTEM_DIRECTORIES: [&str; 3] = ["/etc/postgresql-common", "/etc/sysconfig/pgsql", "/etc"];
 
-/// Adds the parameters of the service that is named; what is given already stays.
+/// Adds the parameters of the service. Parameters that are set stay.
 pub(super) fn apply(given: &mut Parameters, environment: &Environment) -> Result<(), UrlError> {
     let named = given.get("service");
     let Some(service) = named.or_else(|| environment.variable("PGSERVICE")) else {
@@ -48,17 +48,17 @@ fn files(given: &Parameters, environment: &Environment) -> Vec<PathBuf> {
             .as_ref()
             .map(|home| home.join(".pg_service.conf")),
     };
-    let folders = match environment.variable("PGSYSCONFDIR") {
-        Some(folder) => vec![folder],
-        None => SYSTEM_FOLDERS.to_vec(),
+    let directories = match environment.variable("PGSYSCONFDIR") {
+        Some(directory) => vec![directory],
+        None => SYSTEM_DIRECTORIES.to_vec(),
     };
-    let system = folders
+    let system = directories
         .into_iter()
-        .map(|folder| Path::new(folder).join("pg_service.conf"));
+        .map(|directory| Path::new(directory).join("pg_service.conf"));
     own.into_iter().chain(system).collect()
 }
 
-/// `None` if there is no such file.
+/// `None` if the file does not exist.
 fn read(file: &Path) -> Result<Option<String>, UrlError> {
     match std::fs::read_to_string(file) {
         Ok(text) => Ok(Some(text)),
@@ -67,7 +67,7 @@ fn read(file: &Path) -> Result<Option<String>, UrlError> {
     }
 }
 
-/// The parameters of a service, if the file has it.
+/// The parameters of a service, if the file contains the service.
 fn section(
     text: &str,
     service: &str,
@@ -91,16 +91,16 @@ fn section(
         let Some(parameters) = &mut found else {
             continue;
         };
-        // The line itself may hold a password.
+        // Errors do not quote the line, because it may contain a password.
         let here = format!("line {} of service file {}", number + 1, file.display());
         let Some((name, value)) = line.split_once('=') else {
             return Err(part(format!("{here} is not keyword=value")));
         };
         let (name, value) = (name.trim(), value.trim());
-        if matches!(name, "service" | "servicefile") || !keywords::is_known(name) {
-            return Err(part(format!("{here}: {name:?} is not a parameter there")));
+        if matches!(name, "service" | "servicefile") || !parameter_names::is_known(name) {
+            return Err(part(format!("{here}: {name:?} is not a valid parameter")));
         }
-        // The first one counts.
+        // The first value counts.
         if !parameters.iter().any(|(known, _)| known == name) {
             parameters.push((name.to_owned(), value.to_owned()));
         }

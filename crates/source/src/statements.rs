@@ -1,9 +1,8 @@
-//! The statements of an export.
+//! The SQL statements of an export.
 //!
-//! Binary COPY carries no types, so every column is cast here to what `decode` reads, in its
-//! order. Every value stands in the text as a literal made from a typed value: as a parameter or a
-//! setting it would hide from the planner how much it is going to read, and which partitions.
-//! An unset filter, were it in the text, would cost every row.
+//! Binary COPY has no types, so every column is cast to the type that `decode` expects. Values are
+//! literals made from typed values: with parameters or settings, the planner knows neither the number
+//! of rows nor the partitions. An unset filter is not in the text, where it would cost time per row.
 
 use std::fmt::Write;
 
@@ -12,30 +11,26 @@ use exports_domain::{Direction, MessageFilter, ProjectId};
 use crate::catalogue::Catalogue;
 use crate::time_slice::{TimeSlice, literal, micros_of};
 
-/// Where a row's endpoint URL comes from.
+/// The URL column of the rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UrlColumn {
-    /// The reader has the URLs of the project's endpoints: the column is empty.
-    Known,
-    /// The project has too many for that: each row brings its own.
+pub(crate) enum UrlColumn {
+    /// Always NULL: the reader knows the URLs.
+    Null,
+    /// The URL of the endpoint.
     Joined,
 }
 
-/// The statement that copies the messages of a filter from tables as `exportctl migrate` makes them.
+/// The COPY statement for the messages of a filter, without URLs, on tables that `exportctl migrate`
+/// created.
 #[must_use]
-pub fn copy_statement(
-    project: &ProjectId,
-    filter: &MessageFilter,
-    slice: TimeSlice,
-    url: UrlColumn,
-) -> String {
+pub fn copy_statement(project: &ProjectId, filter: &MessageFilter, slice: TimeSlice) -> String {
     let catalogue = Catalogue::default();
-    Query::new(project, filter, &catalogue).copy(slice, url)
+    Statements::new(project, filter, &catalogue).copy(slice, UrlColumn::Null)
 }
 
-/// What is asked for, and of which relations.
+/// The statements for one filter.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Query<'a> {
+pub(crate) struct Statements<'a> {
     project: &'a ProjectId,
     filter: &'a MessageFilter,
     catalogue: &'a Catalogue,
@@ -48,7 +43,7 @@ pub(crate) enum End {
     Last,
 }
 
-impl<'a> Query<'a> {
+impl<'a> Statements<'a> {
     pub(crate) fn new(
         project: &'a ProjectId,
         filter: &'a MessageFilter,
@@ -65,8 +60,7 @@ impl<'a> Query<'a> {
         self.project
     }
 
-    /// The statement whose output `decode` reads: the messages of a part of the filter's time, in
-    /// the file's order.
+    /// The COPY statement for the messages of a slice, in the order of the file.
     pub(crate) fn copy(&self, slice: TimeSlice, url: UrlColumn) -> String {
         format!(
             "COPY ({}) TO STDOUT (FORMAT binary)",
@@ -74,11 +68,11 @@ impl<'a> Query<'a> {
         )
     }
 
-    /// What it copies.
+    /// The query of [`Self::copy`].
     pub(crate) fn select(&self, slice: TimeSlice, url: UrlColumn) -> String {
         let (url, join) = match url {
-            UrlColumn::Known => ("NULL", String::new()),
-            // An id is not unique in every operator's view: the same one is picked as in `endpoints`.
+            UrlColumn::Null => ("NULL", String::new()),
+            // In an operator's view, an id may have several rows. Like `endpoints_statement`, use the newest.
             UrlColumn::Joined => (
                 "endpoint.url",
                 format!(
@@ -113,16 +107,15 @@ impl<'a> Query<'a> {
         text
     }
 
-    /// The statement for the time of one message of a slice: the one behind the first `skip`, from
-    /// its beginning or from its end. It asks for what the index of exports holds and no more:
-    /// filters by status and endpoint are left out, since the messages that they leave out are read
-    /// as well.
+    /// The statement for the time of one message of a slice: the one after the first `skip`, from its
+    /// beginning or its end. It needs only the index for exports. It ignores the filters by status and
+    /// endpoint, because an export also reads the messages that they exclude.
     pub(crate) fn time(&self, slice: TimeSlice, from: End, skip: u32) -> String {
         let order = self.order(match from {
             End::First => "",
             End::Last => " DESC",
         });
-        // What is computed of a row is computed of those that are skipped, too: hence outside.
+        // The time is computed outside the subquery: inside, it would be computed for skipped rows too.
         format!(
             "SELECT {} \
              FROM (SELECT m.created_at FROM messages m WHERE {} ORDER BY {order} OFFSET {skip} LIMIT 1) one",
@@ -131,7 +124,7 @@ impl<'a> Query<'a> {
         )
     }
 
-    /// The file's order. Ids that are text may sort in another way than as what they are.
+    /// The order of the file. Ids are cast, because text may sort differently.
     fn order(&self, direction: &str) -> String {
         format!(
             "{}{direction}, {}{direction}",
@@ -140,7 +133,7 @@ impl<'a> Query<'a> {
         )
     }
 
-    /// The conditions that the index of exports answers.
+    /// The conditions of the index for exports.
     fn in_slice(&self, slice: TimeSlice) -> String {
         let time = self.message("created_at").as_time("m.created_at");
         format!(
@@ -159,8 +152,8 @@ impl<'a> Query<'a> {
     }
 }
 
-/// The statement for the URLs of the project's endpoints, the one that counts behind others of the
-/// same id. At most `limit` of them.
+/// The statement for the URLs of at most `limit` endpoints. Of several rows with the same id, the last
+/// one counts.
 pub(crate) fn endpoints_statement(
     catalogue: &Catalogue,
     project: &ProjectId,
@@ -174,7 +167,7 @@ pub(crate) fn endpoints_statement(
     )
 }
 
-/// The conditions that the index of endpoints answers.
+/// The conditions of the index on endpoints.
 fn endpoints_of(catalogue: &Catalogue, project: &ProjectId, direction: Direction) -> String {
     let column = |name| catalogue.column("endpoints", name);
     format!(
@@ -205,12 +198,14 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_that_is_not_set_is_not_in_the_text() {
+    fn an_unset_filter_is_not_in_the_text() {
         let project = "proj_a".parse().unwrap();
         let statement = |filter: MessageFilter, url| {
-            copy_statement(&project, &filter, TimeSlice::whole(&filter.range), url)
+            let catalogue = Catalogue::default();
+            let statements = Statements::new(&project, &filter, &catalogue);
+            statements.copy(TimeSlice::whole(&filter.range), url)
         };
-        let text = statement(filter(None, None), UrlColumn::Known);
+        let text = statement(filter(None, None), UrlColumn::Null);
         assert!(
             !text.contains("m.status =") && !text.contains("m.endpoint_id ="),
             "{text}"

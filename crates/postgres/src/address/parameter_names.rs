@@ -1,10 +1,10 @@
-//! The parameters that libpq knows, and the variables that stand for them.
+//! libpq's parameters, and the environment variables of their defaults.
 
 use super::environment::Environment;
-use super::syntax::{Parameters, part};
+use super::parameters::{Parameters, part};
 use crate::error::UrlError;
 
-/// Parameters that have an effect here, with the variable that gives their default.
+/// Parameters that have an effect here, and the variable of their default.
 const USED: [(&str, &str); 32] = [
     ("application_name", "PGAPPNAME"),
     ("channel_binding", "PGCHANNELBINDING"),
@@ -40,33 +40,14 @@ const USED: [(&str, &str); 32] = [
     ("user", "PGUSER"),
 ];
 
-/// libpq's others: nothing here depends on them.
-const UNUSED: [&str; 22] = [
-    "authtype",
-    "client_encoding",
-    "gssdelegation",
-    "gsslib",
-    "keepalives",
-    "keepalives_count",
-    "keepalives_idle",
-    "keepalives_interval",
-    "krbsrvname",
-    "max_protocol_version",
-    "min_protocol_version",
-    "oauth_client_id",
-    "oauth_client_secret",
-    "oauth_issuer",
-    "oauth_scope",
-    "requirepeer",
-    "scram_client_key",
-    "scram_server_key",
-    "sslcompression",
-    "sslkeylogfile",
-    "tcp_user_timeout",
-    "tty",
-];
+/// Parameters of libpq that are accepted and ignored.
+const IGNORED: &str = "authtype client_encoding gssdelegation gsslib keepalives keepalives_count \
+    keepalives_idle keepalives_interval krbsrvname max_protocol_version \
+    min_protocol_version oauth_client_id oauth_client_secret oauth_issuer oauth_scope \
+    requirepeer scram_client_key scram_server_key sslcompression sslkeylogfile \
+    tcp_user_timeout tty";
 
-/// Refuses a parameter that nobody knows: it may be misspelt, and would have no effect.
+/// Refuses an unknown parameter, which may be misspelt.
 pub(super) fn check(given: &Parameters) -> Result<(), UrlError> {
     match given.names().find(|name| !is_known(name)) {
         None => Ok(()),
@@ -77,10 +58,10 @@ pub(super) fn check(given: &Parameters) -> Result<(), UrlError> {
 }
 
 pub(super) fn is_known(name: &str) -> bool {
-    USED.iter().any(|(used, _)| *used == name) || UNUSED.contains(&name)
+    USED.iter().any(|(used, _)| *used == name) || IGNORED.split(' ').any(|ignored| ignored == name)
 }
 
-/// Fills what is not given from the `PG*` variables.
+/// Sets parameters that are unset from the `PG*` variables.
 pub(super) fn apply_variables(given: &mut Parameters, environment: &Environment) {
     for (name, variable) in USED {
         if let Some(value) = environment.variable(variable) {
