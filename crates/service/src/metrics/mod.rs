@@ -1,11 +1,11 @@
 //! Metrics for Prometheus.
 //!
-//! [`Registry`] creates metrics and renders them. [`Label`] defines the values of a label. [`routes`] answers a
-//! scrape. [`DatabaseMetrics`] are the metrics that every service has; each service defines the others itself.
+//! [`Registry`] creates metrics and renders them. [`Label`] defines the values of a label. [`routes`]
+//! answers a scrape. [`DatabaseMetrics`] are the metrics that every service has.
 //!
-//! Nothing is global. Names follow the conventions of Prometheus: base units, `_total` for counters. The value
-//! of a label is never an id, an address, or anything else that a client can choose: the number of series must
-//! be bounded.
+//! Nothing is global. Names follow the conventions of Prometheus: base units, `_total` for counters. A
+//! label value is never an id, an address, or anything else that a client can choose, so the number of
+//! series is bounded.
 
 mod database;
 mod label;

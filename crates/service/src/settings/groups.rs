@@ -16,31 +16,13 @@ use crate::settings::trimmed::trimmed;
 #[derive(Debug, Clone, Args)]
 pub struct DatabaseSettings {
     /// PostgreSQL with the exports, as a URL: `postgres://user:password@host/database`
-    #[arg(
-        long,
-        env = "DATABASE_URL",
-        value_name = "URL",
-        hide_env_values = true,
-        value_parser = trimmed(parse_secret)
-    )]
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true, value_parser = trimmed(parse_secret))]
     pub database_url: SecretString,
     /// Another database, or a replica, to read messages and endpoints from
-    #[arg(
-        long,
-        env = "EXPORTS_SOURCE_DATABASE_URL",
-        value_name = "URL",
-        hide_env_values = true,
-        value_parser = trimmed(parse_secret)
-    )]
+    #[arg(long, env = "EXPORTS_SOURCE_DATABASE_URL", value_name = "URL", hide_env_values = true, value_parser = trimmed(parse_secret))]
     pub source_database_url: Option<SecretString>,
     /// Row-level security of the source: `refuse` to export if it hides rows, or `apply` it
-    #[arg(
-        long,
-        env = "EXPORTS_SOURCE_ROW_SECURITY",
-        value_name = "refuse|apply",
-        default_value = "refuse",
-        value_parser = trimmed(EnumValueParser::<SourceRowSecurity>::new())
-    )]
+    #[arg(long, env = "EXPORTS_SOURCE_ROW_SECURITY", value_name = "refuse|apply", default_value = "refuse", value_parser = trimmed(EnumValueParser::<SourceRowSecurity>::new()))]
     pub source_row_security: SourceRowSecurity,
 }
 
@@ -57,22 +39,10 @@ pub enum SourceRowSecurity {
 #[derive(Debug, Clone, Args)]
 pub struct StoreSettings {
     /// Where files go: `file:///path`, `s3://bucket/prefix`, `gs://bucket/prefix` or `az://container/prefix`
-    #[arg(
-        id = "object_store_url",
-        long = "object-store-url",
-        env = "EXPORTS_OBJECT_STORE_URL",
-        value_name = "URL",
-        value_parser = trimmed(StringValueParser::new())
-    )]
+    #[arg(id = "object_store_url", long = "object-store-url", env = "EXPORTS_OBJECT_STORE_URL", value_name = "URL", value_parser = trimmed(StringValueParser::new()))]
     pub url: String,
     /// The address of the store as consumers see it; links are signed for it
-    #[arg(
-        id = "object_store_public_endpoint",
-        long = "object-store-public-endpoint",
-        env = "EXPORTS_OBJECT_STORE_PUBLIC_ENDPOINT",
-        value_name = "URL",
-        value_parser = trimmed(StringValueParser::new())
-    )]
+    #[arg(id = "object_store_public_endpoint", long = "object-store-public-endpoint", env = "EXPORTS_OBJECT_STORE_PUBLIC_ENDPOINT", value_name = "URL", value_parser = trimmed(StringValueParser::new()))]
     pub public_endpoint: Option<String>,
 }
 
@@ -80,13 +50,7 @@ pub struct StoreSettings {
 #[derive(Debug, Clone, Args)]
 pub struct ApiSettings {
     /// The address that the API listens on
-    #[arg(
-        long,
-        env = "EXPORTS_LISTEN",
-        value_name = "ADDRESS",
-        default_value = "127.0.0.1:8080",
-        value_parser = trimmed(str::parse::<SocketAddr>)
-    )]
+    #[arg(long, env = "EXPORTS_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = trimmed(str::parse::<SocketAddr>))]
     pub listen: SocketAddr,
     /// The address of /metrics; off unless set
     #[arg(long, env = "EXPORTS_METRICS_LISTEN", value_name = "ADDRESS", value_parser = trimmed(str::parse::<SocketAddr>))]
@@ -97,13 +61,7 @@ pub struct ApiSettings {
     pub public_url: Option<Url>,
     /// The key that signs links to the API's own /files/{id}: any text of 32 bytes or more. Required with a
     /// file store, and with other stores for clients that keep Authorization across a redirect
-    #[arg(
-        long,
-        env = "EXPORTS_SIGNING_KEY",
-        value_name = "TEXT",
-        hide_env_values = true,
-        value_parser = trimmed(parse_signing_key)
-    )]
+    #[arg(long, env = "EXPORTS_SIGNING_KEY", value_name = "TEXT", hide_env_values = true, value_parser = trimmed(parse_signing_key))]
     pub signing_key: Option<SecretString>,
 }
 
@@ -143,13 +101,7 @@ pub struct WorkerSettings {
 #[derive(Debug, Clone, Args)]
 pub struct LogSettings {
     /// The format of the log lines on standard error
-    #[arg(
-        long,
-        env = "EXPORTS_LOG_FORMAT",
-        value_name = "FORMAT",
-        default_value = "text",
-        value_parser = trimmed(EnumValueParser::<LogFormat>::new())
-    )]
+    #[arg(long, env = "EXPORTS_LOG_FORMAT", value_name = "FORMAT", default_value = "text", value_parser = trimmed(EnumValueParser::<LogFormat>::new()))]
     pub log_format: LogFormat,
 }
 
