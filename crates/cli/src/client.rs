@@ -55,7 +55,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Client {
     pub(crate) fn new(address: &str, key: &str) -> Result<Self> {
-        // reqwest needs a TLS provider even for plain HTTP. It fails if one is installed already.
+        // reqwest needs a TLS provider even for plain HTTP. An error means that one is installed.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
             // The API runs on this machine: no proxy of the user, and no certificates, which a fresh

@@ -19,24 +19,20 @@ pub(crate) enum Unit {
 /// Progress towards a known total. If it is dropped before `finish`, the bar disappears.
 #[derive(Debug)]
 pub(crate) struct Progress {
-    display: Display,
+    bar: Option<ProgressBar>,
     what: &'static str,
     unit: Unit,
     total: u64,
+    printed_at: Instant,
     started_at: Instant,
-}
-
-#[derive(Debug)]
-enum Display {
-    Bar(ProgressBar),
-    Lines { printed_at: Instant },
 }
 
 /// Between two lines without a terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(2);
 /// Between two frames on a terminal.
 const FRAME_INTERVAL: Duration = Duration::from_millis(100);
-/// Frames of a bar without a total.
+const SPINNER: &str = "{prefix} {spinner} {msg}, {elapsed}";
+/// Frames of the spinner.
 const FRAMES: [&str; 11] = [
     "[=---------]",
     "[-=--------]",
@@ -80,43 +76,32 @@ impl Unit {
 
 impl Progress {
     pub(crate) fn new(what: &'static str, unit: Unit, total: u64) -> Self {
-        let bar = ProgressBar::new(total).with_prefix(what);
-        // `indicatif` hides the bar if standard error is not a terminal.
-        let display = if bar.is_hidden() {
-            Display::Lines {
-                printed_at: Instant::now(),
-            }
-        } else {
-            bar.set_style(style(unit.template()).progress_chars("=> "));
-            bar.enable_steady_tick(FRAME_INTERVAL);
-            Display::Bar(bar)
-        };
+        let style = style(unit.template()).progress_chars("=> ");
         Self {
-            display,
+            bar: visible(ProgressBar::new(total).with_prefix(what), style),
             what,
             unit,
             total,
+            printed_at: Instant::now(),
             started_at: Instant::now(),
         }
     }
 
     /// Shows the amount that is done.
     pub(crate) fn set(&mut self, done: u64) {
-        match &mut self.display {
-            Display::Bar(bar) => bar.set_position(done),
-            Display::Lines { printed_at } if printed_at.elapsed() >= LINE_INTERVAL => {
-                *printed_at = Instant::now();
-                let unit = self.unit;
-                let (done, total) = (unit.show(done), unit.show(self.total));
-                note(&format!("{} {done} of {total}{}", self.what, unit.name()));
-            }
-            Display::Lines { .. } => {}
+        if let Some(bar) = &self.bar {
+            bar.set_position(done);
+        } else if self.printed_at.elapsed() >= LINE_INTERVAL {
+            self.printed_at = Instant::now();
+            let unit = self.unit;
+            let (done, total) = (unit.show(done), unit.show(self.total));
+            note(&format!("{} {done} of {total}{}", self.what, unit.name()));
         }
     }
 
     /// Replaces the bar with a final line.
     pub(crate) fn finish(self) {
-        if let Display::Bar(bar) = &self.display {
+        if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
         note(&format!(
@@ -141,15 +126,9 @@ pub(crate) struct Waiting {
 
 impl Waiting {
     pub(crate) fn new(what: &'static str, state: &str) -> Self {
-        let bar = ProgressBar::new_spinner().with_prefix(what);
-        let is_visible = !bar.is_hidden();
-        if is_visible {
-            let style = style("{prefix} {spinner} {msg}, {elapsed}");
-            bar.set_style(style.tick_strings(&FRAMES));
-            bar.enable_steady_tick(FRAME_INTERVAL);
-        }
+        let style = style(SPINNER).tick_strings(&FRAMES);
         let mut waiting = Self {
-            bar: is_visible.then_some(bar),
+            bar: visible(ProgressBar::new_spinner().with_prefix(what), style),
             what,
             state: String::new(),
             printed_at: Instant::now(),
@@ -187,6 +166,16 @@ impl Waiting {
     }
 }
 
+/// `None` if standard error is not a terminal: `indicatif` hides the bar then.
+fn visible(bar: ProgressBar, style: ProgressStyle) -> Option<ProgressBar> {
+    if bar.is_hidden() {
+        return None;
+    }
+    bar.set_style(style);
+    bar.enable_steady_tick(FRAME_INTERVAL);
+    Some(bar)
+}
+
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template)
         .expect("the templates are constants, and tested")
@@ -203,11 +192,7 @@ mod tests {
 
     #[test]
     fn the_templates_are_valid() {
-        for template in [
-            Unit::Messages.template(),
-            Unit::Bytes.template(),
-            "{prefix} {spinner} {msg}, {elapsed}",
-        ] {
+        for template in [Unit::Messages.template(), Unit::Bytes.template(), SPINNER] {
             style(template);
         }
     }

@@ -1,55 +1,26 @@
 //! Why an export failed, for its consumer.
 
-use crate::filter::UnknownName;
+use crate::named_enum::named_enum;
 
-/// The `error_code` of a failed export.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    strum::Display,
-    strum::EnumString,
-    strum::IntoStaticStr,
-    strum::VariantArray,
-    strum::VariantNames,
-)]
-#[strum(
-    serialize_all = "SCREAMING_SNAKE_CASE",
-    parse_err_ty = UnknownName,
-    parse_err_fn = UnknownName::among::<FailureCode>
-)]
-pub enum FailureCode {
-    /// The messages could not be read.
-    SourceUnavailable,
-    /// A message has a value that the file format cannot represent.
-    InvalidData,
-    /// The file could not be stored.
-    StorageUnavailable,
-    /// The file is larger than object stores allow.
-    FileTooLarge,
-    /// An attempt exceeded the maximum duration.
-    TimedOut,
-    /// The lease of the last attempt expired and no attempts are left.
-    AttemptsExhausted,
-    /// An operator ended it.
-    EndedByOperator,
-    /// A bug in the service.
-    InternalError,
-}
-
-impl FailureCode {
-    /// Every code.
-    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
-    /// The names of all codes.
-    pub const NAMES: &'static [&'static str] = <Self as strum::VariantNames>::VARIANTS;
-
-    /// The name in the API and in the database.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        self.into()
+named_enum! {
+    /// The `error_code` of a failed export.
+    enum FailureCode: "SCREAMING_SNAKE_CASE" {
+        /// The messages could not be read.
+        SourceUnavailable,
+        /// A message has a value that the file format cannot represent.
+        InvalidData,
+        /// The file could not be stored.
+        StorageUnavailable,
+        /// The file is larger than object stores allow.
+        FileTooLarge,
+        /// An attempt exceeded the maximum duration.
+        TimedOut,
+        /// The lease of the last attempt expired and no attempts are left.
+        AttemptsExhausted,
+        /// An operator ended it.
+        EndedByOperator,
+        /// A bug in the service.
+        InternalError,
     }
 }
 

@@ -3,115 +3,34 @@
 use chrono::{DateTime, Utc};
 
 use crate::ids::EndpointId;
+use crate::named_enum::named_enum;
 use crate::time::truncate_to_micros;
 
-/// A name that an enum does not have.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{name:?} is not one of {known}")]
-pub struct UnknownName {
-    name: String,
-    known: String,
-}
-
-impl UnknownName {
-    /// The error for a name that `E` does not have.
-    pub(crate) fn among<E: strum::VariantNames>(name: &str) -> Self {
-        Self {
-            name: name.chars().take(64).collect(),
-            known: E::VARIANTS.join(", "),
-        }
-    }
-
-    /// The valid names, joined by commas.
-    #[must_use]
-    pub fn known(&self) -> &str {
-        &self.known
+named_enum! {
+    /// The direction of a message, as seen from the project.
+    #[derive(Default)]
+    enum Direction: "snake_case" {
+        /// From the project to its endpoints.
+        #[default]
+        Outbound,
+        /// From external senders to the inbound endpoints of the project.
+        Inbound,
     }
 }
 
-/// The direction of a message, as seen from the project.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    Default,
-    strum::Display,
-    strum::EnumString,
-    strum::IntoStaticStr,
-    strum::VariantArray,
-    strum::VariantNames,
-)]
-#[strum(
-    serialize_all = "snake_case",
-    parse_err_ty = UnknownName,
-    parse_err_fn = UnknownName::among::<Direction>
-)]
-pub enum Direction {
-    /// From the project to its endpoints.
-    #[default]
-    Outbound,
-    /// From external senders to the inbound endpoints of the project.
-    Inbound,
-}
-
-impl Direction {
-    /// Both directions.
-    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
-    /// All names.
-    pub const NAMES: &'static [&'static str] = <Self as strum::VariantNames>::VARIANTS;
-
-    /// The name in the API and in the database.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-}
-
-/// The delivery status of a message.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    strum::Display,
-    strum::EnumString,
-    strum::IntoStaticStr,
-    strum::VariantArray,
-    strum::VariantNames,
-)]
-#[strum(
-    serialize_all = "snake_case",
-    parse_err_ty = UnknownName,
-    parse_err_fn = UnknownName::among::<MessageStatus>
-)]
-pub enum MessageStatus {
-    /// Accepted, no attempt yet.
-    Queued,
-    /// An attempt is running.
-    Delivering,
-    /// Delivered.
-    Succeeded,
-    /// The latest attempt failed; another one follows.
-    PendingRetry,
-    /// Failed, without further attempts.
-    FailedPermanent,
-}
-
-impl MessageStatus {
-    /// Every status.
-    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
-    /// All names.
-    pub const NAMES: &'static [&'static str] = <Self as strum::VariantNames>::VARIANTS;
-
-    /// The name in the API, in the database and in the file.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        self.into()
+named_enum! {
+    /// The delivery status of a message.
+    enum MessageStatus: "snake_case" {
+        /// Accepted, no attempt yet.
+        Queued,
+        /// An attempt is running.
+        Delivering,
+        /// Delivered.
+        Succeeded,
+        /// The latest attempt failed; another one follows.
+        PendingRetry,
+        /// Failed, without further attempts.
+        FailedPermanent,
     }
 }
 

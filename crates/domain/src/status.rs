@@ -1,51 +1,24 @@
 //! The states of an export and the transitions between them.
 
-use crate::filter::UnknownName;
+use crate::named_enum::named_enum;
 
-/// The status of an export, as in the API and in the database.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    strum::Display,
-    strum::EnumString,
-    strum::IntoStaticStr,
-    strum::VariantArray,
-    strum::VariantNames,
-)]
-#[strum(
-    serialize_all = "snake_case",
-    parse_err_ty = UnknownName,
-    parse_err_fn = UnknownName::among::<ExportStatus>
-)]
-pub enum ExportStatus {
-    /// Queued; no worker holds it.
-    Pending,
-    /// A worker holds its lease and writes the file.
-    Processing,
-    /// The file is ready.
-    Completed,
-    /// Permanently failed: there is no file.
-    Failed,
-    /// The file was deleted after `expires_at`.
-    Expired,
+named_enum! {
+    /// The status of an export, as in the API and in the database.
+    enum ExportStatus: "snake_case" {
+        /// Queued; no worker holds it.
+        Pending,
+        /// A worker holds its lease and writes the file.
+        Processing,
+        /// The file is ready.
+        Completed,
+        /// Permanently failed: there is no file.
+        Failed,
+        /// The file was deleted after `expires_at`.
+        Expired,
+    }
 }
 
 impl ExportStatus {
-    /// Every status.
-    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
-    /// All names.
-    pub const NAMES: &'static [&'static str] = <Self as strum::VariantNames>::VARIANTS;
-
-    /// The name in the API and in the database.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-
     /// Whether `next` is a valid transition.
     ///
     /// `processing → processing` is the takeover of an expired lease. `processing → pending` is a retry, a

@@ -97,7 +97,7 @@ impl Database {
     /// 11:59:30; they have `since` 11:59:25, project A with `due_from` 11:58, and the processing exports A4
     /// and B2.
     ///
-    /// | export | status     | due_at   | lease expires   | known from |
+    /// | export | status     | due      | lease expires   | known from |
     /// |--------|------------|----------|-----------------|------------|
     /// | A1     | pending    | 11:58    |                 | hints      |
     /// | A2     | pending    | 11:59    |                 | hints      |

@@ -42,7 +42,7 @@ pub(super) struct Check {
 
 impl Check {
     pub(super) async fn run(self) -> Result<()> {
-        // It fails if a provider is installed already.
+        // An error means that one is installed.
         rustls::crypto::ring::default_provider()
             .install_default()
             .ok();

@@ -17,7 +17,7 @@ const TEXT: &str = "text";
 const TIME: &str = "timestamp with time zone";
 const INTEGER: &str = "integer";
 
-/// The columns that exports read, with their types in migrations/0003_source.sql.
+/// The columns that exports read, with their types in `migrations/0003_source.sql`.
 const ENDPOINTS: [(&str, &str); 5] = [
     ("id", UUID),
     ("project_id", TEXT),
