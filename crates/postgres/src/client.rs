@@ -132,7 +132,7 @@ impl Client {
 fn size(purpose: PoolPurpose) -> u32 {
     match purpose {
         PoolPurpose::Api => 16,
-        // One per export's heartbeat, and three so that sweeps never delay heartbeats or claims.
+        // One per export for its heartbeat, and three so that sweeps delay neither heartbeats nor claims.
         PoolPurpose::Worker { concurrency } => u32::from(concurrency) + 3,
         PoolPurpose::Command => 2,
     }

@@ -135,8 +135,7 @@ impl Error {
     }
 
     /// Whether the statement may have been committed although it failed.
-    #[must_use]
-    pub fn may_be_committed(&self) -> bool {
+    pub(crate) fn may_be_committed(&self) -> bool {
         matches!(
             self,
             Self::Unavailable {

@@ -19,11 +19,6 @@ const SLOW: Duration = Duration::from_secs(1);
 pub trait StatementError: From<Error> + fmt::Display {
     /// The error of the connection or the server, if it is one.
     fn postgres(&self) -> Option<&Error>;
-
-    /// Whether the statement may have been committed.
-    fn may_be_committed(&self) -> bool {
-        self.postgres().is_some_and(Error::may_be_committed)
-    }
 }
 
 impl StatementError for Error {
@@ -50,10 +45,14 @@ pub struct RepeatError<E> {
 impl<E: StatementError> From<E> for RepeatError<E> {
     fn from(error: E) -> Self {
         Self {
-            maybe_committed: error.may_be_committed(),
+            maybe_committed: may_be_committed(&error),
             error,
         }
     }
+}
+
+fn may_be_committed(error: &impl StatementError) -> bool {
+    error.postgres().is_some_and(Error::may_be_committed)
 }
 
 impl Client {
@@ -101,7 +100,7 @@ impl Client {
             statement(&mut second, arguments).await
         };
         again.await.map_err(|error: E| RepeatError {
-            maybe_committed: lost.may_be_committed() || error.may_be_committed(),
+            maybe_committed: may_be_committed(&lost) || may_be_committed(&error),
             error,
         })
     }

@@ -3,8 +3,6 @@
 
 use exports_domain::MessageFilter;
 
-#[cfg(doc)]
-use crate::catalogue::Catalogue;
 use crate::error::Error;
 use crate::session::SourceSession;
 use crate::statements::End;
@@ -15,7 +13,7 @@ use crate::time_slice::TimeSlice;
 pub enum Estimate {
     /// Few messages or none.
     Few,
-    /// One statement must read all messages, for this reason (see [`Catalogue`]).
+    /// One statement must read all messages, for this reason (see [`single_reader_reason`](crate::Catalogue::single_reader_reason)).
     SingleStatement(String),
     /// No index has the order of time, so each slice would read the whole table.
     Unordered,

@@ -28,6 +28,7 @@ pub struct SourceSession {
     pub(crate) primary: Option<Primary>,
     pub(crate) catalogue: Arc<Catalogue>,
     refused_settings: Vec<RefusedSetting>,
+    /// Whether the server refuses to lock the relations.
     pub(crate) locks_refused: bool,
     /// The project whose messages the transaction reads. `None`: no transaction.
     pub(crate) project: Option<ProjectId>,
@@ -71,12 +72,6 @@ impl SourceSession {
     #[must_use]
     pub fn refused_settings(&self) -> &[RefusedSetting] {
         &self.refused_settings
-    }
-
-    /// Whether the server refuses to lock the relations.
-    #[must_use]
-    pub fn are_locks_refused(&self) -> bool {
-        self.locks_refused
     }
 
     /// The statements for a filter in the project of the transaction.
