@@ -1,7 +1,7 @@
 //! What an export is compared with: what people type into `psql` today.
 
 use exports_domain::{MessageFilter, ProjectId, time};
-use exports_source::{TimeSlice, UrlColumn, copy_statement};
+use exports_source::{TimeSlice, copy_statement};
 
 /// The times of the file, from a column.
 fn rfc3339(column: &str) -> String {
@@ -55,6 +55,6 @@ pub(super) fn binary_copy(project: &ProjectId, filter: &MessageFilter) -> [Strin
     let whole = TimeSlice::whole(&filter.range);
     [
         "SET jit = off".to_owned(),
-        copy_statement(project, filter, whole, UrlColumn::Known),
+        copy_statement(project, filter, whole),
     ]
 }

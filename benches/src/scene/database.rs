@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use exports_database::NewExport;
 use exports_domain::{ExportId, MessageFilter};
 use exports_postgres::PoolPurpose;
-use exports_source::{TimeSlice, UrlColumn, copy_statement};
+use exports_source::{TimeSlice, copy_statement};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 use uuid::Uuid;
@@ -94,7 +94,7 @@ impl Database {
     pub(crate) async fn explain_export(&self, filter: &MessageFilter) -> Result<String> {
         let whole = TimeSlice::whole(&filter.range);
         let project = "proj_bench".parse()?;
-        let copy = copy_statement(&project, filter, whole, UrlColumn::Known);
+        let copy = copy_statement(&project, filter, whole);
         let query = copy.strip_prefix("COPY (");
         let query = query.and_then(|rest| rest.strip_suffix(") TO STDOUT (FORMAT binary)"));
         let query = query.context("the worker's statement is no COPY of a query")?;

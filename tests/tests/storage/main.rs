@@ -5,6 +5,7 @@
 mod addresses;
 mod alone;
 mod autoscaling;
+mod claim_parts;
 mod claims;
 mod column_types;
 mod constraints;

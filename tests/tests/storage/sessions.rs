@@ -1,6 +1,7 @@
 //! Sessions on the source: reading one to its end, using it again, and what becomes of one that
 //! was not read to its end.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use exports_domain::MessageFilter;
@@ -8,7 +9,7 @@ use exports_domain::PgTimestamp;
 use exports_postgres::CopyStream;
 use exports_source::Error;
 use exports_source::Source;
-use exports_source::{Decoder, SnapshotId, SourceSession, TimeSlice, UrlColumn};
+use exports_source::{Decoder, EndpointUrls, SnapshotId, SourceSession, TimeSlice};
 use exports_tests::{Message, TIMEOUT, eventually, uuid};
 use serde_json::json;
 use uuid::Uuid;
@@ -73,22 +74,27 @@ pub(crate) async fn join(source: &Source, snapshot: &SnapshotId) -> Result<Sourc
     Ok(session)
 }
 
+/// URLs that the reader knows: the rows have none.
+pub(crate) fn known_urls() -> EndpointUrls {
+    EndpointUrls::All(HashMap::new())
+}
+
 /// The rows of a session that has begun.
 pub(crate) async fn read(
     session: &mut SourceSession,
     filter: &MessageFilter,
-    url: UrlColumn,
+    urls: &EndpointUrls,
 ) -> Vec<Row> {
-    try_read(session, filter, url).await.unwrap()
+    try_read(session, filter, urls).await.unwrap()
 }
 
 pub(crate) async fn try_read(
     session: &mut SourceSession,
     filter: &MessageFilter,
-    url: UrlColumn,
+    urls: &EndpointUrls,
 ) -> Result<Vec<Row>, Error> {
     let slice = TimeSlice::whole(&filter.range);
-    let mut rows = session.rows(filter, slice, url).await?;
+    let mut rows = session.rows(filter, slice, urls).await?;
     let mut bytes = Vec::new();
     while rows.read(&mut bytes, usize::MAX).await? {}
     assert!(
@@ -101,19 +107,20 @@ pub(crate) async fn try_read(
 /// Begins to read all of a session's rows.
 pub(crate) async fn start_reading(session: &mut SourceSession) -> CopyStream<'_> {
     let slice = TimeSlice::whole(&filter().range);
-    let mut rows = session
-        .rows(&filter(), slice, UrlColumn::Known)
-        .await
-        .unwrap();
+    let mut rows = session.rows(&filter(), slice, &known_urls()).await.unwrap();
     assert!(rows.read(&mut Vec::new(), 1).await.unwrap());
     rows
 }
 
 /// The rows of a filter of [`PROJECT`], in a session of its own.
-pub(crate) async fn read_all(source: &Source, filter: &MessageFilter, url: UrlColumn) -> Vec<Row> {
+pub(crate) async fn read_all(
+    source: &Source,
+    filter: &MessageFilter,
+    urls: &EndpointUrls,
+) -> Vec<Row> {
     let mut session = source.open_session().await.unwrap();
     session.begin(&project()).await.unwrap();
-    let rows = read(&mut session, filter, url).await;
+    let rows = read(&mut session, filter, urls).await;
     session.finish().await.unwrap();
     rows
 }
@@ -135,7 +142,7 @@ async fn a_session_serves_one_export_after_the_other() {
     for _ in 0..3 {
         for (project, expected) in [(&project(), uuid(1)), (&other, uuid(2))] {
             session.begin(project).await.unwrap();
-            let rows = read(&mut session, &filter(), UrlColumn::Joined).await;
+            let rows = read(&mut session, &filter(), &EndpointUrls::InRows).await;
             assert_eq!(rows.len(), 1);
             assert_eq!(rows[0].id, Some(expected), "of its own project");
             session = session.finish().await.unwrap();
@@ -155,7 +162,7 @@ async fn assert_refused_or_in_step(session: SourceSession, rows: usize) {
     let finished = tokio::time::timeout(TIMEOUT, session.finish()).await;
     if let Ok(mut session) = finished.expect("an answer") {
         session.begin(&project()).await.unwrap();
-        let read = read(&mut session, &filter(), UrlColumn::Known).await;
+        let read = read(&mut session, &filter(), &known_urls()).await;
         assert_eq!(read.len(), rows);
         session.finish().await.unwrap();
     }
@@ -176,10 +183,7 @@ pub(crate) async fn leave_in_the_middle(source: &Source, rows: usize) {
         let mut session = source.open_session().await.unwrap();
         session.begin(&project()).await.unwrap();
         let slice = TimeSlice::whole(&filter().range);
-        let mut copy = session
-            .rows(&filter(), slice, UrlColumn::Known)
-            .await
-            .unwrap();
+        let mut copy = session.rows(&filter(), slice, &known_urls()).await.unwrap();
         for _ in 0..reads {
             assert!(copy.read(&mut Vec::new(), 1000).await.unwrap());
         }
@@ -213,7 +217,7 @@ async fn a_copy_that_fails_is_an_error_and_its_session_never_comes_back_out_of_s
     let source = Source::same_as(&database.storage());
     let mut session = source.open_session().await.unwrap();
     session.begin(&project()).await.unwrap();
-    let read = try_read(&mut session, &filter(), UrlColumn::Known).await;
+    let read = try_read(&mut session, &filter(), &known_urls()).await;
     let error = read.unwrap_err();
     assert_eq!(error.sql_state().as_deref(), Some("22012"), "{error:?}");
     assert!(error.is_data() && !error.is_transient());
@@ -253,7 +257,7 @@ async fn a_session_outlasts_the_pools_statement_timeout() {
                             'transaction_isolation', 'transaction_read_only')",
         )
         .await;
-    let rows = read_all(&source, &filter(), UrlColumn::Known).await;
+    let rows = read_all(&source, &filter(), &known_urls()).await;
     let setting = |name: &str| {
         let row = rows.iter().find(|row| row.status.as_deref() == Some(name));
         row.map(|row| row.last_error.clone().unwrap())

@@ -14,7 +14,7 @@ async fn an_idle_worker_goes_on_when_the_database_is_back() {
         shop.file(before).await;
 
         database.take_away();
-        worker.wait_for_line("nothing could be claimed").await;
+        worker.wait_for_line("the claim failed").await;
         let meanwhile = shop.ask_for_all().await;
         database.restore();
 
@@ -39,7 +39,7 @@ async fn an_export_that_lost_its_database_is_taken_up_again_when_it_is_back() {
 
         source.take_away();
         database.take_away();
-        worker.wait_for_line("nothing could be claimed").await;
+        worker.wait_for_line("the claim failed").await;
         shop.holds_nothing().await;
         source.restore();
         database.restore();

@@ -92,7 +92,7 @@ async fn every_answer_to_the_completion_until_the_lease_is_over() {
         .await;
         proxy.refuse();
         worker
-            .wait_for_line("did not say whether the export is completed")
+            .wait_for_line("it is unknown whether the export is completed")
             .await;
         proxy.restore();
 
@@ -118,7 +118,7 @@ async fn every_completion_until_the_lease_is_over() {
         .await;
         database.take_away();
         worker
-            .wait_for_line("did not say whether the export is completed")
+            .wait_for_line("it is unknown whether the export is completed")
             .await;
         database.restore();
 

@@ -24,7 +24,7 @@ async fn an_export_that_is_requeued_mid_file_is_begun_again_and_its_file_is_righ
         .await;
         let holder = shop.database.export_column(id.0, "lease_owner").await;
 
-        let answer = shop.database.storage().requeue_by_hand(id).await.unwrap();
+        let answer = shop.database.storage().force_requeue(id).await.unwrap();
         let holder = holder.as_str().map(str::to_owned);
         assert_eq!(answer, Overridden::Done { holder });
         held.wait_for_event(LOST).await;
@@ -49,7 +49,7 @@ async fn an_export_that_is_ended_mid_file_leaves_nothing_in_the_store() {
             code: FailureCode::EndedByOperator,
             message: "Please choose a shorter time range.".to_owned(),
         };
-        let answer = shop.database.storage().fail_by_hand(id, &failure).await;
+        let answer = shop.database.storage().force_fail(id, &failure).await;
         assert!(matches!(answer, Ok(Overridden::Done { holder: Some(_) })));
         held.wait_for_event(LOST).await;
 
