@@ -8,7 +8,7 @@ use exports_source::{EndpointUrls, UrlColumn};
 use exports_tests::{TestDatabase, uuid};
 use uuid::Uuid;
 
-use crate::sessions::{Row, read, try_read};
+use crate::support::sessions::{Row, read, try_read};
 use crate::support::{PROJECT, filter, project};
 
 /// Tables with other types behind views of the right names; migrated afterwards.

@@ -15,7 +15,7 @@ use exports_tests::{
 };
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use crate::sessions::read;
+use crate::support::sessions::read;
 use crate::support::{PROJECT, database, filter, own_server, project, stop};
 
 #[tokio::test(flavor = "multi_thread")]

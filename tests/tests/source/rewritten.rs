@@ -9,7 +9,7 @@ use serde_json::json;
 use sqlx::error::DatabaseError;
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use crate::sessions::{join, read};
+use crate::support::sessions::{join, read};
 use crate::support::{PROJECT, database, filter, project};
 
 const ROWS: i32 = 5_000;

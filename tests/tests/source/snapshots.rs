@@ -5,7 +5,7 @@ use exports_source::Source;
 use exports_source::{EndpointUrls, TimeSlice, UrlColumn};
 use exports_tests::{Endpoint, Message, uuid};
 
-use crate::sessions::read;
+use crate::support::sessions::read;
 use crate::support::{PROJECT, database, filter, project};
 
 #[tokio::test]
@@ -63,6 +63,6 @@ async fn what_others_do_in_the_middle_of_the_stream_does_not_show() {
     assert!(rows.read(&mut bytes, 1).await.unwrap());
     database.execute("DELETE FROM messages").await;
     while rows.read(&mut bytes, usize::MAX).await.unwrap() {}
-    assert_eq!(crate::sessions::decode(&bytes).len(), 100_000);
+    assert_eq!(crate::support::sessions::decode(&bytes).len(), 100_000);
     session.finish().await.unwrap();
 }

@@ -1,122 +1,15 @@
-//! Sessions on the source: reading one to its end, using it again, and what becomes of one that
-//! was not read to its end.
+//! Sessions on the source: reading, reuse, and sessions that were abandoned in the middle.
 
 use std::time::Duration;
 
-use exports_domain::MessageFilter;
-use exports_domain::PgTimestamp;
-use exports_postgres::CopyStream;
-use exports_source::Error;
-use exports_source::Source;
-use exports_source::{Decoder, SnapshotId, SourceSession, TimeSlice, UrlColumn};
+use exports_source::{Source, UrlColumn};
 use exports_tests::{Message, TIMEOUT, eventually, uuid};
 use serde_json::json;
-use uuid::Uuid;
 
+use crate::support::sessions::{
+    assert_refused_or_in_step, leave_in_the_middle, read, read_all, start_reading, try_read,
+};
 use crate::support::{PROJECT, database, filter, project, spoil_row};
-
-/// A row that has left its chunk. Times as `PostgreSQL` counts them.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(crate) struct Row {
-    pub(crate) id: Option<Uuid>,
-    pub(crate) endpoint_id: Option<Uuid>,
-    pub(crate) status: Option<String>,
-    pub(crate) attempt_count: Option<i32>,
-    pub(crate) created_at: Option<i64>,
-    pub(crate) delivered_at: Option<i64>,
-    pub(crate) next_attempt_at: Option<i64>,
-    pub(crate) response_status: Option<i32>,
-    pub(crate) response_latency_ms: Option<i32>,
-    pub(crate) total_delivery_ms: Option<i32>,
-    pub(crate) last_error: Option<String>,
-    pub(crate) url: Option<String>,
-}
-
-/// Every row of a whole COPY.
-pub(crate) fn decode(mut bytes: &[u8]) -> Vec<Row> {
-    let mut decoder = Decoder::default();
-    let mut rows = Vec::new();
-    let micros = |time: Option<PgTimestamp>| time.map(|time| time.0);
-    while let Some(row) = decoder.next_row(&mut bytes).unwrap() {
-        rows.push(Row {
-            id: row.id.map(Uuid::from_bytes),
-            endpoint_id: row.endpoint_id.map(Uuid::from_bytes),
-            status: row.status.map(str::to_owned),
-            attempt_count: row.attempt_count,
-            created_at: micros(row.created_at),
-            delivered_at: micros(row.delivered_at),
-            next_attempt_at: micros(row.next_attempt_at),
-            response_status: row.response_status,
-            response_latency_ms: row.response_latency_ms,
-            total_delivery_ms: row.total_delivery_ms,
-            last_error: row.last_error.map(str::to_owned),
-            url: row.url.map(str::to_owned),
-        });
-    }
-    assert!(decoder.is_finished(), "the stream broke off");
-    assert!(bytes.is_empty(), "bytes behind its end");
-    rows
-}
-
-/// A session that has begun, and its snapshot.
-pub(crate) async fn begin(source: &Source) -> (SourceSession, SnapshotId) {
-    let mut session = source.open_session().await.unwrap();
-    session.begin(&project()).await.unwrap();
-    let snapshot = session.export_snapshot().await.unwrap();
-    (session, snapshot)
-}
-
-/// Another session, in that snapshot.
-pub(crate) async fn join(source: &Source, snapshot: &SnapshotId) -> Result<SourceSession, Error> {
-    let mut session = source.open_session().await?;
-    session.join(&project(), snapshot).await?;
-    Ok(session)
-}
-
-/// The rows of a session that has begun.
-pub(crate) async fn read(
-    session: &mut SourceSession,
-    filter: &MessageFilter,
-    url: UrlColumn,
-) -> Vec<Row> {
-    try_read(session, filter, url).await.unwrap()
-}
-
-pub(crate) async fn try_read(
-    session: &mut SourceSession,
-    filter: &MessageFilter,
-    url: UrlColumn,
-) -> Result<Vec<Row>, Error> {
-    let slice = TimeSlice::whole(&filter.range);
-    let mut rows = session.rows(filter, slice, url).await?;
-    let mut bytes = Vec::new();
-    while rows.read(&mut bytes, usize::MAX).await? {}
-    assert!(
-        !rows.read(&mut bytes, usize::MAX).await?,
-        "the end is the end"
-    );
-    Ok(decode(&bytes))
-}
-
-/// Begins to read all of a session's rows.
-pub(crate) async fn start_reading(session: &mut SourceSession) -> CopyStream<'_> {
-    let slice = TimeSlice::whole(&filter().range);
-    let mut rows = session
-        .rows(&filter(), slice, UrlColumn::Known)
-        .await
-        .unwrap();
-    assert!(rows.read(&mut Vec::new(), 1).await.unwrap());
-    rows
-}
-
-/// The rows of a filter of [`PROJECT`], in a session of its own.
-pub(crate) async fn read_all(source: &Source, filter: &MessageFilter, url: UrlColumn) -> Vec<Row> {
-    let mut session = source.open_session().await.unwrap();
-    session.begin(&project()).await.unwrap();
-    let rows = read(&mut session, filter, url).await;
-    session.finish().await.unwrap();
-    rows
-}
 
 #[tokio::test]
 async fn a_session_serves_one_export_after_the_other() {
@@ -149,18 +42,6 @@ async fn a_session_serves_one_export_after_the_other() {
     );
 }
 
-/// Finishes a session that was left in the middle. It may not hang, and if it comes back it has to
-/// read an export's rows as any other.
-async fn assert_refused_or_in_step(session: SourceSession, rows: usize) {
-    let finished = tokio::time::timeout(TIMEOUT, session.finish()).await;
-    if let Ok(mut session) = finished.expect("an answer") {
-        session.begin(&project()).await.unwrap();
-        let read = read(&mut session, &filter(), UrlColumn::Known).await;
-        assert_eq!(read.len(), rows);
-        session.finish().await.unwrap();
-    }
-}
-
 /// `finish` takes the session and gives it back only if it is in step. One that was left in the
 /// middle of a COPY is not: were it given back, the next export would read this one's rows.
 #[tokio::test]
@@ -168,23 +49,6 @@ async fn a_session_that_was_not_read_to_its_end_never_comes_back_out_of_step() {
     let database = database().await;
     Message::insert_many(database.pool(), PROJECT, "2025-12-01T00:00:00Z", 20_000).await;
     leave_in_the_middle(&Source::same_as(&database.storage()), 20_000).await;
-}
-
-/// Leaves sessions in the middle of so many rows of [`PROJECT`].
-pub(crate) async fn leave_in_the_middle(source: &Source, rows: usize) {
-    for reads in [0, 1, 2, 100] {
-        let mut session = source.open_session().await.unwrap();
-        session.begin(&project()).await.unwrap();
-        let slice = TimeSlice::whole(&filter().range);
-        let mut copy = session
-            .rows(&filter(), slice, UrlColumn::Known)
-            .await
-            .unwrap();
-        for _ in 0..reads {
-            assert!(copy.read(&mut Vec::new(), 1000).await.unwrap());
-        }
-        assert_refused_or_in_step(session, rows).await;
-    }
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use exports_source::Source;
 use exports_source::UrlColumn;
 use exports_tests::{TestDatabase, not_run, uuid};
 
-use crate::sessions::{Row, read};
+use crate::support::sessions::{Row, read};
 use crate::support::{PROJECT, filter, project};
 
 /// A database whose two relations are views of these columns' types.

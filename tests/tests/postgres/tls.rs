@@ -14,7 +14,7 @@ use exports_source::UrlColumn;
 use exports_tests::{Endpoint, Message, TIMEOUT, eventually, not_run, uuid};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 
-use crate::sessions::{begin, join, leave_in_the_middle, read};
+use crate::support::sessions::{begin, join, leave_in_the_middle, read};
 use crate::support::{PROJECT, filter, own_server, project, stop};
 
 fn certificate(name: &str) -> PathBuf {

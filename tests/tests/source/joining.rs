@@ -8,7 +8,7 @@ use exports_tests::{Message, TIMEOUT, TestDatabase, eventually, not_run};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use crate::sessions::{begin, join, read, start_reading};
+use crate::support::sessions::{begin, join, read, start_reading};
 use crate::support::{PROJECT, database, filter, filter_of, own_server, stop};
 
 /// A session that has begun, and another reader of its snapshot.

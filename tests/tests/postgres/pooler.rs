@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::sessions::read;
+use crate::support::sessions::read;
 use crate::support::{PROJECT, claim, filter, new_export, own_server, project, stop};
 
 /// A `PgBouncer` before a server of the test's own.

@@ -1,4 +1,8 @@
-//! Small verbs for the stories of storage.
+//! What the tests of `database`, `source` and `postgres` share.
+
+#![allow(dead_code, reason = "each test crate uses a part of it")]
+
+pub(crate) mod sessions;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use exports_source::Source;
 use exports_source::{RowSecurity, UrlColumn};
 use exports_tests::{Message, TestDatabase};
 
-use crate::sessions::read;
+use crate::support::sessions::read;
 use crate::support::{PROJECT, database, filter, project};
 
 /// A database of 10 messages, and the address of a role from whom a policy hides 5 of them.

@@ -7,7 +7,7 @@ use exports_source::{EndpointUrls, UrlColumn};
 use exports_tests::{Endpoint, Message, TestDatabase, uuid};
 use uuid::Uuid;
 
-use crate::sessions::{Row, read, read_all};
+use crate::support::sessions::{Row, read, read_all};
 use crate::support::{PROJECT, database, filter, filter_of, project};
 
 fn ids(rows: &[Row]) -> Vec<Uuid> {

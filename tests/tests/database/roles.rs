@@ -16,7 +16,7 @@ use exports_tests::{Endpoint, ExportRow, Message, TestDatabase, uuid};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
 
-use crate::sessions::read;
+use crate::support::sessions::read;
 use crate::support::{
     LEASE, PROJECT, claim, database, facts, failure, filter, new_export, project, queue, worker,
 };
