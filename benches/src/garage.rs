@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use exports_sandbox::GuardedFolder;
+use exports_sandbox::TemporaryFolder;
 use tokio::task::spawn_blocking;
 
 use crate::scene::Store;
@@ -25,14 +25,14 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct Garage {
     process: Child,
-    folder: GuardedFolder,
+    folder: TemporaryFolder,
     port: u16,
 }
 
 impl Garage {
     /// Starts one with an empty bucket; returns when it answers.
     pub(crate) async fn start() -> Result<Self> {
-        let folder = spawn_blocking(|| GuardedFolder::create("bench-garage")).await??;
+        let folder = spawn_blocking(|| TemporaryFolder::create("bench-garage")).await??;
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
             .local_addr()?
             .port();
@@ -95,7 +95,7 @@ impl Garage {
 
 impl Drop for Garage {
     fn drop(&mut self) {
-        // The folder's guardian would wait for a writer that ends by itself. An error means that it is gone already.
+        // The folder's reaper would wait for a writer that ends by itself. An error means that it is gone already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

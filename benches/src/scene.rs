@@ -13,7 +13,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result, bail};
-use exports_sandbox::{GuardedFolder, LocalPostgres};
+use exports_sandbox::{LocalPostgres, TemporaryFolder};
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 use tokio::task::spawn_blocking;
@@ -30,7 +30,7 @@ const QUICK: u64 = 20;
 #[derive(Debug)]
 pub(crate) struct Scene {
     // Dropped in this order: first the programs, then the server that they use.
-    folder: GuardedFolder,
+    folder: TemporaryFolder,
     admin: PgPool,
     postgres: LocalPostgres,
     quick: bool,
@@ -45,7 +45,7 @@ impl Scene {
         postgres
             .program("psql")
             .context("psql is not installed: it is what exports are measured against")?;
-        let folder = spawn_blocking(|| GuardedFolder::create("bench")).await??;
+        let folder = spawn_blocking(|| TemporaryFolder::create("bench")).await??;
         let admin = PgPoolOptions::new()
             .max_connections(2)
             .connect(&postgres.url())

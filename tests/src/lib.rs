@@ -4,7 +4,7 @@
 //!
 //! - [`TestDatabase`] is a database of its own, migrated, dropped at the end; [`ExportRow`],
 //!   [`Message`] and [`Endpoint`] put rows into it, whatever they hold.
-//! - [`Stack`] is the whole service: a database, an object store, the programs `exports-api` and
+//! - [`Fixture`] is the whole service: a database, an object store, the programs `exports-api` and
 //!   `exports-worker` as processes, a project and its key.
 //! - [`Client`] speaks HTTP and judges nothing; [`Reply`] is what came back.
 //! - [`Scrape`] is what a program tells on `/metrics`, read strictly.
@@ -14,10 +14,10 @@
 //! - [`eventually()`] waits for a fact. Nothing here sleeps in the hope that something has happened.
 //!
 //! ```no_run
-//! # use exports_tests::{Message, Stack, StoreKind};
+//! # use exports_tests::{Message, Fixture, StoreKind};
 //! # use serde_json::json;
 //! # async fn story() {
-//! let stack = Stack::builder().store(StoreKind::S3).workers(2).env("EXPORTS_LEASE", "3s").start().await;
+//! let stack = Fixture::builder().store(StoreKind::S3).workers(2).env("EXPORTS_LEASE", "3s").start().await;
 //! stack.insert_messages(&[Message::outbound(stack.project()).status("succeeded")]).await;
 //! let export = stack.create_export(json!({
 //!     "start_time": "2025-12-01T00:00:00Z",
@@ -35,6 +35,7 @@
 mod database;
 mod eventually;
 mod exports;
+mod fixture;
 mod http;
 mod messages;
 mod process;
@@ -42,15 +43,14 @@ mod proxy;
 pub mod s3;
 mod scrape;
 mod server;
-mod stack;
 
 pub use database::TestDatabase;
 pub use eventually::{TIMEOUT, eventually, holds_within};
 pub use exports::ExportRow;
+pub use fixture::{Fixture, FixtureBuilder, RunningStore, StoreKind};
 pub use http::{Client, Reply, http_client};
 pub use messages::{Endpoint, Message, uuid};
 pub use process::{Process, program};
 pub use proxy::{Loss, Proxy};
 pub use scrape::{Scrape, Series};
 pub use server::{not_run, private_server, private_standby, standby_of};
-pub use stack::{RunningStore, Stack, StackBuilder, StoreKind};

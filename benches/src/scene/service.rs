@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use exports_sandbox::GuardedFolder;
+use exports_sandbox::TemporaryFolder;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -32,7 +32,7 @@ impl Service {
         name: &'static str,
         mut command: Command,
         log: PathBuf,
-        folder: &GuardedFolder,
+        folder: &TemporaryFolder,
     ) -> Result<Self> {
         let file = File::create(&log).with_context(|| log.display().to_string())?;
         command.stdout(Stdio::null()).stderr(file);

@@ -10,9 +10,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::address::{Address, Password, SUPERUSER, free_port};
 use crate::error::Error;
 use crate::folder;
-use crate::guardian::Guardian;
 use crate::postmaster::{Files, Postmaster, Shutdown};
 use crate::programs::{Programs, run};
+use crate::reaper::Reaper;
 use crate::settings;
 use crate::user::RunAs;
 
@@ -22,7 +22,7 @@ const PORT_TRIES: u32 = 5;
 /// A server with its files, removed when dropped.
 #[derive(Debug)]
 pub(crate) struct Cluster {
-    guardian: Guardian,
+    reaper: Reaper,
     folder: PathBuf,
     files: Files,
     programs: Programs,
@@ -52,9 +52,9 @@ impl Cluster {
 
     /// A guarded folder without a cluster in it yet.
     fn prepare(programs: Programs, user: RunAs, password: Password) -> Result<Self, Error> {
-        let (folder, guardian) = folder::create("postgres", &user)?;
+        let (folder, reaper) = folder::create("postgres", &user)?;
         Ok(Self {
-            guardian,
+            reaper,
             files: Files::in_folder(&folder),
             folder,
             programs,
@@ -149,12 +149,12 @@ impl Cluster {
 
     /// Stops and removes everything. Safe to repeat.
     pub(crate) fn finish(&mut self) -> Result<(), Error> {
-        // Waits for a server that crashed: the guardian would take its zombie for alive.
+        // Waits for a server that crashed: the reaper would take its zombie for alive.
         if let Some(postmaster) = self.postmaster().as_mut() {
             postmaster.ended();
         }
-        let _ = self.guardian.finish();
-        // Nothing is left to do here, unless somebody killed the guardian.
+        let _ = self.reaper.finish();
+        // Nothing is left to do here, unless somebody killed the reaper.
         self.stop(Shutdown::Immediate)?;
         if self.folder.exists() {
             fs::remove_dir_all(&self.folder).map_err(|_| Error::NotRemoved {
@@ -176,7 +176,7 @@ impl Cluster {
         &self.programs
     }
 
-    /// One of PostgreSQL's programs: as the cluster's user, in the guardian's group, from a folder that this user can enter, and
+    /// One of PostgreSQL's programs: as the cluster's user, in the reaper's group, from a folder that this user can enter, and
     /// unaffected by the caller's PostgreSQL settings and language.
     fn command(&self, name: &str) -> Command {
         let mut command = Command::new(self.programs.path(name));
@@ -190,7 +190,7 @@ impl Cluster {
             .env("LC_ALL", "C")
             .env("HOME", &self.folder)
             .current_dir(&self.folder)
-            .process_group(self.guardian.group())
+            .process_group(self.reaper.group())
             .stdin(Stdio::null());
         command
     }
@@ -275,12 +275,12 @@ mod tests {
     }
 
     #[test]
-    fn the_cluster_is_removed_even_if_its_guardian_was_killed() {
+    fn the_cluster_is_removed_even_if_its_reaper_was_killed() {
         use nix::sys::signal::{Signal, kill};
         let (programs, user) = installed();
         let mut cluster = Cluster::create(programs, user).unwrap();
-        let guardian = nix::unistd::Pid::from_raw(cluster.guardian.group());
-        kill(guardian, Signal::SIGKILL).unwrap();
+        let reaper = nix::unistd::Pid::from_raw(cluster.reaper.group());
+        kill(reaper, Signal::SIGKILL).unwrap();
         cluster.finish().unwrap();
         assert!(!cluster.folder.exists());
         let port = cluster.address.port;

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use crate::address::{Address, Password, SUPERUSER, random_name};
 use crate::error::Error;
-use crate::guardian::Guardian;
 use crate::programs::last_lines;
+use crate::reaper::Reaper;
 use crate::settings;
 
 const IMAGE: &str = "postgres:15-bookworm";
@@ -73,7 +73,7 @@ fn text(bytes: &[u8]) -> String {
 /// A running container, removed when dropped.
 #[derive(Debug)]
 pub(crate) struct Container {
-    guardian: Guardian,
+    reaper: Reaper,
     name: String,
     address: Address,
 }
@@ -83,7 +83,7 @@ impl Container {
     pub(crate) fn start(docker: &Docker) -> Result<Self, Error> {
         let name = format!("exports-postgres-{}", random_name());
         let password = Password::random();
-        let guardian = Guardian::of_container(
+        let reaper = Reaper::of_container(
             docker.program.as_os_str(),
             &name,
             &run_arguments(&name),
@@ -96,7 +96,7 @@ impl Container {
         })?;
         let address = Address { port: 0, password };
         let mut container = Self {
-            guardian,
+            reaper,
             name,
             address,
         };
@@ -147,7 +147,7 @@ impl Container {
 
     /// Removes the container. Safe to repeat.
     pub(crate) fn finish(&mut self) -> Result<(), Error> {
-        match self.guardian.finish() {
+        match self.reaper.finish() {
             Ok(status) if status.success() => Ok(()),
             _ => Err(Error::NotRemoved {
                 what: format!("container {}", self.name),
@@ -171,7 +171,7 @@ fn run_arguments(name: &str) -> Vec<String> {
         "--shm-size=256m",
         "--env",
         &user,
-        // Without a value: taken from the environment, where the guardian has it.
+        // Without a value: taken from the environment, where the reaper has it.
         "--env",
         "POSTGRES_PASSWORD",
         "--env",

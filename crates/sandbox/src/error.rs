@@ -75,8 +75,8 @@ pub enum Error {
         output: String,
     },
     /// The process that cleans up afterwards could not be started, so nothing else was.
-    #[error("could not start the guardian that cleans up afterwards: {reason}")]
-    Guardian {
+    #[error("could not start the reaper that cleans up afterwards: {reason}")]
+    Reaper {
         /// What it or the system said.
         reason: String,
     },

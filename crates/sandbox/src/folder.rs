@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use crate::address::random_name;
 use crate::error::Error;
-use crate::guardian::Guardian;
+use crate::reaper::Reaper;
 use crate::user::RunAs;
 
-/// A new folder `exports-<what>-…` that `user` owns and can reach, with its guardian: below `TMPDIR` or, where its parents are closed to that user,
+/// A new folder `exports-<what>-…` that `user` owns and can reach, with its reaper: below `TMPDIR` or, where its parents are closed to that user,
 /// in a public place.
-pub(crate) fn create(what: &str, user: &RunAs) -> Result<(PathBuf, Guardian), Error> {
+pub(crate) fn create(what: &str, user: &RunAs) -> Result<(PathBuf, Reaper), Error> {
     create_below(&parents(), what, user)
 }
 
@@ -25,11 +25,7 @@ fn parents() -> Vec<PathBuf> {
     parents
 }
 
-fn create_below(
-    parents: &[PathBuf],
-    what: &str,
-    user: &RunAs,
-) -> Result<(PathBuf, Guardian), Error> {
+fn create_below(parents: &[PathBuf], what: &str, user: &RunAs) -> Result<(PathBuf, Reaper), Error> {
     let mut tried = Vec::new();
     for parent in parents {
         if !user.can_enter(parent) {
@@ -37,12 +33,12 @@ fn create_below(
             continue;
         }
         let folder = parent.join(format!("exports-{what}-{}", random_name()));
-        // First the guardian: an owner that is killed in between leaves no folder behind.
-        let guardian = Guardian::of_folder(folder.as_os_str())?;
+        // First the reaper: an owner that is killed in between leaves no folder behind.
+        let reaper = Reaper::of_folder(folder.as_os_str())?;
         match DirBuilder::new().mode(0o700).create(&folder) {
             Ok(()) => {
                 user.own(&folder)?;
-                return Ok((folder, guardian));
+                return Ok((folder, reaper));
             }
             Err(error) => tried.push(format!("{}: {error}", parent.display())),
         }
@@ -61,10 +57,10 @@ mod tests {
     fn a_parent_that_cannot_be_used_is_passed_over() {
         let user = RunAs::choose().unwrap();
         let parents = ["/nonexistent", "/proc", "/tmp"].map(PathBuf::from);
-        let (folder, guardian) = create_below(&parents, "test", &user).unwrap();
+        let (folder, reaper) = create_below(&parents, "test", &user).unwrap();
         assert!(folder.starts_with("/tmp"));
         assert!(user.can_enter(&folder));
-        drop(guardian);
+        drop(reaper);
         assert!(!folder.exists());
     }
 

@@ -18,7 +18,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
-use exports_sandbox::GuardedFolder;
+use exports_sandbox::TemporaryFolder;
 
 use super::listing::{self, Unfinished};
 use super::{ACCESS_KEY, BUCKET, REGION, SECRET_KEY, front};
@@ -34,7 +34,7 @@ const MISSING: &str = "NOT TESTED against Garage, a real S3 server: there is no 
 #[derive(Debug)]
 pub(super) struct Garage {
     process: Child,
-    folder: GuardedFolder,
+    folder: TemporaryFolder,
 }
 
 /// The program, if this machine has one.
@@ -72,7 +72,7 @@ fn find() -> Option<PathBuf> {
 impl Garage {
     /// Starts one with an empty bucket; returns when it answers.
     pub(super) fn start(program: &Path) -> Self {
-        let folder = GuardedFolder::create("garage").expect("a folder for Garage");
+        let folder = TemporaryFolder::create("garage").expect("a folder for Garage");
         let configuration = folder.path().join("garage.toml");
         fs::write(&configuration, configuration_in(folder.path())).expect("its configuration");
         let log = fs::File::create(folder.path().join("log")).expect("its log");
@@ -138,7 +138,7 @@ impl Garage {
 
 impl Drop for Garage {
     fn drop(&mut self) {
-        // The folder's guardian would wait for a writer that ends by itself. An error means that it is gone already.
+        // The folder's reaper would wait for a writer that ends by itself. An error means that it is gone already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use exports_tests::s3::{Kind, policy};
-use exports_tests::{Stack, StoreKind, eventually};
+use exports_tests::{Fixture, StoreKind, eventually};
 use url::Url;
 
 use crate::download::{assert_is_the_file_of, fetch};
@@ -73,7 +73,7 @@ fn with_parameter(link: &Url, name: &str, value: &str) -> Url {
 fn a_bucket_s_link_has_the_address_that_consumers_see() {
     story(async |_| {
         for &store in StoreKind::buckets() {
-            let builder = Stack::builder().store(store).public_endpoint();
+            let builder = Fixture::builder().store(store).public_endpoint();
             let stack = builder.start().await;
             let consumer = Consumer::owner_of(&stack);
             let export = consumer.completed().await;
@@ -106,10 +106,10 @@ fn the_service_makes_the_calls_that_its_policy_allows_and_no_other() {
         Kind::Delete,
         Kind::List,
     ];
-    let counts = |stack: &Stack| KINDS.map(|kind| stack.s3().count(kind));
+    let counts = |stack: &Fixture| KINDS.map(|kind| stack.s3().count(kind));
     story(async |_| {
         // Its start, before there is a worker.
-        let builder = Stack::builder().store(StoreKind::S3).workers(0);
+        let builder = Fixture::builder().store(StoreKind::S3).workers(0);
         let mut stack = builder.start().await;
         let at_start = counts(&stack);
 

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use exports_domain::{Clock, ExportStatus, SystemClock};
-use exports_tests::{Client, Reply, Stack, StoreKind, TIMEOUT, eventually};
+use exports_tests::{Client, Fixture, Reply, StoreKind, TIMEOUT, eventually};
 use reqwest::Method;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -222,7 +222,7 @@ fn at_its_end_an_export_expires_its_file_goes_and_its_links_are_dead() {
 }
 
 async fn expiry(store: StoreKind) {
-    let builder = Stack::builder().store(store);
+    let builder = Fixture::builder().store(store);
     let stack = builder.env("EXPORTS_FILE_TTL", "4s").start().await;
     let consumer = Consumer::owner_of(&stack);
     let id = id_of(&consumer.create(&request()).await);

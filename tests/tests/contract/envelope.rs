@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use exports_domain::ExportStatus;
-use exports_tests::{Stack, TIMEOUT, eventually};
+use exports_tests::{Fixture, TIMEOUT, eventually};
 use reqwest::Method;
 
 use crate::api::assert_refused;
@@ -246,7 +246,7 @@ fn the_id_is_in_every_log_line_of_the_request() {
 #[test]
 fn what_breaks_inside_is_a_500_that_tells_nothing_internal() {
     story(async |_| {
-        let stack = Stack::builder().start().await;
+        let stack = Fixture::builder().start().await;
         let consumer = Consumer::owner_of(&stack);
         // A file that somebody has removed, or cut, behind the service's back.
         for damage in [None, Some(10)] {

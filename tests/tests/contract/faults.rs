@@ -5,7 +5,7 @@ use std::time::Duration;
 use exports_domain::ExportStatus;
 use exports_tests::s3::{Fault, Kind};
 use exports_tests::{
-    Loss, Reply, Stack, StoreKind, TIMEOUT, eventually, holds_within, private_standby,
+    Fixture, Loss, Reply, StoreKind, TIMEOUT, eventually, holds_within, private_standby,
 };
 use futures_util::future::join_all;
 use reqwest::Method;
@@ -44,7 +44,7 @@ async fn every_operation(api: &Api) -> Vec<Reply> {
 #[test]
 fn a_create_whose_answer_from_the_database_is_lost_is_answered_201_once() {
     story(async |_| {
-        let stack = Stack::builder().workers(0).database_proxy().start().await;
+        let stack = Fixture::builder().workers(0).database_proxy().start().await;
         let consumer = Consumer::owner_of(&stack);
         let mut ids = Vec::new();
         for (loss, key) in [
@@ -77,7 +77,7 @@ fn a_create_whose_answer_from_the_database_is_lost_is_answered_201_once() {
 #[test]
 fn while_the_database_is_away_everything_is_503_and_afterwards_all_is_well() {
     story(async |_| {
-        let stack = Stack::builder().workers(0).database_proxy().start().await;
+        let stack = Fixture::builder().workers(0).database_proxy().start().await;
         let consumer = Consumer::owner_of(&stack);
         let api = &consumer.api;
         // Every connection of the pool is open, and is going to be a dead one.
@@ -121,7 +121,7 @@ fn while_the_database_is_away_everything_is_503_and_afterwards_all_is_well() {
 #[test]
 fn reads_and_creates_do_not_notice_that_connections_have_ended() {
     story(async |_| {
-        let stack = Stack::builder().workers(0).database_proxy().start().await;
+        let stack = Fixture::builder().workers(0).database_proxy().start().await;
         let consumer = Consumer::owner_of(&stack);
         let api = &consumer.api;
         let id = id_of(&consumer.create(&request()).await);
@@ -147,7 +147,7 @@ fn reads_and_creates_do_not_notice_that_connections_have_ended() {
 #[test]
 fn while_the_address_leads_to_a_standby_everything_is_503_and_soon_afterwards_all_is_well() {
     story(async |_| {
-        let stack = Stack::builder().workers(0).database_proxy().start().await;
+        let stack = Fixture::builder().workers(0).database_proxy().start().await;
         let Some(standby) = private_standby().await else {
             return;
         };
@@ -187,7 +187,7 @@ fn while_the_address_leads_to_a_standby_everything_is_503_and_soon_afterwards_al
 #[test]
 fn one_request_is_slow_when_every_connection_to_the_database_has_died_silently() {
     story(async |_| {
-        let stack = Stack::builder().workers(0).database_proxy().start().await;
+        let stack = Fixture::builder().workers(0).database_proxy().start().await;
         let consumer = Consumer::owner_of(&stack);
         let api = &consumer.api;
         for _ in 0..3 {
@@ -208,7 +208,7 @@ fn one_request_is_slow_when_every_connection_to_the_database_has_died_silently()
 #[test]
 fn a_bad_key_is_not_taken_for_a_good_one_while_the_database_is_away() {
     story(async |_| {
-        let stack = Stack::builder().workers(0).database_proxy().start().await;
+        let stack = Fixture::builder().workers(0).database_proxy().start().await;
         let consumer = Consumer::owner_of(&stack);
         stack.database_proxy().take_away();
         // Without a key it takes no database to say so.
@@ -224,7 +224,7 @@ fn a_bad_key_is_not_taken_for_a_good_one_while_the_database_is_away() {
 #[test]
 fn a_database_that_does_not_answer_is_noticed_by_readyz_within_seconds() {
     story(async |_| {
-        let stack = Stack::builder().workers(0).database_proxy().start().await;
+        let stack = Fixture::builder().workers(0).database_proxy().start().await;
         let api = Consumer::owner_of(&stack).api.without_key();
         let _ = api.get("/readyz").await.expect(200);
         stack.database_proxy().hold();
@@ -245,7 +245,7 @@ fn a_database_that_does_not_answer_is_noticed_by_readyz_within_seconds() {
 fn a_delete_while_the_store_is_down_is_503_and_the_file_goes_when_it_is_back() {
     story(async |_| {
         for &store in StoreKind::buckets() {
-            let stack = Stack::builder().store(store).start().await;
+            let stack = Fixture::builder().store(store).start().await;
             let consumer = Consumer::owner_of(&stack);
             let id = id_of(&consumer.completed().await);
             let key = stack.object_key(&id).await;
@@ -277,7 +277,7 @@ fn a_delete_while_the_store_is_down_is_503_and_the_file_goes_when_it_is_back() {
 #[test]
 fn a_store_that_is_down_does_not_keep_anybody_from_the_api() {
     story(async |_| {
-        let stack = Stack::builder()
+        let stack = Fixture::builder()
             .store(StoreKind::S3)
             .workers(0)
             .start()

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use exports_tests::{Stack, TIMEOUT, eventually};
+use exports_tests::{Fixture, TIMEOUT, eventually};
 use futures_util::future::join_all;
 use serde_json::Value;
 
@@ -24,7 +24,7 @@ fn message(consumer: &Consumer<'_>) -> String {
 }
 
 /// How many sessions of the service there are of this kind.
-async fn sessions(stack: &Stack, condition: &str) -> Value {
+async fn sessions(stack: &Fixture, condition: &str) -> Value {
     let sql = format!(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
          AND backend_type = 'client backend' AND pid <> pg_backend_pid() AND {condition}"
@@ -47,7 +47,7 @@ async fn assert_creates_are_committed(consumer: &Consumer<'_>) {
     assert_no_open_transaction(consumer.stack).await;
 }
 
-async fn assert_no_open_transaction(stack: &Stack) {
+async fn assert_no_open_transaction(stack: &Fixture) {
     eventually("no statement runs", TIMEOUT, async || {
         (sessions(stack, "state = 'active'").await == 0).then_some(())
     })
@@ -59,7 +59,7 @@ async fn assert_no_open_transaction(stack: &Stack) {
 #[test]
 fn at_whatever_moment_clients_hang_up_no_transaction_stays_open() {
     story(async |_| {
-        let stack = Stack::builder().workers(0).database_proxy().start().await;
+        let stack = Fixture::builder().workers(0).database_proxy().start().await;
         let consumer = Consumer::owner_of(&stack);
         let message = message(&consumer);
         // Every session of the pool is open already.
@@ -87,7 +87,7 @@ fn at_whatever_moment_clients_hang_up_no_transaction_stays_open() {
 fn a_create_that_waits_for_a_lock_when_its_client_hangs_up_comes_to_its_end() {
     const CLIENTS: usize = 12;
     story(async |_| {
-        let stack = Stack::builder().workers(0).start().await;
+        let stack = Fixture::builder().workers(0).start().await;
         let consumer = Consumer::owner_of(&stack);
         let message = message(&consumer);
         let mut blocker = stack.database().connect().await;

@@ -1,6 +1,6 @@
 //! `GET /healthz`, `GET /readyz`, and what the API needs at its start.
 
-use exports_tests::{Process, Stack, StoreKind};
+use exports_tests::{Fixture, Process, StoreKind};
 use reqwest::Method;
 
 use crate::api::assert_refused;
@@ -24,7 +24,7 @@ fn a_running_service_is_healthy_and_ready_on_every_store() {
 #[test]
 fn a_database_whose_schema_is_not_this_version_s_is_not_ready() {
     story(async |_| {
-        let stack = Stack::builder().workers(0).start().await;
+        let stack = Fixture::builder().workers(0).start().await;
         let api = Consumer::owner_of(&stack).api.without_key();
         let _ = api.get("/readyz").await.expect(200);
         let database = stack.database();

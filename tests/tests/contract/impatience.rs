@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use exports_tests::{Reply, Stack};
+use exports_tests::{Fixture, Reply};
 use futures_util::future::join_all;
 use reqwest::Method;
 
@@ -44,7 +44,7 @@ fn a_refused_request_s_body_is_not_waited_for_long() {
 #[test]
 fn a_body_that_does_not_come_and_a_database_that_does_not_answer_end_in_a_503() {
     story(async |_| {
-        let stack = Stack::builder().workers(0).database_proxy().start().await;
+        let stack = Fixture::builder().workers(0).database_proxy().start().await;
         let consumer = Consumer::owner_of(&stack);
         let api = &consumer.api;
         let key = format!("Host: x\r\nAuthorization: Bearer {}\r\n", api.key());

@@ -2,7 +2,7 @@
 
 use exports_domain::ExportStatus;
 use exports_objects::LinkSigner;
-use exports_tests::{Stack, StoreKind};
+use exports_tests::{Fixture, StoreKind};
 use reqwest::Method;
 use url::Url;
 use uuid::Uuid;
@@ -21,7 +21,7 @@ async fn signed(consumer: &Consumer<'_>, id: &str, expires: i64) -> String {
 fn a_link_is_the_public_url_the_id_an_end_and_a_signature_and_has_no_key() {
     story(async |_| {
         let public = "https://exports.example.com/api/";
-        let builder = Stack::builder().workers(0);
+        let builder = Fixture::builder().workers(0);
         let stack = builder.api_env("EXPORTS_PUBLIC_URL", public).start().await;
         let consumer = Consumer::owner_of(&stack);
         let id = consumer.put(consumer.row(ExportStatus::Completed)).await;
@@ -198,7 +198,9 @@ fn a_link_to_what_is_no_export_with_a_file_is_not_found_or_gone() {
 #[test]
 fn a_service_with_a_bucket_and_without_a_signing_key_serves_no_files() {
     story(async |_| {
-        let builder = Stack::builder().store(StoreKind::S3).without_signing_key();
+        let builder = Fixture::builder()
+            .store(StoreKind::S3)
+            .without_signing_key();
         let stack = builder.start().await;
         let consumer = Consumer::owner_of(&stack);
         let id = id_of(&consumer.completed().await);

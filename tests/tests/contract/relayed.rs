@@ -3,7 +3,7 @@
 
 use exports_domain::ExportStatus;
 use exports_tests::s3::{Fault, Kind};
-use exports_tests::{Message, Stack, StoreKind, TIMEOUT, eventually};
+use exports_tests::{Fixture, Message, StoreKind, TIMEOUT, eventually};
 use reqwest::{Method, RequestBuilder};
 use sha2::{Digest, Sha256};
 use url::Url;
@@ -110,7 +110,7 @@ fn any_other_client_gets_the_store_s_own_link_and_a_note() {
 #[test]
 fn without_a_signing_key_every_link_is_the_store_s() {
     story(async |_| {
-        let builder = Stack::builder().store(StoreKind::S3);
+        let builder = Fixture::builder().store(StoreKind::S3);
         let stack = builder.without_signing_key().start().await;
         let consumer = Consumer::owner_of(&stack);
         let export = consumer.completed().await;
@@ -183,12 +183,12 @@ fn a_relayed_file_follows_the_rules_of_the_file_store() {
 #[test]
 fn what_breaks_off_on_its_way_from_the_store_is_continued_or_breaks_off() {
     story(async |_| {
-        let stack = Stack::builder().store(StoreKind::S3).start().await;
+        let stack = Fixture::builder().store(StoreKind::S3).start().await;
         let consumer = Consumer::owner_of(&stack);
         let id = large(&consumer, 3).await;
         let export = consumer.get(&id).await;
         let link = link_for(&consumer, WGET, &id).await;
-        let reads = |stack: &Stack| stack.s3().count(Kind::Get);
+        let reads = |stack: &Fixture| stack.s3().count(Kind::Get);
         let is_read = |seen: &exports_tests::s3::Seen| seen.kind == Kind::Get;
 
         // Every answer breaks off after a megabyte, and the next goes on from there.
@@ -234,7 +234,7 @@ fn what_breaks_off_on_its_way_from_the_store_is_continued_or_breaks_off() {
 fn a_client_that_reads_slowly_costs_no_memory_and_one_that_hangs_up_ends_the_read() {
     story(async |_| {
         const MEGABYTES: u32 = 48;
-        let mut stack = Stack::builder().store(StoreKind::S3).start().await;
+        let mut stack = Fixture::builder().store(StoreKind::S3).start().await;
         let consumer = Consumer::owner_of(&stack);
         let id = large(&consumer, MEGABYTES).await;
         let link = link_for(&consumer, WGET, &id).await;

@@ -2,7 +2,7 @@
 //! `exportctl migrate` has granted it and no more.
 
 use exports_domain::ExportStatus;
-use exports_tests::{Endpoint, ExportRow, Message, Stack, StoreKind, uuid};
+use exports_tests::{Endpoint, ExportRow, Fixture, Message, StoreKind, uuid};
 use serde_json::{Value, json};
 
 use crate::api::Api;
@@ -12,7 +12,7 @@ const OLD: &str = "UPDATE exports SET expires_at = completed_at + interval '1 us
 #[tokio::test(flavor = "multi_thread")]
 async fn exports_live_and_end_under_roles_of_least_privilege() {
     for kind in StoreKind::all().iter().copied() {
-        let mut stack = Stack::builder().store(kind).roles().start().await;
+        let mut stack = Fixture::builder().store(kind).roles().start().await;
         let endpoint = uuid(7);
         let known = Endpoint::outbound(stack.project(), endpoint, "https://example.com/hook");
         stack.insert_endpoints(&[known]).await;
@@ -47,7 +47,7 @@ async fn exports_live_and_end_under_roles_of_least_privilege() {
     }
 }
 
-async fn ask(stack: &Stack, request: &Value) -> String {
+async fn ask(stack: &Fixture, request: &Value) -> String {
     let reply = Api::new(stack.api().clone())
         .post_keyed("once", request)
         .await;
@@ -56,7 +56,7 @@ async fn ask(stack: &Stack, request: &Value) -> String {
 }
 
 /// By the worker's claim and by its janitor.
-async fn lost_work_is_taken_over_or_ended(stack: &Stack) {
+async fn lost_work_is_taken_over_or_ended(stack: &Fixture) {
     let lost = ExportRow::of(stack.project(), ExportStatus::Processing).lease_ended();
     let exhausted = ExportRow::of(stack.project(), ExportStatus::Processing)
         .with("attempt", 8)

@@ -1,6 +1,6 @@
 //! Secrets: none of them is ever written into a log.
 
-use exports_tests::{Client, Process, Stack, StoreKind};
+use exports_tests::{Client, Fixture, Process, StoreKind};
 use reqwest::Method;
 
 use crate::api::{Api, assert_refused};
@@ -60,7 +60,7 @@ fn assert_tells_no(log: &str, secrets: &[String]) {
 fn no_key_no_password_and_no_signature_is_in_any_log() {
     story(async |_| {
         for &store in StoreKind::all() {
-            let builder = Stack::builder().store(store).database_proxy();
+            let builder = Fixture::builder().store(store).database_proxy();
             let stack = builder
                 .env("RUST_LOG", "debug")
                 .api_env("EXPORTS_SIGNING_KEY", SIGNING_KEY)
@@ -85,7 +85,7 @@ fn no_key_no_password_and_no_signature_is_in_any_log() {
 #[test]
 fn neither_the_text_log_nor_a_failing_start_tells_a_secret() {
     story(async |_| {
-        let stack = Stack::builder().workers(0).start().await;
+        let stack = Fixture::builder().workers(0).start().await;
         let mut url: url::Url = stack.database().url().parse().unwrap();
         let environment = |url: &url::Url, name: &str| {
             vec![

@@ -1,6 +1,6 @@
 //! SIGTERM: what was begun comes to its end, nothing new begins, and the process says 0.
 
-use exports_tests::{Stack, TIMEOUT, eventually};
+use exports_tests::{Fixture, TIMEOUT, eventually};
 use reqwest::Method;
 use tokio::net::TcpStream;
 
@@ -10,7 +10,7 @@ use crate::world::{Consumer, id_of, request, story};
 #[test]
 fn requests_in_flight_are_finished_before_the_process_ends() {
     story(async |_| {
-        let mut stack = Stack::builder().workers(0).start().await;
+        let mut stack = Fixture::builder().workers(0).start().await;
         let api = Consumer::owner_of(&stack).api;
         let body = request().to_string();
         let head = format!(
@@ -73,7 +73,7 @@ fn requests_in_flight_are_finished_before_the_process_ends() {
 #[test]
 fn a_create_whose_client_has_hung_up_is_finished_too() {
     story(async |_| {
-        let mut stack = Stack::builder().workers(0).start().await;
+        let mut stack = Fixture::builder().workers(0).start().await;
         let api = Consumer::owner_of(&stack).api;
         let body = request().to_string();
         let mut blocker = stack.database().connect().await;

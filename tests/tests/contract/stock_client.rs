@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use exports_domain::{Clock, SystemClock};
-use exports_tests::{Endpoint, Loss, Message, Reply, Stack, StoreKind, TIMEOUT, http_client};
+use exports_tests::{Endpoint, Fixture, Loss, Message, Reply, StoreKind, TIMEOUT, http_client};
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -251,7 +251,7 @@ fn a_stock_client_works_unchanged_from_the_first_create_to_the_delete() {
 #[test]
 fn its_retries_of_a_create_make_no_second_export() {
     story(async |_| {
-        let stack = Stack::builder().workers(0).database_proxy().start().await;
+        let stack = Fixture::builder().workers(0).database_proxy().start().await;
         let client = StockClient::new(stack.api().base(), stack.key());
         // It has no Idempotency-Key: all rests on the server not answering 5xx to what it did.
         for _ in 0..3 {

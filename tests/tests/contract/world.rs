@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 use exports_domain::ExportStatus;
-use exports_tests::{ExportRow, Message, Reply, Stack, StoreKind, TIMEOUT, eventually};
+use exports_tests::{ExportRow, Fixture, Message, Reply, StoreKind, TIMEOUT, eventually};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -31,9 +31,9 @@ static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 #[derive(Default)]
 struct Shared {
-    file: OnceCell<Stack>,
-    s3: OnceCell<Stack>,
-    garage: OnceCell<Stack>,
+    file: OnceCell<Fixture>,
+    s3: OnceCell<Fixture>,
+    garage: OnceCell<Fixture>,
 }
 
 /// What a story is given.
@@ -50,14 +50,14 @@ pub(crate) fn story(tell: impl AsyncFnOnce(World)) {
 
 impl World {
     /// The shared service with this store.
-    pub(crate) async fn service(&self, kind: StoreKind) -> &Stack {
+    pub(crate) async fn service(&self, kind: StoreKind) -> &Fixture {
         let cell = match kind {
             StoreKind::File => &self.0.file,
             StoreKind::S3 => &self.0.s3,
             StoreKind::Garage => &self.0.garage,
         };
         cell.get_or_init(|| {
-            Stack::builder()
+            Fixture::builder()
                 .store(kind)
                 .api_env("EXPORTS_SIGNING_KEY", SIGNING_KEY)
                 .worker_env("EXPORTS_CONCURRENCY", "4")
@@ -79,14 +79,14 @@ impl World {
 
 /// Somebody with a project and a key, and what they do.
 pub(crate) struct Consumer<'a> {
-    pub(crate) stack: &'a Stack,
+    pub(crate) stack: &'a Fixture,
     pub(crate) api: Api,
     pub(crate) project: String,
 }
 
 impl<'a> Consumer<'a> {
     /// The one that a stack comes with.
-    pub(crate) fn owner_of(stack: &'a Stack) -> Self {
+    pub(crate) fn owner_of(stack: &'a Fixture) -> Self {
         Self {
             stack,
             api: Api::new(stack.api().clone()),
@@ -95,7 +95,7 @@ impl<'a> Consumer<'a> {
     }
 
     /// A new one, with a project of their own.
-    pub(crate) async fn new_on(stack: &'a Stack) -> Self {
+    pub(crate) async fn new_on(stack: &'a Fixture) -> Self {
         let project = format!("proj_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         Self {
             stack,

@@ -1,12 +1,12 @@
 //! Stacks: the whole service, started, used and gone.
 
-use exports_tests::{Client, Message, Stack, StoreKind, TIMEOUT, eventually};
+use exports_tests::{Client, Fixture, Message, StoreKind, TIMEOUT, eventually};
 use serde_json::json;
 
 #[tokio::test]
 async fn a_stack_exports_a_file_with_every_store() {
     for &kind in StoreKind::all() {
-        let stack = Stack::builder().store(kind).start().await;
+        let stack = Fixture::builder().store(kind).start().await;
         stack
             .insert_messages(&[
                 Message::outbound(stack.project()).last_error("one"),
@@ -34,7 +34,7 @@ async fn a_stack_exports_a_file_with_every_store() {
 
 #[tokio::test]
 async fn a_stack_leaves_no_process_behind() {
-    let mut stack = Stack::builder().workers(2).start().await;
+    let mut stack = Fixture::builder().workers(2).start().await;
     let added = stack.add_worker(&[("EXPORTS_CONCURRENCY", "1")]);
     let ids = [
         stack.api_process().id(),
@@ -53,7 +53,7 @@ async fn a_stack_leaves_no_process_behind() {
 
 #[tokio::test]
 async fn a_stack_s_database_can_be_taken_away_and_given_back() {
-    let stack = Stack::builder().workers(0).database_proxy().start().await;
+    let stack = Fixture::builder().workers(0).database_proxy().start().await;
     let status = async || stack.api().get("/v1/exports").await.status;
     assert_eq!(status().await, 200);
     stack.database_proxy().take_away();
@@ -67,7 +67,7 @@ async fn a_stack_s_database_can_be_taken_away_and_given_back() {
 
 #[tokio::test]
 async fn consumers_of_a_stack_have_keys_of_their_own() {
-    let stack = Stack::builder().workers(0).start().await;
+    let stack = Fixture::builder().workers(0).start().await;
     let other = stack.another_consumer("proj_other").await;
     let export = stack
         .create_export(json!({
@@ -96,7 +96,7 @@ async fn consumers_of_a_stack_have_keys_of_their_own() {
 
 #[tokio::test]
 async fn the_programs_see_nothing_of_the_users_environment() {
-    let mut stack = Stack::builder().workers(0).start().await;
+    let mut stack = Fixture::builder().workers(0).start().await;
     let environ = format!("/proc/{}/environ", stack.api_process().id());
     let environment = std::fs::read_to_string(environ).unwrap();
     let names: Vec<_> = environment

@@ -1,6 +1,6 @@
 //! A service that is scraped.
 
-use exports_tests::{Message, Process, Scrape, Stack, StackBuilder, TIMEOUT, eventually};
+use exports_tests::{Fixture, FixtureBuilder, Message, Process, Scrape, TIMEOUT, eventually};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -8,19 +8,19 @@ use serde_json::{Value, json};
 pub(crate) const WORKER: (&str, &str) = ("EXPORTS_HEALTH_LISTEN", "127.0.0.1:0");
 
 /// A stack that is scraped, API and workers.
-pub(crate) fn scraped() -> StackBuilder {
-    Stack::builder()
+pub(crate) fn scraped() -> FixtureBuilder {
+    Fixture::builder()
         .worker_env(WORKER.0, WORKER.1)
         .api_env("EXPORTS_METRICS_LISTEN", "127.0.0.1:0")
 }
 
 /// Where a worker tells.
-pub(crate) async fn of_worker(stack: &mut Stack, number: usize) -> String {
+pub(crate) async fn of_worker(stack: &mut Fixture, number: usize) -> String {
     address(stack.worker(number), "health listening").await
 }
 
 /// Where the API tells.
-pub(crate) async fn of_api(stack: &mut Stack) -> String {
+pub(crate) async fn of_api(stack: &mut Fixture) -> String {
     address(stack.api_process(), "metrics listening").await
 }
 
@@ -52,7 +52,7 @@ pub(crate) fn is(one: f64, other: f64) -> bool {
 }
 
 /// Asks for the messages of a day and gives the export's id.
-pub(crate) async fn ask_for(stack: &Stack, day: &str) -> String {
+pub(crate) async fn ask_for(stack: &Fixture, day: &str) -> String {
     let range = json!({
         "start_time": format!("{day}T00:00:00Z"),
         "end_time": format!("{day}T23:59:59Z"),
@@ -63,7 +63,7 @@ pub(crate) async fn ask_for(stack: &Stack, day: &str) -> String {
 
 /// What a busy service has been through.
 pub(crate) struct Busy {
-    pub(crate) stack: Stack,
+    pub(crate) stack: Fixture,
     pub(crate) worker: Scrape,
     pub(crate) api: Scrape,
     /// The export that was completed.
@@ -74,7 +74,7 @@ pub(crate) struct Busy {
 
 /// One export of three rows that is completed, one that fails, requests that are refused, and one
 /// that finds no database.
-pub(crate) async fn busy(builder: StackBuilder) -> Busy {
+pub(crate) async fn busy(builder: FixtureBuilder) -> Busy {
     let mut stack = builder.database_proxy().start().await;
     let (worker, api) = (of_worker(&mut stack, 0).await, of_api(&mut stack).await);
     let project = stack.project().to_owned();
@@ -111,7 +111,7 @@ pub(crate) async fn busy(builder: StackBuilder) -> Busy {
 }
 
 /// Requests that anybody can send, with what they like in it.
-async fn refusals(stack: &Stack) {
+async fn refusals(stack: &Fixture) {
     let api = stack.api();
     let invented = Method::from_bytes(b"INVENTED").expect("a method");
     let _ = api.without_key().get("/v1/exports").await.expect(401);

@@ -4,7 +4,7 @@
 //! Nothing of the user's environment reaches any of it: every program that works on the private
 //! database, this one included, is started with an environment made here.
 
-mod guardian;
+mod reaper;
 mod service;
 
 use std::path::Path;
@@ -18,19 +18,19 @@ use url::Url;
 use uuid::Uuid;
 
 use anyhow::{Context, Result, anyhow};
-use guardian::Guardian;
+use reaper::Reaper;
 use service::Service;
 
 const SERVICES: [&str; 2] = ["exports-api", "exports-worker"];
 /// A service that has not started by then will not.
 const START_LIMIT: Duration = Duration::from_secs(30);
-/// Longer than the guardian lets a service take.
+/// Longer than the reaper lets a service take.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
 
 /// The running system. Dropping it ends and removes everything.
 #[derive(Debug)]
 pub struct Stack {
-    guardian: Guardian,
+    reaper: Reaper,
     postgres: Option<LocalPostgres>,
     services: Vec<Service>,
 }
@@ -43,7 +43,7 @@ impl Stack {
             service::program(name)?;
         }
         Ok(Self {
-            guardian: Guardian::start().await?,
+            reaper: Reaper::start().await?,
             postgres: None,
             services: Vec::new(),
         })
@@ -51,7 +51,7 @@ impl Stack {
 
     /// The folder that goes when the stack goes.
     pub fn folder(&self) -> &Path {
-        self.guardian.folder()
+        self.reaper.folder()
     }
 
     /// The private database's URL.
@@ -87,7 +87,7 @@ impl Stack {
             command.env("TERM", terminal);
         }
         let failed = || format!("exportctl {}", arguments.join(" "));
-        let process = self.guardian.spawn(&mut command).context(failed())?;
+        let process = self.reaper.spawn(&mut command).context(failed())?;
         let output = process.wait_with_output().await.context(failed())?;
         if !output.status.success() {
             let failed = failed();
@@ -116,7 +116,7 @@ impl Stack {
         // Whoever presses Ctrl-C does not want to wait for an export that goes with the folder.
         of_worker.push(("EXPORTS_SHUTDOWN_GRACE", "1s".to_owned()));
         for (name, environment) in SERVICES.into_iter().zip([of_api, of_worker]) {
-            let service = Service::start(name, &environment, &mut self.guardian).await?;
+            let service = Service::start(name, &environment, &mut self.reaper).await?;
             self.services.push(service);
         }
         let api = self.services.first_mut();
@@ -154,15 +154,15 @@ impl Stack {
 
     /// Ends and removes everything, and says if something was left.
     pub async fn stop(mut self) -> Result<()> {
-        self.guardian.release();
+        self.reaper.release();
         for service in &mut self.services {
-            // One that takes longer is killed, by the guardian and by its drop.
+            // One that takes longer is killed, by the reaper and by its drop.
             if let Ok(ended) = timeout(STOP_LIMIT, service.wait()).await {
                 ended?;
             }
         }
         self.services.clear();
-        let guarded = self.guardian.finish().await;
+        let guarded = self.reaper.finish().await;
         let postgres = match self.postgres.take() {
             Some(postgres) => tokio::task::spawn_blocking(|| postgres.stop())
                 .await

@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::sync::oneshot;
 
-use super::guardian::Guardian;
+use super::reaper::Reaper;
 use anyhow::{Context, Result, anyhow};
 
 /// Lines of a log that are shown when something went wrong.
@@ -38,21 +38,21 @@ impl Service {
     pub(super) async fn start(
         name: &'static str,
         environment: &[(&str, String)],
-        guardian: &mut Guardian,
+        reaper: &mut Reaper,
     ) -> Result<Self> {
         let program = program(name)?;
         let mut command = Command::new(&program);
         command
             .env_clear()
             .envs(environment.iter().map(|(name, value)| (name, value)))
-            .current_dir(guardian.folder())
+            .current_dir(reaper.folder())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
-        let started = guardian.spawn(&mut command);
+        let started = reaper.spawn(&mut command);
         let mut process = started.context(format!("cannot start {}", program.display()))?;
-        guardian.wait_for(&process).await?;
-        let log = guardian.folder().join(format!("{name}.log"));
+        reaper.wait_for(&process).await?;
+        let log = reaper.folder().join(format!("{name}.log"));
         let file = File::create(&log).context(log.display().to_string())?;
         let (tell, address) = oneshot::channel();
         if let Some(stderr) = process.stderr.take() {

@@ -14,15 +14,15 @@ use tokio::process::{Child, ChildStdin, Command};
 use anyhow::{Context, Result, anyhow};
 
 #[derive(Debug)]
-pub(super) struct Guardian {
+pub(super) struct Reaper {
     folder: PathBuf,
     process: Child,
     group: i32,
     pipe: Option<ChildStdin>,
 }
 
-impl Guardian {
-    /// Makes a temporary folder that goes with this guardian.
+impl Reaper {
+    /// Makes a temporary folder that goes with this reaper.
     pub(super) async fn start() -> Result<Self> {
         let parent = std::path::absolute(std::env::temp_dir()).context("the temporary folder")?;
         let folder = tempfile::Builder::new()
@@ -30,7 +30,7 @@ impl Guardian {
             .tempdir_in(&parent)
             .context(format!("cannot make a folder in {}", parent.display()))?;
         let mut process = Command::new("/bin/sh")
-            .args(["-c", include_str!("guardian.sh"), "guardian"])
+            .args(["-c", include_str!("reaper.sh"), "reaper"])
             .arg(folder.path())
             .current_dir("/")
             .process_group(0)
@@ -46,7 +46,7 @@ impl Guardian {
         read.context("/bin/sh")?;
         let group = process.id().and_then(|id| i32::try_from(id).ok());
         match group {
-            // From here on the folder is the guardian's to remove.
+            // From here on the folder is the reaper's to remove.
             Some(group) if said == "ready\n" => Ok(Self {
                 folder: folder.keep(),
                 pipe: process.stdin.take(),
@@ -61,7 +61,7 @@ impl Guardian {
         &self.folder
     }
 
-    /// Starts a program that ends with the guardian's owner.
+    /// Starts a program that ends with the reaper's owner.
     pub(super) fn spawn(&self, command: &mut Command) -> std::io::Result<Child> {
         command.process_group(self.group).kill_on_drop(true).spawn()
     }
@@ -72,10 +72,10 @@ impl Guardian {
             return Ok(());
         };
         let told = pipe.write_all(format!("{id}\n").as_bytes()).await;
-        told.context("the guardian of the processes is gone")
+        told.context("the reaper of the processes is gone")
     }
 
-    /// Tells the services to end. Reap them then: the guardian waits for that.
+    /// Tells the services to end. Reap them then: the reaper waits for that.
     pub(super) fn release(&mut self) {
         drop(self.pipe.take());
     }
@@ -84,7 +84,7 @@ impl Guardian {
     pub(super) async fn finish(mut self) -> Result<()> {
         self.release();
         let ended = self.process.wait().await;
-        ended.context("cannot wait for the guardian of the processes")?;
+        ended.context("cannot wait for the reaper of the processes")?;
         if self.folder.exists() {
             let folder = self.folder.display();
             return Err(anyhow!("could not remove {folder}"));

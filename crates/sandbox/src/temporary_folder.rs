@@ -7,22 +7,22 @@ use std::process::{Child, Command};
 
 use crate::error::Error;
 use crate::folder;
-use crate::guardian::Guardian;
+use crate::reaper::Reaper;
 use crate::user::RunAs;
 
 /// A temporary folder that nobody but this user can enter. When this is dropped, or its process ends in whatever way (SIGKILL
 /// included), the programs started by [`spawn`](Self::spawn) are ended and the folder is removed.
 #[derive(Debug)]
-pub struct GuardedFolder {
+pub struct TemporaryFolder {
     path: PathBuf,
-    guardian: Guardian,
+    reaper: Reaper,
 }
 
-impl GuardedFolder {
+impl TemporaryFolder {
     /// Makes one, called `exports-<what>-…`, below `TMPDIR`.
     pub fn create(what: &str) -> Result<Self, Error> {
-        let (path, guardian) = folder::create(what, &RunAs::Caller)?;
-        Ok(Self { path, guardian })
+        let (path, reaper) = folder::create(what, &RunAs::Caller)?;
+        Ok(Self { path, reaper })
     }
 
     /// Where it is.
@@ -33,7 +33,7 @@ impl GuardedFolder {
 
     /// Starts a program that ends with the folder. Kill and await it before: what is still writing delays the removal.
     pub fn spawn(&self, command: &mut Command) -> io::Result<Child> {
-        command.process_group(self.guardian.group()).spawn()
+        command.process_group(self.reaper.group()).spawn()
     }
 }
 
@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn the_folder_and_its_programs_go_when_it_is_dropped() {
-        let folder = GuardedFolder::create("test").unwrap();
+        let folder = TemporaryFolder::create("test").unwrap();
         let path = folder.path().to_owned();
         let mut forever = Command::new("/bin/sh");
         forever.args(["-c", "trap '' TERM INT HUP QUIT; while :; do sleep 1; done"]);
