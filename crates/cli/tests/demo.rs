@@ -99,7 +99,7 @@ async fn a_signal_at_any_time_ends_the_demo_and_leaves_nothing() {
         ("PostgreSQL is up", Signal::SIGINT, Some(130)),
         ("exports-worker are up", Signal::SIGTERM, Some(143)),
         ("created outbound export", Signal::SIGINT, Some(130)),
-        // It can clean up nothing then; its guardians do.
+        // It can clean up nothing then; its reapers do.
         ("created outbound export", Signal::SIGKILL, None),
     ] {
         let folder = public_folder();

@@ -1,4 +1,4 @@
-//! The temporary folder of a server: where it may lie, whose it is, and that it is guarded before it exists.
+//! Creates the temporary folder of a server, with its owner and its reaper.
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
@@ -9,10 +9,10 @@ use crate::error::Error;
 use crate::reaper::Reaper;
 use crate::user::RunAs;
 
-/// A new folder `exports-<what>-…` that `user` owns and can reach, with its reaper: below `TMPDIR` or, where its parents are closed to that user,
-/// in a public place.
-pub(crate) fn create(what: &str, user: &RunAs) -> Result<(PathBuf, Reaper), Error> {
-    create_below(&parents(), what, user)
+/// Creates `exports-<name>-…`, owned by `user`, and its reaper: below `TMPDIR`, or below `/tmp` or `/var/tmp` if `user` cannot
+/// enter `TMPDIR`.
+pub(crate) fn create(name: &str, user: &RunAs) -> Result<(PathBuf, Reaper), Error> {
+    create_below(&parents(), name, user)
 }
 
 fn parents() -> Vec<PathBuf> {
@@ -25,15 +25,15 @@ fn parents() -> Vec<PathBuf> {
     parents
 }
 
-fn create_below(parents: &[PathBuf], what: &str, user: &RunAs) -> Result<(PathBuf, Reaper), Error> {
+fn create_below(parents: &[PathBuf], name: &str, user: &RunAs) -> Result<(PathBuf, Reaper), Error> {
     let mut tried = Vec::new();
     for parent in parents {
         if !user.can_enter(parent) {
             tried.push(format!("{} cannot be entered", parent.display()));
             continue;
         }
-        let folder = parent.join(format!("exports-{what}-{}", random_name()));
-        // First the reaper: an owner that is killed in between leaves no folder behind.
+        let folder = parent.join(format!("exports-{name}-{}", random_name()));
+        // The reaper first: an owner that is killed between the two leaves no folder.
         let reaper = Reaper::of_folder(folder.as_os_str())?;
         match DirBuilder::new().mode(0o700).create(&folder) {
             Ok(()) => {

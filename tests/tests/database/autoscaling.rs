@@ -1,4 +1,4 @@
-//! The query by which the autoscaler decides how many workers there are.
+//! The autoscaler's query for the number of workers.
 
 use chrono::TimeDelta;
 use exports_domain::ExportStatus::{Completed, Expired, Failed, Pending, Processing};

@@ -1,4 +1,4 @@
-//! The queue: who gets which export, and how often.
+//! Claims: which worker gets which export, and how often.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -14,7 +14,9 @@ use sqlx::Connection;
 use tokio::sync::Barrier;
 use uuid::Uuid;
 
-use crate::support::{PROJECT, backdate, claim, database, facts, new_export, queue, worker};
+use crate::support::{
+    PROJECT, backdate, claim, database, finished_file, new_export, queue, worker,
+};
 
 /// Lets 16 workers claim at the same time until all of `count` exports are taken.
 async fn race(database: &TestDatabase, count: usize) -> Vec<Claim> {
@@ -263,7 +265,7 @@ async fn times_stay_in_order_when_the_database_s_clock_goes_back() {
     let id = row.insert(database.pool()).await;
     let claim = claim(&storage).await.unwrap();
     let completed = storage
-        .complete(claim.lease, &claim.object_key, &facts())
+        .complete(claim.lease, &claim.object_key, &finished_file())
         .await;
     assert!(matches!(completed.unwrap(), Completed::Done { .. }));
     let sql = "SELECT created_at = started_at AND started_at = completed_at

@@ -1,4 +1,4 @@
-//! Rows that cannot be: each is refused by the CHECK that is there for it.
+//! Invalid rows of `exports`: a CHECK refuses each.
 
 use chrono::TimeDelta;
 use exports_domain::ExportStatus::{Completed, Expired, Failed, Pending, Processing};

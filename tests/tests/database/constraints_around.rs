@@ -1,4 +1,4 @@
-//! Rows around the exports that cannot be: each is refused by the CHECK that is there for it.
+//! Invalid rows of the other tables: a CHECK refuses each.
 
 use exports_tests::{Endpoint, Message, TestDatabase, uuid};
 use serde_json::Value;

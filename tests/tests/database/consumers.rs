@@ -1,4 +1,4 @@
-//! What consumers see of their exports, and of nobody else's.
+//! Consumers see their own exports only.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Whose turn it is.
+//! Fairness between projects.
 
 use exports_database::ClaimRequest;
 use exports_domain::ExportStatus::Processing;

@@ -1,4 +1,4 @@
-//! Tokens: what a worker whose lease is over can still do, which is nothing.
+//! Lease tokens: a worker with an expired lease can change nothing.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use exports_domain::{Lease, LeaseToken};
 use exports_tests::{ExportRow, TestDatabase};
 use uuid::Uuid;
 
-use crate::support::{LEASE, PROJECT, backdate, claim, database, facts, failure, queue};
+use crate::support::{LEASE, PROJECT, backdate, claim, database, failure, finished_file, queue};
 
 /// Everything that shows a lease, tried: all of it is refused, and not a byte changes.
 async fn assert_lost(database: &TestDatabase, storage: &Database, lease: Lease, key: &str) {
@@ -30,7 +30,10 @@ async fn assert_lost(database: &TestDatabase, storage: &Database, lease: Lease, 
     for (call, answer) in answers {
         assert_eq!(answer.unwrap(), Fenced::Lost, "{call}");
     }
-    let completed = storage.complete(lease, key, &facts()).await.unwrap();
+    let completed = storage
+        .complete(lease, key, &finished_file())
+        .await
+        .unwrap();
     assert_eq!(completed, Completed::Lost);
     assert_eq!(everything(database).await, before);
 }
@@ -136,7 +139,7 @@ async fn a_completion_that_is_repeated_gets_the_first_ones_answer() {
     let claimed = claim(&storage).await.unwrap();
     let complete = async || {
         storage
-            .complete(claimed.lease, &claimed.object_key, &facts())
+            .complete(claimed.lease, &claimed.object_key, &finished_file())
             .await
             .unwrap()
     };
@@ -147,7 +150,7 @@ async fn a_completion_that_is_repeated_gets_the_first_ones_answer() {
     assert_eq!(database.export_row(id).await, row);
 
     let elsewhere = storage
-        .complete(claimed.lease, "proj_a/x/1-y.csv", &facts())
+        .complete(claimed.lease, "proj_a/x/1-y.csv", &finished_file())
         .await;
     assert_eq!(elsewhere.unwrap(), Completed::Lost, "of another file");
     let stranger = Lease {
@@ -155,7 +158,7 @@ async fn a_completion_that_is_repeated_gets_the_first_ones_answer() {
         ..claimed.lease
     };
     let strange = storage
-        .complete(stranger, &claimed.object_key, &facts())
+        .complete(stranger, &claimed.object_key, &finished_file())
         .await;
     assert_eq!(strange.unwrap(), Completed::Lost, "by another lease");
 }

@@ -1,4 +1,4 @@
-//! Any number of janitors at the same time: each thing is done once.
+//! Concurrent janitors: everything is done once.
 
 use std::collections::HashSet;
 

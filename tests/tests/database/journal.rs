@@ -1,5 +1,4 @@
-//! The journal of objects: no key is ever written to the store that is not recorded, and what
-//! becomes of an attempt decides what becomes of its object.
+//! `export_objects`: every key is recorded before its object is written, and the end of an attempt decides about its object.
 
 use std::time::Duration;
 
@@ -8,7 +7,7 @@ use exports_tests::TestDatabase;
 use serde_json::{Value, json};
 
 use crate::support::{
-    PROJECT, backdate, claim, database, facts, failure, object_state, objects, queue,
+    PROJECT, backdate, claim, database, failure, finished_file, object_state, objects, queue,
 };
 
 async fn claimed() -> (TestDatabase, Database, Claim) {
@@ -93,7 +92,7 @@ async fn a_completion_keeps_its_object_and_no_other() {
         .await;
     assert_eq!(recorded.unwrap(), Fenced::Held);
     let completed = storage
-        .complete(second.lease, &second.object_key, &facts())
+        .complete(second.lease, &second.object_key, &finished_file())
         .await;
     assert!(matches!(completed.unwrap(), Completed::Done { .. }));
 

@@ -1,4 +1,4 @@
-//! API keys: shown once, stored as a hash, good until they are revoked.
+//! API keys: shown once, stored as a hash, valid until revoked.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Lists: newest first, page by page, nothing twice and nothing missing.
+//! Lists: newest first, page by page, no duplicates, no gaps.
 
 use exports_database::{Cursor, Database, ListRequest, Page};
 use exports_domain::{ExportId, ExportStatus};

@@ -1,4 +1,4 @@
-//! Many look-ups at a time: each gets its own answer, none waits for another's fate.
+//! Concurrent lookups in one batch: each gets its own result and does not depend on the others.
 
 use std::time::Duration;
 

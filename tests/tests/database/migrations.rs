@@ -1,4 +1,4 @@
-//! Migrations: what they make, what they leave alone, what is said of a database's schema.
+//! Migrations: what they create, what they keep, and the report about a database's schema.
 
 use exports_database::MigrationState;
 use exports_tests::TestDatabase;

@@ -1,4 +1,4 @@
-//! What operators see of the queue, and what they do to one export.
+//! Operators' commands: list the queue, change one export.
 
 use std::time::Duration;
 

@@ -1,8 +1,7 @@
-//! How statements find their rows: by small indexes, however many exports there have ever been
-//! and whatever the planner believes of the numbers.
+//! Query plans: statements use small indexes, with any number of exports and any statistics.
 //!
-//! A statement that is prepared once and run for weeks is planned for nobody's parameters in
-//! particular (`force_generic_plan`), or each time anew; both have to be good.
+//! PostgreSQL plans a prepared statement once for all parameters (`force_generic_plan`), or again for each execution. Both plans
+//! must be good.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! How long the queue is.
+//! The length of the queue.
 
 use std::time::Duration;
 

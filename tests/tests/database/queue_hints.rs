@@ -1,4 +1,4 @@
-//! What a claim finds that remembers the queue: everything, wherever it came from.
+//! Claims with queue hints find every due export.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Roles of least privilege: what each program does it may do, and nothing else.
+//! Roles with least privilege: each program can do its work and nothing else.
 
 use std::time::Duration;
 
@@ -18,7 +18,8 @@ use uuid::Uuid;
 
 use crate::support::sessions::read;
 use crate::support::{
-    LEASE, PROJECT, claim, database, facts, failure, filter, new_export, project, queue, worker,
+    LEASE, PROJECT, claim, database, failure, filter, finished_file, new_export, project, queue,
+    worker,
 };
 
 const PURPOSE: PoolPurpose = PoolPurpose::Api;
@@ -127,7 +128,7 @@ async fn a_worker_s_role_may_do_all_that_a_worker_does() {
     let key = &first.object_key;
     let recorded = storage.record_upload(first.lease, key, "upload").await;
     assert_eq!(recorded.unwrap(), Fenced::Held);
-    let done = storage.complete(first.lease, key, &facts()).await;
+    let done = storage.complete(first.lease, key, &finished_file()).await;
     assert!(matches!(done.unwrap(), Done::Done { .. }));
     let failed = storage.fail(second.lease, &failure(), "why").await;
     assert_eq!(failed.unwrap(), Fenced::Held);

@@ -1,4 +1,4 @@
-//! The state machine of `domain` and the SQL of storage, held together for every pair of states.
+//! The state machine of `domain` and the SQL agree for every pair of states.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use exports_domain::{ExportId, ExportStatus};
 use exports_tests::{ExportRow, TestDatabase};
 use uuid::Uuid;
 
-use crate::support::{LEASE, PROJECT, database, facts, failure, project, worker};
+use crate::support::{LEASE, PROJECT, database, failure, finished_file, project, worker};
 
 /// Everything that storage does to the state of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +84,10 @@ impl Step {
                     .unwrap(),
             ),
             Self::Complete => {
-                let completed = storage.complete(lease, &key, &facts()).await.unwrap();
+                let completed = storage
+                    .complete(lease, &key, &finished_file())
+                    .await
+                    .unwrap();
                 matches!(completed, Completed::Done { .. })
             }
             Self::Fail => held(storage.fail(lease, &failure(), "why").await.unwrap()),

@@ -1,4 +1,4 @@
-//! Janitors: what they end, what they find, and that they do not tread on each other.
+//! Janitors: what they delete, and that they do not conflict.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Addresses of a database: each connects, pool, listener and source alike, or one line says why not.
+//! Database URLs: pool, listener and source connect with each, or one line says why not.
 
 use std::error::Error;
 use std::fs::Permissions;

@@ -1,4 +1,4 @@
-//! Connections that die silently: packets vanish, and nobody resets anything.
+//! Connections that drop packets without a reset.
 
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,7 @@ async fn warm(purpose: PoolPurpose) -> (TestDatabase, Proxy, Database) {
 async fn one_request_is_slow_however_many_connections_are_dead() {
     let (_database, proxy, storage) = warm(PoolPurpose::Api).await;
     for round in 0..2 {
-        proxy.silence();
+        proxy.blackhole();
         let begun = Instant::now();
         storage.ping().await.unwrap();
         assert!(begun.elapsed() < SLOW, "{round}: {:?}", begun.elapsed());
@@ -52,7 +52,7 @@ async fn one_request_is_slow_however_many_connections_are_dead() {
 async fn one_request_is_slow_when_the_connections_died_while_they_lay_idle() {
     let (_database, proxy, storage) = warm(PoolPurpose::Api).await;
     tokio::time::sleep(Duration::from_millis(1100)).await;
-    proxy.silence();
+    proxy.blackhole();
     let begun = Instant::now();
     storage.create_export(&new_export()).await.unwrap();
     assert!(begun.elapsed() < SLOW, "{:?}", begun.elapsed());
@@ -65,7 +65,7 @@ async fn one_request_is_slow_when_the_connections_died_while_they_lay_idle() {
 #[tokio::test]
 async fn as_many_requests_as_there_are_connections_are_slow_at_the_same_time() {
     let (_database, proxy, storage) = warm(PoolPurpose::Api).await;
-    proxy.silence();
+    proxy.blackhole();
     let begun = Instant::now();
     let pings = join_all((0..32).map(|_| storage.ping())).await;
     assert!(begun.elapsed() < 2 * SLOW, "{:?}", begun.elapsed());
@@ -77,7 +77,7 @@ async fn as_many_requests_as_there_are_connections_are_slow_at_the_same_time() {
 #[tokio::test]
 async fn a_create_over_a_dead_connection_is_one_export() {
     let (database, proxy, storage) = warm(PoolPurpose::Api).await;
-    proxy.silence();
+    proxy.blackhole();
     let created = storage.create_export(&new_export()).await.unwrap();
     assert!(matches!(created, Created::New(_)), "{created:?}");
     assert_eq!(
@@ -91,7 +91,7 @@ async fn a_heartbeat_does_not_wait_for_a_dead_connection() {
     let (database, proxy, storage) = warm(PoolPurpose::Worker { concurrency: 2 }).await;
     queue(&database, crate::support::PROJECT, 1).await;
     let claim = claim(&storage).await.unwrap();
-    proxy.silence();
+    proxy.blackhole();
     let begun = Instant::now();
     let beat = storage.heartbeat(claim.lease, Duration::from_mins(1), Progress::default());
     assert_eq!(beat.await.unwrap(), Fenced::Held);
@@ -107,8 +107,8 @@ async fn a_connection_whose_answer_nobody_waits_for_is_used_again_in_step() {
         let given_up = tokio::time::timeout(Duration::from_millis(10), storage.ping());
         given_up.await.unwrap_err();
         proxy.restore();
-        let facts = storage.server_info().await.unwrap();
-        assert!(!facts.role.is_empty());
+        let info = storage.server_info().await.unwrap();
+        assert!(!info.role.is_empty());
         storage.ping().await.unwrap();
     }
     eventually("both are at rest", TIMEOUT, async || {

@@ -1,4 +1,4 @@
-//! The address leads to a server that takes no writes, for a while.
+//! The address leads to a read-only server for some time.
 
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ async fn a_standby_behind_the_address_is_recognised_and_left_when_the_address_mo
     let mut listener = storage.listen().await.unwrap();
 
     for _ in 0..2 {
-        proxy.lead_to(&standby.url_for(name));
+        proxy.redirect_to(&standby.url_for(name));
         proxy.cut();
         assert!(listener.queued().await.unwrap_err().is_transient());
         is_read_only(storage.ping().await, ReadOnly::Standby);
@@ -72,7 +72,7 @@ async fn a_standby_behind_the_address_is_recognised_and_left_when_the_address_mo
         is_read_only(key.map(drop), ReadOnly::Standby);
 
         // Connections to the standby are not cut: nothing tells of the change.
-        proxy.lead_to(database.url());
+        proxy.redirect_to(database.url());
         eventually("exports are created", RECOVERY, async || {
             storage.create_export(&new_export()).await.ok()
         })
@@ -81,7 +81,7 @@ async fn a_standby_behind_the_address_is_recognised_and_left_when_the_address_mo
     }
 
     // A source may be a standby.
-    proxy.lead_to(&standby.url_for(name));
+    proxy.redirect_to(&standby.url_for(name));
     let source = Source::at(&proxy.url(database.url()), &storage, PoolPurpose::Api).unwrap();
     source.check().await.unwrap();
     source.server_info().await.unwrap();
@@ -128,7 +128,7 @@ async fn connections_to_a_primary_that_was_made_read_only_are_replaced() {
     .await;
 
     execute(&new, "postgres", "SELECT pg_promote()").await;
-    proxy.lead_to(&new.url_for("service"));
+    proxy.redirect_to(&new.url_for("service"));
     eventually("exports are created", RECOVERY, async || {
         api.create_export(&new_export()).await.ok()
     })
@@ -170,7 +170,7 @@ async fn a_create_that_the_old_primary_refuses_is_sent_to_the_new_one() {
     try_join_all(pings).await.unwrap();
 
     execute(&new, "postgres", "SELECT pg_promote()").await;
-    proxy.lead_to(&new.url_for("service"));
+    proxy.redirect_to(&new.url_for("service"));
     let read_only = "ALTER SYSTEM SET default_transaction_read_only = on; SELECT pg_reload_conf()";
     execute_each(&old, read_only).await;
     eventually("the old primary is read-only", RECOVERY, async || {

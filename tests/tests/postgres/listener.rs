@@ -1,4 +1,4 @@
-//! Hearing that something was queued.
+//! Notifications about queued exports.
 
 use exports_database::Fenced;
 use exports_tests::{Proxy, TIMEOUT};

@@ -1,4 +1,4 @@
-//! Connections that break at the worst moment.
+//! Connections that break after the statement was sent.
 
 use exports_database::{
     BatchLoader, Completed, Created, Database, FileLookup, ListRequest, NewExport,
@@ -10,7 +10,7 @@ use exports_tests::{Loss, Proxy, TIMEOUT, TestDatabase, eventually, uuid};
 use futures_util::future::try_join_all;
 use serde_json::json;
 
-use crate::support::{claim, database, facts, new_export, project, queue};
+use crate::support::{claim, database, finished_file, new_export, project, queue};
 
 /// A database, and the code under test behind a proxy.
 async fn behind_a_proxy() -> (TestDatabase, Proxy, Database) {
@@ -72,7 +72,7 @@ async fn a_completion_whose_answer_is_lost_can_be_repeated() {
     let claimed = claim(&storage).await.unwrap();
     let complete = async || {
         storage
-            .complete(claimed.lease, &claimed.object_key, &facts())
+            .complete(claimed.lease, &claimed.object_key, &finished_file())
             .await
     };
     proxy.lose_at(Loss::Reply, claimed.object_key.as_bytes());
@@ -92,7 +92,7 @@ async fn a_completion_whose_answer_is_lost_can_be_repeated() {
 async fn a_database_that_was_away_is_used_again_without_a_restart() {
     let (_database, proxy, storage) = behind_a_proxy().await;
     storage.ping().await.unwrap();
-    proxy.take_away();
+    proxy.make_unavailable();
     let error = storage.ping().await.unwrap_err();
     assert!(error.is_transient(), "{error:?}");
     let error = storage.check().await.unwrap_err();

@@ -1,4 +1,4 @@
-//! Behind `PgBouncer`, as the runbook says: workers in session mode, the API in transaction mode.
+//! Behind PgBouncer, as the runbook describes: workers in session mode, the API in transaction mode.
 
 use std::fmt::Write;
 use std::net::TcpListener;

@@ -1,4 +1,4 @@
-//! TLS to `PostgreSQL`: what `sslmode` and `sslrootcert` in a URL promise is kept.
+//! TLS: `sslmode` and `sslrootcert` in a URL do what libpq documents.
 
 use std::error::Error;
 use std::fs::Permissions;

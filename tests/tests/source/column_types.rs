@@ -1,5 +1,4 @@
-//! An operator's columns of other types: whatever type is accepted exports with every filter, and
-//! finds the rows that our own columns would.
+//! Columns of other types: every accepted type exports with every filter, and finds the same rows.
 
 use exports_domain::{Direction, EndpointId, MessageFilter, MessageStatus};
 use exports_source::Error;

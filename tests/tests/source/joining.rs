@@ -1,4 +1,4 @@
-//! Others that join a session's snapshot and read slices of it.
+//! Sessions that join another session's snapshot and read slices of it.
 
 use exports_database::Database;
 use exports_postgres::PoolPurpose;

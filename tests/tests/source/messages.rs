@@ -1,4 +1,4 @@
-//! The messages' stream: which rows, in which order, under which snapshot.
+//! The stream of messages: rows, order, snapshot.
 
 use exports_domain::{Direction, EndpointId, MessageFilter, MessageStatus};
 use exports_postgres::PoolPurpose;

@@ -1,4 +1,4 @@
-//! An operator's own tables behind two views: rows may be anything that the columns' types allow.
+//! An operator's own tables behind two views: rows with any value that the types allow.
 
 use std::collections::HashMap;
 

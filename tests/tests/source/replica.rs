@@ -1,5 +1,4 @@
-//! A replica as the source: what is committed on the primary is in the file, however far the
-//! replica lags behind.
+//! A replica as the source: the file contains everything that is committed on the primary, with any replication lag.
 
 use std::time::Duration;
 
@@ -165,7 +164,7 @@ async fn a_session_that_waits_while_the_primary_fails_over_waits_for_the_new_one
     .await;
 
     execute(&mut on_new, "SELECT pg_promote()").await;
-    proxy.lead_to(&new.url_for("service"));
+    proxy.redirect_to(&new.url_for("service"));
     proxy.cut();
     let (old_port, new_port) = (old.port().to_string(), new.port().to_string());
     follow(&mut on_replica, &conninfo.replace(&old_port, &new_port)).await;

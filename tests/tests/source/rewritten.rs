@@ -1,5 +1,5 @@
-//! Tables that are reloaded, rewritten, swapped or exchanged while an export begins or reads: its
-//! rows are all of one state, or the attempt ends with an error that is worth a retry.
+//! Tables that are reloaded, rewritten, swapped or exchanged when an export begins or reads: the rows are of one state, or the
+//! attempt fails with a retryable error.
 
 use exports_source::Error;
 use exports_source::Source;

@@ -1,4 +1,4 @@
-//! Row-level security: rows that it hides are an error, unless the role is meant to see only some.
+//! Row-level security: hidden rows are an error, unless the role is meant to see only some rows.
 
 use exports_postgres::PoolPurpose;
 use exports_source::Error;

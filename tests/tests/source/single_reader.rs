@@ -1,5 +1,4 @@
-//! What several sessions cannot read under one snapshot, although they share it: it is found in the
-//! catalogue, and one statement reads it.
+//! Sources that several sessions cannot read under one snapshot: detected in the catalogue, and read by one session.
 
 use exports_source::Estimate;
 use exports_source::Source;

@@ -29,7 +29,7 @@ pub(crate) async fn database() -> TestDatabase {
     database
 }
 
-/// A server of the test's own, and the folder with its cluster. None where it is a container, which has no such folder.
+/// A server for one test, and the folder of its cluster. None if the server is a container.
 pub(crate) async fn own_server() -> Option<(LocalPostgres, PathBuf)> {
     let postgres = spawn_blocking(LocalPostgres::start).await.unwrap().unwrap();
     let folder = postgres.folder()?.to_owned();
@@ -56,7 +56,7 @@ pub(crate) fn worker(owner: &str) -> ClaimRequest<'_> {
     }
 }
 
-/// Claims the next export, if there is one to be had.
+/// Claims the next export, if there is one.
 pub(crate) async fn claim(storage: &Database) -> Option<Claim> {
     let mut claims = storage.claim(&worker("worker-1")).await.unwrap();
     assert!(claims.len() <= 1, "more than the limit: {claims:?}");
@@ -88,7 +88,7 @@ pub(crate) fn new_export() -> NewExport {
     }
 }
 
-pub(crate) fn facts() -> FinishedFile {
+pub(crate) fn finished_file() -> FinishedFile {
     FinishedFile {
         row_count: 3,
         size_bytes: 120,
@@ -104,7 +104,7 @@ pub(crate) fn failure() -> Failure {
     }
 }
 
-/// Queues that many exports of a project, the first due the longest; gives their ids in that order.
+/// Queues this many exports of a project and returns their ids, the oldest due time first.
 pub(crate) async fn queue(database: &TestDatabase, project: &str, count: i32) -> Vec<Uuid> {
     database.project(project).await;
     sqlx::query_scalar(
@@ -121,7 +121,7 @@ pub(crate) async fn queue(database: &TestDatabase, project: &str, count: i32) ->
     .unwrap()
 }
 
-/// Moves a time of an export into the past.
+/// Sets a time column of an export to the past.
 pub(crate) async fn backdate(database: &TestDatabase, id: Uuid, column: &str) {
     database
         .execute(format!(
@@ -130,7 +130,7 @@ pub(crate) async fn backdate(database: &TestDatabase, id: Uuid, column: &str) {
         .await;
 }
 
-/// What is recorded of an export's objects, by key: state, uploads, sweeps.
+/// The rows of an export in `export_objects`: state, uploads, sweeps.
 pub(crate) async fn objects(database: &TestDatabase, id: Uuid) -> Vec<Value> {
     database
         .rows(&format!(
@@ -140,7 +140,7 @@ pub(crate) async fn objects(database: &TestDatabase, id: Uuid) -> Vec<Value> {
         .await
 }
 
-/// The state that is recorded of an object; null if it is forgotten.
+/// The state of an object in `export_objects`; null if it has no row.
 pub(crate) async fn object_state(database: &TestDatabase, key: &str) -> Value {
     let rows = database
         .rows(&format!(
@@ -150,7 +150,7 @@ pub(crate) async fn object_state(database: &TestDatabase, key: &str) -> Value {
     rows.first().map_or(Value::Null, |row| row["state"].clone())
 }
 
-/// Makes a view of the messages in which the row of this time cannot be computed.
+/// Replaces the messages by a view that fails at the row of this time.
 pub(crate) async fn spoil_row(database: &TestDatabase, created_at: &str) {
     database
         .execute(format!(

@@ -10,7 +10,7 @@ use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::output::{note, print};
 use crate::signals::Signals;
-use exports_sandbox::stack::Stack;
+use exports_sandbox::Sandbox;
 
 const PROJECT: &str = "proj_demo";
 
@@ -40,7 +40,7 @@ impl Scene {
         epilogue: impl AsyncFnOnce(&Site, &mut Signals) -> Result<()>,
     ) -> Result<()> {
         let mut signals = Signals::listen()?;
-        let mut stack = Stack::new().await?;
+        let mut stack = Sandbox::new().await?;
         let played = tokio::select! {
             biased;
             signal = signals.next() => Err(signal),
@@ -61,7 +61,7 @@ impl Scene {
         outcome.and(stopped.map_err(Error::from))
     }
 
-    async fn play(&self, stack: &mut Stack) -> Result<Site> {
+    async fn play(&self, stack: &mut Sandbox) -> Result<Site> {
         let key = self.set_up(stack).await?;
         let address = stack.start_services().await?;
         note(&format!(
@@ -87,7 +87,7 @@ impl Scene {
     }
 
     /// Everything up to the services. Gives the key.
-    async fn set_up(&self, stack: &mut Stack) -> Result<String> {
+    async fn set_up(&self, stack: &mut Sandbox) -> Result<String> {
         stack.start_postgres().await?;
         note("a private PostgreSQL is up");
         stack.exportctl(&["migrate"]).await?;

@@ -1,38 +1,47 @@
-//! The process that cleans up when the owner is gone, however it went. Owns that process and its pipe; what is to be removed is
-//! said by the scripts next to this file.
+//! The reaper: a process that removes folders, processes and containers when their owner has ended, even by SIGKILL.
 //!
-//! The reaper is a shell whose stdin is a pipe held by the owner alone. When the owner drops the pipe or dies, SIGKILL included,
-//! the kernel closes it and the reaper reads the end of file. It leads a process group of its own, so that Ctrl-C in a terminal does
-//! not reach it, and the cluster's programs join that group: it can end all of them, also those that were just being started,
-//! without knowing a single process id.
+//! The reaper is a shell, and its stdin is a pipe that only the owner holds. When the owner closes the pipe or ends, the kernel
+//! closes it, and the reaper reads the end of file. The reaper leads its own process group, so that Ctrl-C in a terminal does not
+//! reach it. The programs that it has to end join that group, so it needs no process ids.
 
 use std::ffi::OsStr;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 
 use crate::error::Error;
 
-const CLUSTER_SCRIPT: &str = include_str!("folder.sh");
-const CONTAINER_SCRIPT: &str = include_str!("container.sh");
+#[cfg(test)]
+mod tests;
 
-/// A running reaper. Dropping it makes it do its work and waits for that.
+const FOLDER_SCRIPT: &str = include_str!("folder.sh");
+const CONTAINER_SCRIPT: &str = include_str!("container.sh");
+const DOCKER_LABEL_SCRIPT: &str = include_str!("docker_label.sh");
+
+/// A running reaper. The drop starts the removal and waits until it is complete.
 #[derive(Debug)]
-pub(crate) struct Reaper {
+pub struct Reaper {
     process: Child,
-    // Close-on-exec, as every pipe of std: no other child of the owner holds it open.
+    // Close-on-exec, like every pipe of std: no other child of the owner keeps it open.
     pipe: Option<ChildStdin>,
 }
 
 impl Reaper {
-    /// Will end the processes of its group and remove `folder`.
+    /// Ends the processes of its group and removes `folder`.
     pub(crate) fn of_folder(folder: &OsStr) -> Result<Self, Error> {
-        Self::spawn(CLUSTER_SCRIPT, Command::new("/bin/sh"), &[folder])
+        Self::spawn(FOLDER_SCRIPT, Command::new("/bin/sh"), &[folder])
             .map_err(|reason| Error::Reaper { reason })
     }
 
-    /// Runs `docker` with the arguments to start a container of that name, and will remove it. The reaper itself starts it, so that
-    /// it cannot come to be after its removal. The error is what docker said.
+    /// Removes every container and network of the local Docker engine that has this label (`key=value`).
+    pub fn of_docker_label(label: &str) -> Result<Self, Error> {
+        let shell = Command::new("/bin/sh");
+        Self::spawn(DOCKER_LABEL_SCRIPT, shell, &[OsStr::new(label)])
+            .map_err(|reason| Error::Reaper { reason })
+    }
+
+    /// Runs `docker` with the arguments that start the container `name`, and removes the container later. The reaper itself starts
+    /// it, so that the container cannot appear after its removal. The error is docker's output.
     pub(crate) fn of_container(
         docker: &OsStr,
         name: &str,
@@ -40,14 +49,14 @@ impl Reaper {
         password: &str,
     ) -> Result<Self, String> {
         let mut shell = Command::new("/bin/sh");
-        // In the environment, because command lines can be read by every user.
+        // In the environment, because every user can read command lines.
         shell.env("POSTGRES_PASSWORD", password);
         let mut all = vec![docker, OsStr::new(name)];
         all.extend(arguments.iter().map(OsStr::new));
         Self::spawn(CONTAINER_SCRIPT, shell, &all)
     }
 
-    /// Starts the shell and waits until it ignores signals and says `ready`; anything else it says is the error.
+    /// Starts the shell and waits until it ignores signals and prints `ready`. Any other output is the error.
     fn spawn(script: &str, mut shell: Command, arguments: &[&OsStr]) -> Result<Self, String> {
         let mut process = shell
             .args(["-c", script, "reaper"])
@@ -62,82 +71,46 @@ impl Reaper {
         let pipe = process.stdin.take();
         let output = process.stdout.take();
         let mut reaper = Self { process, pipe };
-        let mut said = String::new();
+        let mut printed = String::new();
         output
-            .map_or(Ok(0), |mut output| output.read_to_string(&mut said))
+            .map_or(Ok(0), |mut output| output.read_to_string(&mut printed))
             .map_err(|error| error.to_string())?;
-        if said.trim() == "ready" {
+        if printed.trim() == "ready" {
             return Ok(reaper);
         }
-        // Its end is awaited by the drop; the status would add nothing to what it said.
-        drop(reaper.pipe.take());
-        Err(said.trim().to_owned())
+        // The drop waits for the shell; its status adds nothing to the output.
+        reaper.release();
+        Err(printed.trim().to_owned())
     }
 
-    /// The process group that the cluster's programs join.
+    /// The process group that the programs join.
     pub(crate) fn group(&self) -> i32 {
         self.process.id().cast_signed()
     }
 
-    /// Closes the pipe and waits until the reaper has done its work. Safe to repeat.
-    pub(crate) fn finish(&mut self) -> io::Result<ExitStatus> {
+    /// Gives a process of the group up to 10 seconds after SIGTERM.
+    pub(crate) fn allow_shutdown(&mut self, pid: u32) -> io::Result<()> {
+        match &mut self.pipe {
+            Some(pipe) => writeln!(pipe, "{pid}"),
+            None => Ok(()),
+        }
+    }
+
+    /// Starts the removal and does not wait for it.
+    pub(crate) fn release(&mut self) {
         drop(self.pipe.take());
+    }
+
+    /// Starts the removal and waits until it is complete. May be called twice.
+    pub(crate) fn finish(&mut self) -> io::Result<ExitStatus> {
+        self.release();
         self.process.wait()
     }
 }
 
 impl Drop for Reaper {
     fn drop(&mut self) {
-        // Whoever wants to know calls `finish` first.
+        // Callers that need the result call `finish` first.
         let _ = self.finish();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-
-    #[test]
-    fn the_pipe_is_not_inherited_by_other_children() {
-        let folder = tempfile::tempdir().unwrap().keep();
-        let reaper = Reaper::of_folder(folder.as_os_str()).unwrap();
-        let flags = fcntl(reaper.pipe.as_ref().unwrap(), FcntlArg::F_GETFD).unwrap();
-        assert!(FdFlag::from_bits_retain(flags).contains(FdFlag::FD_CLOEXEC));
-        drop(reaper);
-        assert!(!folder.exists());
-    }
-
-    #[test]
-    fn the_reaper_survives_the_signals_that_end_its_owner() {
-        use nix::sys::signal::{Signal, killpg};
-        let folder = tempfile::tempdir().unwrap().keep();
-        let mut reaper = Reaper::of_folder(folder.as_os_str()).unwrap();
-        let group = nix::unistd::Pid::from_raw(reaper.group());
-        for signal in [
-            Signal::SIGHUP,
-            Signal::SIGINT,
-            Signal::SIGQUIT,
-            Signal::SIGTERM,
-        ] {
-            killpg(group, signal).unwrap();
-        }
-        assert!(reaper.process.try_wait().unwrap().is_none());
-        assert!(folder.exists());
-        reaper.finish().unwrap();
-        assert!(!folder.exists());
-    }
-
-    #[test]
-    fn members_of_the_group_end_with_the_reaper() {
-        let folder = tempfile::tempdir().unwrap().keep();
-        let reaper = Reaper::of_folder(folder.as_os_str()).unwrap();
-        let mut member = Command::new("/bin/sh")
-            .args(["-c", "trap '' TERM QUIT; while :; do sleep 1; done"])
-            .process_group(reaper.group())
-            .spawn()
-            .unwrap();
-        drop(reaper);
-        assert!(!member.wait().unwrap().success());
     }
 }

@@ -1,8 +1,12 @@
-# Removes what a test process has left in the engine. $1: its label. stdin: a pipe that ends with the process.
+# Removes the containers and networks that have a label. $1: the label. stdin: a pipe that the kernel closes when the owner
+# ends. stdout: `ready`, then nothing.
 trap '' HUP INT QUIT TERM PIPE
+echo ready
+exec >/dev/null
+
 while read -r line; do :; done
 
-# More than once: a container that is being removed still holds its network.
+# Repeated, because a container that is being removed still uses its network.
 tries=0
 while [ "$tries" -lt 20 ]; do
     containers=$(docker ps --all --quiet --filter "label=$1")

@@ -1,9 +1,9 @@
-//! What an export is compared with: what people type into `psql` today.
+//! The baselines of an export: commands of `psql`.
 
 use exports_domain::{MessageFilter, ProjectId, time};
 use exports_source::{TimeSlice, UrlColumn, copy_statement};
 
-/// The times of the file, from a column.
+/// A time column in the format of the file.
 fn rfc3339(column: &str) -> String {
     format!(
         r#"to_char(m.{column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS {column}"#
@@ -19,7 +19,7 @@ fn condition(project: &str, filter: &MessageFilter) -> String {
     )
 }
 
-/// A query whose rows, as `\copy` writes them, are the file of an outbound export.
+/// A query whose result, written by `\copy`, equals the file of an outbound export.
 pub(super) fn same_fields(project: &str, filter: &MessageFilter) -> String {
     format!(
         "SELECT m.id AS message_id, 'ep_' || replace(m.endpoint_id::text, '-', '') AS endpoint_id, \
@@ -34,7 +34,7 @@ pub(super) fn same_fields(project: &str, filter: &MessageFilter) -> String {
     )
 }
 
-/// The same rows in the same order, each column as it is in the table: no join, no formatting.
+/// The same rows in the same order, without join and formatting.
 pub(super) fn plain_columns(project: &str, filter: &MessageFilter) -> String {
     format!(
         "SELECT m.id, m.endpoint_id, m.status, m.attempt_count, m.created_at, m.delivered_at, \
@@ -49,8 +49,7 @@ pub(super) fn copy(query: &str, file: &str) -> String {
     format!(r"\copy ({query}) to '{file}' with (format csv, header)")
 }
 
-/// The worker's own statement in a session with the worker's settings: what one connection to this
-/// server can give at the most.
+/// The worker's statement with the worker's settings: the maximum of one connection to this server.
 pub(super) fn binary_copy(project: &ProjectId, filter: &MessageFilter) -> [String; 2] {
     let whole = TimeSlice::whole(&filter.range);
     [

@@ -1,8 +1,7 @@
-//! Where the stories take place: services that many of them share, and the consumers who use them.
+//! Fixtures that many tests share, and the consumers that use them.
 //!
-//! All stories run on one runtime, since a service's connections belong to the runtime that opened
-//! them. A shared service starts when a story first needs it and ends with the last story that is
-//! being told; a static would never be dropped, and its processes would stay.
+//! All tests run on one runtime, because connections belong to the runtime that opened them. A shared fixture starts on first use
+//! and ends with the last running test. In a static it would never be dropped, and its processes would stay.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
@@ -17,7 +16,7 @@ use url::Url;
 
 use crate::api::Api;
 
-/// What links of the file store are signed with here.
+/// The signing key of the links of the file store.
 pub(crate) const SIGNING_KEY: &str = "the contract's signing key: 42 bytes of it";
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
@@ -36,21 +35,21 @@ struct Shared {
     garage: OnceCell<Fixture>,
 }
 
-/// What a story is given.
-pub(crate) struct World(Arc<Shared>);
+/// The fixtures that all tests share, one for each store.
+pub(crate) struct SharedFixtures(Arc<Shared>);
 
-/// Tells a story to its end.
-pub(crate) fn story(tell: impl AsyncFnOnce(World)) {
+/// Runs a test.
+pub(crate) fn story(test: impl AsyncFnOnce(SharedFixtures)) {
     let mut slot = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
     let shared = slot.upgrade().unwrap_or_default();
     *slot = Arc::downgrade(&shared);
     drop(slot);
-    RUNTIME.block_on(tell(World(shared)));
+    RUNTIME.block_on(test(SharedFixtures(shared)));
 }
 
-impl World {
-    /// The shared service with this store.
-    pub(crate) async fn service(&self, kind: StoreKind) -> &Fixture {
+impl SharedFixtures {
+    /// The shared fixture with this store.
+    pub(crate) async fn on(&self, kind: StoreKind) -> &Fixture {
         let cell = match kind {
             StoreKind::File => &self.0.file,
             StoreKind::S3 => &self.0.s3,
@@ -66,45 +65,45 @@ impl World {
         .await
     }
 
-    /// A new consumer of the shared service with the file store.
+    /// A new consumer of the shared fixture with the file store.
     pub(crate) async fn consumer(&self) -> Consumer<'_> {
         self.consumer_on(StoreKind::File).await
     }
 
-    /// A new consumer of the shared service with this store.
+    /// A new consumer of the shared fixture with this store.
     pub(crate) async fn consumer_on(&self, kind: StoreKind) -> Consumer<'_> {
-        Consumer::new_on(self.service(kind).await).await
+        Consumer::new_on(self.on(kind).await).await
     }
 }
 
-/// Somebody with a project and a key, and what they do.
+/// A consumer with a project and a key.
 pub(crate) struct Consumer<'a> {
-    pub(crate) stack: &'a Fixture,
+    pub(crate) fixture: &'a Fixture,
     pub(crate) api: Api,
     pub(crate) project: String,
 }
 
 impl<'a> Consumer<'a> {
-    /// The one that a stack comes with.
-    pub(crate) fn owner_of(stack: &'a Fixture) -> Self {
+    /// The owner of the fixture's project.
+    pub(crate) fn owner_of(fixture: &'a Fixture) -> Self {
         Self {
-            stack,
-            api: Api::new(stack.api().clone()),
-            project: stack.project().to_owned(),
+            fixture,
+            api: Api::new(fixture.api().clone()),
+            project: fixture.project().to_owned(),
         }
     }
 
-    /// A new one, with a project of their own.
-    pub(crate) async fn new_on(stack: &'a Fixture) -> Self {
+    /// A new consumer with a new project.
+    pub(crate) async fn new_on(fixture: &'a Fixture) -> Self {
         let project = format!("proj_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         Self {
-            stack,
-            api: Api::new(stack.another_consumer(&project).await),
+            fixture,
+            api: Api::new(fixture.another_consumer(&project).await),
             project,
         }
     }
 
-    /// Asks for an export and gives `data` of the answer.
+    /// Creates an export and returns `data` of the response.
     pub(crate) async fn create(&self, request: &Value) -> Value {
         self.api
             .post("/v1/exports", request)
@@ -113,7 +112,7 @@ impl<'a> Consumer<'a> {
             .data()
     }
 
-    /// An export as it is now.
+    /// An export.
     pub(crate) async fn get(&self, id: &str) -> Value {
         self.api.get(&path(id)).await.expect(200).data()
     }
@@ -132,20 +131,20 @@ impl<'a> Consumer<'a> {
     /// An export of three messages, completed by the worker.
     pub(crate) async fn completed(&self) -> Value {
         let message = || Message::outbound(&self.project).last_error("a \"quoted\", wide text: é");
-        self.stack
+        self.fixture
             .insert_messages(&[message(), message(), message()])
             .await;
         let id = id_of(&self.create(&request()).await);
         self.until(&id, "completed").await
     }
 
-    /// Puts a row into the database, as if it had come there in the usual way; gives its id.
+    /// Inserts a row of `exports` and returns its id.
     pub(crate) async fn put(&self, row: ExportRow) -> String {
-        row.insert(self.stack.database().pool()).await.to_string()
+        row.insert(self.fixture.database().pool()).await.to_string()
     }
 
-    /// A row of this consumer's. One that is pending is not due for a long time yet, so that no
-    /// worker takes it; one that is processing is in the hands of a worker that says nothing.
+    /// A row of this consumer. A pending row is due in the far future and a processing row has a long lease, so that no worker claims
+    /// them.
     pub(crate) fn row(&self, status: ExportStatus) -> ExportRow {
         let row = ExportRow::of(&self.project, status);
         let far = "2999-01-01T00:00:00Z";
@@ -156,15 +155,17 @@ impl<'a> Consumer<'a> {
         }
     }
 
-    /// Asks for a file's link: where the 302 leads.
+    /// The download link: the target of the 302.
     pub(crate) async fn link(&self, id: &str) -> Url {
         let reply = self.api.get(&format!("{}/download", path(id))).await;
         let reply = reply.expect(302);
-        let location = reply.header("location").expect("a redirect says where to");
+        let location = reply
+            .header("location")
+            .expect("a redirect has a `Location`");
         location.parse().expect("an absolute URL")
     }
 
-    /// Follows a link to this API without a key.
+    /// Follows a link to this API, without the key.
     pub(crate) async fn follow(&self, link: &Url) -> Reply {
         let api = self.api.without_key();
         api.send(Method::GET, link.as_str(), |request| request)
@@ -172,7 +173,7 @@ impl<'a> Consumer<'a> {
     }
 }
 
-/// A request for a week's messages, without filters.
+/// A request for a week of messages, without filters.
 pub(crate) fn request() -> Value {
     json!({ "start_time": "2025-12-01T00:00:00Z", "end_time": "2025-12-06T23:59:59Z" })
 }

@@ -1,6 +1,5 @@
-//! What is measured on: a private PostgreSQL, databases of the benchmark's own, the real programs
-//! as processes, and a folder for files. Owns all of it: nothing is left when the scene ends, in
-//! whatever way it ends.
+//! The fixture of the benchmarks: a private PostgreSQL, databases, the services as child processes, and a folder for files.
+//! The reaper of `exports_sandbox` removes all of it, however the benchmark ends.
 
 mod database;
 mod programs;
@@ -12,7 +11,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use exports_sandbox::{LocalPostgres, TemporaryFolder};
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
@@ -23,34 +22,34 @@ pub(crate) use service::Service;
 pub(crate) use store::Store;
 pub(crate) use usage::{cluster_cpu_seconds, mebibytes};
 
-/// With `--quick`, one row or export for so many.
+/// With `--quick`, sizes are divided by this.
 const QUICK: u64 = 20;
 
-/// Dropping it ends and removes everything, [`Scene::stop`] says if something was left.
+/// The drop ends and removes everything; [`Fixture::stop`] also reports what could not be removed.
 #[derive(Debug)]
-pub(crate) struct Scene {
-    // Dropped in this order: first the programs, then the server that they use.
+pub(crate) struct Fixture {
+    // Dropped in this order: the programs first, then the server that they use.
     folder: TemporaryFolder,
     admin: PgPool,
     postgres: LocalPostgres,
     quick: bool,
-    /// How many things with a name of their own there have been.
+    /// The number of names given so far.
     named: AtomicU32,
 }
 
-impl Scene {
+impl Fixture {
     pub(crate) async fn start(quick: bool) -> Result<Self> {
         let postgres = spawn_blocking(LocalPostgres::start).await??;
-        // Said now, and not after half of the measurements.
+        // Checked now, not after half of the measurements.
         postgres
             .program("psql")
-            .context("psql is not installed: it is what exports are measured against")?;
+            .context("psql is not installed, and exports are compared with it")?;
         let folder = spawn_blocking(|| TemporaryFolder::create("bench")).await??;
         let admin = PgPoolOptions::new()
             .max_connections(2)
             .connect(&postgres.url())
             .await?;
-        // Indexes of millions of rows are made here. Nothing that is measured sorts.
+        // For indexes on millions of rows. No measured statement sorts.
         sqlx::raw_sql("ALTER SYSTEM SET maintenance_work_mem = '512MB'")
             .execute(&admin)
             .await?;
@@ -66,12 +65,12 @@ impl Scene {
         })
     }
 
-    /// Whether this run only tries the benchmarks out.
+    /// Whether the run is `--quick`.
     pub(crate) fn quick(&self) -> bool {
         self.quick
     }
 
-    /// So many rows or exports, or a twentieth of them where this run only tries the benchmarks.
+    /// A number of rows or exports, divided by 20 with `--quick`.
     pub(crate) fn scaled(&self, full: u64) -> u64 {
         if self.quick {
             (full / QUICK).max(1)
@@ -85,7 +84,7 @@ impl Scene {
         &self.admin
     }
 
-    /// The folder that goes with the scene, on the disk that files are written to.
+    /// The temporary folder, on the disk that files are written to.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -102,7 +101,7 @@ impl Scene {
         Ok(database)
     }
 
-    /// Frees the disk that a database took.
+    /// Drops a database, to free its disk space.
     pub(crate) async fn drop_database(&self, database: Database) -> Result<()> {
         let name = database.name().to_owned();
         database.close().await;
@@ -118,7 +117,7 @@ impl Scene {
         Store::in_folder(self.folder().join(self.next_name("files")))
     }
 
-    /// Runs a command of `exportctl` on a database, as an operator would; gives what it prints.
+    /// Runs a command of `exportctl` on a database, and returns its output.
     pub(crate) async fn exportctl(
         &self,
         database: &Database,
@@ -130,7 +129,7 @@ impl Scene {
         Ok(String::from_utf8(output.stdout)?.trim_end().to_owned())
     }
 
-    /// Makes a project and gives a key that opens it.
+    /// Creates a project with a key, and returns the key.
     pub(crate) async fn project(&self, database: &Database, project: &str) -> Result<String> {
         self.exportctl(database, &["project", "create", project])
             .await?;
@@ -138,7 +137,7 @@ impl Scene {
             .await
     }
 
-    /// Starts a worker, with settings beyond the defaults if need be.
+    /// Starts a worker with settings beyond the defaults.
     pub(crate) async fn worker(
         &self,
         database: &Database,
@@ -146,12 +145,10 @@ impl Scene {
         settings: &[(&str, &str)],
     ) -> Result<Service> {
         let command = self.service_command("exports-worker", database, store, settings)?;
-        let mut service = self.start_service("worker", command)?;
-        service.wait_for_event("worker started").await?;
-        Ok(service)
+        Service::worker(command, &self.folder).await
     }
 
-    /// Starts an API on a free port; [`Service::address`] says which.
+    /// Starts an API on a free port: [`Service::address`].
     pub(crate) async fn api(
         &self,
         database: &Database,
@@ -159,17 +156,14 @@ impl Scene {
         settings: &[(&str, &str)],
     ) -> Result<Service> {
         let mut command = self.service_command("exports-api", database, store, settings)?;
-        command.env("EXPORTS_LISTEN", "127.0.0.1:0");
-        command.env(
+        command.env("EXPORTS_LISTEN", "127.0.0.1:0").env(
             "EXPORTS_SIGNING_KEY",
             "a key for benchmarks that is long enough",
         );
-        let mut service = self.start_service("api", command)?;
-        service.find_address().await?;
-        Ok(service)
+        Service::api(command, &self.folder).await
     }
 
-    /// Ends and removes everything.
+    /// Ends and removes everything. Fails if something is left.
     pub(crate) async fn stop(self) -> Result<()> {
         let Self {
             folder,
@@ -178,15 +172,12 @@ impl Scene {
             ..
         } = self;
         admin.close().await;
-        let path = folder.path().to_owned();
         spawn_blocking(move || {
-            drop(folder);
-            postgres.stop()
+            let removed = folder.remove();
+            postgres.stop()?;
+            removed
         })
         .await??;
-        if path.exists() {
-            bail!("{} could not be removed", path.display());
-        }
         Ok(())
     }
 
@@ -204,14 +195,6 @@ impl Scene {
             .envs(store.variables())
             .envs(settings.iter().copied());
         Ok(command)
-    }
-
-    fn start_service(&self, name: &'static str, command: Command) -> Result<Service> {
-        let log = self
-            .folder()
-            .join(self.next_name(name))
-            .with_extension("log");
-        Service::start(name, command, log, &self.folder)
     }
 
     fn next_name(&self, kind: &str) -> String {
