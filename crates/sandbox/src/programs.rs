@@ -172,8 +172,11 @@ mod tests {
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         for program in programs {
             let file = folder.path().join(program);
-            fs::write(&file, "#!/bin/sh\n").unwrap();
-            fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+            // By another process: a file that a thread of this one writes can be busy when it is executed (ETXTBSY).
+            let script = r##"printf '#!/bin/sh\n' > "$1" && chmod 755 "$1""##;
+            let mut shell = Command::new("/bin/sh");
+            let status = shell.args(["-c", script, "sh"]).arg(&file).status();
+            assert!(status.unwrap().success());
         }
         folder
     }
