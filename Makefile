@@ -1,4 +1,4 @@
-# What people and CI run. `make help` lists it.
+# Commands for developers and CI. `make help` lists them.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -10,26 +10,25 @@ RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-demo: postgresql ## Build everything, export a million messages, show what came out
+demo: postgresql ## Build the programs, export a million messages, print the results
 	cargo build --release --bins
 	$(RELEASE)/exportctl demo
 
-dev: postgresql ## The same system kept running, with lines to paste
+dev: postgresql ## Build and run the system of the demo, print commands to paste
 	cargo build --release --bins
 	$(RELEASE)/exportctl dev
 
-build: ## Build every program, for development
+build: ## Build all programs for development
 	cargo build --workspace --bins
 
-# The stories run the real programs, so these are built first. DATABASE_URL is nobody's business
-# here: tests use a server of their own, or TEST_DATABASE_URL; TEST_GARAGE names another Garage.
-# The end-to-end stories need images; where no Docker engine runs (3), they say themselves that
-# they are skipped.
-test: postgresql pgbouncer garage build ## Run all tests, on real PostgreSQL and Garage, and in containers
+# The tests run the real programs, so `build` runs first. Tests ignore DATABASE_URL: they start their
+# own server or use TEST_DATABASE_URL. TEST_GARAGE sets another Garage program. The end-to-end tests
+# need the images. Without a Docker engine (exit code 3) they report that they are skipped.
+test: postgresql pgbouncer garage build ## Run all tests with real PostgreSQL and Garage, and in containers
 	@scripts/ensure-images || [ $$? = 3 ]
 	cargo test --workspace
 
-check: postgresql tools ## What CI checks: format, lints, docs, dependencies, alerts, manifests, query metadata
+check: postgresql tools ## Run the CI checks: format, lints, docs, dependencies, alerts, manifests, query metadata
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items
@@ -38,24 +37,24 @@ check: postgresql tools ## What CI checks: format, lints, docs, dependencies, al
 	scripts/prepare-queries --check
 	scripts/check-kubernetes
 
-queries: postgresql tools ## Write the metadata of changed queries to .sqlx
+queries: postgresql tools ## Update the query metadata in .sqlx after a query change
 	scripts/prepare-queries
 
-bench: postgresql garage ## Measure everything, beside psql and pgbench: twenty minutes, 12 GB of disk
+bench: postgresql garage ## Run all benchmarks, with psql and pgbench as baselines: 20 minutes, 12 GB of disk
 	cargo build --release --bins
 	$(RELEASE)/exports-bench --write benches/RESULTS.md
 
-bench-memory: postgresql ## Only the worker's peak memory, whatever the rows look like
+bench-memory: postgresql ## Measure only the worker's peak memory for different row shapes
 	cargo build --release --bins
 	$(RELEASE)/exports-bench --only memory
 
-images: ## Build the container images; pull, or build stand-ins for, those they stand on
+images: ## Build the container images; pull their base images or build replacements
 	@scripts/ensure-images
 
-up: ## Start the whole system in containers, with lines to paste
+up: ## Start the whole system in containers, print commands to paste
 	@deploy/up
 
-down: ## Remove what `make up` has started, files and messages included
+down: ## Remove everything that `make up` created, including files and messages
 	@deploy/down
 
 fmt: ## Format the code
@@ -72,5 +71,5 @@ pgbouncer:
 tools:
 	@scripts/install-tools
 
-garage: ## Build Garage, the S3 server beside the tests: some minutes, once
+garage: ## Build Garage, the S3 server of the tests: a few minutes, first run only
 	@test -n "$${TEST_GARAGE:-}" || scripts/install-tools garage

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# The three roles, and a database that is closed to all others. Lies in /docker-entrypoint-initdb.d
-# of PostgreSQL's image; elsewhere, run it as a superuser, with psql's usual PG… variables.
-# `exportctl migrate --api-role exports_api --worker-role exports_worker` then grants what each needs.
+# Creates the three roles and closes the database to all other roles. The PostgreSQL image runs it
+# from /docker-entrypoint-initdb.d. Elsewhere, run it as a superuser with the PG… variables of psql.
+# `exportctl migrate --api-role exports_api --worker-role exports_worker` then grants the privileges.
 set -euo pipefail
 
-: "${OWNER_PASSWORD:?must be set: the password of exports_owner, as which exportctl connects}"
-: "${API_PASSWORD:?must be set: the password of exports_api}"
-: "${WORKER_PASSWORD:?must be set: the password of exports_worker}"
+: "${OWNER_PASSWORD:?set it to the password of exports_owner, the role of exportctl}"
+: "${API_PASSWORD:?set it to the password of exports_api}"
+: "${WORKER_PASSWORD:?set it to the password of exports_worker}"
 
-# Passwords go by environment: arguments are for everyone on the machine to see.
+# Passwords are passed as environment variables, because every user can read process arguments.
 psql -v ON_ERROR_STOP=1 --no-psqlrc --quiet \
     --username "${POSTGRES_USER:-${PGUSER:-postgres}}" --dbname "${POSTGRES_DB:-${PGDATABASE:-exports}}" <<'SQL'
 \set owner_password `printenv OWNER_PASSWORD`

@@ -1,4 +1,4 @@
-"""Checks the rendered manifests. Owns what is checked and how it is told, not the rules."""
+"""Checks the rendered manifests. Selects overlays and reports problems; other modules have the rules."""
 
 import sys
 from pathlib import Path
@@ -7,14 +7,14 @@ import autoscaling
 import pods
 import references
 import schemas
-from render import Rendering, ours, theirs
+from render import Rendering, given_overlays, project_overlays
 
 RULES = (schemas.problems, pods.problems, references.problems, autoscaling.problems)
 
 
 def main(folders: list[str]) -> int:
     found = 0
-    renderings = theirs(map(Path, folders)) if folders else ours()
+    renderings = given_overlays(map(Path, folders)) if folders else project_overlays()
     for rendering in renderings:
         for problem in problems(rendering):
             found += 1

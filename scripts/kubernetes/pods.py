@@ -1,4 +1,4 @@
-"""What every pod of ours must be: restricted, probed, sized, and given time to stop."""
+"""Checks every pod: security context, probes, resources, image tags, ports and grace periods."""
 
 import re
 from collections.abc import Iterator
@@ -6,17 +6,17 @@ from pathlib import Path
 
 from render import Rendering, environment, pod, title
 
-# Volumes of the restricted standard.
+# Volume types that the restricted pod security standard allows.
 VOLUMES = {
     "configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret",
 }  # fmt: skip
 UNITS = {"": 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
 SECONDS = {"s": 1, "m": 60, "h": 3600}
-# After EXPORTS_SHUTDOWN_GRACE a worker takes some ten seconds to give the rest back.
-GIVING_BACK = 15
-# How long the API lets requests go on, and how much longer it may take to end.
-API_GRACE = (Path("crates/api/src/server.rs"), r"const GRACE: Duration = Duration::from_secs\((\d+)\);")
-API_ENDING = 5
+# After EXPORTS_SHUTDOWN_GRACE a worker needs about 10 s to release its exports. 15 s has a margin.
+RELEASE_SECONDS = 15
+# How long the API waits for running requests, and how much longer it needs to exit.
+API_GRACE = (Path("crates/api/src/server.rs"), r"const \w*GRACE: Duration = Duration::from_secs\((\d+)\);")
+API_EXIT_SECONDS = 5
 
 
 def problems(rendering: Rendering) -> Iterator[str]:
@@ -41,7 +41,7 @@ def pod_problems(spec: dict) -> Iterator[str]:
     if context.get("runAsNonRoot") is not True:
         yield "securityContext.runAsNonRoot must be true"
     if context.get("runAsUser") != 65532:
-        yield "securityContext.runAsUser must be 65532, the images' user"
+        yield "securityContext.runAsUser must be 65532, the user of the images"
     if context.get("seccompProfile", {}).get("type") != "RuntimeDefault":
         yield "securityContext.seccompProfile.type must be RuntimeDefault"
     for field in ("hostNetwork", "hostPID", "hostIPC"):
@@ -49,11 +49,11 @@ def pod_problems(spec: dict) -> Iterator[str]:
             yield f"{field} must not be set"
     for volume in spec.get("volumes", []):
         for kind in volume.keys() - {"name"} - VOLUMES:
-            yield f"volume {volume['name']}: {kind} is not allowed by the restricted standard"
+            yield f"volume {volume['name']}: the restricted standard does not allow {kind}"
     if spec.get("automountServiceAccountToken") is not False:
-        yield "automountServiceAccountToken must be false: nothing asks Kubernetes for anything"
+        yield "automountServiceAccountToken must be false: no program uses the Kubernetes API"
     if spec.get("enableServiceLinks") is not False:
-        yield "enableServiceLinks must be false: the variables of a Service exports-… would be refused"
+        yield "enableServiceLinks must be false: the programs refuse the EXPORTS_* variables of a Service exports-…"
 
 
 def restricted(container: dict) -> Iterator[str]:
@@ -66,7 +66,7 @@ def restricted(container: dict) -> Iterator[str]:
         yield "securityContext.readOnlyRootFilesystem must be true"
     for field in ("privileged", "runAsUser", "runAsNonRoot", "seccompProfile", "procMount"):
         if field in context:
-            yield f"securityContext.{field} must be left to the pod's"
+            yield f"securityContext.{field} must not be set in the container: the pod sets it"
     for port in container.get("ports", []):
         if "hostPort" in port:
             yield f"port {port['name']}: hostPort is not allowed"
@@ -78,13 +78,13 @@ def sized(container: dict) -> Iterator[str]:
     if not {"cpu", "memory"} <= requests.keys() or "memory" not in limits:
         yield "resources must request cpu and memory, and limit memory"
     elif bytes_of(requests["memory"]) > bytes_of(limits["memory"]):
-        yield "resources: the memory requested is more than the limit"
+        yield "resources: the memory request must not exceed the memory limit"
 
 
 def tagged(container: dict) -> Iterator[str]:
     image = container["image"]
     if not re.search(r"(:(?!latest$)[\w.-]+|@sha256:[0-9a-f]{64})$", image):
-        yield f"image {image} needs a tag other than latest, or a digest"
+        yield f"image {image} must have a digest or a tag other than latest"
 
 
 def probed(container: dict) -> Iterator[str]:
@@ -96,42 +96,42 @@ def probed(container: dict) -> Iterator[str]:
             continue
         get = settings.get("httpGet", {})
         if get.get("path") != path:
-            yield f"{probe}Probe must ask {path}, not {get.get('path')}"
+            yield f"{probe}Probe must request {path}, not {get.get('path')}"
         if get.get("port") not in ports:
-            yield f"{probe}Probe asks the port {get.get('port')}, which the container does not name"
+            yield f"{probe}Probe uses the port {get.get('port')}, which the container does not declare"
         if probe == "readiness" and settings.get("timeoutSeconds", 1) < 3:
-            yield "readinessProbe.timeoutSeconds must be 3 or more: the answer takes up to 2 s"
+            yield "readinessProbe.timeoutSeconds must be at least 3: the response takes up to 2 s"
 
 
 def stops_in_time(spec: dict, container: dict, values: dict[str, str]) -> Iterator[str]:
     given = spec.get("terminationGracePeriodSeconds", 30)
     stop = container.get("lifecycle", {}).get("preStop", {})
     if stop and stop.keys() != {"sleep"}:
-        yield "lifecycle.preStop must sleep: there is no shell in the images"
+        yield "lifecycle.preStop must be a sleep action: the images have no shell"
     needed = stop.get("sleep", {}).get("seconds", 0)
     if container["name"] == "exports-worker":
         if "EXPORTS_SHUTDOWN_GRACE" not in values:
-            yield "EXPORTS_SHUTDOWN_GRACE must be set beside terminationGracePeriodSeconds"
+            yield "EXPORTS_SHUTDOWN_GRACE must be set together with terminationGracePeriodSeconds"
             return
-        needed += seconds(values["EXPORTS_SHUTDOWN_GRACE"]) + GIVING_BACK
+        needed += seconds(values["EXPORTS_SHUTDOWN_GRACE"]) + RELEASE_SECONDS
     else:
         path, constant = API_GRACE
         grace = re.search(constant, path.read_text())
         if grace is None:
-            yield f"{path} has no GRACE that this check can read"
+            yield f"this check cannot find the shutdown grace constant in {path}"
             return
-        needed += int(grace[1]) + API_ENDING
+        needed += int(grace[1]) + API_EXIT_SECONDS
     if given < needed:
-        yield f"terminationGracePeriodSeconds is {given}; it must be {needed} or more"
+        yield f"terminationGracePeriodSeconds is {given}, but must be at least {needed}"
 
 
 def fits(container: dict, values: dict[str, str]) -> Iterator[str]:
-    """The formula of RUNBOOK.md: 64 MiB, and 48 for each export at a time."""
+    """Applies the formula of RUNBOOK.md: 64 MiB plus 48 MiB per concurrent export."""
     limit = container.get("resources", {}).get("limits", {}).get("memory")
     if container["name"] == "exports-worker" and limit:
         needed = 64 + 48 * int(values.get("EXPORTS_CONCURRENCY", "2"))
         if bytes_of(limit) < needed * UNITS["Mi"]:
-            yield f"the memory's limit is {limit}; so many exports at a time want {needed}Mi or more"
+            yield f"the memory limit is {limit}, but EXPORTS_CONCURRENCY needs at least {needed}Mi"
 
 
 def listens(container: dict, values: dict[str, str]) -> Iterator[str]:
@@ -139,9 +139,9 @@ def listens(container: dict, values: dict[str, str]) -> Iterator[str]:
     bound = {name: value for name, value in values.items() if name.endswith("_LISTEN")}
     for name, value in bound.items():
         if not value.startswith("0.0.0.0:") or int(value.rpartition(":")[2]) not in declared:
-            yield f"{name} is {value}, which is none of the container's ports on all addresses"
+            yield f"{name} is {value}, but must be 0.0.0.0 with a port that the container declares"
     if len(bound) != len(declared):
-        yield f"has {len(declared)} ports and listens on {len(bound)}"
+        yield f"declares {len(declared)} ports but listens on {len(bound)}"
 
 
 def bytes_of(quantity: str) -> int:

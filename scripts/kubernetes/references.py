@@ -1,4 +1,4 @@
-"""Names that must be there: labels, ports, accounts, Secrets, settings. And what must not: secrets."""
+"""Checks that labels, ports, ServiceAccounts, Secrets and settings exist, and that no secret is inline."""
 
 import re
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from pathlib import Path
 from render import Rendering, pod, title
 
 TABLE = Path("crates/service/src/settings/groups.rs")
-# Variables whose values are secrets, and values that hold one whatever they are called.
+# Names of variables with secret values, and values that contain a secret under any name.
 SECRET_NAME = re.compile(r"DATABASE_URL|PASSWORD|SECRET|SIGNING_KEY|TOKEN$|ACCESS_KEY|CREDENTIALS")
 SECRET_VALUE = re.compile(r"://[^/\s]*:[^/\s]*@|-----BEGIN")
 
@@ -24,27 +24,27 @@ def problems(rendering: Rendering) -> Iterator[str]:
 def selectors(rendering: Rendering) -> Iterator[str]:
     for deployment in rendering.of("Deployment"):
         if not selected(deployment["spec"]["selector"]["matchLabels"], [deployment]):
-            yield f"{title(deployment)}: its selector does not match its own pods"
+            yield f"{title(deployment)}: the selector does not match the pod template"
         budgets = rendering.of("PodDisruptionBudget")
         if not any(selected(x["spec"]["selector"]["matchLabels"], [deployment]) for x in budgets):
-            yield f"{title(deployment)}: no PodDisruptionBudget is for its pods"
+            yield f"{title(deployment)}: no PodDisruptionBudget selects its pods"
     for thing, labels, ports in selecting(rendering):
         pods = selected(labels, rendering.workloads())
         if not pods:
-            yield f"{title(thing)}: it selects no pod by {labels}"
+            yield f"{title(thing)}: the labels {labels} select no pod"
         known = {port["name"] for x in pods for c in pod(x)["containers"] for port in c.get("ports", [])}
         for port in ports - known:
-            yield f"{title(thing)}: the pods have no port {port}, only {sorted(known)}"
+            yield f"{title(thing)}: the selected pods have the ports {sorted(known)}, but not {port}"
     for ingress in rendering.of("Ingress"):
         for path in [path for rule in ingress["spec"]["rules"] for path in rule["http"]["paths"]]:
             wanted = path["backend"]["service"]
             service = rendering.named("Service", wanted["name"])
             if not service or wanted["port"]["name"] not in {p["name"] for p in service["spec"]["ports"]}:
-                yield f"{title(ingress)}: there is no Service {wanted['name']} with a port {wanted['port']['name']}"
+                yield f"{title(ingress)}: the Service {wanted['name']} with the port {wanted['port']['name']} does not exist"
 
 
 def selecting(rendering: Rendering) -> Iterator[tuple[dict, dict, set[str]]]:
-    """What selects pods: the object, the labels, the pods' ports that it names."""
+    """Yields each object that selects pods, with its labels and the pod ports that it references."""
     for service in rendering.of("Service"):
         yield service, service["spec"]["selector"], {port["targetPort"] for port in service["spec"]["ports"]}
     for budget in rendering.of("PodDisruptionBudget"):
@@ -65,24 +65,24 @@ def accounts(rendering: Rendering) -> Iterator[str]:
     for workload in rendering.workloads():
         name = pod(workload).get("serviceAccountName", "default")
         if not rendering.named("ServiceAccount", name):
-            yield f"{title(workload)}: there is no ServiceAccount {name}"
+            yield f"{title(workload)}: the ServiceAccount {name} does not exist"
 
 
 def variables(rendering: Rendering) -> Iterator[str]:
     known = set(re.findall(r'^    "(EXPORTS_\w+)",$', TABLE.read_text(), re.MULTILINE))
     if not known:
-        yield f"{TABLE} has no list of names that this check can read"
+        yield f"this check cannot find the list of variables in {TABLE}"
     for where, name, value in settings(rendering):
         if name.startswith("EXPORTS_") and name not in known:
-            yield f"{where}: {name} is not in the table of {TABLE}"
+            yield f"{where}: {name} is not listed in {TABLE}"
         if value is not None and (SECRET_NAME.search(name) or SECRET_VALUE.search(value)):
-            yield f"{where}: {name} is a secret: refer to one instead"
+            yield f"{where}: {name} has a secret value: reference a Secret instead"
     for secret in rendering.of("Secret"):
-        yield f"{title(secret)}: secrets are not part of the manifests"
+        yield f"{title(secret)}: the manifests must not contain Secrets"
 
 
 def settings(rendering: Rendering) -> Iterator[tuple[str, str, str | None]]:
-    """Every variable with the value that stands in the manifests, if one does."""
+    """Yields every variable with its value, or None if the value comes from elsewhere."""
     for config in rendering.of("ConfigMap"):
         yield from ((title(config), name, value) for name, value in config["data"].items())
     for workload in rendering.workloads():
@@ -96,11 +96,11 @@ def settings(rendering: Rendering) -> Iterator[tuple[str, str, str | None]]:
 def namespaces(rendering: Rendering) -> Iterator[str]:
     found = {x["metadata"].get("namespace") for x in rendering.objects if x["kind"] != "Namespace"}
     if len(found) > 1:
-        yield f"objects are in several namespaces: {sorted(map(str, found))}"
+        yield f"the objects are in several namespaces: {sorted(map(str, found))}"
 
 
 def sources(rendering: Rendering, given: list[dict]) -> Iterator[str]:
-    """Secrets and ConfigMaps that are referred to: rendered, or among those that are told of."""
+    """Checks that referenced Secrets and ConfigMaps are rendered or among the given ones."""
     there = {
         (x["kind"], x["metadata"]["name"]): x.get("data", {}) | x.get("stringData", {})
         for x in rendering.objects + given
@@ -108,7 +108,7 @@ def sources(rendering: Rendering, given: list[dict]) -> Iterator[str]:
     }
     for where, kind, name, key in wanted(rendering):
         if (kind, name) not in there:
-            yield f"{where}: there is no {kind} {name}"
+            yield f"{where}: the {kind} {name} does not exist"
         elif key is not None and key not in there[kind, name]:
             yield f"{where}: {kind} {name} has no key {key}"
 

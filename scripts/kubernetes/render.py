@@ -1,4 +1,4 @@
-"""Renders overlays with kubectl, the way that `kubectl apply -k` does, and finds things in them."""
+"""Renders overlays with kubectl, like `kubectl apply -k`, and finds objects in them."""
 
 import shutil
 import subprocess
@@ -20,7 +20,7 @@ class Rendering:
 
     name: str
     objects: list[dict]
-    # The Secrets and ConfigMaps that the pods expect to be there, if it is known which they are.
+    # Secrets and ConfigMaps that must already exist in the cluster. None if they are unknown.
     given: list[dict] | None
 
     def of(self, kind: str) -> list[dict]:
@@ -42,7 +42,7 @@ def pod(workload: dict) -> dict:
 
 
 def environment(container: dict, rendering: Rendering) -> dict[str, str]:
-    """The variables with literal values; those of secrets are not known."""
+    """Returns the variables with literal values. The values of Secrets are unknown."""
     values = {}
     for source in container.get("envFrom", []):
         config = rendering.named("ConfigMap", source.get("configMapRef", {}).get("name"))
@@ -53,8 +53,8 @@ def environment(container: dict, rendering: Rendering) -> dict[str, str]:
     return values
 
 
-def ours() -> Iterator[Rendering]:
-    """The base, the example, and the example with each component and with all of them."""
+def project_overlays() -> Iterator[Rendering]:
+    """Yields the base, the example, and the example with each component and with all components."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "kubernetes"
         shutil.copytree(FOLDER, copy)
@@ -70,13 +70,13 @@ def ours() -> Iterator[Rendering]:
             yield Rendering(name, render(copy / "overlays/example"), given)
 
 
-def theirs(folders: Iterable[Path]) -> Iterator[Rendering]:
+def given_overlays(folders: Iterable[Path]) -> Iterator[Rendering]:
     for folder in folders:
         yield Rendering(str(folder), render(folder), None)
 
 
 def add_components(overlay: Path, names: list[str]) -> None:
-    """Does what the example's comments tell its reader to do."""
+    """Enables components as the comments in the example overlay describe."""
     path = overlay / "kustomization.yaml"
     text = yaml.safe_load((FOLDER / "overlays/example/kustomization.yaml").read_text())
     text["components"] = (text["components"] or []) + [f"../../components/{name}" for name in names]

@@ -1,4 +1,4 @@
-"""Every object against the schemas of the oldest and the newest Kubernetes that are supported."""
+"""Checks every object against the schemas of the oldest and newest supported Kubernetes versions."""
 
 from collections.abc import Iterator
 
@@ -6,10 +6,10 @@ import kubernetes_validate
 
 from render import Rendering, title
 
-# The oldest in which a preStop that sleeps needs no feature gate.
+# 1.30 is the oldest version that enables the preStop sleep action by default.
 VERSIONS = ("1.30", "1.37")
 
-# Kinds of others, for which there is no schema here: the fields that are used.
+# Custom resources have no schema here, so this lists the fields that the manifests use.
 FOREIGN = {
     "PodMonitor": {"jobLabel", "selector", "podMetricsEndpoints"},
     "ScaledObject": {
@@ -23,7 +23,7 @@ def problems(rendering: Rendering) -> Iterator[str]:
     for thing in rendering.objects + [x for x in rendering.given or [] if "apiVersion" in x]:
         if thing["kind"] in FOREIGN:
             for field in thing["spec"].keys() - FOREIGN[thing["kind"]]:
-                yield f"{title(thing)}: spec.{field} is not a field that this check knows"
+                yield f"{title(thing)}: this check does not know the field spec.{field}"
             continue
         for version in VERSIONS:
             try:
@@ -32,4 +32,4 @@ def problems(rendering: Rendering) -> Iterator[str]:
                 path = ".".join(map(str, error.path))
                 yield f"{title(thing)}: {path}: {error.message} (Kubernetes {version})"
             except kubernetes_validate.SchemaNotFoundError:
-                yield f"{title(thing)}: Kubernetes {version} has no {thing['apiVersion']} {thing['kind']}"
+                yield f"{title(thing)}: Kubernetes {version} does not support {thing['apiVersion']} {thing['kind']}"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# What the public image's entry point does, as far as this project uses it: the variables
-# POSTGRES_USER, _PASSWORD, _DB (each also as _FILE), _INITDB_ARGS and _HOST_AUTH_METHOD, and the
-# scripts of /docker-entrypoint-initdb.d, once, when there is no data yet.
+# Implements what this project uses of the public image's entry point: the variables POSTGRES_USER,
+# _PASSWORD, _DB (each also as _FILE), _INITDB_ARGS and _HOST_AUTH_METHOD, and the scripts in
+# /docker-entrypoint-initdb.d, which run once, when the data directory is empty.
 set -euo pipefail
 
 [ "${1:--}" != "${1#-}" ] && set -- postgres "$@"
@@ -32,7 +32,7 @@ run_scripts() {
     for script in /docker-entrypoint-initdb.d/*; do
         case $script in
         *.sh)
-            # As in the public image: what cannot be executed is read.
+            # Like the public image: sources a script that is not executable.
             # shellcheck source=/dev/null
             if [ -x "$script" ]; then "$script"; else . "$script"; fi
             ;;
@@ -51,7 +51,7 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
     fi
     export POSTGRES_USER POSTGRES_PASSWORD POSTGRES_DB PGUSER="$POSTGRES_USER" PGPASSWORD="$POSTGRES_PASSWORD"
     create_cluster
-    # On its socket only, so that nobody from outside takes this server for the real one.
+    # Listens only on the Unix socket, so clients do not connect during initialization.
     pg_ctl start --wait --silent -o "-c listen_addresses=''"
     [ "$POSTGRES_DB" = postgres ] ||
         psql -v ON_ERROR_STOP=1 -v db="$POSTGRES_DB" --dbname postgres <<<'CREATE DATABASE :"db";' >/dev/null
