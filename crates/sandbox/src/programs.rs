@@ -173,7 +173,7 @@ mod tests {
         for program in programs {
             let file = folder.path().join(program);
             // By another process: a file that a thread of this one writes can be busy when it is executed (ETXTBSY).
-            let script = r##"printf '#!/bin/sh\n' > "$1" && chmod 755 "$1""##;
+            let script = r#"printf '#!/bin/sh\n' > "$1" && chmod 755 "$1""#;
             let mut shell = Command::new("/bin/sh");
             let status = shell.args(["-c", script, "sh"]).arg(&file).status();
             assert!(status.unwrap().success());
