@@ -1,4 +1,4 @@
-//! Migrations are compiled in: a new file there has to rebuild this crate.
+//! Rebuilds this crate when a migration changes, because migrations are compiled in.
 
 fn main() {
     println!("cargo:rerun-if-changed=../../migrations");

@@ -1,7 +1,7 @@
 //! The baselines of an export: commands of `psql`.
 
 use exports_domain::{MessageFilter, ProjectId, time};
-use exports_source::{TimeSlice, UrlColumn, copy_statement};
+use exports_source::{TimeSlice, copy_statement};
 
 /// A time column in the format of the file.
 fn rfc3339(column: &str) -> String {
@@ -54,6 +54,6 @@ pub(super) fn binary_copy(project: &ProjectId, filter: &MessageFilter) -> [Strin
     let whole = TimeSlice::whole(&filter.range);
     [
         "SET jit = off".to_owned(),
-        copy_statement(project, filter, whole, UrlColumn::Known),
+        copy_statement(project, filter, whole),
     ]
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use exports_database::{ClaimRequest, Completed, FinishedFile, QueueHints};
+use exports_database::{ClaimRequest, FinishedFile, Leased, QueueHints};
 use exports_postgres::PoolPurpose;
 use sqlx::{Connection, PgConnection};
 
@@ -153,7 +153,7 @@ impl Queue {
                 .complete(claim.lease, &claim.object_key, &facts())
                 .await?;
             completions.add_time(begun.elapsed());
-            anyhow::ensure!(completed != Completed::Lost, "a lease was lost");
+            anyhow::ensure!(completed != Leased::Lost, "a lease was lost");
         }
         // Later exports are claimed after the remaining ones, by due time, so the remaining ones are deleted.
         let behind = "DELETE FROM exports WHERE status = 'pending'";
@@ -179,7 +179,7 @@ impl Queue {
             limit: 1,
             lease: Duration::from_mins(5),
             max_attempts: 8,
-            known: self.known.clone(),
+            hints: self.known.clone(),
         }
     }
 }

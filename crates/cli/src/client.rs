@@ -1,4 +1,4 @@
-//! A consumer of the API, as any other: it knows the contract and nothing else.
+//! A client of the HTTP API. It uses only the public contract.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use reqwest::{RequestBuilder, Response, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::fs::File;
 use tokio::io::{AsyncWriteExt, BufWriter};
@@ -22,7 +22,7 @@ pub(crate) struct Client {
     key: String,
 }
 
-/// What of an export is used here.
+/// The fields of an export that the demo uses.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Export {
     pub(crate) id: Uuid,
@@ -35,7 +35,7 @@ pub(crate) struct Export {
     pub(crate) error_message: Option<String>,
 }
 
-/// A file as it came.
+/// Size and digest of a downloaded file.
 #[derive(Debug)]
 pub(crate) struct Downloaded {
     pub(crate) bytes: u64,
@@ -47,37 +47,25 @@ struct Envelope<T> {
     data: T,
 }
 
-#[derive(Debug, Deserialize)]
-struct Refusal {
-    error: Reason,
-}
-
-#[derive(Debug, Deserialize)]
-struct Reason {
-    code: String,
-    message: String,
-}
-
-/// If the API does not say when to ask again.
-const POLL: Duration = Duration::from_secs(1);
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-/// Between two pieces of an answer.
-const READ_LIMIT: Duration = Duration::from_secs(30);
+/// Used when the response has no `Retry-After`.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Maximum time between two chunks of a response.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Client {
     pub(crate) fn new(address: &str, key: &str) -> Result<Self> {
-        // The HTTP library wants its TLS set up even where none is spoken. A provider that is
-        // there already is as good.
+        // reqwest needs a TLS provider even for plain HTTP. An error means that one is installed.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
-            // It talks to this machine: not by a proxy of the user's, and without certificates,
-            // which a fresh machine does not have.
+            // The API runs on this machine: no proxy of the user, and no certificates, which a fresh
+            // machine does not have.
             .no_proxy()
             .tls_certs_only([])
-            .connect_timeout(CONNECT_LIMIT)
-            .read_timeout(READ_LIMIT)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(READ_TIMEOUT)
             .build()
-            .context("cannot set up HTTP")?;
+            .context("cannot create the HTTP client")?;
         Ok(Self {
             http,
             address: address.trim_end_matches('/').to_owned(),
@@ -92,7 +80,7 @@ impl Client {
         data(self.send(request.json(&body)).await?).await
     }
 
-    /// GET /v1/exports/{id}, again and again until it is over, in the rhythm that the API asks for.
+    /// Polls GET /v1/exports/{id} until the export has ended, at the intervals of `Retry-After`.
     pub(crate) async fn wait_for(
         &self,
         id: Uuid,
@@ -101,21 +89,24 @@ impl Client {
         loop {
             let request = self.http.get(format!("{}/v1/exports/{id}", self.address));
             let response = self.send(request).await?;
-            let pause = retry_after(&response).unwrap_or(POLL);
+            let pause = retry_after(&response).unwrap_or(POLL_INTERVAL);
             let export: Export = data(response).await?;
             on_state(&export.status);
             match export.status.as_str() {
                 "completed" => return Ok(export),
                 "pending" | "processing" => tokio::time::sleep(pause).await,
                 other => {
-                    let reason = export.error_message.as_deref().unwrap_or("no reason given");
+                    let reason = export
+                        .error_message
+                        .as_deref()
+                        .unwrap_or("no error message");
                     return Err(Error::new(format!("export {id} is {other}: {reason}")));
                 }
             }
         }
     }
 
-    /// GET /v1/exports/{id}/download, and where that leads, into a file.
+    /// Follows GET /v1/exports/{id}/download and writes the file to `to`.
     pub(crate) async fn download(
         &self,
         id: Uuid,
@@ -123,11 +114,15 @@ impl Client {
         mut on_progress: impl FnMut(u64),
     ) -> Result<Downloaded> {
         let url = format!("{}/v1/exports/{id}/download", self.address);
-        let mut response = accepted(self.send(self.http.get(url)).await?).await?;
+        let mut response = check_status(self.send(self.http.get(url)).await?).await?;
         let writing = || format!("cannot write {}", to.display());
         let mut file = BufWriter::new(File::create(to).await.context(writing())?);
         let (mut bytes, mut digest) = (0, Sha256::new());
-        while let Some(chunk) = response.chunk().await.context("the download broke off")? {
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .context("the download was interrupted")?
+        {
             bytes += chunk.len() as u64;
             digest.update(&chunk);
             file.write_all(&chunk).await.context(writing())?;
@@ -142,7 +137,7 @@ impl Client {
 
     async fn send(&self, request: RequestBuilder) -> Result<Response> {
         let sent = request.bearer_auth(&self.key).send().await;
-        sent.context("the API does not answer")
+        sent.context("cannot reach the API")
     }
 }
 
@@ -152,27 +147,24 @@ fn retry_after(response: &Response) -> Option<Duration> {
 }
 
 async fn data<T: DeserializeOwned>(response: Response) -> Result<T> {
-    let envelope: Envelope<T> = accepted(response)
+    let envelope: Envelope<T> = check_status(response)
         .await?
         .json()
         .await
-        .context("the API's answer is not understood")?;
+        .context("the response of the API is invalid")?;
     Ok(envelope.data)
 }
 
-/// A refusal as an error.
-async fn accepted(response: Response) -> Result<Response> {
+/// Turns an error response into an error.
+async fn check_status(response: Response) -> Result<Response> {
     let status = response.status();
     if status.is_success() {
         return Ok(response);
     }
-    Err(Error::new(match response.json::<Refusal>().await {
-        Ok(Refusal { error }) => {
-            format!(
-                "the API answered {status}, {}: {}",
-                error.code, error.message
-            )
-        }
-        Err(_) => format!("the API answered {status}"),
+    let body: Value = response.json().await.unwrap_or_default();
+    let detail = |name: &str| body["error"][name].as_str();
+    Err(Error::new(match (detail("code"), detail("message")) {
+        (Some(code), Some(message)) => format!("the API responded {status}, {code}: {message}"),
+        _ => format!("the API responded {status}"),
     }))
 }

@@ -1,30 +1,30 @@
-//! What ends a command early, and how it is told: one line on standard error, and an exit code.
+//! Errors of commands. `main` prints one line to standard error and returns the exit code.
 
 use std::error::Error as StdError;
 use std::process::ExitCode;
 
-/// A command's result.
+/// The result of a command.
 pub(crate) type Result<T> = std::result::Result<T, Error>;
 
-/// Why a command ended early.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// Something did not work.
+    /// An operation failed.
     #[error("{message}")]
     Failed {
         message: String,
         #[source]
         source: Option<Box<dyn StdError + Send + Sync>>,
     },
-    /// Somebody told the process to end.
+    /// The process received a signal to stop.
     #[error("interrupted")]
     Interrupted { exit_code: u8 },
-    /// Nobody reads the result any more: `exportctl jobs | head -1`.
-    #[error("nobody reads the output any more")]
-    ReaderGone,
+    /// Standard output is a closed pipe: `exportctl jobs | head -1`.
+    #[error("standard output was closed")]
+    BrokenPipe,
 }
 
-/// What a shell says of a program that SIGPIPE ended, as it ends most.
+/// The exit code of a program that SIGPIPE ended.
 const SIGPIPE: u8 = 128 + 13;
 
 impl Error {
@@ -39,7 +39,7 @@ impl Error {
         match self {
             Self::Failed { .. } => ExitCode::FAILURE,
             Self::Interrupted { exit_code } => ExitCode::from(*exit_code),
-            Self::ReaderGone => ExitCode::from(SIGPIPE),
+            Self::BrokenPipe => ExitCode::from(SIGPIPE),
         }
     }
 }
@@ -50,7 +50,7 @@ impl From<anyhow::Error> for Error {
     }
 }
 
-/// Says what was being done when an error came up.
+/// Adds a message to an error.
 pub(crate) trait Context<T> {
     fn context(self, message: impl Into<String>) -> Result<T>;
 }

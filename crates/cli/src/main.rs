@@ -1,4 +1,4 @@
-//! `exportctl`: what an operator does by hand, and the demo of the whole system.
+//! `exportctl`: the commands for operators, and the demo.
 
 mod client;
 mod commands;
@@ -19,10 +19,9 @@ async fn main() -> ExitCode {
     let arguments: commands::Arguments = exports_service::settings::parse();
     match arguments.run().await {
         Ok(()) => ExitCode::SUCCESS,
-        // Whoever read it has seen enough.
-        Err(error @ Error::ReaderGone) => error.exit_code(),
+        Err(error @ Error::BrokenPipe) => error.exit_code(),
         Err(error) => {
-            // What is on the terminal's last line is a progress bar, or ^C.
+            // The last line of the terminal is a progress bar or ^C.
             if matches!(error, Error::Interrupted { .. }) && std::io::stderr().is_terminal() {
                 output::note("");
             }

@@ -1,4 +1,4 @@
-//! How far something is: a bar on a terminal, a line now and then elsewhere. On standard error.
+//! Progress on standard error: a bar on a terminal, otherwise a line every two seconds.
 
 use std::fmt::Write;
 use std::time::{Duration, Instant};
@@ -9,34 +9,30 @@ use indicatif::{
 
 use crate::output::note;
 
-/// What is counted.
+/// The unit of the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unit {
     Messages,
     Bytes,
 }
 
-/// Something whose end is known. Dropped before `finish`, it leaves nothing on the terminal.
+/// Progress towards a known total. If it is dropped before `finish`, the bar disappears.
 #[derive(Debug)]
 pub(crate) struct Progress {
-    form: Form,
+    bar: Option<ProgressBar>,
     what: &'static str,
     unit: Unit,
     total: u64,
-    begun: Instant,
+    printed_at: Instant,
+    started_at: Instant,
 }
 
-#[derive(Debug)]
-enum Form {
-    Bar(ProgressBar),
-    Lines { said: Instant },
-}
-
-/// Between two lines, where there is no terminal.
-const BETWEEN_LINES: Duration = Duration::from_secs(2);
-/// Between two frames, where there is one.
-const BETWEEN_FRAMES: Duration = Duration::from_millis(100);
-/// Frames of a bar whose end is not known.
+/// Between two lines without a terminal.
+const LINE_INTERVAL: Duration = Duration::from_secs(2);
+/// Between two frames on a terminal.
+const FRAME_INTERVAL: Duration = Duration::from_millis(100);
+const SPINNER: &str = "{prefix} {spinner} {msg}, {elapsed}";
+/// Frames of the spinner.
 const FRAMES: [&str; 11] = [
     "[=---------]",
     "[-=--------]",
@@ -80,43 +76,32 @@ impl Unit {
 
 impl Progress {
     pub(crate) fn new(what: &'static str, unit: Unit, total: u64) -> Self {
-        let bar = ProgressBar::new(total).with_prefix(what);
-        // Hidden is what `indicatif` makes of a standard error that is no terminal.
-        let form = if bar.is_hidden() {
-            Form::Lines {
-                said: Instant::now(),
-            }
-        } else {
-            bar.set_style(style(unit.template()).progress_chars("=> "));
-            bar.enable_steady_tick(BETWEEN_FRAMES);
-            Form::Bar(bar)
-        };
+        let style = style(unit.template()).progress_chars("=> ");
         Self {
-            form,
+            bar: visible(ProgressBar::new(total).with_prefix(what), style),
             what,
             unit,
             total,
-            begun: Instant::now(),
+            printed_at: Instant::now(),
+            started_at: Instant::now(),
         }
     }
 
-    /// So much is done.
+    /// Shows the amount that is done.
     pub(crate) fn set(&mut self, done: u64) {
-        match &mut self.form {
-            Form::Bar(bar) => bar.set_position(done),
-            Form::Lines { said } if said.elapsed() >= BETWEEN_LINES => {
-                *said = Instant::now();
-                let unit = self.unit;
-                let (done, total) = (unit.show(done), unit.show(self.total));
-                note(&format!("{} {done} of {total}{}", self.what, unit.name()));
-            }
-            Form::Lines { .. } => {}
+        if let Some(bar) = &self.bar {
+            bar.set_position(done);
+        } else if self.printed_at.elapsed() >= LINE_INTERVAL {
+            self.printed_at = Instant::now();
+            let unit = self.unit;
+            let (done, total) = (unit.show(done), unit.show(self.total));
+            note(&format!("{} {done} of {total}{}", self.what, unit.name()));
         }
     }
 
-    /// All is done: the bar goes, a line stays.
+    /// Replaces the bar with a final line.
     pub(crate) fn finish(self) {
-        if let Form::Bar(bar) = &self.form {
+        if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
         note(&format!(
@@ -124,75 +109,79 @@ impl Progress {
             self.what,
             self.unit.show(self.total),
             self.unit.name(),
-            self.begun.elapsed().as_secs_f64()
+            self.started_at.elapsed().as_secs_f64()
         ));
     }
 }
 
-/// Something whose end is not known, only the state that it is in.
+/// Progress without a total: shows the current state.
 #[derive(Debug)]
 pub(crate) struct Waiting {
     bar: Option<ProgressBar>,
     what: &'static str,
     state: String,
-    said: Instant,
-    begun: Instant,
+    printed_at: Instant,
+    started_at: Instant,
 }
 
 impl Waiting {
     pub(crate) fn new(what: &'static str, state: &str) -> Self {
-        let bar = ProgressBar::new_spinner().with_prefix(what);
-        let shown = !bar.is_hidden();
-        if shown {
-            let style = style("{prefix} {spinner} {msg}, {elapsed}");
-            bar.set_style(style.tick_strings(&FRAMES));
-            bar.enable_steady_tick(BETWEEN_FRAMES);
-        }
+        let style = style(SPINNER).tick_strings(&FRAMES);
         let mut waiting = Self {
-            bar: shown.then_some(bar),
+            bar: visible(ProgressBar::new_spinner().with_prefix(what), style),
             what,
             state: String::new(),
-            said: Instant::now(),
-            begun: Instant::now(),
+            printed_at: Instant::now(),
+            started_at: Instant::now(),
         };
         waiting.set(state);
         waiting
     }
 
-    /// It is in this state.
+    /// Shows this state.
     pub(crate) fn set(&mut self, state: &str) {
-        let news = self.state != state;
+        let changed = self.state != state;
         if let Some(bar) = &self.bar {
             bar.set_message(state.to_owned());
-        } else if news || self.said.elapsed() >= BETWEEN_LINES {
-            self.said = Instant::now();
-            self.say(state);
+        } else if changed || self.printed_at.elapsed() >= LINE_INTERVAL {
+            self.printed_at = Instant::now();
+            self.print(state);
         }
-        if news {
+        if changed {
             state.clone_into(&mut self.state);
         }
     }
 
-    /// It is over: the bar goes, a line stays.
+    /// Replaces the bar with a final line.
     pub(crate) fn finish(self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
-            self.say(&self.state);
+            self.print(&self.state);
         }
     }
 
-    fn say(&self, state: &str) {
-        let seconds = self.begun.elapsed().as_secs_f64();
+    fn print(&self, state: &str) {
+        let seconds = self.started_at.elapsed().as_secs_f64();
         note(&format!("{} {state}, {seconds:.1} s", self.what));
     }
+}
+
+/// `None` if standard error is not a terminal: `indicatif` hides the bar then.
+fn visible(bar: ProgressBar, style: ProgressStyle) -> Option<ProgressBar> {
+    if bar.is_hidden() {
+        return None;
+    }
+    bar.set_style(style);
+    bar.enable_steady_tick(FRAME_INTERVAL);
+    Some(bar)
 }
 
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template)
         .expect("the templates are constants, and tested")
-        // `per_sec` has four decimals.
+        // The built-in `per_sec` has four decimals.
         .with_key("rate", |state: &ProgressState, to: &mut dyn Write| {
-            // What a bar cannot show is no reason to stop.
+            // An error only affects the display.
             let _ = write!(to, "{:.0}", HumanFloatCount(state.per_sec()));
         })
 }
@@ -202,12 +191,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_templates_are_well_formed() {
-        for template in [
-            Unit::Messages.template(),
-            Unit::Bytes.template(),
-            "{prefix} {spinner} {msg}, {elapsed}",
-        ] {
+    fn the_templates_are_valid() {
+        for template in [Unit::Messages.template(), Unit::Bytes.template(), SPINNER] {
             style(template);
         }
     }

@@ -1,10 +1,10 @@
-//! The signals that tell the process to end.
+//! SIGINT, SIGTERM and SIGHUP.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::error::{Context, Error, Result};
 
-/// From its making on these signals do not end the process by themselves.
+/// While it exists, these signals do not end the process.
 #[derive(Debug)]
 pub(crate) struct Signals {
     interrupt: Signal,
@@ -22,7 +22,7 @@ impl Signals {
         })
     }
 
-    /// Waits for one of them. Its exit code is the one that shells give to it.
+    /// Waits for a signal. The exit code is 128 plus its number, as in shells.
     pub(crate) async fn next(&mut self) -> Error {
         let kind = tokio::select! {
             _ = self.interrupt.recv() => SignalKind::interrupt(),

@@ -1,6 +1,6 @@
-//! Tables for a terminal.
+//! Text tables.
 
-/// A line for each row below a header, columns as wide as they need to be.
+/// A header and one line per row, with aligned columns.
 pub(crate) fn table<const N: usize>(
     header: [&str; N],
     rows: impl IntoIterator<Item = [String; N]>,
@@ -23,7 +23,7 @@ pub(crate) fn table<const N: usize>(
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Free text, which must neither add rows nor steer the terminal.
+/// Replaces control characters, which could add rows or control the terminal.
 pub(crate) fn printable(text: &str) -> String {
     text.chars()
         .map(|char| if char.is_control() { ' ' } else { char })

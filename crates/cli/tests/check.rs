@@ -1,4 +1,4 @@
-//! `exportctl check`, and an operator's commands about exports at work.
+//! `exportctl check`, `jobs`, `job` and `prune`.
 
 mod run;
 
@@ -27,14 +27,14 @@ async fn check(database: &TestDatabase, store: &RunningStore, more: &[(&str, &st
     answer
 }
 
-/// The verdict of a line, and the rest of it.
+/// The line of a check, from its verdict on.
 fn line<'a>(answer: &'a Answer, what: &str) -> &'a str {
     let found = answer.out.lines().find(|line| line[6..].starts_with(what));
     found.unwrap_or_else(|| panic!("no line about {what}: {} {}", answer.out, answer.err))
 }
 
 #[tokio::test]
-async fn an_installation_that_works_is_ok_and_nothing_is_left_in_the_store() {
+async fn a_working_installation_is_ok_and_no_object_is_left_in_the_store() {
     for kind in StoreKind::all().iter().copied() {
         let database = TestDatabase::create().await;
         database.project(PROJECT).await;
@@ -73,7 +73,7 @@ async fn an_installation_that_works_is_ok_and_nothing_is_left_in_the_store() {
 }
 
 #[tokio::test]
-async fn what_does_not_work_is_told_and_the_rest_is_checked_all_the_same() {
+async fn a_failure_is_reported_and_the_other_checks_still_run() {
     let database = TestDatabase::create().await;
     database.project(PROJECT).await;
     Message::insert_many(database.pool(), PROJECT, "2025-12-01T00:00:00Z", 12_000).await;
@@ -86,7 +86,7 @@ async fn what_does_not_work_is_told_and_the_rest_is_checked_all_the_same() {
         .await;
     let store = RunningStore::start(StoreKind::S3);
     let closed = ("EXPORTS_OBJECT_STORE_PUBLIC_ENDPOINT", "http://127.0.0.1:1");
-    // In a database that lacks migrations the relations are not asked for.
+    // If migrations are missing, the relations are not checked.
     let answer = check(&database, &store, &[closed]).await;
     assert_eq!(answer.code, Some(1));
     assert!(line(&answer, "migrations").starts_with("FAIL"));
@@ -116,9 +116,9 @@ async fn what_does_not_work_is_told_and_the_rest_is_checked_all_the_same() {
     assert_eq!(answer.err, "error: 3 checks failed");
 }
 
-/// What a source is, and what that means for exports, is said before an export meets it.
+/// Properties of the source that affect exports are reported.
 #[tokio::test]
-async fn a_source_s_peculiarities_are_said() {
+async fn unusual_properties_of_a_source_are_reported() {
     let database = TestDatabase::create().await;
     database.project(PROJECT).await;
     Message::insert_many(database.pool(), PROJECT, "2025-12-01T00:00:00Z", 100).await;
@@ -179,7 +179,7 @@ async fn a_source_s_peculiarities_are_said() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_away_does_not_keep_the_store_from_being_checked() {
+async fn the_store_is_checked_when_the_database_is_unavailable() {
     let database = TestDatabase::create().await;
     let store = RunningStore::start(StoreKind::File);
     let away = ("DATABASE_URL", "postgres://u:hidden-password@127.0.0.1:1/d");
@@ -191,12 +191,12 @@ async fn a_database_that_is_away_does_not_keep_the_store_from_being_checked() {
 }
 
 #[tokio::test]
-async fn an_operator_looks_at_the_queue_and_puts_a_hand_on_an_export() {
+async fn jobs_lists_the_queue_and_job_overrides_an_export() {
     let database = TestDatabase::create().await;
     database.project(PROJECT).await;
     let env = [("DATABASE_URL", database.url())];
     let run = async |command: &str| exportctl(&env, command).await;
-    assert_eq!(run("jobs").await.err, "there are none");
+    assert_eq!(run("jobs").await.err, "no exports");
 
     let held = ExportRow::of(PROJECT, ExportStatus::Processing)
         .with("attempt_error", "the store\u{1b}[2J is away")
@@ -223,7 +223,7 @@ async fn an_operator_looks_at_the_queue_and_puts_a_hand_on_an_export() {
     assert_eq!(json[0]["held_by"], "worker-1");
     assert_eq!(json[0]["rows"], 1_234_567);
     let all = run("jobs --status failed --status processing --limit 1").await;
-    assert!(all.err.contains("more than 1"), "{}", all.err);
+    assert!(all.err.contains("more than 1 exports"), "{}", all.err);
 
     let done = run(&format!("job requeue {held}")).await.ok();
     assert!(done.contains("worker-1 held it"), "{done}");
@@ -231,14 +231,14 @@ async fn an_operator_looks_at_the_queue_and_puts_a_hand_on_an_export() {
         .await
         .ok();
     assert!(done.ends_with("is failed"), "{done}");
-    let told = database.export_column(held, "error_message").await;
-    assert_eq!(told, "Too-large.");
+    let message = database.export_column(held, "error_message").await;
+    assert_eq!(message, "Too-large.");
     for id in [held, failed] {
         let refused = run(&format!("job requeue {id}")).await.error();
         assert!(refused.contains("is failed, which is final"), "{refused}");
     }
     let unknown = run("job requeue 01900000-0000-7000-8000-000000000000").await;
-    assert!(unknown.error().contains("there is no export"));
+    assert!(unknown.error().contains("does not exist"));
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! The demo, with the real services beside it (`cargo build --workspace --bins`), told to work in
-//! a temporary folder where whatever it leaves can be seen.
+//! The demo, with the real services (`cargo build --workspace --bins`), in a temporary folder in which
+//! the tests look for leftovers.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -10,14 +10,14 @@ use exports_tests::{Process, TIMEOUT, eventually, http_client};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-/// A folder in which PostgreSQL's own user can work too.
+/// A folder that the user of PostgreSQL can write to.
 fn public_folder() -> TempDir {
     let folder = tempfile::tempdir_in("/tmp").expect("a temporary folder");
     std::fs::set_permissions(folder.path(), Permissions::from_mode(0o1777)).expect("its mode");
     folder
 }
 
-/// Starts a command in an environment that is as wrong as a user's can be.
+/// Starts a command with invalid values in every variable that it must ignore.
 fn start(command: &[&str], folder: &Path) -> Process {
     let environment = [
         ("TMPDIR", folder.to_str().expect("UTF-8")),
@@ -36,8 +36,8 @@ fn start(command: &[&str], folder: &Path) -> Process {
     Process::start("exportctl", command, environment)
 }
 
-/// Neither files nor processes: all of them have the folder's name in their arguments, their
-/// working directory or their environment.
+/// No files and no processes. Each process has the folder in its arguments, its working directory or its
+/// environment.
 async fn nothing_is_left_of(folder: &Path) {
     eventually("nothing is left", TIMEOUT, async || {
         let files = std::fs::read_dir(folder).expect("the folder").count();
@@ -68,7 +68,7 @@ async fn the_demo_exports_every_message_and_leaves_nothing() {
     let mut demo = start(&["demo", "--messages", "3000"], folder.path());
     let status = demo.wait_for(2 * TIMEOUT).await;
     assert_eq!(status.code(), Some(0), "{}", demo.log());
-    // At once: what the demo started has ended before it.
+    // Without waiting: everything that the demo started ends before it.
     assert_eq!(processes_in(folder.path()), 0);
     assert_eq!(
         std::fs::read_dir(folder.path())
@@ -80,7 +80,7 @@ async fn the_demo_exports_every_message_and_leaves_nothing() {
     for part in [
         "outbound, export ",
         "inbound, export ",
-        ", checked",
+        ", verified",
         "rows per second",
         "message_id,endpoint_id,endpoint,status",
         "message_id,inbound_endpoint_id,endpoint,status",
@@ -88,18 +88,18 @@ async fn the_demo_exports_every_message_and_leaves_nothing() {
     ] {
         assert!(summary.contains(part), "{part:?} is not in: {summary}");
     }
-    // No terminal, so lines and no bars.
+    // Without a terminal: lines instead of bars.
     assert!(!demo.log().contains(['\r', '\u{1b}']), "{:?}", demo.log());
     assert!(demo.log().contains("seeded 3,000 messages"));
 }
 
 #[tokio::test]
-async fn a_signal_at_any_time_ends_the_demo_and_leaves_nothing() {
+async fn the_demo_leaves_nothing_after_a_signal_at_any_time() {
     for (line, signal, code) in [
-        ("PostgreSQL is up", Signal::SIGINT, Some(130)),
-        ("exports-worker are up", Signal::SIGTERM, Some(143)),
+        ("PostgreSQL is running", Signal::SIGINT, Some(130)),
+        ("exports-worker are running", Signal::SIGTERM, Some(143)),
         ("created outbound export", Signal::SIGINT, Some(130)),
-        // It can clean up nothing then; its reapers do.
+        // It cannot clean up then. The reaper does.
         ("created outbound export", Signal::SIGKILL, None),
     ] {
         let folder = public_folder();
@@ -112,16 +112,16 @@ async fn a_signal_at_any_time_ends_the_demo_and_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn dev_stays_until_it_is_told_to_end_and_its_lines_are_ready_to_paste() {
+async fn dev_runs_until_a_signal_and_prints_commands_that_work() {
     let folder = public_folder();
     let mut dev = start(&["dev", "--messages", "100"], folder.path());
-    dev.wait_for_line("Ctrl-C ends").await;
+    dev.wait_for_line("Ctrl-C stops").await;
     let lines = dev.output();
     for verb in ["# create", "# get", "# list", "# download", "# delete"] {
         assert!(lines.contains(verb), "{verb} is not in: {lines}");
     }
     let get = lines.lines().skip_while(|line| *line != "# get").nth(1);
-    let get = get.expect("a line to paste");
+    let get = get.expect("a command");
     let words: Vec<_> = get.split('\'').collect();
     let (auth, url) = (words[1], words[2].trim());
     let (_, key) = auth.split_once(": ").expect("a header");

@@ -1,4 +1,4 @@
-//! What an operator does with `exportctl`, against a database of the test's own.
+//! `exportctl migrate`, `project`, `key` and `seed`, each with its own database.
 
 mod run;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use run::exportctl;
 
 #[tokio::test]
-async fn an_empty_database_becomes_one_with_a_project_and_a_key() {
+async fn an_empty_database_is_migrated_and_gets_a_project_and_a_key() {
     let database = TestDatabase::empty().await;
     let env = [("DATABASE_URL", database.url())];
     let run = async |command: &str| exportctl(&env, command).await;
@@ -16,13 +16,19 @@ async fn an_empty_database_becomes_one_with_a_project_and_a_key() {
     let early = run("project create proj_abc123").await.error();
     assert!(early.contains("run 'exportctl migrate'"), "{early}");
     assert!(run("migrate").await.ok().starts_with("applied "));
-    assert_eq!(run("migrate").await.ok(), "the schema was up to date");
+    assert_eq!(
+        run("migrate").await.ok(),
+        "the schema is already up to date"
+    );
     let create = "project create proj_abc123";
     assert_eq!(run(create).await.ok(), "created proj_abc123");
-    assert_eq!(run(create).await.ok(), "proj_abc123 exists already");
+    assert_eq!(run(create).await.ok(), "proj_abc123 already exists");
 
     let unknown = run("key create --project proj_nobody").await.error();
-    assert!(unknown.contains("no project proj_nobody"), "{unknown}");
+    assert!(
+        unknown.contains("project proj_nobody does not exist"),
+        "{unknown}"
+    );
     let key = run("key create --project proj_abc123 --label first")
         .await
         .ok();
@@ -38,7 +44,7 @@ async fn an_empty_database_becomes_one_with_a_project_and_a_key() {
 }
 
 #[tokio::test]
-async fn a_reader_that_has_seen_enough_ends_a_command_quietly() {
+async fn a_closed_pipe_ends_a_command_without_a_message() {
     let database = TestDatabase::create().await;
     let mut command = std::process::Command::new(exports_tests::program("exportctl"));
     let (reader, writer) = std::io::pipe().unwrap();
@@ -52,27 +58,30 @@ async fn a_reader_that_has_seen_enough_ends_a_command_quietly() {
 }
 
 #[tokio::test]
-async fn a_migration_grants_the_programs_roles_what_they_need() {
+async fn migrate_grants_the_roles_of_the_programs_their_rights() {
     let database = TestDatabase::empty().await;
     let env = [("DATABASE_URL", database.url())];
     let run = async |command: String| exportctl(&env, &command).await;
     let ((api, _), (worker, url)) = (database.role("api").await, database.role("worker").await);
 
     let same = run(format!("migrate --api-role {api} --worker-role {api}")).await;
-    assert!(same.error().contains("a role of its own"));
+    assert!(same.error().contains("its own role"));
     let both = run(format!("migrate --api-role {api} --worker-role {worker}")).await;
     let lines = both.ok();
     assert!(lines.starts_with("applied "), "{lines}");
     assert!(
-        lines.contains(&format!("{api} may do what exports-api does")),
+        lines.contains(&format!("granted {api} the rights of exports-api")),
         "{lines}"
     );
     assert!(
-        lines.contains(&format!("{worker} may do what exports-worker does")),
+        lines.contains(&format!("granted {worker} the rights of exports-worker")),
         "{lines}"
     );
     let again = run(format!("migrate --worker-role {worker}")).await.ok();
-    assert!(again.starts_with("the schema was up to date"), "{again}");
+    assert!(
+        again.starts_with("the schema is already up to date"),
+        "{again}"
+    );
     let refused = exportctl(&[("DATABASE_URL", &url)], "key list")
         .await
         .error();
@@ -83,12 +92,12 @@ async fn a_migration_grants_the_programs_roles_what_they_need() {
 
     let nobody = run("migrate --api-role nobody_at_all".to_owned()).await;
     assert_eq!(nobody.code, Some(1));
-    let told = "error: --api-role: there is no role \"nobody_at_all\": create it first";
-    assert!(nobody.err.starts_with(told), "{}", nobody.err);
+    let expected = "error: --api-role: role \"nobody_at_all\" does not exist: create it first";
+    assert!(nobody.err.starts_with(expected), "{}", nobody.err);
 }
 
 #[tokio::test]
-async fn a_key_is_revoked_by_its_id_its_prefix_or_itself_but_never_two_at_once() {
+async fn a_key_is_revoked_by_id_prefix_or_secret_but_an_ambiguous_prefix_revokes_none() {
     let database = TestDatabase::create().await;
     database.project("proj_a").await;
     let env = [("DATABASE_URL", database.url())];
@@ -108,7 +117,12 @@ async fn a_key_is_revoked_by_its_id_its_prefix_or_itself_but_never_two_at_once()
     ] {
         assert!(revoke(which).await.ok().starts_with("revoked "));
         assert_eq!(database.storage().authenticate(key).await.unwrap(), None);
-        assert!(revoke(which).await.ok().ends_with(" already"));
+        assert!(
+            revoke(which)
+                .await
+                .ok()
+                .contains(" was already revoked at ")
+        );
     }
     let unknown = revoke("exk_nothing").await.error();
     assert!(unknown.contains("no such key"), "{unknown}");
@@ -118,7 +132,7 @@ async fn a_key_is_revoked_by_its_id_its_prefix_or_itself_but_never_two_at_once()
         .execute("UPDATE api_keys SET prefix = 'exk_00000000' WHERE revoked_at IS NULL")
         .await;
     let ambiguous = revoke("exk_00000000").await.error();
-    assert!(ambiguous.contains("names several keys"), "{ambiguous}");
+    assert!(ambiguous.contains("matches several keys"), "{ambiguous}");
     for key in [one, other] {
         assert!(
             database
@@ -131,7 +145,7 @@ async fn a_key_is_revoked_by_its_id_its_prefix_or_itself_but_never_two_at_once()
     }
 }
 
-/// Everything that was seeded, in one number.
+/// A digest of all seeded rows.
 async fn content(database: &TestDatabase) -> Value {
     database
         .value("SELECT md5(string_agg(line, '|' ORDER BY line)) FROM (SELECT m::text AS line FROM messages m UNION ALL SELECT e::text FROM endpoints e) rows")
@@ -139,7 +153,7 @@ async fn content(database: &TestDatabase) -> Value {
 }
 
 #[tokio::test]
-async fn a_seed_is_the_same_everywhere_and_is_written_once_or_not_at_all() {
+async fn a_seed_is_reproducible_and_written_once_or_not_at_all() {
     let seed = "seed --project proj_a --messages 3000";
     let (one, other) = (TestDatabase::create().await, TestDatabase::create().await);
     for database in [&one, &other] {
@@ -163,7 +177,7 @@ async fn a_seed_is_the_same_everywhere_and_is_written_once_or_not_at_all() {
         "{}",
         again.err
     );
-    // The last message is there, those before it are not: they must not come to be.
+    // Only the last message exists. The seed must not insert the others.
     one.execute("DELETE FROM messages WHERE created_at < '2025-12-06 23:59:59+00'")
         .await;
     assert_eq!(exportctl(&env, seed).await.code, Some(1));
@@ -178,7 +192,7 @@ async fn a_seed_is_the_same_everywhere_and_is_written_once_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn a_seed_goes_where_the_messages_come_from() {
+async fn seed_writes_to_the_source_database() {
     let (control, source) = (TestDatabase::create().await, TestDatabase::create().await);
     let env = [
         ("DATABASE_URL", control.url()),
@@ -186,7 +200,10 @@ async fn a_seed_goes_where_the_messages_come_from() {
     ];
     let seed = "seed --project proj_a --messages 10";
     let unknown = exportctl(&env, seed).await.error();
-    assert!(unknown.contains("no project proj_a"), "{unknown}");
+    assert!(
+        unknown.contains("project proj_a does not exist"),
+        "{unknown}"
+    );
     control.project("proj_a").await;
     exportctl(&env, seed).await.ok();
     assert_eq!(
@@ -200,7 +217,7 @@ async fn a_seed_goes_where_the_messages_come_from() {
 }
 
 #[tokio::test]
-async fn a_database_that_cannot_be_used_is_one_line_that_names_the_variable() {
+async fn an_unusable_database_is_one_line_with_the_name_of_the_variable() {
     for url in ["nonsense", "postgres://u:secret@127.0.0.1:1/d"] {
         let line = exportctl(&[("DATABASE_URL", url)], "migrate").await.error();
         assert!(line.starts_with("error: DATABASE_URL: "), "{line}");

@@ -1,15 +1,15 @@
-//! The service's own database.
+//! The client of the service's own database.
 
 use std::ops::Deref;
 
 use exports_postgres::{Client, PoolPurpose, UrlError};
 
-/// The service's own database: a client, which can do what every client can, and our tables.
+/// The service's own database. It derefs to the [`Client`] that it wraps.
 #[derive(Debug, Clone)]
 pub struct Database(Client);
 
 impl Database {
-    /// Names a database that is written to, without connecting to it.
+    /// A client for `url`. It connects on first use.
     pub fn new(url: &str, purpose: PoolPurpose) -> Result<Self, UrlError> {
         Client::new(url, purpose).map(Self)
     }

@@ -1,39 +1,39 @@
-//! What can go wrong with the service's own tables.
+//! Errors of statements on the service's own tables.
 
 use exports_postgres::StatementError;
 use uuid::Uuid;
 
-/// A statement that did not do its work.
+/// Why a statement failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The connection or the server.
+    /// The connection or the server failed.
     #[error(transparent)]
     Postgres(#[from] exports_postgres::Error),
-    /// A stored value is not what this version of the program knows.
-    #[error("{column} of {row} holds {value:?}, which this version does not know")]
+    /// A stored value is not valid in this version of the program.
+    #[error("{column} of {row} is {value:?}, which this version does not support")]
     Corrupt {
-        /// Which row.
+        /// The row.
         row: String,
-        /// Which column.
+        /// The column.
         column: &'static str,
-        /// What it holds.
+        /// The stored value.
         value: String,
     },
-    /// A statement about one export answered with another: the connection is out of step.
-    #[error("the connection answered for export {found}, asked about {expected}")]
+    /// The connection returned the result of another statement: it is out of sync.
+    #[error("the connection is out of sync: asked for export {expected}, got export {found}")]
     WrongExport {
-        /// Which export was asked about.
+        /// The export in the statement.
         expected: Uuid,
-        /// Which one the answer is about.
+        /// The export in the result.
         found: Uuid,
     },
-    /// Other requests with the same idempotency key came and went while this one was created.
-    #[error("the idempotency key was in use by exports that were deleted meanwhile")]
+    /// Concurrent requests created and deleted exports with the same idempotency key.
+    #[error("conflict: exports with this idempotency key were created and deleted concurrently")]
     KeyContended,
 }
 
 impl Error {
-    /// Whether the same may succeed later, without anybody changing anything.
+    /// Whether the same statement may succeed later without any change.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
@@ -43,13 +43,13 @@ impl Error {
         }
     }
 
-    /// Whether the database answers and takes no writes.
+    /// Whether the database is reachable but read-only.
     #[must_use]
     pub fn is_read_only(&self) -> bool {
         matches!(self, Self::Postgres(exports_postgres::Error::ReadOnly(_)))
     }
 
-    /// The `SQLSTATE`, if the server gave one.
+    /// The `SQLSTATE`, if the error comes from the server.
     #[must_use]
     pub fn sql_state(&self) -> Option<String> {
         self.postgres()?.sql_state()

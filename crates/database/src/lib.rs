@@ -1,11 +1,11 @@
-//! The service's own tables, and nothing else.
+//! The service's own tables and the SQL on them. The messages are read in `exports-source`.
 //!
-//! [`Database`] is a client of the service's own database. What consumers do is in `exports`, the queue
-//! and its leases in `queue`, what is cleaned up in `maintenance`, what operators see and override in
-//! `operator`, projects, keys and roles in `access`, the schema in `migrations`.
+//! [`Database`] is the client. Its methods are grouped by caller: `exports` for requests of consumers,
+//! `queue` for workers, `maintenance` for janitors, `operator` and `access` for `exportctl`,
+//! `migrations` for the schema.
 //!
-//! Every write is one statement, which commits or does not: nothing here opens a transaction on a
-//! pooled connection (see `clippy.toml` for the reason). Every time is the database's.
+//! Every write is one statement, so it commits or it does not. No code here opens a transaction on a
+//! pooled connection (`clippy.toml` says why). All times come from the database's clock.
 
 mod access;
 mod database;
@@ -27,6 +27,6 @@ pub use maintenance::PendingDeletion;
 pub use migrations::{MigrateError, MigrationState};
 pub use operator::{Job, JobsRequest, Overridden};
 pub use queue::{
-    Claim, ClaimRequest, Completed, Fenced, FinishedFile, Progress, QueueDepth, QueueHints,
-    QueueListener, QueueState,
+    Claim, ClaimRequest, FinishedFile, Leased, Progress, QueueDepth, QueueHints, QueueListener,
+    QueueState,
 };

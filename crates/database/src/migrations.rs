@@ -1,4 +1,4 @@
-//! The schema: bringing a database up to it, and telling whether one is.
+//! Applies the migrations and compares a database's schema with this version.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -11,42 +11,41 @@ use exports_postgres::PooledConnection;
 
 static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
     let mut migrations = sqlx::migrate!("../../migrations");
-    // What a later version has added is compatible with this one: nothing to do, and no error.
+    // Migrations of a later version are compatible with this version.
     migrations.set_ignore_missing(true);
     migrations
 });
 
-/// Whether a database has the schema of this version.
+/// The schema of a database compared with the schema of this version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MigrationState {
-    /// It has. It may have later migrations too: they are compatible with the version before.
+    /// All migrations are applied. Migrations of a later version may be applied too.
     #[error("the database's schema is up to date")]
     Current,
-    /// It lacks some.
+    /// Some migrations are missing.
     #[error("the database lacks {missing} of {known} migrations: run 'exportctl migrate'")]
     Behind {
-        /// How many it lacks.
+        /// How many are missing.
         missing: usize,
-        /// How many there are.
+        /// How many this version has.
         known: usize,
     },
-    /// One of its migrations is another than ours of the same number, or was not finished.
+    /// A migration has another checksum than in this version, or did not finish.
     #[error(
-        "migration {version} in the database is not this version's: is it another program's database?"
+        "migration {version} in the database has another checksum or did not finish: is this the database of another program?"
     )]
     Foreign {
-        /// Its number.
+        /// The migration's number.
         version: i64,
     },
 }
 
 impl Database {
-    /// Applies the migrations that are missing, one at a time, under a lock of the database.
-    /// Gives how many there were.
+    /// Applies the missing migrations one by one, under a lock. Returns how many.
     pub async fn migrate(&self) -> Result<usize, MigrateError> {
         let before = self.applied().await?.len();
         let mut connection = self.fresh_connection().await.map_err(Error::from)?;
-        // A migration takes as long as it takes, and so does waiting for another's.
+        // A migration, or the wait for a concurrent one, may take any time.
         sqlx::raw_sql("SET statement_timeout = 0")
             .execute(&mut connection)
             .await
@@ -85,7 +84,7 @@ impl Database {
     }
 }
 
-/// Checksum and success of every migration that was applied, by number.
+/// Applied migrations: number to checksum and success.
 type Applied = BTreeMap<i64, (Vec<u8>, bool)>;
 
 async fn applied(connection: &mut PooledConnection) -> Result<Applied, Error> {
@@ -96,7 +95,7 @@ async fn applied(connection: &mut PooledConnection) -> Result<Applied, Error> {
     if !exists {
         return Ok(BTreeMap::new());
     }
-    // Not checked at compile time: the table is sqlx's own.
+    // Not checked at compile time: the table belongs to sqlx.
     let rows: Vec<(i64, Vec<u8>, bool)> =
         sqlx::query_as("SELECT version, checksum, success FROM _sqlx_migrations")
             .fetch_all(connection)
@@ -107,10 +106,10 @@ async fn applied(connection: &mut PooledConnection) -> Result<Applied, Error> {
         .collect())
 }
 
-/// The schema could not be brought up to date.
+/// Why migrating failed.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrateError {
-    /// The database did not answer as it should.
+    /// A statement failed.
     #[error(transparent)]
     Database(#[from] Error),
     /// A migration failed.

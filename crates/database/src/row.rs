@@ -1,4 +1,4 @@
-//! A row of `exports`, and the domain's export made from it; durations and counts on their way in.
+//! Conversions between rows and domain types.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::error::Error;
 
-/// The columns of an export that consumers see, `status` with its expiry taken into account.
+/// The columns of an export that consumers see. `status` is `expired` as soon as `expires_at` is past.
 pub(crate) struct ExportRow {
     pub(crate) id: Uuid,
     pub(crate) project_id: String,
@@ -34,7 +34,7 @@ pub(crate) struct ExportRow {
     pub(crate) error_message: Option<String>,
 }
 
-/// The columns of a filter.
+/// The columns of an export's message filter.
 pub(crate) struct FilterRow<'a> {
     pub(crate) id: Uuid,
     pub(crate) direction: &'a str,
@@ -99,8 +99,8 @@ impl ExportRow {
             ExportStatus::Failed => ExportState::Failed {
                 started_at: self.started_at,
                 failure: Failure {
-                    // A later version's worker may know more codes than this program: the message
-                    // says what happened all the same.
+                    // A worker of a later version may write a code that is unknown here. The message
+                    // is still valid.
                     code: set(self.id, "error_code", self.error_code)?
                         .parse()
                         .unwrap_or(FailureCode::InternalError),
@@ -150,7 +150,7 @@ pub(crate) fn corrupt(id: Uuid, column: &'static str, value: &dyn ToString) -> E
     }
 }
 
-/// Microseconds, which hold every duration that the settings allow.
+/// Exact for every duration that the settings allow.
 pub(crate) fn interval(duration: Duration) -> PgInterval {
     PgInterval {
         months: 0,

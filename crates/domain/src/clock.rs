@@ -1,17 +1,17 @@
-//! The one place that reads the machine's wall clock.
+//! The machine's wall clock. `clippy.toml` forbids `Utc::now` elsewhere.
 //!
-//! Leases, expiry and every stored time use the database's clock. This one is for what has no
-//! database at hand: the life of a signed link and the times that a seed starts from.
+//! Leases, expiry and all stored times use the database's clock. This clock is for signed links and
+//! for comparing clocks.
 
 use chrono::{DateTime, Utc};
 
-/// Tells the wall-clock time, UTC.
+/// A wall clock in UTC. Tests replace it.
 pub trait Clock: Send + Sync {
-    /// The time now.
+    /// The current time.
     fn now(&self) -> DateTime<Utc>;
 }
 
-/// The machine's own clock.
+/// The clock of this machine.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 

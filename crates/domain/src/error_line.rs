@@ -1,15 +1,15 @@
-//! An error as one line of a log or of standard error.
+//! Formats an error as one line, for logs and standard error.
 
 use std::error::Error;
 
-/// An error and what caused it, each once, joined by colons.
+/// The error and its sources, joined by colons, without repetitions.
 #[must_use]
 pub fn error_line(error: &dyn Error) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
         let text = error.to_string();
-        // Some libraries' errors repeat their source.
+        // The errors of some libraries contain the text of their source.
         if !line.ends_with(&text) {
             line.push_str(": ");
             line.push_str(&text);
@@ -36,7 +36,7 @@ mod tests {
     }
 
     #[test]
-    fn each_cause_is_said_once_in_one_line() {
+    fn each_source_appears_once_in_one_line() {
         let inner = || failed("no\nspace", None);
         let outer = failed("download", Some(failed("write", Some(inner()))));
         assert_eq!(error_line(&outer), "download: write: no space");

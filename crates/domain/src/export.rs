@@ -1,8 +1,7 @@
-//! An export and its states: each state holds the data that belongs to it.
+//! An export and its states. Each state has its own data.
 //!
-//! Which state may follow which is in [`ExportStatus::can_become`]. The transitions themselves are
-//! guarded updates and CHECK constraints in the database; a table-driven test compares both for every
-//! pair of states.
+//! [`ExportStatus::can_become`] defines the transitions. The database enforces them with guarded updates
+//! and CHECK constraints. A test compares both for every pair of states.
 
 use chrono::{DateTime, Utc};
 
@@ -11,60 +10,60 @@ use crate::filter::MessageFilter;
 use crate::ids::{ExportId, ProjectId};
 use crate::status::ExportStatus;
 
-/// One request for a file of messages.
+/// A request for a file of messages, and its result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Export {
     /// Its id.
     pub id: ExportId,
-    /// Who owns it.
+    /// The project that owns it.
     pub project: ProjectId,
-    /// Which messages it takes.
+    /// Which messages it contains.
     pub filter: MessageFilter,
-    /// How often it was claimed, attempts given back at shutdown not counted.
+    /// Number of attempts so far. Attempts that were released at shutdown do not count.
     pub attempt: u32,
-    /// When it was asked for.
+    /// Time of creation.
     pub created_at: DateTime<Utc>,
-    /// How far it is.
+    /// Its state.
     pub state: ExportState,
 }
 
-/// The facts of a finished file; they outlive it.
+/// A finished file. The values are kept after it expired.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExportFile {
-    /// When the attempt that wrote it began.
+    /// Start of the attempt that wrote it.
     pub started_at: DateTime<Utc>,
-    /// When it was complete.
+    /// Time of completion.
     pub completed_at: DateTime<Utc>,
-    /// Until when it can be downloaded.
+    /// End of the time in which it can be downloaded.
     pub expires_at: DateTime<Utc>,
-    /// Data rows, the header not counted.
+    /// Data rows, without the header.
     pub row_count: u64,
-    /// Bytes.
+    /// Size in bytes.
     pub size_bytes: u64,
     /// SHA-256 of the bytes.
     pub sha256: [u8; 32],
 }
 
-/// The state of an export with what belongs to it.
+/// The state of an export and its data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ExportState {
     /// Queued.
     Pending,
     /// Held by a worker.
     Processing {
-        /// When the latest attempt began.
+        /// Start of the latest attempt.
         started_at: DateTime<Utc>,
     },
     /// The file can be downloaded.
     Completed(ExportFile),
-    /// There will be no file.
+    /// Permanently failed: there is no file.
     Failed {
-        /// When the latest attempt began, if any did.
+        /// Start of the latest attempt, if there was one.
         started_at: Option<DateTime<Utc>>,
-        /// Why.
+        /// The reason.
         failure: Failure,
     },
-    /// The file is gone.
+    /// The file was deleted after `expires_at`.
     Expired(ExportFile),
 }
 

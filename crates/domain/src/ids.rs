@@ -1,11 +1,11 @@
-//! Identifiers and how they are written.
+//! Ids and their text forms.
 
 use std::fmt;
 use std::str::FromStr;
 
 use uuid::Uuid;
 
-/// A text that is not the id it should be. The message says the rule.
+/// An invalid id. The message says the rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
     /// Not a project id.
@@ -14,14 +14,14 @@ pub enum IdError {
     /// Not a UUID.
     #[error("must be a UUID")]
     Uuid,
-    /// Not an outbound endpoint's id.
+    /// Not the id of an outbound endpoint.
     #[error("must be in format ep_xxx: ep_ followed by 32 hex digits")]
     OutboundEndpoint,
 }
 
 /// A tenant's project: `proj_` and 1 to 64 ASCII letters, digits, `_` or `-`.
 ///
-/// The narrow alphabet makes it fit for an object's key as it is.
+/// These characters need no escaping in an object key or in SQL text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProjectId(String);
 
@@ -56,12 +56,12 @@ impl fmt::Display for ProjectId {
     }
 }
 
-/// An export. Ours are UUIDv7; any UUID is a well-formed one.
+/// The id of an export. Generated ids are UUIDv7, but every UUID is valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ExportId(pub Uuid);
 
 impl ExportId {
-    /// A new id, ordered by the time of its making.
+    /// A new id. Ids ascend with time.
     #[must_use]
     pub fn generate() -> Self {
         Self(Uuid::now_v7())
@@ -82,13 +82,13 @@ impl fmt::Display for ExportId {
     }
 }
 
-/// An endpoint of either direction. Requests name an outbound one as `ep_` and 32 hex digits, an
-/// inbound one as a plain UUID; both are stored and shown as plain UUIDs.
+/// The id of an endpoint. Requests write an outbound one as `ep_` and 32 hex digits, and an inbound one
+/// as a plain UUID. Both are stored and shown as plain UUIDs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EndpointId(pub Uuid);
 
 impl EndpointId {
-    /// Reads the form that requests use for outbound endpoints.
+    /// Parses the form of outbound endpoints in requests.
     pub fn parse_outbound(text: &str) -> Result<Self, IdError> {
         let digits = text.strip_prefix("ep_").ok_or(IdError::OutboundEndpoint)?;
         if digits.len() != 32 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -99,7 +99,7 @@ impl EndpointId {
             .map_err(|_| IdError::OutboundEndpoint)
     }
 
-    /// Reads the form that requests use for inbound endpoints.
+    /// Parses the form of inbound endpoints in requests.
     pub fn parse_inbound(text: &str) -> Result<Self, IdError> {
         parse_hyphenated(text).map(Self)
     }
@@ -111,13 +111,13 @@ impl fmt::Display for EndpointId {
     }
 }
 
-/// What a claim holds an export by: fresh and random at every claim, so that a worker which lost
-/// its lease can never write under a later one.
+/// The fencing token of a lease. Each claim generates a random one, so a worker that lost its lease
+/// cannot write any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LeaseToken(pub Uuid);
 
-/// Eight, four, four, four, twelve hex digits with hyphens: the only UUID text that the wire
-/// has. `Uuid::try_parse` alone also takes braces, `urn:uuid:` and bare digits.
+/// Accepts only the hyphenated form. `Uuid::try_parse` alone also accepts braces, `urn:uuid:` and bare
+/// digits.
 fn parse_hyphenated(text: &str) -> Result<Uuid, IdError> {
     if text.len() != 36 {
         return Err(IdError::Uuid);
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_project_id_is_fit_for_an_object_key() {
+    fn a_project_id_needs_no_escaping_in_an_object_key() {
         assert!("proj_abc123".parse::<ProjectId>().is_ok());
         for bad in [
             "", "proj_", "abc", "proj_a/b", "proj_..", "proj_é", "PROJ_a",
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn the_seed_s_own_id_is_a_well_formed_one() {
+    fn an_export_id_is_a_hyphenated_uuid() {
         let id: ExportId = "01935abc-def0-7123-4567-890abcdef012".parse().unwrap();
         assert_eq!(id.to_string(), "01935abc-def0-7123-4567-890abcdef012");
         assert!(
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outbound_endpoint_has_its_prefix_and_an_inbound_one_has_none() {
+    fn an_outbound_endpoint_needs_its_prefix_and_an_inbound_one_must_not_have_it() {
         let digits = "550e8400e29b41d4a716446655440000";
         let plain = "550e8400-e29b-41d4-a716-446655440000";
         assert_eq!(

@@ -1,16 +1,15 @@
-//! A worker's right to write one export's file, for a limited time.
+//! The lease: a worker's right to process one export for a limited time.
 
 use crate::ids::{ExportId, LeaseToken};
 
-/// What a worker shows with every write: which export, and by which claim.
+/// Every write of a worker carries it.
 ///
-/// A worker's name or the number of its attempt would be no fence: after a takeover both can be
-/// the same again. When the lease ends is known to the database alone; the holder stops itself
-/// earlier, by a clock that never jumps.
+/// The worker's name or the attempt number would not fence: both can be the same after a takeover. Only
+/// the database decides when a lease expires. The worker stops earlier, by its monotonic clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Lease {
-    /// The export that is held.
+    /// The export.
     pub export: ExportId,
-    /// The claim that holds it.
+    /// The token of the claim.
     pub token: LeaseToken,
 }

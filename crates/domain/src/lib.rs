@@ -1,7 +1,5 @@
-//! The rules of exports, without any I/O: what an export is, which states it goes through, which
-//! messages it takes, how its ids and times are written.
-//!
-//! Everything else depends on this crate and this crate depends on nothing of ours.
+//! The domain: exports and their states, filters, ids, times, leases and retries. It has no I/O and
+//! depends on no other crate of the workspace.
 
 mod clock;
 mod error_line;
@@ -11,6 +9,7 @@ mod filter;
 mod ids;
 mod lease;
 mod message;
+mod named_enum;
 mod retry;
 mod status;
 pub mod time;
@@ -19,9 +18,10 @@ pub use clock::{Clock, SystemClock};
 pub use error_line::error_line;
 pub use export::{Export, ExportFile, ExportState};
 pub use failure::{Failure, FailureCode};
-pub use filter::{Direction, MessageFilter, MessageStatus, RangeError, TimeRange, UnknownName};
+pub use filter::{Direction, MessageFilter, MessageStatus, RangeError, TimeRange};
 pub use ids::{EndpointId, ExportId, IdError, LeaseToken, ProjectId};
 pub use lease::Lease;
 pub use message::{MessageRow, PgTimestamp};
+pub use named_enum::UnknownName;
 pub use retry::RetryPolicy;
 pub use status::ExportStatus;

@@ -1,57 +1,29 @@
-//! The names of the states and which may follow which.
+//! The states of an export and the transitions between them.
 
-use crate::filter::UnknownName;
+use crate::named_enum::named_enum;
 
-/// The state of an export, as a name: what the API shows and the database stores.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    strum::Display,
-    strum::EnumString,
-    strum::IntoStaticStr,
-    strum::VariantArray,
-    strum::VariantNames,
-)]
-#[strum(
-    serialize_all = "snake_case",
-    parse_err_ty = UnknownName,
-    parse_err_fn = UnknownName::among::<ExportStatus>
-)]
-pub enum ExportStatus {
-    /// Queued; no worker holds it.
-    Pending,
-    /// A worker holds its lease and writes the file.
-    Processing,
-    /// The file is ready.
-    Completed,
-    /// There is no file and there will be none.
-    Failed,
-    /// There was a file; it is gone.
-    Expired,
+named_enum! {
+    /// The status of an export, as in the API and in the database.
+    enum ExportStatus: "snake_case" {
+        /// Queued; no worker holds it.
+        Pending,
+        /// A worker holds its lease and writes the file.
+        Processing,
+        /// The file is ready.
+        Completed,
+        /// Permanently failed: there is no file.
+        Failed,
+        /// The file was deleted after `expires_at`.
+        Expired,
+    }
 }
 
 impl ExportStatus {
-    /// Every status, in the order of an export's life.
-    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
-    /// Their names.
-    pub const NAMES: &'static [&'static str] = <Self as strum::VariantNames>::VARIANTS;
-
-    /// The name in the API and in the database.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-
-    /// Whether an export in this state may go to `next` in one step.
+    /// Whether `next` is a valid transition.
     ///
-    /// `processing → processing` is the takeover of a lease that ended; `processing → pending` a
-    /// retry, a release at shutdown, or an operator's doing; `pending → pending` an operator's too,
-    /// who does not want to wait; `pending → failed` one who ends it. Nothing leaves `failed`: its
-    /// consumer may have seen it and have asked for another.
+    /// `processing → processing` is the takeover of an expired lease. `processing → pending` is a retry, a
+    /// release at shutdown, or an operator's override. `pending → pending` and `pending → failed` are
+    /// overrides too. `failed` is final: the consumer may have seen it and created another export.
     #[must_use]
     pub const fn can_become(self, next: Self) -> bool {
         match (self, next) {
@@ -68,8 +40,7 @@ impl ExportStatus {
         }
     }
 
-    /// Whether nothing but the end of the file can happen to it any more. Only such an export can
-    /// be deleted.
+    /// Whether the export has ended. Only such an export can be deleted.
     #[must_use]
     pub const fn is_terminal(self) -> bool {
         match self {

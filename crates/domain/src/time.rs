@@ -1,19 +1,19 @@
-//! How times are read and written: RFC 3339, microseconds, years 1 to 9999.
+//! Times in the API: RFC 3339, microseconds, years 0001 to 9999.
 
 use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 
-/// A text that is not a time the API takes. The message says the rule.
+/// An invalid time. The message says the rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TimeError {
     /// Not RFC 3339, or without an offset.
     #[error("must be an RFC 3339 timestamp with an offset, such as 2025-12-01T00:00:00Z")]
     Malformed,
-    /// Well-formed, but outside the years that every reader of RFC 3339 knows.
+    /// Outside the years of RFC 3339.
     #[error("must be in the years 0001 to 9999 (UTC)")]
     OutOfRange,
 }
 
-/// Reads an RFC 3339 time with an offset; digits beyond microseconds are cut off, never rounded.
+/// Parses an RFC 3339 time with an offset. Digits beyond microseconds are truncated, never rounded.
 pub fn parse(text: &str) -> Result<DateTime<Utc>, TimeError> {
     let time = DateTime::parse_from_rfc3339(text)
         .map_err(|_| TimeError::Malformed)?
@@ -26,17 +26,17 @@ pub fn parse(text: &str) -> Result<DateTime<Utc>, TimeError> {
     }
 }
 
-/// Writes a time in UTC with `Z` and 0, 3 or 6 fractional digits, as few as it needs.
+/// Formats a time in UTC with `Z` and 0, 3 or 6 fractional digits, as few as possible.
 #[must_use]
 pub fn to_wire(time: DateTime<Utc>) -> String {
     truncate_to_micros(time).to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }
 
-/// Drops what PostgreSQL's microseconds cannot hold. A leap second becomes the second after it,
-/// as in PostgreSQL.
+/// Truncates to the microseconds of PostgreSQL. A leap second becomes the next second, as in
+/// PostgreSQL.
 #[must_use]
 pub fn truncate_to_micros(time: DateTime<Utc>) -> DateTime<Utc> {
-    // Every `DateTime<Utc>` has its microseconds in range, so the second arm is never taken.
+    // The microseconds of every `DateTime<Utc>` are in range, so the fallback is never used.
     DateTime::from_timestamp_micros(time.timestamp_micros()).unwrap_or(time)
 }
 
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn fractions_are_cut_and_written_with_0_3_or_6_digits() {
+    fn fractions_are_truncated_and_formatted_with_0_3_or_6_digits() {
         for (read, written) in [
             ("2025-12-01T00:00:00Z", "2025-12-01T00:00:00Z"),
             ("2025-12-01T02:00:00.5+02:00", "2025-12-01T00:00:00.500Z"),
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn times_without_an_offset_or_outside_the_years_are_refused() {
+    fn times_without_an_offset_or_outside_the_years_are_invalid() {
         for bad in [
             "",
             "2025-12-01",

@@ -1,65 +1,59 @@
-//! A database that statements are sent to: its address, its pool of connections, whether it answers.
-//! `repeatable` runs statements that may run twice.
+//! One database: its address and its connection pool.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection};
-use tokio::time::timeout;
 
-use crate::connector::Connector;
+use crate::connector::{Access, Connector};
 use crate::error::{Error, UrlError};
-use crate::pool::{Access, Pool, PooledConnection, check_writable};
+use crate::pool::{Pool, PooledConnection, check_writable};
 use crate::route::ConnectedServer;
-use crate::wire::{self, WireConnection};
+use crate::wire::WireConnection;
 
-/// What a pool's connections are for; it decides how many there are.
+/// What a pool is for. It decides the pool's size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PoolPurpose {
     /// Requests of the API: many short statements.
     Api,
-    /// A worker's claims, heartbeats and sweeps, for so many exports at a time.
+    /// A worker's claims, heartbeats and sweeps.
     Worker {
-        /// Exports at a time.
+        /// How many exports run at the same time.
         concurrency: u16,
     },
-    /// A command that runs one thing after the other.
+    /// A command that runs one statement after another.
     Command,
 }
 
-/// What the connections of a pool are doing.
+/// How many connections of a pool are idle and in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolUse {
-    /// Open, and waiting for a statement.
+    /// Open, without a statement.
     pub idle: u32,
-    /// In somebody's hands.
+    /// Acquired by a caller.
     pub used: u32,
-    /// The most that there can be.
+    /// The pool's size.
     pub max: u32,
 }
 
-/// A database, reached over a pool of connections. Clones share the pool.
+/// A database and its connection pool. Clones share the pool.
 #[derive(Debug, Clone)]
 pub struct Client {
     pub(crate) pool: Pool,
-    pub(crate) connector: Arc<Connector>,
+    connector: Arc<Connector>,
 }
 
-/// No statement of the service comes near this; one that hangs must not hold its caller.
-const STATEMENT_TIMEOUT: &str = "10s";
-/// How long to wait for a connection before the database counts as away.
-pub const ACQUIRE_TIMEOUT: Duration = CONNECT_TIMEOUT;
-/// How long connecting may take, whatever the number of hosts.
-pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Settings for sessions whose statements read a few rows each. No statement of the service takes
+/// nearly 10 s. JIT is off: for a claim of half a millisecond it took half a second.
+const SHORT_STATEMENTS: [(&str, &str); 2] = [("statement_timeout", "10s"), ("jit", "off")];
 
 impl Client {
-    /// Names a database that is written to, without connecting to it.
+    /// A client that reads and writes. Does not connect.
     pub fn new(url: &str, purpose: PoolPurpose) -> Result<Self, UrlError> {
         Self::with_access(url, purpose, Access::ReadWrite)
     }
 
-    /// The same for one that is only read, which may be a standby.
+    /// A client that only reads, from a primary or a standby. Does not connect.
     pub fn read_only(url: &str, purpose: PoolPurpose) -> Result<Self, UrlError> {
         Self::with_access(url, purpose, Access::ReadOnly)
     }
@@ -67,40 +61,40 @@ impl Client {
     fn with_access(url: &str, purpose: PoolPurpose, access: Access) -> Result<Self, UrlError> {
         let mut settings = SHORT_STATEMENTS.to_vec();
         if let PoolPurpose::Worker { .. } = purpose {
-            // Planning a claim takes as long as the claim, and its plan is the same each time.
+            // Planning a claim takes as long as the claim, and the plan never changes.
             settings.push(("plan_cache_mode", "force_generic_plan"));
         }
         let connector = Arc::new(Connector::new(url, settings, access)?);
         Ok(Self {
-            pool: Pool::new(Arc::clone(&connector), size(purpose), access),
+            pool: Pool::new(Arc::clone(&connector), size(purpose)),
             connector,
         })
     }
 
-    /// Connects once, for the reason why it fails: a pool would only tell that time ran out. What is
-    /// found out about the server decides how the pool connects from now on.
+    /// Connects once outside the pool, so that an error has its exact reason. The pool then uses
+    /// what this connection shows about the server.
     pub async fn check(&self) -> Result<ConnectedServer, Error> {
-        let reached = self.connector.ask().await?;
-        if self.pool.access() == Access::ReadWrite {
+        let server = self.connector.probe().await?;
+        if self.connector.access() == Access::ReadWrite {
             let connection = self.fresh_connection().await?;
-            // Nothing was asked, so nothing can be lost with a close that fails.
+            // No statement is open, so an error of the close loses nothing.
             connection.close().await.ok();
         }
-        Ok(reached)
+        Ok(server)
     }
 
-    /// Asks the database for an answer, through the pool.
+    /// Runs an empty query through the pool.
     pub async fn ping(&self) -> Result<(), Error> {
         self.repeatable(&(), |connection, ()| Box::pin(ping(connection)))
             .await
     }
 
-    /// A connection for one statement, or for several that need not be the same transaction's.
+    /// A connection of the pool, for statements that do not share a transaction.
     pub async fn connection(&self) -> Result<PooledConnection, Error> {
         self.pool.acquire().await
     }
 
-    /// What the pool's connections are doing now.
+    /// How the pool is used now.
     #[must_use]
     pub fn pool_use(&self) -> PoolUse {
         let (idle, used) = self.pool.usage();
@@ -111,23 +105,23 @@ impl Client {
         }
     }
 
-    /// Opens a [`WireConnection`] of the caller's own, which is not part of the pool.
+    /// Opens a [`WireConnection`] outside the pool.
     pub async fn open_wire(&self) -> Result<WireConnection, Error> {
-        Ok(wire::open(self.connector.route()).await?.connection)
+        self.connector.open_wire().await
     }
 
-    /// Options to connect with sqlx, outside the pool.
+    /// Options to connect with sqlx outside the pool.
     #[must_use]
     pub fn connect_options(&self) -> Arc<PgConnectOptions> {
         self.connector.options()
     }
 
-    /// Waits until every connection is given back, and closes them.
+    /// Waits until every connection is released, then closes all.
     pub async fn close(&self) {
         self.pool.close().await;
     }
 
-    /// A connection that has never been another statement's, and takes writes.
+    /// A new connection outside the pool to a server that accepts writes.
     pub async fn fresh_connection(&self) -> Result<PgConnection, Error> {
         let mut connection = self.connector.connect().await?;
         check_writable(&mut connection).await?;
@@ -135,16 +129,10 @@ impl Client {
     }
 }
 
-/// Settings for sessions whose statements read a few rows each. The compiler for expressions is
-/// off: it starts by estimated costs, and took half a second for a claim of half a millisecond.
-const SHORT_STATEMENTS: [(&str, &str); 2] =
-    [("statement_timeout", STATEMENT_TIMEOUT), ("jit", "off")];
-
-/// How many connections.
 fn size(purpose: PoolPurpose) -> u32 {
     match purpose {
         PoolPurpose::Api => 16,
-        // Heartbeats must not wait for sweeps, nor claims for either.
+        // One per export for its heartbeat, and three so that sweeps delay neither heartbeats nor claims.
         PoolPurpose::Worker { concurrency } => u32::from(concurrency) + 3,
         PoolPurpose::Command => 2,
     }
@@ -155,17 +143,4 @@ async fn ping(connection: &mut PooledConnection) -> Result<(), Error> {
         .fetch_one(connection)
         .await?;
     Ok(())
-}
-
-/// What comes of connecting; it is not waited for longer than for a connection of a pool.
-pub(crate) async fn in_time<T, E>(
-    connecting: impl Future<Output = Result<T, E>>,
-) -> Result<T, Error>
-where
-    Error: From<E>,
-{
-    match timeout(ACQUIRE_TIMEOUT, connecting).await {
-        Ok(connected) => connected.map_err(Error::unsent),
-        Err(_) => Err(Error::silence(ACQUIRE_TIMEOUT)),
-    }
 }

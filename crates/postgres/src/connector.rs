@@ -1,4 +1,4 @@
-//! How sqlx connects to a database: by itself or through the gateway, as `route` found out.
+//! Opens sqlx connections to one database: directly, or through the gateway (see `route`).
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -6,32 +6,42 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection};
 
 use crate::address::{Address, TargetSession};
-use crate::client::in_time;
 use crate::error::{Error, UrlError};
-use crate::pool::Access;
 use crate::route::{ConnectedServer, Route};
+use crate::timeouts::connect_in_time;
+use crate::wire::WireConnection;
 
-/// Opens sqlx's connections to a database.
+/// Which servers are acceptable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Only a primary.
+    ReadWrite,
+    /// A primary or a standby.
+    ReadOnly,
+}
+
+/// Opens sqlx connections to one database.
 #[derive(Debug)]
 pub(crate) struct Connector {
-    route: Arc<Route>,
-    /// What sqlx makes of the route, as far as it is known.
+    route: Route,
+    access: Access,
+    /// What sqlx connects to, as far as the server is known.
     options: RwLock<Arc<PgConnectOptions>>,
 }
 
-/// Why there is no connection.
+/// Connecting failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// The address is wrong.
+    /// The address is invalid.
     #[error(transparent)]
     Url(#[from] UrlError),
-    /// The server cannot be reached, or refuses.
+    /// The server cannot be reached, or refuses the login.
     #[error(transparent)]
     Database(#[from] Error),
 }
 
 impl Connector {
-    /// Names a database without connecting to it; `settings` are those of every session.
+    /// Parses the address. Every session gets the `settings`. Does not connect.
     pub(crate) fn new(
         url: &str,
         settings: Vec<(&'static str, &'static str)>,
@@ -42,40 +52,46 @@ impl Connector {
             && address.target == TargetSession::Any
             && address.hosts.len() > 1
         {
-            // Of several hosts only the primary will do, whichever it is now.
+            // Any of several hosts may be the primary now.
             address.target = TargetSession::ReadWrite;
         }
         let route = Route::new(address, settings);
-        let options = RwLock::new(Arc::new(route.unasked()?));
-        Ok(Self { route, options })
+        let options = RwLock::new(Arc::new(route.options_before_probe()?));
+        Ok(Self {
+            route,
+            access,
+            options,
+        })
     }
 
-    pub(crate) fn route(&self) -> &Arc<Route> {
-        &self.route
+    pub(crate) fn access(&self) -> Access {
+        self.access
     }
 
-    /// What sqlx connects with.
     pub(crate) fn options(&self) -> Arc<PgConnectOptions> {
         let options = self.options.read().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&options)
     }
 
-    /// Connects once, for the reason why it fails. What is found out about the server decides how
-    /// sqlx connects from now on.
-    pub(crate) async fn ask(&self) -> Result<ConnectedServer, Error> {
-        let (reached, options) = self.route.ask().await?;
-        let mut known = self.options.write().unwrap_or_else(PoisonError::into_inner);
-        *known = Arc::new(options);
-        Ok(reached)
+    /// Connects once with our own connection, which gives exact reasons when it fails. The result
+    /// decides how sqlx connects from now on.
+    pub(crate) async fn probe(&self) -> Result<ConnectedServer, Error> {
+        let (server, options) = self.route.probe().await?;
+        let mut current = self.options.write().unwrap_or_else(PoisonError::into_inner);
+        *current = Arc::new(options);
+        Ok(server)
     }
 
-    /// A new connection.
+    pub(crate) async fn open_wire(&self) -> Result<WireConnection, Error> {
+        self.route.open_wire().await
+    }
+
+    /// A new sqlx connection.
     pub(crate) async fn connect(&self) -> Result<PgConnection, Error> {
         match self.try_connect().await {
-            Err(error) if may_need_another_way(&error) => {
-                tracing::debug!(%error, "sqlx cannot connect, asking what the server is like");
-                // The reason that our own connection gives says more.
-                self.ask().await?;
+            Err(error) if may_need_gateway(&error) => {
+                tracing::debug!(%error, "sqlx cannot connect, probing the server");
+                self.probe().await?;
                 self.try_connect().await
             }
             connected => connected,
@@ -83,20 +99,20 @@ impl Connector {
     }
 
     async fn try_connect(&self) -> Result<PgConnection, Error> {
-        in_time(PgConnection::connect_with(&self.options())).await
+        connect_in_time(PgConnection::connect_with(&self.options())).await
     }
 }
 
-/// Connects once to an address, with nothing set for the session.
+/// Connects once, without session settings.
 pub async fn connect_once(url: &str) -> Result<PgConnection, ConnectError> {
     let connector = Connector::new(url, Vec::new(), Access::ReadWrite)?;
-    connector.ask().await?;
+    connector.probe().await?;
     Ok(connector.try_connect().await?)
 }
 
-/// The server is there, but not for sqlx as it connects now: its certificate, `pg_hba.conf`, or a
-/// pooler that refuses a setting.
-fn may_need_another_way(error: &Error) -> bool {
+/// Whether the server answers, but refuses sqlx as it connects now: because of the certificate, of
+/// `pg_hba.conf`, or of a setting that a pooler does not accept.
+fn may_need_gateway(error: &Error) -> bool {
     match error {
         Error::Unavailable { source, .. } | Error::Refused(source) => match source {
             sqlx::Error::Io(reason) => reason.kind() == std::io::ErrorKind::InvalidData,

@@ -1,11 +1,13 @@
 //! Connections to PostgreSQL.
 //!
-//! A [`Client`] is a database that statements are sent to over a `pool` of sqlx's connections.
-//! `address` reads what a URL says, `tls` encrypts, `wire` is our own connection, for COPY and for
-//! what sqlx cannot do, and `route` decides how sqlx reaches the server: by itself, or through a local
-//! socket that leads to a connection of ours. `repeatable` sends statements again that may run twice.
+//! - `client`: a [`Client`] is one database with its connection pool. `repeatable` runs statements
+//!   that may run twice, such as reads and idempotent writes.
+//! - `address`: parses a database URL as libpq does. `tls`: TLS as libpq does it.
+//! - `wire`: our own connection. It streams COPY and supports everything that an address can say.
+//! - `connector`, `route`: how sqlx connects, directly or through a local proxy of ours.
+//! - `pool`: sqlx connections, checked before use.
 //!
-//! No statement about messages or exports is here: these are in `source` and `database`.
+//! The crate has no statements on messages or exports. These are in `source` and `database`.
 
 mod address;
 mod client;
@@ -14,15 +16,18 @@ mod error;
 mod pool;
 mod repeatable;
 mod route;
+mod server_error;
 mod server_info;
+mod timeouts;
 mod tls;
 mod wire;
 
-pub use client::{ACQUIRE_TIMEOUT, Client, PoolPurpose, PoolUse};
+pub use client::{Client, PoolPurpose, PoolUse};
 pub use connector::{ConnectError, connect_once};
 pub use error::{Error, ReadOnly, UrlError, is_foreign_key_violation};
 pub use pool::{PooledConnection, check_writable};
-pub use repeatable::{Failed, StatementError};
+pub use repeatable::{RepeatError, StatementError};
 pub use route::ConnectedServer;
 pub use server_info::ServerInfo;
+pub use timeouts::ACQUIRE_TIMEOUT;
 pub use wire::{CopyStream, Socket, TextRow, WireConnection};

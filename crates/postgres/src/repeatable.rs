@@ -1,4 +1,4 @@
-//! Statements that may run twice: they outlive a connection that is lost or has died silently.
+//! Runs statements that may run twice (reads and idempotent writes) despite a lost or dead connection.
 
 use std::fmt;
 use std::pin::pin;
@@ -11,19 +11,14 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::pool::PooledConnection;
 
-/// A statement that takes longer is asked again over another connection, if it may run twice: the
-/// connection can have died silently.
+/// A statement that takes longer also runs over a second connection, because the first one may be
+/// dead (a half-open TCP connection).
 const SLOW: Duration = Duration::from_secs(1);
 
-/// An error of a statement, as far as it decides whether the statement is sent again.
+/// An error that decides whether a statement runs again.
 pub trait StatementError: From<Error> + fmt::Display {
-    /// The connection's or the server's error, if it is one.
+    /// The error of the connection or the server, if it is one.
     fn postgres(&self) -> Option<&Error>;
-
-    /// Whether the statement may have been carried out.
-    fn may_be_committed(&self) -> bool {
-        self.postgres().is_some_and(Error::may_be_committed)
-    }
 }
 
 impl StatementError for Error {
@@ -32,34 +27,37 @@ impl StatementError for Error {
     }
 }
 
-/// Which connection has answered a statement that was asked twice.
-enum Answered<T, E> {
+/// Which connection answered first.
+enum Winner<T, E> {
     First(Result<T, E>),
     Spare(T),
 }
 
-/// Why a statement that was asked twice was not answered.
+/// All runs of a statement failed.
 #[derive(Debug)]
-pub struct Failed<E> {
-    /// The last reason.
+pub struct RepeatError<E> {
+    /// The error of the last run.
     pub error: E,
-    /// One of the times may have been carried out.
+    /// One of the runs may have been committed.
     pub maybe_committed: bool,
 }
 
-impl<E: StatementError> From<E> for Failed<E> {
+impl<E: StatementError> From<E> for RepeatError<E> {
     fn from(error: E) -> Self {
         Self {
-            maybe_committed: error.may_be_committed(),
+            maybe_committed: may_be_committed(&error),
             error,
         }
     }
 }
 
+fn may_be_committed(error: &impl StatementError) -> bool {
+    error.postgres().is_some_and(Error::may_be_committed)
+}
+
 impl Client {
-    /// Runs what may run twice: what only reads, and what writes the same the second time. It is
-    /// asked again over a new connection where the first one was lost, where it led to a server
-    /// that takes no writes, or where the answer is slow to come.
+    /// Runs a statement that may run twice: a read or an idempotent write. It runs again over a new
+    /// connection if the first connection is lost, leads to a read-only server, or answers slowly.
     pub async fn repeatable<A, T, E, S>(&self, arguments: &A, statement: S) -> Result<T, E>
     where
         A: ?Sized,
@@ -70,50 +68,51 @@ impl Client {
         answered.map_err(|failed| failed.error)
     }
 
-    /// The same for what writes: the error says whether any of the times may have been carried out.
+    /// Like [`Self::repeatable`]. The error also says whether any run may have been committed.
     pub async fn repeatable_write<A, T, E, S>(
         &self,
         arguments: &A,
         statement: S,
-    ) -> Result<T, Failed<E>>
+    ) -> Result<T, RepeatError<E>>
     where
         A: ?Sized,
         E: StatementError,
         S: for<'c> Fn(&'c mut PooledConnection, &'c A) -> BoxFuture<'c, Result<T, E>>,
     {
         let mut first = self.connection().await.map_err(E::from)?;
-        let asked = Instant::now();
+        let sent = Instant::now();
         let lost = match self.race(&mut first, arguments, &statement).await {
-            Answered::First(Err(error))
-                if error.postgres().is_some_and(Error::is_of_connection) =>
+            Winner::First(Err(error))
+                if error.postgres().is_some_and(Error::is_connection_error) =>
             {
                 error
             }
-            Answered::First(answered) => return answered.map_err(Failed::from),
-            Answered::Spare(answer) => {
+            Winner::First(answered) => return answered.map_err(RepeatError::from),
+            Winner::Spare(answer) => {
                 first.discard();
-                self.pool.distrust_silent(asked);
+                self.pool.report_unanswered(sent);
                 return Ok(answer);
             }
         };
-        tracing::debug!(error = %lost, "a connection was lost, asking over a new one");
+        tracing::debug!(error = %lost, "database connection lost, repeating the statement over a new one");
         let again = async {
-            let mut second = first.renewed().await?;
+            let mut second = first.replaced().await?;
             statement(&mut second, arguments).await
         };
-        again.await.map_err(|error: E| Failed {
-            maybe_committed: lost.may_be_committed() || error.may_be_committed(),
+        again.await.map_err(|error: E| RepeatError {
+            maybe_committed: may_be_committed(&lost) || may_be_committed(&error),
             error,
         })
     }
 
-    /// Asks over the first connection; if that is slow, over a spare one too. Whichever answers.
+    /// Runs the statement over the first connection. If that is slow, over a spare connection too;
+    /// the first answer wins.
     async fn race<A, T, E, S>(
         &self,
         first: &mut PooledConnection,
         arguments: &A,
         statement: &S,
-    ) -> Answered<T, E>
+    ) -> Winner<T, E>
     where
         A: ?Sized,
         E: StatementError,
@@ -121,17 +120,17 @@ impl Client {
     {
         let mut answer = statement(first, arguments);
         if let Ok(answered) = timeout(SLOW, &mut answer).await {
-            return Answered::First(answered);
+            return Winner::First(answered);
         }
         let spare = pin!(async {
             let mut spare = self.pool.acquire_spare().await?;
             statement(&mut spare, arguments).await
         });
         match select(answer, spare).await {
-            Either::Left((answered, _)) => Answered::First(answered),
-            // The first one can still be answered.
-            Either::Right((Err(_), answer)) => Answered::First(answer.await),
-            Either::Right((Ok(answer), _)) => Answered::Spare(answer),
+            Either::Left((answered, _)) => Winner::First(answered),
+            // The first connection may still answer.
+            Either::Right((Err(_), answer)) => Winner::First(answer.await),
+            Either::Right((Ok(answer), _)) => Winner::Spare(answer),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a server says of itself, for `exportctl check`.
+//! Information about a server, for `exportctl check`.
 
 use chrono::{DateTime, Utc};
 
@@ -6,7 +6,7 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::pool::PooledConnection;
 
-/// A database server and our session on it.
+/// A database server and a session on it.
 #[derive(Debug, Clone)]
 pub struct ServerInfo {
     /// The server's version, `15.3` for instance.
@@ -17,19 +17,19 @@ pub struct ServerInfo {
     pub tls: bool,
     /// The server's clock.
     pub clock: DateTime<Utc>,
-    /// If it is a replica: by how many seconds it is behind what it has received.
+    /// On a replica: the replay lag in seconds.
     pub replica_lag_s: Option<f64>,
 }
 
 impl Client {
-    /// Asks the server.
+    /// Queries the server.
     pub async fn server_info(&self) -> Result<ServerInfo, Error> {
-        self.repeatable(&(), |connection, ()| Box::pin(facts(connection)))
+        self.repeatable(&(), |connection, ()| Box::pin(query(connection)))
             .await
     }
 }
 
-async fn facts(connection: &mut PooledConnection) -> Result<ServerInfo, Error> {
+async fn query(connection: &mut PooledConnection) -> Result<ServerInfo, Error> {
     Ok(sqlx::query_as!(
         ServerInfo,
         r#"

@@ -1,5 +1,4 @@
-//! What both services share: their settings, logs, health probe and metrics registry, and how they
-//! open what they depend on.
+//! Code that both services share: settings, logging, the health probe, the metrics registry, and start-up.
 
 pub mod healthcheck;
 pub mod logging;

@@ -1,4 +1,4 @@
-//! How a service opens what it depends on, and the one line that says what is missing.
+//! Opens the dependencies of a service. An error is one line that names the variable.
 
 use std::error::Error as StdError;
 use std::io;
@@ -17,43 +17,43 @@ const SOURCE: &str = "EXPORTS_SOURCE_DATABASE_URL";
 const STORE: &str = "EXPORTS_OBJECT_STORE_URL";
 const STORE_PUBLIC: &str = "EXPORTS_OBJECT_STORE_PUBLIC_ENDPOINT";
 
-/// Why a service cannot start: one line that names the variable.
+/// Why a service cannot start.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct StartError(String);
 
-/// For `map_err`: names the variable whose value is the reason.
+/// Adds the name of the variable to an error. For `map_err`.
 pub fn in_variable<E: StdError>(variable: &'static str) -> impl FnOnce(E) -> StartError {
     move |error| StartError(format!("{variable}: {}", error_line(&error)))
 }
 
 impl StartError {
-    /// A variable that cannot be used as it is.
+    /// The value of a variable cannot be used.
     #[must_use]
     pub fn new(variable: &'static str, reason: &str) -> Self {
         Self(format!("{variable}: {reason}"))
     }
 }
 
-/// What every service depends on.
+/// The dependencies of every service.
 #[derive(Debug)]
 pub struct Dependencies {
     /// The service's own database.
     pub database: Database,
     /// The database of the messages.
     pub source: Source,
-    /// Where the files are.
+    /// The object store.
     pub store: Store,
 }
 
 impl Dependencies {
-    /// Prepares the process for TLS and names all three, without connecting to any.
+    /// Parses the addresses and sets up TLS. Does not connect.
     pub fn open(
         databases: &DatabaseSettings,
         store: StoreSettings,
         purpose: PoolPurpose,
     ) -> Result<Self, StartError> {
-        // It fails only where a provider is installed already, which is as good.
+        // This fails only if a provider is installed already.
         rustls::crypto::ring::default_provider()
             .install_default()
             .ok();
@@ -87,7 +87,7 @@ impl Dependencies {
         })
     }
 
-    /// Connects to each once. The database must have this version's schema.
+    /// Connects to each once. The database must have the schema of this version.
     pub async fn check(&self) -> Result<(), StartError> {
         self.database.check().await.map_err(in_variable(DATABASE))?;
         match self.database.migration_state().await {
@@ -100,14 +100,14 @@ impl Dependencies {
     }
 }
 
-/// The two signals that stop a service. From [`Signals::install`] on they no longer kill the process.
+/// SIGTERM and SIGINT. After [`Signals::install`] they no longer end the process.
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
-    /// Takes over SIGTERM and SIGINT.
+    /// Installs the handlers.
     pub fn install() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
@@ -115,7 +115,7 @@ impl Signals {
         })
     }
 
-    /// Waits for the next of either.
+    /// Waits for the next signal.
     pub async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}

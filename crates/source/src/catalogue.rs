@@ -1,55 +1,47 @@
-//! What the server's catalogue says of `messages` and `endpoints`: what kind of relations they are,
-//! which types their columns have, and whether several sessions can read them under one snapshot.
+//! The definitions of `messages` and `endpoints` in the server's catalogue: kinds of relations, types
+//! of columns, and whether several sessions can read under one snapshot.
 //!
-//! They may be tables of ours or anything that an operator gave these names: views, partitioned
-//! tables, foreign tables. How they are locked and asked depends on it.
+//! The relations may be our own tables, or views, partitioned tables or foreign tables of an operator.
+//! Locks and statements depend on that.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+
+use exports_postgres::{TextRow, WireConnection};
 
 use crate::column::ColumnType;
 use crate::error::Error;
-use crate::session::exactly;
-use exports_postgres::{TextRow, WireConnection};
+use crate::row::values;
 
 const QUERY: &str = include_str!("catalogue.sql");
 
 /// The relations that exports read.
 pub(crate) const RELATIONS: [&str; 2] = ["messages", "endpoints"];
 
-/// What is known of both relations. Equal ones mean that nothing has changed.
+/// Relations by name, each with its oid.
+pub(crate) type RelationOids = BTreeMap<String, String>;
+
+/// The definitions of both relations. Equal catalogues mean that no definition has changed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Catalogue {
     relations: HashMap<String, Relation>,
     columns: HashMap<(String, String), ColumnType>,
-    /// Why one statement has to read everything.
-    pub alone: Vec<Alone>,
-    /// Relations with policies of row-level security.
+    /// Why one statement must read everything, such as `messages has a foreign table`.
+    single_reader_reasons: Vec<String>,
+    /// Relations with row-level security.
     pub policies: Vec<String>,
-    /// Relations whose first copy by logical replication has not ended.
-    pub copying: Vec<String>,
-    /// The views, with the versions of their definitions.
+    /// Relations whose initial copy by logical replication is not finished.
+    pub initial_copies: Vec<String>,
+    /// Views and the versions of their definitions.
     views: Vec<(String, String)>,
-    /// The server did not tell any of it.
+    /// The server refused to show its catalogue.
     is_unknown: bool,
-}
-
-/// A reason why each session, or each statement, may see other rows than the next, although they
-/// share a snapshot: then one statement of one session reads them all.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Alone {
-    /// The relation below which it is: `messages` or `endpoints`.
-    pub relation: String,
-    /// The relation that has it.
-    pub at: String,
-    /// What it is: `a foreign table`, or `the function random()`.
-    pub what: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Relation {
     oid: String,
     kind: Kind,
-    /// A lock on it covers all that is below it.
+    /// Whether a lock on it covers everything below it.
     is_simple: bool,
 }
 
@@ -57,24 +49,24 @@ struct Relation {
 enum Kind {
     Table,
     View,
-    /// What `LOCK TABLE` refuses: a foreign table, a materialized view.
+    /// A kind that `LOCK TABLE` refuses: a foreign table or a materialized view.
     Other,
 }
 
 impl Catalogue {
-    /// Asks for everything.
+    /// Queries the catalogue.
     pub(crate) async fn query(connection: &mut WireConnection) -> Result<Self, Error> {
         Self::of(connection.query(QUERY).await?)
     }
 
-    /// The same, outside of a transaction, where a server may refuse to tell.
+    /// Queries the catalogue outside a transaction, where the server may refuse the query.
     pub(crate) async fn read(connection: &mut WireConnection) -> Result<Self, Error> {
         match Self::query(connection).await {
             Ok(catalogue) => Ok(catalogue),
             Err(error) if error.is_refused() => {
                 tracing::warn!(
                     %error,
-                    "the source does not show its catalogue: every export is read by one statement"
+                    "the source refuses to show its catalogue: one statement reads each export"
                 );
                 Ok(Self::unknown())
             }
@@ -92,9 +84,9 @@ impl Catalogue {
     fn of(rows: Vec<TextRow>) -> Result<Self, Error> {
         let mut catalogue = Self::default();
         for row in rows {
-            let [fact, relation, first, second, third] =
-                exactly(row)?.map(Option::unwrap_or_default);
-            match fact.as_str() {
+            let [property, relation, first, second, third] =
+                values(row)?.map(Option::unwrap_or_default);
+            match property.as_str() {
                 "relation" => {
                     let kind = Kind::of(&second);
                     let is_simple = third == "true";
@@ -109,14 +101,13 @@ impl Catalogue {
                     let column_type = ColumnType::of(&second, &third);
                     catalogue.columns.insert((relation, first), column_type);
                 }
-                "alone" => catalogue.alone.push(Alone {
-                    relation,
-                    at: first,
-                    what: second,
-                }),
+                // `first` is the relation that has the reason, `second` the reason.
+                "single_reader" => catalogue
+                    .single_reader_reasons
+                    .push(format!("{first} has {second}")),
                 "view" => catalogue.views.push((first, second)),
                 "policies" => catalogue.policies.push(first),
-                "copying" => catalogue.copying.push(first),
+                "initial_copy" => catalogue.initial_copies.push(first),
                 _ => return Err(Error::UnexpectedAnswer("the catalogue query")),
             }
         }
@@ -127,14 +118,14 @@ impl Catalogue {
         self.is_unknown
     }
 
-    /// The type of a column; that of our own, where the server did not tell.
+    /// The type of a column. If the catalogue is unknown, the type in our own tables.
     pub(crate) fn column(&self, relation: &str, column: &str) -> ColumnType {
         let key = (relation.to_owned(), column.to_owned());
         let known = self.columns.get(&key).cloned();
         known.unwrap_or_else(|| ColumnType::of_ours(column))
     }
 
-    /// Whether both are plain tables, of which nothing else has to be known.
+    /// Whether both relations are plain tables without partitions.
     pub(crate) fn are_plain_tables(&self) -> bool {
         self.relations.len() == RELATIONS.len()
             && self
@@ -143,7 +134,7 @@ impl Catalogue {
                 .all(|relation| relation.kind == Kind::Table && relation.is_simple)
     }
 
-    /// Whether the locks that `lock_statement` takes cover all that is read.
+    /// Whether `lock_statement` locks everything that is read.
     pub(crate) fn locks_cover_all(&self) -> bool {
         self.relations.len() == RELATIONS.len()
             && self
@@ -152,14 +143,14 @@ impl Catalogue {
                 .all(|relation| relation.kind != Kind::Other && relation.is_simple)
     }
 
-    /// The statement that keeps the relations as they are, as far as that can be done by their
-    /// names. Of a table with partitions it locks no partition: there may be thousands.
+    /// The statement that locks the relations by name, as far as that is possible. It locks no
+    /// partitions, because there may be thousands.
     pub(crate) fn lock_statement(&self) -> Option<String> {
         let lock = |name: &str| {
             let relation = self.relations.get(name)?;
             match relation.kind {
                 Kind::Table => Some(format!("ONLY {name}")),
-                // It has no ONLY: what is below a view is locked with it.
+                // There is no ONLY for views: `LOCK TABLE` also locks the relations below a view.
                 Kind::View if relation.is_simple => Some((*name).to_owned()),
                 Kind::View | Kind::Other => None,
             }
@@ -168,13 +159,13 @@ impl Catalogue {
         (!locks.is_empty()).then(|| format!("LOCK TABLE {} IN ACCESS SHARE MODE", locks.join(", ")))
     }
 
-    /// The statement whose only row is [`Self::identity`] while the names mean the same plain tables.
+    /// A statement that returns [`Self::identity`] while the names mean the same plain tables.
     pub(crate) fn identity_statement() -> &'static str {
         "SELECT string_agg(oid::text || ' ' || relkind::text || ' ' || relhassubclass::text, ',' ORDER BY oid) \
          FROM pg_class WHERE oid IN (to_regclass('messages'), to_regclass('endpoints'))"
     }
 
-    /// What `identity_statement` gives for two plain tables.
+    /// The result of `identity_statement` for the two plain tables.
     pub(crate) fn identity(&self) -> String {
         let mut oids: Vec<_> = self.relations.values().map(|known| &known.oid).collect();
         oids.sort_by_key(|oid| oid.parse::<u32>().unwrap_or_default());
@@ -182,24 +173,24 @@ impl Catalogue {
         each.join(",")
     }
 
-    /// Whether one statement has to read everything, and why.
+    /// Why one statement of one session must read everything: although they share a snapshot, other
+    /// sessions or statements may read different rows. `None` if several readers are possible.
     #[must_use]
-    pub fn reason_to_read_alone(&self) -> Option<String> {
+    pub fn single_reader_reason(&self) -> Option<String> {
         if self.is_unknown {
-            return Some("the source does not show its catalogue".to_owned());
+            return Some("the source refuses to show its catalogue".to_owned());
         }
-        let alone = self.alone.first()?;
-        Some(format!("{} has {}", alone.at, alone.what))
+        self.single_reader_reasons.first().cloned()
     }
 
-    /// What is wrong with the columns, a line each: those whose types cannot be read.
+    /// One line for each column whose type exports cannot read.
     #[must_use]
     pub fn unsuitable_columns(&self) -> Vec<String> {
         let mut lines: Vec<_> = self
             .columns
             .iter()
             .filter_map(|((relation, column), found)| {
-                let expected = found.misfit(relation, column)?;
+                let expected = found.expected_type(relation, column)?;
                 Some(format!(
                     "{relation}.{column} is {found}: {expected} is needed"
                 ))

@@ -1,10 +1,10 @@
--- What the relations `messages` and `endpoints` are: one row for each fact, its kind first.
--- (Not a checked query: it runs over the source's own connection, by the simple protocol.)
+-- The definitions of the relations `messages` and `endpoints`, one property per row, its kind first.
+-- sqlx does not check this query, because it runs over our own connection by the simple protocol.
 WITH RECURSIVE named AS (
     SELECT name, to_regclass(name)::oid AS oid FROM (VALUES ('messages'), ('endpoints')) n (name)
 ),
--- They, and whatever is below them: the relations of a view, the partitions of a table.
--- A materialized view is where its rows are: nothing is below it.
+-- Both relations and everything below them: the relations of a view, the partitions of a table.
+-- A materialized view has its own rows, so nothing is below it.
 below AS (
     SELECT name, oid FROM named WHERE oid IS NOT NULL
     UNION
@@ -29,7 +29,7 @@ views AS (
     FROM relations b JOIN pg_rewrite r ON r.ev_class = b.oid
     WHERE b.relkind = 'v' AND r.ev_type = '1'
 ),
--- A domain is what it is based on.
+-- A domain has the type that it is based on.
 types AS (
     SELECT n.name, a.attname, a.atttypid AS type, a.attcollation, false AS is_domain
     FROM named n JOIN pg_attribute a ON a.attrelid = n.oid
@@ -39,30 +39,30 @@ types AS (
     FROM types b JOIN pg_type t ON t.oid = b.type AND t.typtype = 'd'
 )
 SELECT 'relation', n.name, n.oid::text, c.relkind::text,
-       -- Whether all that is below can be locked by name, and is few.
+       -- Whether everything below can be locked by name, and has no partitions.
        (NOT EXISTS (SELECT FROM relations b WHERE b.name = n.name AND (b.relhassubclass OR b.relkind NOT IN ('r', 'v'))))::text
 FROM named n JOIN pg_class c ON c.oid = n.oid
 UNION ALL
 SELECT 'column', t.name, t.attname::text,
        p.typname || CASE WHEN p.typtype = 'e' THEN ':enum' ELSE '' END
                  || CASE WHEN coalesce(o.collisdeterministic, true) THEN '' ELSE ':nondeterministic' END,
-       -- A domain over an enum has no operators: it is compared as text, as if it had no labels.
+       -- A domain over an enum has no operators, so it gets no labels and is compared as text.
        (SELECT string_agg(e.enumlabel, ',') FROM pg_enum e
         WHERE e.enumtypid = p.oid AND NOT t.is_domain AND e.enumlabel !~ ',')
 FROM types t JOIN pg_type p ON p.oid = t.type AND p.typtype <> 'd'
 LEFT JOIN pg_collation o ON o.oid = t.attcollation
 UNION ALL
--- Why there may be another answer for each session, or for each statement.
-SELECT 'alone', b.name, b.oid::regclass::text, 'a foreign table', NULL FROM relations b WHERE b.relkind = 'f'
+-- Reasons why sessions or statements may read different rows under one snapshot.
+SELECT 'single_reader', b.name, b.oid::regclass::text, 'a foreign table', NULL FROM relations b WHERE b.relkind = 'f'
 UNION ALL
-SELECT DISTINCT 'alone', v.name, v.oid::regclass::text, 'the function ' || p.oid::regprocedure, NULL
+SELECT DISTINCT 'single_reader', v.name, v.oid::regclass::text, 'the function ' || p.oid::regprocedure, NULL
 FROM views v
 CROSS JOIN LATERAL regexp_matches(v.tree, ':(?:funcid|opfuncid|winfnoid|aggfnoid) (\d+)', 'g') f (oid)
 JOIN pg_proc p ON p.oid = f.oid[1]::oid
 WHERE p.provolatile = 'v'
    OR p.provolatile = 's' AND (p.oid >= 16384 OR p.proname IN ('now', 'statement_timestamp', 'transaction_timestamp', 'pg_backend_pid'))
 UNION ALL
-SELECT 'alone', v.name, v.oid::regclass::text, f.what, NULL
+SELECT 'single_reader', v.name, v.oid::regclass::text, f.what, NULL
 FROM views v
 JOIN (VALUES ('the current time', 'SQLVALUEFUNCTION :op [0-8] '), ('LIMIT or OFFSET', ':limit(Count|Offset) \{'),
              ('DISTINCT ON', ':hasDistinctOn true'), ('a window function', ':hasWindowFuncs true'),
@@ -72,7 +72,7 @@ SELECT 'view', v.name, v.oid::text, v.version, NULL FROM views v
 UNION ALL
 SELECT 'policies', b.name, b.oid::regclass::text, NULL, NULL FROM relations b WHERE b.relrowsecurity
 UNION ALL
--- A subscription's first copy arrives in one transaction, when it is done: until then the table is empty.
-SELECT 'copying', b.name, b.oid::regclass::text, s.srsubstate::text, NULL
+-- The initial copy of a subscription becomes visible in one transaction. Until then the table is empty.
+SELECT 'initial_copy', b.name, b.oid::regclass::text, s.srsubstate::text, NULL
 FROM relations b JOIN pg_subscription_rel s ON s.srrelid = b.oid WHERE s.srsubstate NOT IN ('r', 's')
 ORDER BY 1, 2, 3, 4

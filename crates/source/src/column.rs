@@ -1,21 +1,20 @@
-//! The types that an operator's columns have, and the conditions that ask for their values.
+//! The types of the source's columns, and conditions on their values.
 //!
-//! A condition has to find the same rows whatever the type, and has to be one that an index
-//! answers wherever the type allows it.
+//! A condition selects the same rows for every type, and uses an index if the type allows it.
 
 use std::fmt;
 
 use postgres_protocol::escape::escape_literal;
 
-/// What a column's values are, domains looked through.
+/// The type of a column. A domain counts as the type that it is based on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ColumnType {
     Uuid,
-    /// Text that equals another only if their bytes are the same.
+    /// Text that is equal only if the bytes are equal.
     Text(&'static str),
-    /// Text that may equal another: `char(n)`, `citext`, or a collation that folds cases.
+    /// Text that can be equal with different bytes: `char(n)`, `citext`, nondeterministic collations.
     LooseText(String),
-    /// An enum, with its labels.
+    /// An enum and its labels.
     Enum(Vec<String>),
     /// A time or a date.
     Time(&'static str),
@@ -26,7 +25,7 @@ pub(crate) enum ColumnType {
 const NONDETERMINISTIC: &str = ":nondeterministic";
 
 impl ColumnType {
-    /// What `catalogue.sql` says: the type's name, and an enum's labels.
+    /// Parses the result of `catalogue.sql`: the name of the type, and the labels of an enum.
     pub(crate) fn of(described: &str, labels: &str) -> Self {
         let labels = || labels.split(',').map(str::to_owned).collect();
         if let Some(loose) = described.strip_suffix(NONDETERMINISTIC) {
@@ -51,7 +50,7 @@ impl ColumnType {
         }
     }
 
-    /// The type of a column of our own tables.
+    /// The type of a column in our own tables.
     pub(crate) fn of_ours(column: &str) -> Self {
         match column {
             "id" | "endpoint_id" => Self::Uuid,
@@ -63,7 +62,7 @@ impl ColumnType {
         }
     }
 
-    /// The condition that the column holds this text, byte for byte.
+    /// The condition that the column has exactly this text.
     pub(crate) fn is_text(&self, column: &str, text: &str) -> String {
         let literal = escape_literal(text);
         match self {
@@ -71,18 +70,18 @@ impl ColumnType {
             Self::Enum(labels) if labels.iter().any(|label| label == text) => {
                 format!("{column} = {literal}")
             }
-            // For an index, and then exactly.
+            // The first comparison uses an index, the second compares bytes.
             Self::LooseText(_) => {
                 format!("{column} = {literal} AND {column}::text COLLATE \"C\" = {literal}")
             }
-            // A label that the enum has not is no error: no row holds it.
+            // A text that is not a label of the enum is no error: no row has it.
             Self::Enum(_) | Self::Uuid | Self::Time(_) | Self::Number(_) | Self::Other(_) => {
                 format!("{column}::text = {literal}")
             }
         }
     }
 
-    /// The column as what it is compared and sorted by, where its own type's order would do.
+    /// The column as a UUID, cast only if necessary so that an index can be used.
     pub(crate) fn as_uuid(&self, column: &str) -> String {
         match self {
             Self::Uuid => column.to_owned(),
@@ -90,7 +89,7 @@ impl ColumnType {
         }
     }
 
-    /// The same for a time.
+    /// The column as a time, cast only if necessary so that an index can be used.
     pub(crate) fn as_time(&self, column: &str) -> String {
         match self {
             Self::Time(_) => column.to_owned(),
@@ -98,8 +97,8 @@ impl ColumnType {
         }
     }
 
-    /// What a column of this name has to be, if this is something else that cannot be cast to it.
-    pub(crate) fn misfit(&self, relation: &str, column: &str) -> Option<&'static str> {
+    /// The type that a column of this name needs, if this type cannot be cast to it.
+    pub(crate) fn expected_type(&self, relation: &str, column: &str) -> Option<&'static str> {
         let is_text = matches!(self, Self::Text(_) | Self::LooseText(_));
         let (fits, expected) = match (relation, column) {
             (_, "id") | ("messages", "endpoint_id") => (*self == Self::Uuid || is_text, "uuid"),
@@ -136,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_condition_fits_its_column_and_compares_byte_by_byte() {
+    fn a_condition_compares_bytes_for_every_type() {
         let is = |described: &str, labels: &str| {
             ColumnType::of(described, labels).is_text("m.status", "queued")
         };
@@ -151,17 +150,18 @@ mod tests {
     }
 
     #[test]
-    fn a_column_that_cannot_be_cast_says_what_it_has_to_be() {
-        let misfit =
-            |described: &str, column| ColumnType::of(described, "").misfit("messages", column);
+    fn a_column_that_cannot_be_cast_reports_the_expected_type() {
+        let expected = |described: &str, column| {
+            ColumnType::of(described, "").expected_type("messages", column)
+        };
         assert_eq!(
-            misfit("int8", "created_at"),
+            expected("int8", "created_at"),
             Some("timestamp with time zone")
         );
-        assert_eq!(misfit("timestamp", "created_at"), None);
-        assert_eq!(misfit("bytea", "id"), Some("uuid"));
-        assert_eq!(misfit("int2", "status"), Some("text or an enum"));
-        assert_eq!(misfit("bool", "attempt_count"), Some("integer"));
-        assert_eq!(misfit("json", "last_error"), None);
+        assert_eq!(expected("timestamp", "created_at"), None);
+        assert_eq!(expected("bytea", "id"), Some("uuid"));
+        assert_eq!(expected("int2", "status"), Some("text or an enum"));
+        assert_eq!(expected("bool", "attempt_count"), Some("integer"));
+        assert_eq!(expected("json", "last_error"), None);
     }
 }

@@ -1,53 +1,53 @@
-//! Binary COPY, read back: the bytes of `query`'s statement become rows.
+//! Decodes binary COPY into rows.
 //!
-//! The format (`PostgreSQL`'s documentation of COPY, "Binary Format"): a header of 11 bytes of
-//! signature, 4 of flags and 4 of the length of an extension; then tuples, each a 16-bit count
-//! of fields and per field a 32-bit length (-1 for NULL) and as many bytes; then -1 in place of a
-//! count. Everything is big-endian. Chunks may end anywhere; lengths are checked, never trusted.
+//! The format (PostgreSQL documentation of COPY, "Binary Format"): a header of 11 bytes signature,
+//! 4 bytes flags, 4 bytes length of the extension, and the extension; then tuples, each a 16-bit field
+//! count and per field a 32-bit length (-1 for NULL) and the bytes; then a count of -1. Everything is
+//! big-endian. Chunks may end anywhere. Every length is checked.
 
 use exports_domain::{MessageRow, PgTimestamp};
 
 use crate::error::Error;
 
-/// The number of columns of `query`'s statement.
+/// The number of columns of the COPY statement (see `statements`).
 const COLUMNS: i16 = 12;
 const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
 
-/// Where in the format the decoder is.
+/// What the decoder reads next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum State {
     Header,
     Tuples,
     End,
 }
 
-/// Reads rows from the chunks of one COPY.
+/// Decodes rows from the chunks of one COPY.
 #[derive(Debug)]
 pub struct Decoder {
-    place: Place,
+    state: State,
     missing: usize,
 }
 
 impl Default for Decoder {
     fn default() -> Self {
         Self {
-            place: Place::Header,
+            state: State::Header,
             missing: 0,
         }
     }
 }
 
 impl Decoder {
-    /// Takes the next row off the front of `bytes`. `None`: there is no whole row in it; call
-    /// again with the rest and more bytes behind it.
+    /// Takes the next row from the front of `bytes`. `None`: the row is incomplete. Call again with the
+    /// rest followed by more bytes.
     #[inline]
     pub fn next_row<'a>(&mut self, bytes: &mut &'a [u8]) -> Result<Option<MessageRow<'a>>, Error> {
-        if self.place == Place::Header {
+        if self.state == State::Header {
             match read_header(bytes)? {
                 None => return Ok(None),
                 Some(rest) => *bytes = rest,
             }
-            self.place = Place::Tuples;
+            self.state = State::Tuples;
         }
         let mut fields = Fields { rest: bytes };
         match self.row(&mut fields) {
@@ -55,51 +55,50 @@ impl Decoder {
                 *bytes = fields.rest;
                 Ok(row)
             }
-            Err(Halt::CutOff { missing }) => {
+            Err(RowError::Incomplete { missing }) => {
                 self.missing = missing;
                 Ok(None)
             }
-            Err(Halt::Malformed(what)) => Err(Error::MalformedCopy(what)),
-            Err(Halt::NotUtf8) => Err(Error::NotUtf8),
+            Err(RowError::Malformed(what)) => Err(Error::MalformedCopy(what)),
+            Err(RowError::NotUtf8) => Err(Error::NotUtf8),
         }
     }
 
     #[inline]
-    fn row<'a>(&mut self, fields: &mut Fields<'a>) -> Result<Option<MessageRow<'a>>, Halt> {
+    fn row<'a>(&mut self, fields: &mut Fields<'a>) -> Result<Option<MessageRow<'a>>, RowError> {
         let count = i16::from_be_bytes(*fields.take()?);
-        match (self.place, count) {
-            (Place::End, _) => Err(Halt::Malformed("bytes after its end")),
+        match (self.state, count) {
+            (State::End, _) => Err(RowError::Malformed("bytes after the end")),
             (_, COLUMNS) => fields.row().map(Some),
             (_, -1) => {
-                self.place = Place::End;
+                self.state = State::End;
                 Ok(None)
             }
-            _ => Err(Halt::Malformed("a row has another number of columns")),
+            _ => Err(RowError::Malformed("a row has a wrong number of columns")),
         }
     }
 
-    /// How many bytes at least are missing of the row that was cut off last: what its field at hand
-    /// still needs.
+    /// The minimum number of missing bytes of the last incomplete row: those of its current field.
     #[must_use]
     pub fn missing(&self) -> usize {
         self.missing
     }
 
-    /// Whether the COPY's end was read: without it, rows may be missing.
+    /// Whether the end of the COPY was read. Without it, rows may be missing.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.place == Place::End
+        self.state == State::End
     }
 }
 
-/// What follows the header, once it is there as a whole.
+/// The bytes after the header, if the header is complete.
 fn read_header(bytes: &[u8]) -> Result<Option<&[u8]>, Error> {
     let Some((signature, rest)) = bytes.split_first_chunk() else {
         return Ok(None);
     };
     if signature != SIGNATURE {
         return Err(Error::MalformedCopy(
-            "it does not begin as binary COPY does",
+            "it does not begin with the signature of binary COPY",
         ));
     }
     let Some((&[_, _, _, _, length @ ..], rest)) = rest.split_first_chunk::<8>() else {
@@ -109,83 +108,85 @@ fn read_header(bytes: &[u8]) -> Result<Option<&[u8]>, Error> {
     Ok(rest.get(u32::from_be_bytes(length) as usize..))
 }
 
-/// Why there is no row.
-enum Halt {
-    /// Its end is not there yet.
-    CutOff {
-        /// Of the field at hand, in bytes.
+/// Why no row could be decoded.
+enum RowError {
+    /// The row is not received completely.
+    Incomplete {
+        /// Missing bytes of the current field.
         missing: usize,
     },
-    /// It is not what the statement gives.
+    /// The bytes are not rows of the statement.
     Malformed(&'static str),
     /// A text is not UTF-8.
     NotUtf8,
 }
 
-/// The fields of one row, taken one after the other.
+/// The fields of one row, read one after the other.
 struct Fields<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Fields<'a> {
     #[inline]
-    fn take<const N: usize>(&mut self) -> Result<&'a [u8; N], Halt> {
+    fn take<const N: usize>(&mut self) -> Result<&'a [u8; N], RowError> {
         let missing = N.saturating_sub(self.rest.len());
         let (taken, rest) = self
             .rest
             .split_first_chunk()
-            .ok_or(Halt::CutOff { missing })?;
+            .ok_or(RowError::Incomplete { missing })?;
         self.rest = rest;
         Ok(taken)
     }
 
-    /// A field's length; `None` for NULL.
+    /// The length of a field; `None` for NULL.
     #[inline]
-    fn length(&mut self) -> Result<Option<usize>, Halt> {
+    fn length(&mut self) -> Result<Option<usize>, RowError> {
         match i32::from_be_bytes(*self.take()?) {
             -1 => Ok(None),
             length => usize::try_from(length)
                 .map(Some)
-                .map_err(|_| Halt::Malformed("a field has a negative length")),
+                .map_err(|_| RowError::Malformed("a field has a negative length")),
         }
     }
 
     #[inline]
-    fn fixed<const N: usize>(&mut self) -> Result<Option<[u8; N]>, Halt> {
+    fn fixed<const N: usize>(&mut self) -> Result<Option<[u8; N]>, RowError> {
         match self.length()? {
             None => Ok(None),
             Some(length) if length == N => Ok(Some(*self.take()?)),
-            Some(_) => Err(Halt::Malformed("a field has another length than its type")),
+            Some(_) => Err(RowError::Malformed(
+                "the length of a field does not match its type",
+            )),
         }
     }
 
     #[inline]
-    fn text(&mut self) -> Result<Option<&'a str>, Halt> {
+    fn text(&mut self) -> Result<Option<&'a str>, RowError> {
         let Some(length) = self.length()? else {
             return Ok(None);
         };
         let missing = length.saturating_sub(self.rest.len());
         let cut = self.rest.split_at_checked(length);
-        let (text, rest) = cut.ok_or(Halt::CutOff { missing })?;
+        let (text, rest) = cut.ok_or(RowError::Incomplete { missing })?;
         self.rest = rest;
         std::str::from_utf8(text)
             .map(Some)
-            .map_err(|_| Halt::NotUtf8)
+            .map_err(|_| RowError::NotUtf8)
     }
 
     #[inline]
-    fn int(&mut self) -> Result<Option<i32>, Halt> {
+    fn int(&mut self) -> Result<Option<i32>, RowError> {
         Ok(self.fixed()?.map(i32::from_be_bytes))
     }
 
     #[inline]
-    fn timestamp(&mut self) -> Result<Option<PgTimestamp>, Halt> {
+    fn timestamp(&mut self) -> Result<Option<PgTimestamp>, RowError> {
         Ok(self.fixed()?.map(i64::from_be_bytes).map(PgTimestamp))
     }
 
     #[inline]
-    fn row(&mut self) -> Result<MessageRow<'a>, Halt> {
-        // In the order of the statement's columns: struct fields are evaluated as written.
+    fn row(&mut self) -> Result<MessageRow<'a>, RowError> {
+        // Struct fields are evaluated in this order, which is that of the columns.
         Ok(MessageRow {
             id: self.fixed()?,
             endpoint_id: self.fixed()?,
@@ -234,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_is_read_whatever_the_chunks_are() {
+    fn a_row_is_decoded_whatever_the_chunks_are() {
         let copy = copy_of_one_row();
         for cut in 0..copy.len() {
             let mut decoder = Decoder::default();
@@ -256,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_our_copy_is_refused() {
+    fn malformed_bytes_are_refused() {
         let copy = copy_of_one_row();
         let decode = |mut bytes: &[u8]| {
             let mut decoder = Decoder::default();
@@ -279,7 +280,9 @@ mod tests {
         let three = field(&[1, 2, 3]);
         assert!(matches!(
             Fields { rest: &three }.int(),
-            Err(Halt::Malformed("a field has another length than its type"))
+            Err(RowError::Malformed(
+                "the length of a field does not match its type"
+            ))
         ));
     }
 }

@@ -1,37 +1,43 @@
-//! Where messages and endpoints come from: the relations `messages` and `endpoints`, which other
-//! systems write. They may be tables of ours or views of an operator's, in the service's own
-//! database, in another one, or in a replica; their rows may be anything the column types allow.
+//! Reads the relations `messages` and `endpoints`, which other systems write.
 //!
-//! `catalogue` and `column` tell what the relations are, `statement` writes the statements for them,
-//! `session` runs these under one snapshot, `transaction` begins and ends it, `plan` tells what a
-//! statement reads, `settings` prepares a session, `snapshot` shares a snapshot with other sessions,
-//! `replica` waits until a replica is up to date, `estimate` finds out how much there is to read,
-//! `time_slice` names a part of it, `decode` reads the bytes, `session_pool` keeps sessions.
+//! They may be our own tables or an operator's views, in the service's database, in another database,
+//! or in a replica. Their rows may have any value of their column types.
+//!
+//! - `source` opens sessions, and `session_pool` reuses them. A `session` reads one export; `settings`
+//!   prepares it, `transaction` begins and ends its transaction, `snapshot` shares its snapshot.
+//! - `catalogue`, `column`, `planned_relations`: what the relations are.
+//! - `statements`, `endpoint_urls`, `time_slice`, `estimate`, `decode`: what is read, and how.
+//! - `replica` waits for replication. `inspect` is for `exportctl check`.
 
 mod catalogue;
 mod column;
 mod decode;
+mod endpoint_urls;
 mod error;
 mod estimate;
-mod plan;
+mod inspect;
+mod planned_relations;
 mod replica;
+mod row;
 mod session;
 mod session_pool;
 mod settings;
 mod snapshot;
 mod source;
-mod statement;
+mod statements;
 mod time_slice;
 mod transaction;
 
-pub use catalogue::{Alone, Catalogue};
+pub use catalogue::Catalogue;
 pub use decode::Decoder;
+pub use endpoint_urls::EndpointUrls;
 pub use error::Error;
 pub use estimate::Estimate;
-pub use session::{EndpointUrls, Sample, SourceSession};
+pub use inspect::Sample;
+pub use session::SourceSession;
 pub use session_pool::SessionPool;
 pub use settings::{RefusedSetting, RowSecurity};
 pub use snapshot::SnapshotId;
 pub use source::{Column, Source};
-pub use statement::{UrlColumn, copy_statement};
+pub use statements::copy_statement;
 pub use time_slice::TimeSlice;

@@ -1,71 +1,71 @@
-//! A replica as the source: whose it is, and how long to wait until it has what its primary has.
+//! A replica as the source: detects its primary, and waits for replication.
 
 use std::time::{Duration, Instant};
 
+use exports_postgres::{Client, WireConnection};
 use futures_util::future::BoxFuture;
 
 use crate::error::Error;
-use exports_postgres::Client;
-use exports_postgres::WireConnection;
 
-/// How long a replica may take to come up to the primary.
+/// The limit for a replica to replay the position of its primary.
 pub(crate) const REPLAY_LIMIT: Duration = Duration::from_secs(30);
-/// How long a session that was used before waits: a new one finds out what the address leads to now.
-pub(crate) const KEPT_LIMIT: Duration = Duration::from_secs(2);
-/// How often the primary is asked again whether it is still the one whose position is waited for.
-const SAME_PRIMARY: Duration = Duration::from_secs(1);
+/// The limit for a reused session. It is short, because a new session may reach another server.
+pub(crate) const REUSED_REPLAY_LIMIT: Duration = Duration::from_secs(2);
+/// How often the wait checks whether the primary has changed.
+const PRIMARY_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Whether the server is a replica, and whether this role may ask whose: the right to can be revoked.
+/// Whether the server is a replica, and whether this role may execute `pg_control_system()`.
 const STATE: &str = "SELECT pg_is_in_recovery(), coalesce(has_function_privilege(\
      to_regprocedure('pg_catalog.pg_control_system()')::oid, 'EXECUTE'), false)";
-const CLUSTER: &str = "SELECT system_identifier FROM pg_control_system()";
+const SYSTEM_IDENTIFIER: &str = "SELECT system_identifier FROM pg_control_system()";
 
-/// The primary of a replica that a session is on.
+/// The primary of a session's replica.
 #[derive(Debug, Clone)]
 pub(crate) struct Primary(Client);
 
-/// How far a primary's log is filled.
+/// The end of a primary's WAL.
 struct Position {
     lsn: String,
-    /// Another primary's positions are no measure for this one's.
+    /// Positions of different timelines cannot be compared.
     timeline: String,
 }
 
 impl Primary {
-    /// The service's own database, if `connection` is to a replica of it.
+    /// The service's database `control`, if `connection` is to a replica of it.
     pub(crate) async fn of(
         connection: &mut WireConnection,
         control: &Client,
     ) -> Result<Option<Self>, Error> {
-        let (is_replica, may_ask) = both(connection, STATE).await?;
+        let (is_replica, may_ask) = two_booleans(connection, STATE).await?;
         if !is_replica {
             return Ok(None);
         }
         let replicas = if may_ask {
-            connection.value(CLUSTER).await?
+            connection.value(SYSTEM_IDENTIFIER).await?
         } else {
             None
         };
-        let own = until_answered(control, Instant::now(), REPLAY_LIMIT, cluster);
+        let own = retry_until_answered(control, Instant::now(), REPLAY_LIMIT, system_identifier);
         match (replicas, own.await) {
             (Some(replicas), Ok(own)) if replicas == own.to_string() => {
                 return Ok(Some(Self(control.clone())));
             }
             (Some(_), Ok(_)) => tracing::warn!(
-                "the source is a replica of a cluster that is not the service's own: rows that it has not \
-                 replayed when an export starts are not in the file"
+                "the source is a replica of another cluster than the service's database, so exports cannot \
+                 wait for replication: rows that are not replayed when an export starts are missing from its file"
             ),
             (_, Err(error)) if error.is_transient() => return Err(error),
             (None, _) | (_, Err(_)) => tracing::warn!(
-                "the source is a replica, and this role may not ask whose: rows that it has not replayed when \
-                 an export starts are not in the file. Grant EXECUTE on pg_control_system() in both databases"
+                "the source is a replica, but the role may not identify its cluster, so exports cannot wait for \
+                 replication: rows that are not replayed when an export starts are missing from its file. \
+                 GRANT EXECUTE ON FUNCTION pg_control_system() in both databases"
             ),
         }
         Ok(None)
     }
 
-    /// Waits until the replica has what is committed here now. Fails at once if it is none any more:
-    /// it was promoted, and will never have it.
+    /// Waits until the replica has replayed everything that is committed on the primary now. Fails
+    /// immediately if the replica was promoted, because then it never will.
     pub(crate) async fn wait_for_replay(
         &self,
         replica: &mut WireConnection,
@@ -73,7 +73,7 @@ impl Primary {
     ) -> Result<(), Error> {
         let begun = Instant::now();
         let mut position = self.position(begun, limit).await?;
-        let mut asked = begun;
+        let mut checked = begun;
         let mut pause = Duration::from_millis(5);
         while !is_replayed(replica, &position.lsn).await? {
             if begun.elapsed() >= limit {
@@ -84,14 +84,14 @@ impl Primary {
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_millis(500));
-            if asked.elapsed() >= SAME_PRIMARY {
-                asked = Instant::now();
+            if checked.elapsed() >= PRIMARY_CHECK_INTERVAL {
+                checked = Instant::now();
                 let now = self.position(begun, limit).await?;
                 if now.timeline != position.timeline {
                     tracing::info!(
                         from = position.timeline,
                         to = now.timeline,
-                        "the primary has changed while the replica was waited for: it has to come up to the new one"
+                        "the primary changed during the wait for replication, waiting for the position of the new primary"
                     );
                     position = now;
                 }
@@ -100,26 +100,26 @@ impl Primary {
         Ok(())
     }
 
-    /// How far the primary is now. While it fails over, it is waited for.
+    /// The primary's current position. Retries during a failover.
     async fn position(&self, begun: Instant, limit: Duration) -> Result<Position, Error> {
-        until_answered(&self.0, begun, limit, position).await
+        retry_until_answered(&self.0, begun, limit, position).await
     }
 }
 
 /// Whether the replica has replayed this position.
 async fn is_replayed(replica: &mut WireConnection, lsn: &str) -> Result<bool, Error> {
-    let question = format!(
+    let query = format!(
         "SELECT pg_is_in_recovery(), coalesce(pg_last_wal_replay_lsn() >= '{lsn}'::pg_lsn, false)"
     );
-    match both(replica, &question).await? {
+    match two_booleans(replica, &query).await? {
         (true, is_replayed) => Ok(is_replayed),
         (false, _) => Err(Error::Promoted),
     }
 }
 
-/// The two answers of a question.
-async fn both(connection: &mut WireConnection, question: &str) -> Result<(bool, bool), Error> {
-    let row = connection.query(question).await?.pop();
+/// The result of a query for two booleans.
+async fn two_booleans(connection: &mut WireConnection, query: &str) -> Result<(bool, bool), Error> {
+    let row = connection.query(query).await?.pop();
     match row.as_deref() {
         Some([Some(one), Some(other)]) => Ok((one == "t", other == "t")),
         _ => Err(Error::UnexpectedAnswer("a query about replication")),
@@ -128,9 +128,8 @@ async fn both(connection: &mut WireConnection, question: &str) -> Result<(bool, 
 
 fn position(primary: &Client) -> BoxFuture<'_, Result<Position, Error>> {
     Box::pin(async {
-        // Up to where the log is filled, not only written: with `synchronous_commit = off` a
-        // transaction that others see already can still be on its way there. The file's name begins
-        // with the timeline.
+        // The insert position, not the write position: with `synchronous_commit = off`, a visible
+        // transaction may not be written yet. The name of a WAL file begins with the timeline.
         let row = sqlx::query!(
             r#"SELECT lsn::text AS "lsn!", left(pg_walfile_name(lsn), 8) AS "timeline!"
            FROM pg_current_wal_insert_lsn() lsn"#
@@ -144,7 +143,7 @@ fn position(primary: &Client) -> BoxFuture<'_, Result<Position, Error>> {
     })
 }
 
-fn cluster(primary: &Client) -> BoxFuture<'_, Result<i64, Error>> {
+fn system_identifier(primary: &Client) -> BoxFuture<'_, Result<i64, Error>> {
     Box::pin(async {
         Ok(sqlx::query_scalar!(
             r#"SELECT (SELECT system_identifier FROM pg_control_system()) AS "cluster!""#
@@ -154,17 +153,17 @@ fn cluster(primary: &Client) -> BoxFuture<'_, Result<i64, Error>> {
     })
 }
 
-/// Asks the primary until it answers: an attempt need not end because it fails over.
-async fn until_answered<T>(
+/// Retries a query on the primary, so that an export survives a failover.
+async fn retry_until_answered<T>(
     primary: &Client,
     begun: Instant,
     limit: Duration,
-    ask: for<'c> fn(&'c Client) -> BoxFuture<'c, Result<T, Error>>,
+    query: for<'c> fn(&'c Client) -> BoxFuture<'c, Result<T, Error>>,
 ) -> Result<T, Error> {
     loop {
-        match ask(primary).await {
+        match query(primary).await {
             Err(error) if error.is_transient() && begun.elapsed() < limit => {
-                tracing::debug!(%error, "the primary does not answer, it is asked again");
+                tracing::debug!(%error, "the primary is not available, retrying");
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
             answered => return answered,

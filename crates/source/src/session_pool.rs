@@ -1,4 +1,4 @@
-//! The worker's sessions on the source, used again from one export to the next.
+//! The worker's pool of sessions on the source.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,99 +10,104 @@ use crate::session::SourceSession;
 use crate::snapshot::SnapshotId;
 use crate::source::Source;
 
-/// How long opening sessions ahead may take: no export waits longer for a source that stalls.
-const OPENING: Duration = Duration::from_secs(1);
-/// How long a session is kept for the next export.
-const KEPT: Duration = Duration::from_mins(1);
-/// A session that is older is not kept: its address may lead to another server by now.
+/// The limit for opening sessions at the start of a worker.
+const WARM_UP: Duration = Duration::from_secs(1);
+/// A session that is idle for longer is closed.
+const IDLE: Duration = Duration::from_mins(1);
+/// An older session is closed after its export: its address may lead to another server later.
 const LIFETIME: Duration = Duration::from_mins(10);
 
-/// Opens sessions and keeps them for a while: opening one takes longer than a small export, and
-/// what the server has at hand for it makes the start of a large one quicker. An idle worker keeps
-/// one.
+/// Reuses sessions: opening one takes longer than a small export, and the server's caches make the
+/// start of a large export faster. An idle worker keeps one session.
 #[derive(Debug, Clone)]
 pub struct SessionPool {
     source: Source,
     readers: u16,
-    idle: Arc<Mutex<Kept<SourceSession>>>,
+    idle: Arc<Mutex<IdleList<SourceSession>>>,
 }
 
 impl SessionPool {
-    /// Keeps one for each slot at most, and those that a large export has besides.
+    /// A pool for `slots` exports at a time. It has one session per slot, and the additional readers
+    /// of one large export.
     #[must_use]
     pub fn new(source: Source, slots: u16, readers: u16) -> Self {
         Self {
             source,
             readers,
-            idle: Arc::new(Mutex::new(Kept {
-                idle: Vec::new(),
-                most: usize::from(slots) + usize::from(readers) - 1,
+            idle: Arc::new(Mutex::new(IdleList {
+                items: Vec::new(),
+                max: usize::from(slots) + usize::from(readers) - 1,
             })),
         }
     }
 
-    /// Opens as many as a large export has, so that the first export finds them. Gives up soon.
-    pub async fn open_ahead(&self) {
-        let opening = tokio::time::timeout(OPENING, self.open_for_an_export());
-        if opening.await.is_err() {
-            tracing::debug!("sessions are not opened before they are needed: it takes too long");
+    /// Opens the sessions of one large export, so that the first export finds them. Stops after a
+    /// short time.
+    pub async fn warm_up(&self) {
+        if tokio::time::timeout(WARM_UP, self.open_readers())
+            .await
+            .is_err()
+        {
+            tracing::debug!(
+                "opening sessions on the source timed out, exports open them when needed"
+            );
         }
     }
 
-    async fn open_for_an_export(&self) {
+    async fn open_readers(&self) {
         for _ in 0..self.readers {
             match self.source.open_session().await {
-                Ok(session) => self.lock().keep(session, Instant::now()),
+                Ok(session) => self.lock().put(session, Instant::now()),
                 Err(error) => {
                     let error = error_line(&error);
-                    tracing::debug!(error, "a session is not opened before it is needed");
+                    tracing::debug!(error, "a session on the source could not be opened");
                     return;
                 }
             }
         }
     }
 
-    /// A session whose snapshot has begun, for the messages of a filter.
+    /// A session that has begun a snapshot for the messages of a filter.
     pub async fn begin(
         &self,
         project: &ProjectId,
         filter: &MessageFilter,
     ) -> Result<SourceSession, Error> {
-        self.with(project, Start::Snapshot(filter)).await
+        self.acquire(project, Start::Snapshot(filter)).await
     }
 
-    /// A session that has joined another's snapshot.
+    /// A session that has joined the snapshot of another session.
     pub async fn join(
         &self,
         project: &ProjectId,
         snapshot: &SnapshotId,
     ) -> Result<SourceSession, Error> {
-        self.with(project, Start::Joined(snapshot)).await
+        self.acquire(project, Start::Joined(snapshot)).await
     }
 
-    /// A kept session, or a new one if all have died meanwhile.
-    async fn with(&self, project: &ProjectId, start: Start<'_>) -> Result<SourceSession, Error> {
-        while let Some(mut kept) = self.take() {
-            match begin(&mut kept, project, start).await {
-                Ok(()) => return Ok(kept),
-                // A new one would meet the same.
-                Err(error @ (Error::Changed { .. } | Error::Copying { .. })) => {
+    /// Starts a transaction in an idle session or, if all are dead, in a new one.
+    async fn acquire(&self, project: &ProjectId, start: Start<'_>) -> Result<SourceSession, Error> {
+        while let Some(mut idle) = self.take_idle() {
+            match begin(&mut idle, project, start).await {
+                Ok(()) => return Ok(idle),
+                // A new session would have the same error.
+                Err(error @ (Error::Changed { .. } | Error::InitialCopy { .. })) => {
                     return Err(error);
                 }
                 Err(error @ Error::Promoted) => {
                     tracing::warn!(
                         error = error_line(&error),
-                        "the sessions on the source are opened anew: what the service's own database \
-                         commits from now on does not come to a source that was promoted"
+                        "reopening all sessions on the source: the promoted source does not receive \
+                         what the service's database commits from now on"
                     );
-                    self.lock().idle.clear();
+                    self.lock().items.clear();
                 }
-                // Another kept one would wait as long; a new one may be on another server.
+                // Other idle sessions would wait as long. A new session may reach another server.
                 Err(error @ Error::ReplicaBehind { .. }) => {
-                    tracing::debug!(%error, "a new session is opened");
+                    tracing::debug!(%error, "opening a new session on the source");
                     break;
                 }
-                Err(error) => tracing::debug!(%error, "a kept session had died"),
+                Err(error) => tracing::debug!(%error, "closing a dead session on the source"),
             }
         }
         let mut session = self.source.open_session().await?;
@@ -110,25 +115,26 @@ impl SessionPool {
         Ok(session)
     }
 
-    /// Ends a session's snapshot. Keeps it if it is in step; closes any other.
+    /// Ends the transaction of a session. Keeps the session if it is in sync, else closes it.
     pub async fn release(&self, session: SourceSession) {
         match session.finish().await {
             Ok(session) if session.age() > LIFETIME => {}
-            Ok(session) => self.lock().keep(session, Instant::now()),
-            Err(error) => tracing::debug!(%error, "a session is not kept"),
+            Ok(session) => self.lock().put(session, Instant::now()),
+            Err(error) => tracing::debug!(%error, "closing a session on the source after an error"),
         }
     }
 
-    /// Closes those that nobody took for a while, but one.
-    pub fn close_unused(&self) {
-        self.lock().drop_unused(Instant::now());
+    /// Closes sessions that were idle for too long, but keeps one.
+    pub fn close_idle(&self) {
+        self.lock().remove_expired(Instant::now());
     }
 
-    fn take(&self) -> Option<SourceSession> {
+    /// Takes a session out of the list. The lock is released before the session is used.
+    fn take_idle(&self) -> Option<SourceSession> {
         self.lock().take()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Kept<SourceSession>> {
+    fn lock(&self) -> MutexGuard<'_, IdleList<SourceSession>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -144,38 +150,39 @@ async fn begin(
     }
 }
 
-/// How a session's transaction starts.
+/// How the transaction of a session starts.
 #[derive(Debug, Clone, Copy)]
 enum Start<'a> {
-    /// With a snapshot of its own, for the messages of a filter.
+    /// With a new snapshot, for the messages of a filter.
     Snapshot(&'a MessageFilter),
-    /// With another session's.
+    /// With the snapshot of another session.
     Joined(&'a SnapshotId),
 }
 
-/// Things and when they were given back, the last at the end.
+/// Idle items and when they were released. The last one released is at the end.
 #[derive(Debug)]
-struct Kept<T> {
-    idle: Vec<(T, Instant)>,
-    most: usize,
+struct IdleList<T> {
+    items: Vec<(T, Instant)>,
+    max: usize,
 }
 
-impl<T> Kept<T> {
+impl<T> IdleList<T> {
     fn take(&mut self) -> Option<T> {
-        self.idle.pop().map(|(thing, _)| thing)
+        self.items.pop().map(|(item, _)| item)
     }
 
-    fn keep(&mut self, thing: T, now: Instant) {
-        if self.idle.len() < self.most {
-            self.idle.push((thing, now));
+    fn put(&mut self, item: T, now: Instant) {
+        if self.items.len() < self.max {
+            self.items.push((item, now));
         }
     }
 
-    fn drop_unused(&mut self, now: Instant) {
-        let unused = |(_, since): &(T, Instant)| now.duration_since(*since) > KEPT;
-        let unused = self.idle.partition_point(unused);
-        let dropped = unused.min(self.idle.len().saturating_sub(1));
-        self.idle.drain(..dropped);
+    /// Removes expired items, but keeps one.
+    fn remove_expired(&mut self, now: Instant) {
+        let is_expired = |(_, since): &(T, Instant)| now.duration_since(*since) > IDLE;
+        let expired = self.items.partition_point(is_expired);
+        let removed = expired.min(self.items.len().saturating_sub(1));
+        self.items.drain(..removed);
     }
 }
 
@@ -184,23 +191,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_nobody_takes_is_dropped_but_for_one() {
+    fn expired_items_are_removed_but_one() {
         let begun = Instant::now();
         let at = |seconds| begun + Duration::from_secs(seconds);
-        let mut kept = Kept {
-            idle: Vec::new(),
-            most: 3,
+        let mut list = IdleList {
+            items: Vec::new(),
+            max: 3,
         };
-        for (thing, seconds) in [('a', 0), ('b', 30), ('c', 40), ('d', 50)] {
-            kept.keep(thing, at(seconds));
+        for (item, seconds) in [('a', 0), ('b', 30), ('c', 40), ('d', 50)] {
+            list.put(item, at(seconds));
         }
-        kept.drop_unused(at(60));
-        assert_eq!(kept.idle.len(), 3, "there is no place for a fourth");
-        kept.drop_unused(at(95));
-        assert_eq!(kept.take(), Some('c'), "the one that was used last");
-        kept.keep('c', at(95));
-        kept.drop_unused(at(200));
-        assert_eq!(kept.take(), Some('c'));
-        assert_eq!(kept.take(), None);
+        list.remove_expired(at(60));
+        assert_eq!(list.items.len(), 3, "the list is full");
+        list.remove_expired(at(95));
+        assert_eq!(list.take(), Some('c'), "the last one released");
+        list.put('c', at(95));
+        list.remove_expired(at(200));
+        assert_eq!(list.take(), Some('c'));
+        assert_eq!(list.take(), None);
     }
 }

@@ -1,5 +1,6 @@
-//! The settings of a session on the source. None of them is part of the SQL standard, so a server
-//! may refuse any: then the session works without it, and `exportctl check` says what that costs.
+//! The settings of a session on the source. None is part of the SQL standard, so every setting is
+//! optional: if the server refuses one, the session works without it, and `exportctl check` reports the
+//! effect.
 
 use crate::error::Error;
 use exports_postgres::WireConnection;
@@ -7,29 +8,29 @@ use exports_postgres::WireConnection;
 /// A setting that the server refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedSetting {
-    /// The setting's name.
+    /// The name.
     pub name: &'static str,
-    /// What is lost without it.
+    /// The effect of its absence.
     pub loss: &'static str,
 }
 
 /// Whether row-level security may hide messages from the role of the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RowSecurity {
-    /// Hidden rows are an error: an export has all messages of its filter, or it fails.
+    /// No: an export that would miss hidden rows fails.
     #[default]
     Refuse,
-    /// The role is meant to see only some rows, and its exports have only these.
+    /// Yes: exports contain only the rows that the role may see.
     Apply,
 }
 
-/// A setting: its name, the statement that sets it, and what is lost if the server refuses it.
+/// A setting: its name, the statement that sets it, and the effect of its absence.
 struct Setting(&'static str, &'static str, &'static str);
 
-const TOO_LONG: &str = "the server may end exports that take long";
+const TOO_LONG: &str = "the server may cancel long exports";
 
-/// The client bounds how long an export takes. The compiler for expressions costs more than it
-/// saves on rows that are only passed on.
+/// The worker limits the duration of an export, so the server's timeouts are off. JIT costs more time
+/// than it saves here.
 const SETTINGS: [Setting; 7] = [
     Setting("statement_timeout", "SET statement_timeout = 0", TOO_LONG),
     Setting(
@@ -42,7 +43,7 @@ const SETTINGS: [Setting; 7] = [
         "SET lock_timeout = 0",
         "an export that waits for a lock on the messages may fail and be retried",
     ),
-    // From PostgreSQL 17 on.
+    // Since PostgreSQL 17.
     Setting(
         "transaction_timeout",
         "SELECT set_config('transaction_timeout', '0', false) \
@@ -54,16 +55,16 @@ const SETTINGS: [Setting; 7] = [
         "client_connection_check_interval",
         "SELECT set_config('client_connection_check_interval', '10s', false) \
          WHERE current_setting('client_connection_check_interval', true) IS NOT NULL",
-        "the server may go on with a query whose worker is gone",
+        "the server may continue a query after its worker has disconnected",
     ),
     Setting(
         "row_security",
         "SET row_security = off",
-        "rows that row-level security hides are missing from files, and nothing says so",
+        "rows that row-level security hides are missing from files without an error",
     ),
 ];
 
-/// Sets them all. Gives those that the server refused.
+/// Applies all settings. Returns those that the server refused.
 pub(crate) async fn apply(
     connection: &mut WireConnection,
     row_security: RowSecurity,
@@ -79,13 +80,13 @@ pub(crate) async fn apply(
         Err(error) if error.is_refused() => {}
         Err(error) => return Err(error.into()),
     }
-    // The refusal has undone them all: each by itself, then.
+    // The server has undone all of them. Apply each one separately.
     let mut refused = Vec::new();
     for &Setting(name, statement, loss) in settings {
         match connection.query(statement).await {
             Ok(_) => {}
             Err(error) if error.is_refused() => {
-                tracing::debug!(%error, setting = name, "the source refuses a setting");
+                tracing::debug!(%error, setting = name, "the source refuses a session setting");
                 refused.push(RefusedSetting { name, loss });
             }
             Err(error) => return Err(error.into()),
@@ -113,9 +114,8 @@ mod tests {
         message(b'Z', b"I")
     }
 
-    /// A server that knows nothing of one setting: the others are set all the same.
     #[tokio::test]
-    async fn a_setting_that_is_refused_is_left_out_and_reported() {
+    async fn a_refused_setting_is_skipped_and_reported() {
         let (ours, mut server) = duplex(1 << 20);
         let serve = async {
             let mut statements = Vec::new();
@@ -144,7 +144,7 @@ mod tests {
         let (statements, refused) = tokio::join!(serve, set);
         let names: Vec<_> = refused.iter().map(|refused| refused.name).collect();
         assert_eq!(names, ["jit"]);
-        // All at once, and then each; `row_security` stays as it is for this role.
+        // One batch, then six single statements. `row_security` is not set.
         assert_eq!(statements.len(), 7);
         assert!(statements.iter().all(|text| !text.contains("row_security")));
     }

@@ -1,4 +1,4 @@
-//! The database of the messages, as everything else opens it.
+//! The database that contains the messages.
 
 use exports_domain::{Direction, EndpointId, ProjectId};
 use exports_postgres::{
@@ -12,24 +12,23 @@ use crate::settings::RowSecurity;
 /// A column of a relation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Its type as `PostgreSQL` writes it.
+    /// The type as `PostgreSQL` writes it.
     pub type_name: String,
 }
 
 /// The database that messages and endpoints are read from.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// Where they are.
     client: Client,
-    /// The service's own: the primary, where the source is a replica of it.
+    /// The service's database. The source may be a replica of it.
     primary: Client,
     row_security: RowSecurity,
 }
 
 impl Source {
-    /// Reads from `database` itself.
+    /// A source in the service's database.
     #[must_use]
     pub fn same_as(database: &Client) -> Self {
         Self {
@@ -39,7 +38,7 @@ impl Source {
         }
     }
 
-    /// Says what row-level security may do to exports.
+    /// Sets whether row-level security may hide rows.
     #[must_use]
     pub fn with_row_security(self, row_security: RowSecurity) -> Self {
         Self {
@@ -48,7 +47,7 @@ impl Source {
         }
     }
 
-    /// Reads from another database, or from a replica of `database`. Does not connect.
+    /// A source in another database, or in a replica of the service's `database`. Does not connect.
     pub fn at(url: &str, database: &Client, purpose: PoolPurpose) -> Result<Self, UrlError> {
         Ok(Self {
             client: Client::read_only(url, purpose)?,
@@ -57,7 +56,7 @@ impl Source {
         })
     }
 
-    /// Connects once, for the reason why it fails.
+    /// Connects once outside the pool, so that an error has its exact reason.
     pub async fn check(&self) -> Result<ConnectedServer, Error> {
         Ok(self.client.check().await?)
     }
@@ -77,12 +76,12 @@ impl Source {
             .await
     }
 
-    /// Asks the server about itself.
+    /// Queries information about the server.
     pub async fn server_info(&self) -> Result<ServerInfo, Error> {
         Ok(self.client.server_info().await?)
     }
 
-    /// The columns of `messages` or `endpoints`; empty if there is no such relation.
+    /// The columns of a relation. Empty if the relation does not exist.
     pub async fn columns(&self, relation: &str) -> Result<Vec<Column>, Error> {
         Ok(sqlx::query_as!(
             Column,
@@ -98,7 +97,7 @@ impl Source {
         .await?)
     }
 
-    /// Opens a session of its own, which belongs to one export at a time.
+    /// Opens a session for one export.
     pub async fn open_session(&self) -> Result<SourceSession, Error> {
         SourceSession::open(&self.client, &self.primary, self.row_security).await
     }

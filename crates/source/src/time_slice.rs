@@ -1,12 +1,12 @@
-//! Stretches of a source's time, in its own unit: whole microseconds, in which no message lies
-//! between two neighbours.
+//! Time slices, in whole microseconds as PostgreSQL stores time. So no message is between two
+//! adjacent slices.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use exports_domain::{PgTimestamp, TimeRange};
 
 use crate::error::Error;
 
-/// What `micros_of` gave.
+/// Parses the result of [`micros_of`].
 pub(crate) fn parse_micros(micros: &str) -> Result<PgTimestamp, Error> {
     micros
         .parse()
@@ -14,7 +14,7 @@ pub(crate) fn parse_micros(micros: &str) -> Result<PgTimestamp, Error> {
         .map_err(|_| Error::UnexpectedAnswer("a query for a time"))
 }
 
-/// The literal in a statement. Only for times within a [`TimeRange`], as those of slices are.
+/// The SQL literal of a time. The time must be within a [`TimeRange`].
 pub(crate) fn literal(time: PgTimestamp) -> String {
     let text = time
         .to_utc()
@@ -23,23 +23,23 @@ pub(crate) fn literal(time: PgTimestamp) -> String {
     format!("'{text}'::timestamptz")
 }
 
-/// The expression that gives a column's time in this unit.
+/// The SQL expression of a column's time in microseconds.
 pub(crate) fn micros_of(column: &str) -> String {
     let epoch = literal(PgTimestamp(0));
     format!("(extract(epoch FROM {column}::timestamptz - {epoch}) * 1000000)::int8")
 }
 
-/// A stretch of time, both ends included.
+/// A time slice. Both ends are included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TimeSlice {
-    /// Its first microsecond.
+    /// The first microsecond.
     pub first: PgTimestamp,
-    /// Its last, not before the first.
+    /// The last microsecond, not before the first.
     pub last: PgTimestamp,
 }
 
 impl TimeSlice {
-    /// All of a range.
+    /// The whole range.
     #[must_use]
     pub fn whole(range: &TimeRange) -> Self {
         Self {
@@ -48,7 +48,7 @@ impl TimeSlice {
         }
     }
 
-    /// How many microseconds it has: one or more.
+    /// The number of microseconds, at least one.
     #[must_use]
     pub fn width(&self) -> i64 {
         self.last.0 - self.first.0 + 1

@@ -1,51 +1,46 @@
-//! How a session's transaction begins and ends, so that its file is of one state of the source.
+//! Begins and ends the transaction of a session, so that a file has one state of the source.
 //!
-//! A snapshot alone is not enough: `TRUNCATE`, rewrites of a table, and tables or partitions that
-//! take another's place are not part of it. An export whose snapshot is older than such a change,
-//! and which then waits for its lock, would find an empty or half a table. Hence locks first, the
-//! snapshot after them. Where a lock by name does not cover what is read (partitions, what is below
-//! a view of them, a materialized view), the planner locks it after the snapshot: then the
-//! catalogue tells whether it was changed between the two, and the transaction begins anew.
+//! A snapshot alone is not sufficient: `TRUNCATE`, table rewrites, swapped tables and exchanged
+//! partitions are not MVCC-safe. An export with a snapshot older than such a change, which then waits
+//! for its lock, would read an empty or incomplete table. So the transaction locks first and takes its
+//! snapshot afterwards. Locks by name do not cover partitions, the relations below a view of them, and
+//! materialized views. The planner locks these after the snapshot (see `planned_relations`); if the
+//! catalogue shows a change between the two, the transaction begins again.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use exports_domain::{MessageFilter, ProjectId};
-use postgres_protocol::escape::escape_literal;
+use exports_postgres::TextRow;
 
 use crate::catalogue::Catalogue;
 use crate::error::Error;
-use crate::plan::relations_of;
-use crate::replica::{KEPT_LIMIT, REPLAY_LIMIT};
-use crate::session::{SourceSession, exactly};
+use crate::replica::{REPLAY_LIMIT, REUSED_REPLAY_LIMIT};
+use crate::row::values;
+use crate::session::SourceSession;
 use crate::snapshot::SnapshotId;
-use crate::statement::{Query, UrlColumn};
+use crate::statements::{Statements, UrlColumn};
 use crate::time_slice::TimeSlice;
 
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-/// How often a transaction begins anew: each time, somebody has changed a relation meanwhile.
-const MOST_BEGINNINGS: usize = 5;
+/// How often a transaction begins. It begins again only if a relation has changed.
+const MAX_BEGINS: usize = 5;
 const NO_IDENTITY: Error = Error::UnexpectedAnswer("the identity query");
-/// How long a lock may keep an export waiting before the log says so.
+/// A wait for a lock is logged after this time.
 const LONG_WAIT: Duration = Duration::from_secs(10);
 
-/// The relations that a plan reads, and which they are: by their names, their oids.
-pub(crate) type Held = BTreeMap<String, String>;
-
 impl SourceSession {
-    /// Begins the snapshot that everything until `finish` reads, for the messages of a filter. On a
-    /// replica it first waits for what is committed on the primary now; without that, rows would be
-    /// absent in silence. A session that has served another export before waits a short time: after
-    /// [`Error::ReplicaBehind`] and [`Error::Promoted`], open a new one.
+    /// Begins the snapshot for the messages of a filter; [`Self::finish`] ends it. On a replica it
+    /// first waits until everything that is committed on the primary is replayed. A reused session
+    /// waits only a short time: after [`Error::ReplicaBehind`] or [`Error::Promoted`], open a new one.
     pub async fn begin_reading(
         &mut self,
         project: &ProjectId,
         filter: &MessageFilter,
     ) -> Result<(), Error> {
-        for _ in 0..MOST_BEGINNINGS {
+        for _ in 0..MAX_BEGINS {
             self.begin(project).await?;
-            if self.hold(project, filter).await? {
+            if self.lock_planned_relations(project, filter).await? {
                 return Ok(());
             }
             self.roll_back().await?;
@@ -53,24 +48,24 @@ impl SourceSession {
         Err(changed("a relation below messages or endpoints"))
     }
 
-    /// The same without a filter: what is below the relations is not looked at.
+    /// Like [`Self::begin_reading`], but does not lock the relations below `messages` and `endpoints`.
     pub async fn begin(&mut self, project: &ProjectId) -> Result<(), Error> {
         if let Some(primary) = &self.primary {
-            let limit = if self.is_kept {
-                KEPT_LIMIT
+            let limit = if self.is_reused {
+                REUSED_REPLAY_LIMIT
             } else {
                 REPLAY_LIMIT
             };
             primary.wait_for_replay(&mut self.connection, limit).await?;
         }
-        for _ in 0..MOST_BEGINNINGS {
-            let is_refused = match self.begin_once().await {
+        for _ in 0..MAX_BEGINS {
+            let is_refused = match self.try_begin().await {
                 Ok(true) => {
                     self.project = Some(project.clone());
                     return self.check_readable();
                 }
                 Ok(false) => false,
-                Err(error) if self.may_be_a_refused_lock(&error) => {
+                Err(error) if self.may_be_refused_lock(&error) => {
                     tracing::debug!(%error, "the source refuses to lock its relations");
                     true
                 }
@@ -78,24 +73,24 @@ impl SourceSession {
             };
             self.roll_back().await?;
             let now = Catalogue::read(&mut self.connection).await?;
-            // Refused although nothing has changed: it goes on without locks.
+            // If nothing has changed, the role may not lock: continue without locks.
             self.locks_refused |= is_refused && now == *self.catalogue;
             self.catalogue = Arc::new(now);
         }
         Err(changed("messages or endpoints"))
     }
 
-    /// Joins a snapshot of another session, which has the locks. This one takes its own without
-    /// waiting for them: whoever waits for the other session's end, to rewrite a table, is before it in
-    /// the queue, and the other session waits for this one.
-    pub(crate) async fn begin_with(
+    /// Joins the snapshot of another session, which holds the locks. This session locks with `NOWAIT`.
+    /// Waiting would be a deadlock: a transaction that waits for the other session's locks is ahead in
+    /// the lock queue, and the other session waits for this one.
+    pub(crate) async fn begin_joined(
         &mut self,
         snapshot: &SnapshotId,
         project: &ProjectId,
     ) -> Result<(), Error> {
         self.catalogue = Arc::clone(&snapshot.catalogue);
         self.locks_refused = snapshot.locks_refused;
-        // Before any query, or the server refuses.
+        // The server accepts the snapshot only before the first query.
         let mut statements = vec![
             BEGIN.to_owned(),
             format!("SET TRANSACTION SNAPSHOT '{}'", snapshot.id),
@@ -103,9 +98,9 @@ impl SourceSession {
         if let Some(lock) = self.lock_statement() {
             statements.push(format!("{lock} NOWAIT"));
         }
-        if let Some(filter) = &snapshot.held_for {
-            let query = Query::new(project, filter, &self.catalogue);
-            let select = query.select(TimeSlice::whole(&filter.range), UrlColumn::Joined);
+        if let Some(filter) = &snapshot.planned_filter {
+            let select = Statements::new(project, filter, &self.catalogue)
+                .select(TimeSlice::whole(&filter.range), UrlColumn::Joined);
             statements.push("SET LOCAL lock_timeout = '100ms'".to_owned());
             statements.push(format!("EXPLAIN {select}"));
         }
@@ -114,8 +109,8 @@ impl SourceSession {
         Ok(())
     }
 
-    /// Locks, and then takes the snapshot. `false`: the catalogue is not as it was.
-    async fn begin_once(&mut self) -> Result<bool, Error> {
+    /// Locks, and then takes the snapshot. Returns `false` if the catalogue has changed.
+    async fn try_begin(&mut self) -> Result<bool, Error> {
         let lock = self.lock_statement();
         let is_plain = self.catalogue.are_plain_tables();
         let mut statements = vec![BEGIN];
@@ -124,10 +119,9 @@ impl SourceSession {
             statements.push(Catalogue::identity_statement());
         }
         let statements = statements.join("; ");
-        let asked = self.connection.query(&statements);
-        let mut rows = logged_if_long(asked).await?;
+        let mut rows = log_long_wait(self.connection.query(&statements)).await?;
         if is_plain {
-            let [identity] = exactly(rows.pop().ok_or(NO_IDENTITY)?)?;
+            let [identity] = values(rows.pop().ok_or(NO_IDENTITY)?)?;
             return Ok(identity == Some(self.catalogue.identity()));
         }
         if self.catalogue.is_unknown() {
@@ -138,7 +132,7 @@ impl SourceSession {
         Ok(self.lock_statement() == lock)
     }
 
-    fn may_be_a_refused_lock(&self, error: &Error) -> bool {
+    fn may_be_refused_lock(&self, error: &Error) -> bool {
         error.is_refused() && !error.is_transient() && self.lock_statement().is_some()
     }
 
@@ -148,10 +142,10 @@ impl SourceSession {
             .flatten()
     }
 
-    /// Whether the source can be read at all, as far as the catalogue tells.
+    /// Checks the catalogue for what makes the source unreadable.
     fn check_readable(&self) -> Result<(), Error> {
-        if let Some(relation) = self.catalogue.copying.first() {
-            return Err(Error::Copying {
+        if let Some(relation) = self.catalogue.initial_copies.first() {
+            return Err(Error::InitialCopy {
                 relation: relation.clone(),
             });
         }
@@ -161,73 +155,28 @@ impl SourceSession {
         }
     }
 
-    /// Has the planner lock what the filter's messages are read from, and tells whether it is as the
-    /// snapshot has it.
-    async fn hold(&mut self, project: &ProjectId, filter: &MessageFilter) -> Result<bool, Error> {
-        self.held = None;
-        if self.catalogue.locks_cover_all() && !self.locks_refused {
-            return Ok(true);
-        }
-        let held = self.planned(project, filter).await?;
-        if held.is_none() {
-            tracing::info!("a relation was changed when the export began: it begins anew");
-        }
-        self.held = held.map(|held| (filter.clone(), held));
-        Ok(self.held.is_some())
-    }
-
-    /// The relations that a plan for the filter reads. `None`: one was changed since the snapshot.
-    async fn planned(
-        &mut self,
-        project: &ProjectId,
-        filter: &MessageFilter,
-    ) -> Result<Option<Held>, Error> {
-        let query = Query::new(project, filter, &self.catalogue);
-        let select = query.select(TimeSlice::whole(&filter.range), UrlColumn::Joined);
-        let explain = format!("EXPLAIN (VERBOSE, COSTS OFF, FORMAT JSON) {select}");
-        let plan = logged_if_long(self.connection.query(&explain)).await?;
-        let names = relations_of(&plan)?;
-        if names.is_empty() {
-            return Ok(Some(Held::new()));
-        }
-        let names: Vec<_> = names
-            .iter()
-            .map(|name| format!("({})", escape_literal(name)))
-            .collect();
-        // A function asks the catalogue as it is now, the query as the snapshot has it.
-        let located = format!(
-            "SELECT n.name, c.oid FROM (VALUES {}) n (name) JOIN pg_class c ON c.oid = to_regclass(n.name) \
-             WHERE c.relfilenode = coalesce(pg_relation_filenode(c.oid), c.relfilenode)",
-            names.join(", ")
-        );
-        let mut held = Held::new();
-        for row in self.connection.query(&located).await? {
-            let [name, oid] = exactly(row)?.map(Option::unwrap_or_default);
-            held.insert(name, oid);
-        }
-        Ok((held.len() == names.len()).then_some(held))
-    }
-
-    /// Ends the snapshot. An error, if what was read is not what the snapshot began with: a partition
-    /// was attached meanwhile, or the names have come to mean other relations.
-    pub async fn confirm(&mut self) -> Result<(), Error> {
+    /// Commits. Returns an error if the relations have changed since the snapshot: a partition was
+    /// attached, or the names mean other relations now.
+    pub async fn commit_if_unchanged(&mut self) -> Result<(), Error> {
         if self.catalogue.are_plain_tables() && !self.locks_refused {
-            let asked = [Catalogue::identity_statement(), "COMMIT"].join("; ");
-            let identity = self.in_step(&asked).await?.into_iter().next();
-            let [identity] = exactly(identity.ok_or(NO_IDENTITY)?)?;
+            let statements = [Catalogue::identity_statement(), "COMMIT"].join("; ");
+            let identity = self.end_transaction(&statements).await?.into_iter().next();
+            let [identity] = values(identity.ok_or(NO_IDENTITY)?)?;
             return if identity == Some(self.catalogue.identity()) {
                 Ok(())
             } else {
                 Err(changed("messages or endpoints"))
             };
         }
-        if let (Some((filter, held)), Some(project)) = (self.held.take(), self.project.clone()) {
-            let now = self.planned(&project, &filter).await?;
-            if now.is_none_or(|now| now != held) {
+        if let (Some((filter, planned)), Some(project)) =
+            (self.planned.take(), self.project.clone())
+        {
+            let now = self.planned_relations(&project, &filter).await?;
+            if now.is_none_or(|now| now != planned) {
                 return Err(changed("a relation below messages or endpoints"));
             }
         }
-        self.in_step("COMMIT").await?;
+        self.end_transaction("COMMIT").await?;
         let now = Catalogue::read(&mut self.connection).await?;
         if now == *self.catalogue {
             Ok(())
@@ -236,18 +185,18 @@ impl SourceSession {
         }
     }
 
-    /// Runs statements that end the transaction, and proves that the connection is in step with what
-    /// it is asked. Gives their rows.
-    pub(crate) async fn in_step(
+    /// Runs statements that end the transaction, and verifies with a nonce that the connection is in
+    /// sync. Returns the rows of the statements.
+    pub(crate) async fn end_transaction(
         &mut self,
         statements: &str,
-    ) -> Result<Vec<exports_postgres::TextRow>, Error> {
+    ) -> Result<Vec<TextRow>, Error> {
         let nonce = rand::random::<u64>().to_string();
-        let asked = format!("{statements}; SELECT {nonce} AS nonce");
-        let mut rows = self.connection.query(&asked).await?;
+        let statements = format!("{statements}; SELECT {nonce} AS nonce");
+        let mut rows = self.connection.query(&statements).await?;
         let echo = rows.pop().and_then(|row| row.into_iter().next().flatten());
         if echo != Some(nonce) {
-            return Err(Error::OutOfStep);
+            return Err(Error::OutOfSync);
         }
         self.project = None;
         Ok(rows)
@@ -266,14 +215,15 @@ fn changed(what: &str) -> Error {
     }
 }
 
-/// Says so in the log if it takes long.
-async fn logged_if_long<T>(asked: impl Future<Output = T>) -> T {
-    let mut asked = std::pin::pin!(asked);
-    if let Ok(answer) = tokio::time::timeout(LONG_WAIT, &mut asked).await {
+/// Waits for an answer, and logs if it takes long.
+pub(crate) async fn log_long_wait<T>(answer: impl Future<Output = T>) -> T {
+    let mut answer = std::pin::pin!(answer);
+    if let Ok(answer) = tokio::time::timeout(LONG_WAIT, &mut answer).await {
         return answer;
     }
     tracing::warn!(
-        "the source does not answer yet: another transaction may hold a lock on messages or endpoints"
+        "the source has not answered for {} s: another transaction may hold a lock on messages or endpoints",
+        LONG_WAIT.as_secs()
     );
-    asked.await
+    answer.await
 }

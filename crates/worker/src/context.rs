@@ -1,4 +1,4 @@
-//! What the parts of a worker share.
+//! The runtime context that the tasks of a worker share.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,17 +12,17 @@ use exports_source::SessionPool;
 
 use crate::metrics::WorkerMetrics;
 
-/// What the parts of a worker share. Clones share everything.
+/// Dependencies, settings and metrics of a worker. Clones share everything.
 #[derive(Debug, Clone)]
 pub(crate) struct Context {
     pub(crate) database: Database,
     pub(crate) sessions: SessionPool,
     pub(crate) store: Store,
     pub(crate) settings: WorkerSettings,
-    /// Sessions that read one large export at the same time.
+    /// How many sessions read one large export at the same time.
     pub(crate) readers: u16,
     pub(crate) metrics: Arc<WorkerMetrics>,
-    /// This process, in `lease_owner` and in logs.
+    /// The name of this process, in `lease_owner` and in logs.
     pub(crate) name: String,
 }
 
@@ -50,15 +50,15 @@ impl Context {
     }
 }
 
-/// As many as there are cores, for the server is often on as many; four read faster than a file is
-/// hashed.
+/// One per core, because the database server often has as many cores. At most four: they read faster than
+/// the file can be hashed.
 fn default_readers() -> u16 {
     std::thread::available_parallelism()
         .map_or(1, |cores| u16::try_from(cores.get()).unwrap_or(u16::MAX))
         .min(4)
 }
 
-/// `host-pid`: enough for a person to find it.
+/// `host-pid`.
 fn process_name() -> String {
     let host = nix::unistd::gethostname()
         .ok()
@@ -67,7 +67,7 @@ fn process_name() -> String {
     format!("{host}-{}", std::process::id())
 }
 
-/// `pause`, a quarter shorter or longer, so that workers which began together drift apart.
+/// The pause with up to 25 % of jitter, so that workers that started together do not act together.
 pub(crate) fn jittered(pause: Duration) -> Duration {
     pause.mul_f64(rand::random_range(0.75..1.25))
 }

@@ -1,4 +1,4 @@
-//! `/healthz` and `/readyz` of a worker, and the listener that these share with `/metrics`.
+//! The HTTP listener of a worker: `/healthz`, `/readyz` and `/metrics`.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// Longer than this, and whoever probes has given up.
+/// Timeout of the readiness check. Probes usually have a timeout of a few seconds.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The listener, bound.
+/// A bound listener.
 pub(crate) struct Server(TcpListener);
 
 impl Server {
@@ -23,7 +23,7 @@ impl Server {
         TcpListener::bind(address).await.map(Self)
     }
 
-    /// Answers until `stop`: from then on the worker is not ready, and soon not there.
+    /// Serves until `stop`. Afterwards probes fail, because the worker shuts down.
     pub(crate) async fn run(self, routes: Router, stop: CancellationToken) {
         if let Ok(address) = self.0.local_addr() {
             tracing::info!(address = format!("http://{address}"), "health listening");
@@ -32,12 +32,12 @@ impl Server {
             .with_graceful_shutdown(stop.cancelled_owned())
             .await;
         if let Err(error) = served {
-            tracing::error!(%error, "the health listener broke");
+            tracing::error!(%error, "the health listener failed");
         }
     }
 }
 
-/// The probes.
+/// The routes of the probes.
 pub(crate) fn routes(database: Database) -> Router {
     Router::new()
         .route("/healthz", get(|| async { Json(json!({"status": "ok"})) }))
@@ -51,7 +51,7 @@ async fn ready(State(database): State<Database>) -> (StatusCode, Json<Value>) {
             return (StatusCode::OK, Json(json!({"status": "ready"})));
         }
         Ok(Ok(state)) => state.to_string(),
-        // It says what an operator has to look for, and nothing that is secret.
+        // The text helps operators and contains no secrets.
         Ok(Err(error)) if error.is_read_only() => error.to_string(),
         Ok(Err(_)) | Err(_) => "the database is not available".to_owned(),
     };

@@ -1,11 +1,11 @@
-//! `exports-worker healthcheck`: which address it asks.
+//! `exports-worker healthcheck`: the address that it probes.
 
 use std::net::SocketAddr;
 
 use clap::Parser;
 use exports_service::settings::WorkerSettings;
 
-/// Asks the running worker whether it is ready: exits with 0 if it is, with 1 if it is not
+/// Checks whether the running worker is ready: exits with 0 if it is, with 1 if not
 #[derive(Debug, Parser)]
 #[command(name = "exports-worker healthcheck")]
 pub struct HealthCheck {
@@ -14,10 +14,10 @@ pub struct HealthCheck {
 }
 
 impl HealthCheck {
-    /// The address at which the worker of this environment answers probes, if it does.
+    /// The address of the health listener of the worker with this environment.
     pub fn address(self) -> Result<SocketAddr, String> {
         self.worker.health_listen.ok_or_else(|| {
-            "EXPORTS_HEALTH_LISTEN must be set, to the same address for the worker and its check"
+            "EXPORTS_HEALTH_LISTEN must be set, to the same address for the worker and for its health check"
                 .to_owned()
         })
     }

@@ -1,9 +1,8 @@
-//! The worker: claims exports from the queue, writes their files, cleans up.
+//! The worker claims exports from the queue, writes their files and cleans up.
 //!
-//! `worker` is the life of the process, `claim_loop` claims exports, `job` runs one of them under its
-//! lease, `pipeline` carries the rows from the source to the object store, `background` cleans up and
-//! watches the queue. `start` opens what a worker needs, `health` answers probes and scrapes,
-//! `metrics` is what is counted for these.
+//! `worker` runs the process, and `start` opens its dependencies. `claim_loop` claims exports. `job` runs one
+//! export under its lease, and `pipeline` moves the rows from the source to the object store. `background`
+//! has the janitor and watches the queue. `health` answers probes and scrapes, and `metrics` has the metrics.
 
 mod background;
 mod claim_loop;

@@ -1,8 +1,7 @@
-//! What a worker counts and measures: its claims, attempts, files and sweeps, and on each scrape
-//! the queue.
+//! The metrics of a worker: claims, attempts, files, sweeps, and the queue at each scrape.
 //!
-//! Nothing here is touched per row: rows and bytes are counted when an export is completed, bytes
-//! on their way when a part has arrived.
+//! Nothing is counted per row: rows and bytes are counted when an export is completed, uploaded bytes when
+//! the store has a part.
 
 mod labels;
 mod phases;
@@ -12,17 +11,17 @@ use exports_database::{Claim, FinishedFile};
 use exports_domain::FailureCode;
 use exports_service::metrics::{Counters, Histograms, IntCounter, IntGauge, Registry};
 
-pub(crate) use labels::{Cause, Outcome, Phase, SweepResult, UploadOperation};
+pub(crate) use labels::{Outcome, Phase, SweepResult, UploadOperation};
 pub(crate) use phases::PhaseClock;
 pub(crate) use sampler::Sampler;
 
-/// From an export of no rows to one that takes as long as it may, in seconds.
+/// In seconds: from an export without rows up to the default maximum duration.
 const PHASE_BOUNDS: [f64; 16] = [
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0,
     21600.0,
 ];
 
-/// The metrics of a worker's own work.
+/// The metrics of the claim loop and its attempts.
 #[derive(Debug)]
 pub(crate) struct WorkerMetrics {
     pub(crate) claims: IntCounter,
@@ -30,8 +29,8 @@ pub(crate) struct WorkerMetrics {
     pub(crate) leases_lost: IntCounter,
     pub(crate) running: IntGauge,
     pub(crate) attempts: Counters<Outcome>,
-    pub(crate) retries: Counters<Cause>,
-    pub(crate) failures: Counters<Cause>,
+    pub(crate) retries: Counters<FailureCode>,
+    pub(crate) failures: Counters<FailureCode>,
     pub(crate) rows_written: IntCounter,
     pub(crate) bytes_written: IntCounter,
     pub(crate) bytes_uploaded: IntCounter,
@@ -40,7 +39,7 @@ pub(crate) struct WorkerMetrics {
     pub(crate) janitor: JanitorMetrics,
 }
 
-/// The metrics of its janitor.
+/// The metrics of the janitor.
 #[derive(Debug)]
 pub(crate) struct JanitorMetrics {
     pub(crate) sweeps: Counters<SweepResult>,
@@ -55,46 +54,46 @@ impl WorkerMetrics {
     pub(crate) fn new(registry: &Registry) -> Self {
         registry.counter_of(
             "exports_log_lines_lost_total",
-            "Lines of the log that could not be written, or that nobody read in time.",
+            "Log lines that were lost: standard error could not be written, or nobody read it in time.",
             exports_service::logging::log_lines_lost,
         );
         let counter = |name, help| registry.counter(name, help);
         Self {
-            claims: counter("exports_claims_total", "Exports taken from the queue, takeovers included."),
+            claims: counter("exports_claims_total", "Exports claimed from the queue, including takeovers."),
             takeovers: counter(
                 "exports_takeovers_total",
-                "Exports taken from another worker, whose lease had ended.",
+                "Exports claimed after the lease of another worker had expired.",
             ),
             leases_lost: counter(
                 "exports_leases_lost_total",
-                "Attempts that ended because this worker no longer held the export.",
+                "Attempts that ended because the lease was lost.",
             ),
-            running: registry.gauge("exports_running", "Attempts under way in this worker."),
-            attempts: registry.counters("exports_attempts_total", "Attempts that ended, by how."),
+            running: registry.gauge("exports_running", "Running attempts of this worker."),
+            attempts: registry.counters("exports_attempts_total", "Finished attempts, by outcome."),
             retries: registry.counters(
                 "exports_retries_total",
-                "Attempts that failed and are repeated later, by cause.",
+                "Failed attempts that are retried, by cause.",
             ),
             failures: registry.counters(
                 "exports_failures_total",
-                "Exports that failed for good, by cause; those that a janitor failed included.",
+                "Failed exports, by cause, including those that the janitor failed.",
             ),
             rows_written: counter("exports_rows_written_total", "Rows of completed exports."),
-            bytes_written: counter("exports_bytes_written_total", "Bytes of completed exports' files."),
+            bytes_written: counter("exports_bytes_written_total", "Bytes of the files of completed exports."),
             bytes_uploaded: counter(
                 "exports_bytes_uploaded_total",
-                "Bytes that the object store has taken, of attempts that failed later too.",
+                "Bytes uploaded to the object store, including those of attempts that failed later.",
             ),
             phases: registry.histograms(
                 "exports_phase_duration_seconds",
-                "Seconds from due to claim (queued), from claim to the source's first row (first_row), \
-                 from there to its last (streaming), and until the store has the whole file \
-                 (upload_completion).",
+                "Duration of the phases of an export: from due to claim (queued), from claim to the first \
+                 row (first_row), from the first to the last row (streaming), and until the upload is \
+                 completed (upload_completion).",
                 &PHASE_BOUNDS,
             ),
             upload_failures: registry.counters(
                 "exports_upload_failures_total",
-                "Requests to the object store that failed, repetitions included, by what was asked for.",
+                "Failed requests to the object store, including retries, by operation.",
             ),
             janitor: JanitorMetrics::new(registry),
         }
@@ -109,16 +108,16 @@ impl WorkerMetrics {
             .observe(Phase::Queued, claim.waited.as_secs_f64());
     }
 
-    pub(crate) fn completed(&self, facts: &FinishedFile) {
-        self.rows_written.inc_by(facts.row_count);
-        self.bytes_written.inc_by(facts.size_bytes);
+    pub(crate) fn completed(&self, file: &FinishedFile) {
+        self.rows_written.inc_by(file.row_count);
+        self.bytes_written.inc_by(file.size_bytes);
     }
 
-    /// Counts an attempt that ended in one of the ways which have a cause.
+    /// Counts the cause of an attempt that was retried or failed.
     pub(crate) fn failed(&self, outcome: Outcome, code: FailureCode) {
         match outcome {
-            Outcome::Retried => self.retries.inc(Cause(code)),
-            Outcome::Failed => self.failures.inc(Cause(code)),
+            Outcome::Retried => self.retries.inc(code),
+            Outcome::Failed => self.failures.inc(code),
             Outcome::Completed | Outcome::Released | Outcome::LeaseLost | Outcome::Unknown => {}
         }
     }
@@ -137,33 +136,30 @@ impl JanitorMetrics {
         Self {
             sweeps: registry.counters(
                 "exports_janitor_sweeps_total",
-                "Rounds of the janitor, by whether they came to their end.",
+                "Sweeps of the janitor, by result.",
             ),
-            expired: counter(
-                "exports_janitor_expired_total",
-                "Exports whose file's time was over.",
-            ),
+            expired: counter("exports_janitor_expired_total", "Expired exports."),
             exhausted: counter(
                 "exports_janitor_exhausted_total",
-                "Exports failed because their last attempt ended without a word.",
+                "Exports failed because the lease of their last attempt expired.",
             ),
             objects_deleted: counter(
                 "exports_janitor_objects_deleted_total",
-                "Objects deleted from the store; a lost attempt's is deleted twice.",
+                "Objects deleted from the store; the object of a lost attempt is deleted twice.",
             ),
             deletions_failed: counter(
                 "exports_janitor_deletions_failed_total",
-                "Objects that could not be deleted; they are taken up again a minute later.",
+                "Failed deletions of objects; each is retried a minute later.",
             ),
             records_pruned: counter(
                 "exports_janitor_records_pruned_total",
-                "Old records of exports that were deleted.",
+                "Old export records that were deleted.",
             ),
         }
     }
 }
 
-/// Counts an attempt as running for as long as it lives.
+/// Counts an attempt as running until it is dropped.
 pub(crate) struct Running(IntGauge);
 
 impl Running {

@@ -1,4 +1,4 @@
-//! The worker's settings, and how it opens what it needs.
+//! The settings of the worker, and how it opens its dependencies.
 
 use clap::Parser;
 use exports_postgres::PoolPurpose;
@@ -11,7 +11,7 @@ use exports_service::start::{Dependencies, StartError, in_variable};
 use crate::context::Context;
 use crate::health;
 
-/// Takes exports from the queue and writes their files into the object store
+/// Claims exports from the queue and writes their files into the object store
 #[derive(Debug, Parser)]
 #[command(version, after_help = healthcheck::HELP)]
 pub struct Settings {
@@ -25,33 +25,25 @@ pub struct Settings {
     log: LogSettings,
 }
 
-/// What was opened.
-pub(crate) struct Opened {
-    pub(crate) context: Context,
-    pub(crate) health: Option<health::Server>,
-}
-
-impl Opened {
-    /// Opens everything, connects to each part once, and sets up logs.
-    pub(crate) async fn open(settings: Settings, registry: &Registry) -> Result<Self, StartError> {
-        let purpose = PoolPurpose::Worker {
-            concurrency: settings.worker.concurrency,
-        };
-        let dependencies = Dependencies::open(&settings.database, settings.store, purpose)?;
-        dependencies.check().await?;
-        let health = match settings.worker.health_listen {
-            None => None,
-            Some(address) => Some(
-                health::Server::bind(address)
-                    .await
-                    .map_err(in_variable("EXPORTS_HEALTH_LISTEN"))?,
-            ),
-        };
-        // Only now: until here the libraries' log lines would hide the one line that counts.
-        init_logging(settings.log.log_format).map_err(in_variable("RUST_LOG"))?;
-        Ok(Self {
-            context: Context::new(dependencies, settings.worker, registry),
-            health,
-        })
-    }
+/// Opens the dependencies, connects to each once, binds the health listener and sets up logging.
+pub(crate) async fn open(
+    settings: Settings,
+    registry: &Registry,
+) -> Result<(Context, Option<health::Server>), StartError> {
+    let purpose = PoolPurpose::Worker {
+        concurrency: settings.worker.concurrency,
+    };
+    let dependencies = Dependencies::open(&settings.database, settings.store, purpose)?;
+    dependencies.check().await?;
+    let health = match settings.worker.health_listen {
+        None => None,
+        Some(address) => {
+            let bound = health::Server::bind(address).await;
+            Some(bound.map_err(in_variable("EXPORTS_HEALTH_LISTEN"))?)
+        }
+    };
+    // Last, because log lines of libraries would hide a start error.
+    init_logging(settings.log.log_format).map_err(in_variable("RUST_LOG"))?;
+    let context = Context::new(dependencies, settings.worker, registry);
+    Ok((context, health))
 }

@@ -1,4 +1,4 @@
-//! The life of a worker process: begin, work until told to stop, finish or give back, end.
+//! Runs a worker process: start, work, graceful shutdown.
 
 use exports_service::metrics::Registry;
 use exports_service::start::{Signals, StartError, in_variable};
@@ -9,9 +9,9 @@ use crate::claim_loop::ClaimLoop;
 use crate::context::Context;
 use crate::health;
 use crate::metrics::Sampler;
-use crate::start::{Opened, Settings};
+use crate::start::{self, Settings};
 
-/// A worker that has everything it needs.
+/// A worker whose dependencies are open.
 pub struct Worker {
     context: Context,
     registry: Registry,
@@ -20,11 +20,11 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Opens database and store, takes over the signals and sets up logs.
+    /// Opens the dependencies, installs the signal handlers and sets up logging.
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
         let signals = Signals::install().map_err(in_variable("signals"))?;
         let registry = Registry::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
-        let Opened { context, health } = Opened::open(settings, &registry).await?;
+        let (context, health) = start::open(settings, &registry).await?;
         Ok(Self {
             context,
             registry,
@@ -33,25 +33,25 @@ impl Worker {
         })
     }
 
-    /// Works until SIGTERM or SIGINT. Then it claims nothing more, keeps its leases alive, and
-    /// lets exports finish within the grace period; what has not finished by then, or by a second
-    /// signal, is abandoned: uploads aborted, exports given back.
+    /// Works until SIGTERM or SIGINT. Then it stops claiming, keeps renewing its leases, and waits for
+    /// running exports during the grace period. After it, or after a second signal, it aborts the uploads
+    /// and releases the exports.
     pub async fn run(mut self) {
         let stop = CancellationToken::new();
-        let abandon = CancellationToken::new();
+        let shutdown = CancellationToken::new();
         let context = self.context;
         tracing::info!(worker = context.name, "worker started");
 
         let wakeup = notify::spawn(context.database.clone(), stop.clone());
-        let memory = queue_hints::spawn(context.database.clone(), stop.clone());
-        let janitor = tokio::spawn(janitor::run(context.clone(), memory.clone(), stop.clone()));
+        let hints = queue_hints::spawn(context.database.clone(), stop.clone());
+        let janitor = tokio::spawn(janitor::run(context.clone(), hints.clone(), stop.clone()));
         let health = self.health.map(|server| {
             let metrics = Sampler::new(&self.registry, context.database.clone());
             let routes = health::routes(context.database.clone())
                 .merge(exports_service::metrics::routes(self.registry, metrics));
             tokio::spawn(server.run(routes, stop.clone()))
         });
-        let claims = ClaimLoop::new(context.clone(), wakeup, memory, abandon.clone());
+        let claims = ClaimLoop::new(context.clone(), wakeup, hints, shutdown.clone());
         let mut claims = tokio::spawn(claims.run(stop.clone()));
 
         self.signals.next().await;
@@ -60,14 +60,14 @@ impl Worker {
         tokio::select! {
             _ = &mut claims => {}
             () = tokio::time::sleep(context.settings.shutdown_grace) => {
-                tracing::info!("the grace period is over: exports that are not finished are given back");
+                tracing::info!("the grace period is over: running exports are released");
             }
             () = self.signals.next() => {
-                tracing::info!("a second signal: exports that are not finished are given back");
+                tracing::info!("second signal: running exports are released");
             }
         }
-        abandon.cancel();
-        // Each of these ends by itself, in bounded time; a panic in one was logged by the runtime.
+        shutdown.cancel();
+        // Each task ends within bounded time. The runtime has logged a panic.
         for task in [Some(claims), Some(janitor), health].into_iter().flatten() {
             if !task.is_finished() {
                 task.await.ok();

@@ -1,4 +1,4 @@
-//! The encoder on any rows, cut into any chunks, held to what the `csv` crate writes.
+//! Tests the encoder with any rows in any chunks: it must write what the `csv` crate writes.
 
 mod copy;
 
@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use copy::{Message, Urls, copy, record, written_by_the_csv_crate};
 use exports_domain::Direction::{self, Inbound, Outbound};
-use exports_formats::csv::{EndpointFields, UrlSource, header};
+use exports_formats::RowFormat;
+use exports_formats::csv::{CsvWriter, EndpointFields};
 use exports_worker::{EncodeError, Encoder};
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -14,11 +15,13 @@ use uuid::Uuid;
 const YEAR_1: i64 = -63_082_281_600_000_000;
 const YEAR_10000: i64 = 252_455_616_000_000_000;
 
-fn encoder(direction: Direction, urls: Option<&Urls>) -> Encoder {
-    let urls = urls.map_or(UrlSource::Row, |urls| {
-        UrlSource::Map(EndpointFields::new(direction, urls))
+type CsvEncoder = Encoder<CsvWriter>;
+
+fn encoder(direction: Direction, urls: Option<&Urls>) -> CsvEncoder {
+    let endpoints = urls.map_or_else(EndpointFields::from_rows, |urls| {
+        EndpointFields::known(direction, urls)
     });
-    Encoder::new(direction, Arc::new(urls))
+    Encoder::new(CsvWriter::new(direction, Arc::new(endpoints)))
 }
 
 fn expected(direction: Direction, urls: Option<&Urls>, messages: &[Message]) -> Vec<u8> {
@@ -29,9 +32,9 @@ fn expected(direction: Direction, urls: Option<&Urls>, messages: &[Message]) -> 
     written_by_the_csv_crate(&records)
 }
 
-/// Gives the bytes in chunks of these lengths, again and again.
+/// Encodes the bytes in chunks of these lengths, repeatedly.
 fn encode(
-    encoder: &mut Encoder,
+    encoder: &mut CsvEncoder,
     mut bytes: &[u8],
     lengths: &[usize],
 ) -> Result<Vec<u8>, EncodeError> {
@@ -47,7 +50,7 @@ fn encode(
     Ok(csv)
 }
 
-fn encoded(encoder: &mut Encoder, messages: &[Message]) -> Result<Vec<u8>, EncodeError> {
+fn encoded(encoder: &mut CsvEncoder, messages: &[Message]) -> Result<Vec<u8>, EncodeError> {
     encode(encoder, &copy(messages), &[usize::MAX])
 }
 
@@ -60,7 +63,7 @@ fn text() -> impl Strategy<Value = String> {
         ".{0,40}",
         "[=+@,\"\r\n\t'a é-]{0,30}",
         Just("succeeded".to_owned()),
-        // Longer than the chunks are.
+        // Longer than the chunks.
         ".{2000,3000}",
     ]
 }
@@ -98,7 +101,7 @@ fn direction() -> impl Strategy<Value = Direction> {
     prop::sample::select(vec![Outbound, Inbound])
 }
 
-/// Lengths of chunks; the last is not empty, so that there is an end.
+/// Lengths of chunks. The last is not 0, so that the encoding ends.
 fn lengths() -> impl Strategy<Value = Vec<usize>> {
     (prop::collection::vec(0..700_usize, 0..8), 1..700_usize).prop_map(|(mut lengths, last)| {
         lengths.push(last);
@@ -131,7 +134,7 @@ fn at(time: Option<i64>) -> Message {
 }
 
 #[test]
-fn a_row_without_values_has_empty_cells() {
+fn a_row_without_values_has_empty_fields() {
     let csv = encoded(&mut encoder(Outbound, None), &[Message::default()]).unwrap();
     assert_eq!(csv, b",,,,,,,,,,\r\n");
     let known = Urls::default();
@@ -142,12 +145,12 @@ fn a_row_without_values_has_empty_cells() {
 #[test]
 fn the_header_has_the_contracts_names() {
     assert_eq!(
-        String::from_utf8(header(Outbound)).unwrap(),
+        String::from_utf8(CsvWriter::header(Outbound)).unwrap(),
         "message_id,endpoint_id,endpoint,status,attempt_count,created_at,delivered_at,\
          next_attempt_at,response_status,response_latency_ms,last_error\r\n"
     );
     assert_eq!(
-        String::from_utf8(header(Inbound)).unwrap(),
+        String::from_utf8(CsvWriter::header(Inbound)).unwrap(),
         "message_id,inbound_endpoint_id,endpoint,status,attempt_count,received_at,delivered_at,\
          next_attempt_at,response_status,response_latency_ms,total_delivery_ms,last_error\r\n"
     );
@@ -177,14 +180,14 @@ fn a_time_that_cannot_be_written_is_an_error_that_names_the_message() {
 }
 
 #[test]
-fn a_copy_without_its_end_is_an_error_wherever_it_is_cut_off() {
+fn a_truncated_copy_is_an_error_at_every_position() {
     let bytes = copy(&[at(Some(1)), at(Some(2))]);
     for cut in 0..bytes.len() {
         let mut encoder = encoder(Outbound, None);
         encode(&mut encoder, &bytes[..cut], &[usize::MAX]).unwrap();
         assert!(
-            matches!(encoder.finish(), Err(EncodeError::EndsEarly)),
-            "cut off at {cut}"
+            matches!(encoder.finish(), Err(EncodeError::UnexpectedEnd)),
+            "truncated at {cut}"
         );
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use exports_database::{Claim, ClaimRequest, Completed, Fenced, Progress};
+use exports_database::{Claim, ClaimRequest, Leased, Progress};
 use exports_domain::ExportStatus::{Pending, Processing};
 use exports_tests::{ExportRow, TIMEOUT, TestDatabase, eventually};
 use serde_json::json;
@@ -156,7 +156,7 @@ async fn a_lease_ends_by_the_clock_alone() {
         .heartbeat(first.lease, short.lease, Progress::default())
         .await
         .unwrap();
-    assert_eq!(late, Fenced::Lost);
+    assert_eq!(late, Leased::Lost);
 }
 
 #[tokio::test]
@@ -182,7 +182,10 @@ async fn an_attempt_counts_from_the_claim_and_is_given_back_by_a_release() {
 
     let first = claim(&storage).await.unwrap();
     assert_eq!(database.export_column(id, "attempt").await, 1);
-    assert_eq!(storage.release(first.lease).await.unwrap(), Fenced::Held);
+    assert_eq!(
+        storage.release(first.lease).await.unwrap(),
+        Leased::Held(())
+    );
     assert_eq!(database.export_column(id, "attempt").await, 0);
     assert_eq!(
         database.export_column(id, "due_at").await,
@@ -195,7 +198,7 @@ async fn an_attempt_counts_from_the_claim_and_is_given_back_by_a_release() {
     let second = claim(&storage).await.unwrap();
     assert_eq!(second.attempt, 1);
     let retried = storage.retry(second.lease, Duration::ZERO, "why").await;
-    assert_eq!(retried.unwrap(), Fenced::Held);
+    assert_eq!(retried.unwrap(), Leased::Held(()));
     assert_eq!(
         database.export_column(id, "attempt").await,
         1,
@@ -213,7 +216,7 @@ async fn a_retry_is_not_claimed_before_its_pause_is_over() {
     let first = claim(&storage).await.unwrap();
     let pause = Duration::from_hours(1);
     let retried = storage.retry(first.lease, pause, "the store is away").await;
-    assert_eq!(retried.unwrap(), Fenced::Held);
+    assert_eq!(retried.unwrap(), Leased::Held(()));
     assert!(claim(&storage).await.is_none());
     let sql = "SELECT due_at > clock_timestamp() + interval '59 minutes'
                   AND due_at < clock_timestamp() + interval '61 minutes' FROM exports";
@@ -232,7 +235,7 @@ async fn a_heartbeat_holds_the_export_for_another_lease() {
     let held = storage
         .heartbeat(row.lease(), Duration::from_mins(30), Progress::default())
         .await;
-    assert_eq!(held.unwrap(), Fenced::Held);
+    assert_eq!(held.unwrap(), Leased::Held(()));
     let sql = "SELECT lease_expires_at > clock_timestamp() + interval '29 minutes'
                   AND lease_expires_at < clock_timestamp() + interval '31 minutes' FROM exports";
     assert_eq!(database.value(sql).await, true);
@@ -267,7 +270,7 @@ async fn times_stay_in_order_when_the_database_s_clock_goes_back() {
     let completed = storage
         .complete(claim.lease, &claim.object_key, &finished_file())
         .await;
-    assert!(matches!(completed.unwrap(), Completed::Done { .. }));
+    assert!(matches!(completed.unwrap(), Leased::Held(_)));
     let sql = "SELECT created_at = started_at AND started_at = completed_at
                   AND expires_at = completed_at + interval '1 hour' FROM exports";
     assert_eq!(database.value(sql).await, true);

@@ -196,7 +196,7 @@ async fn a_deleted_exports_file_is_doomed_with_it() {
     assert_eq!(object_state(&database, &row.object_key()).await, "doomed");
 
     // The caller has half a minute to delete it itself; then a janitor comes, once.
-    assert!(storage.take_doomed_objects(10).await.unwrap().is_empty());
+    assert!(storage.take_pending_deletions(10).await.unwrap().is_empty());
     let sql = "SELECT json_object_agg(sweeps_left, sweep_at > clock_timestamp() + interval '25 seconds') FROM export_objects";
     assert_eq!(database.value(sql).await, json!({"1": true, "2": true}));
     storage

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use exports_database::{Completed, Database, Fenced, Progress};
+use exports_database::{Database, Leased, Progress};
 use exports_domain::ExportStatus::Processing;
 use exports_domain::{Lease, LeaseToken};
 use exports_tests::{ExportRow, TestDatabase};
@@ -28,13 +28,13 @@ async fn assert_lost(database: &TestDatabase, storage: &Database, lease: Lease, 
         ("release", storage.release(lease).await),
     ];
     for (call, answer) in answers {
-        assert_eq!(answer.unwrap(), Fenced::Lost, "{call}");
+        assert_eq!(answer.unwrap(), Leased::Lost, "{call}");
     }
     let completed = storage
         .complete(lease, key, &finished_file())
         .await
         .unwrap();
-    assert_eq!(completed, Completed::Lost);
+    assert_eq!(completed, Leased::Lost);
     assert_eq!(everything(database).await, before);
 }
 
@@ -70,7 +70,7 @@ async fn a_lease_that_was_taken_over_opens_nothing() {
         .heartbeat(fresh.lease, LEASE, Progress::default())
         .await
         .unwrap();
-    assert_eq!(held, Fenced::Held);
+    assert_eq!(held, Leased::Held(()));
 }
 
 #[tokio::test]
@@ -79,7 +79,10 @@ async fn a_lease_that_was_given_back_opens_nothing() {
     let storage = database.storage();
     queue(&database, PROJECT, 1).await;
     let released = claim(&storage).await.unwrap();
-    assert_eq!(storage.release(released.lease).await.unwrap(), Fenced::Held);
+    assert_eq!(
+        storage.release(released.lease).await.unwrap(),
+        Leased::Held(())
+    );
     assert_lost(&database, &storage, released.lease, &released.object_key).await;
 
     // The same worker, the same number of the attempt, another token.
@@ -88,7 +91,7 @@ async fn a_lease_that_was_given_back_opens_nothing() {
     assert_lost(&database, &storage, released.lease, &released.object_key).await;
 
     let retried = storage.retry(again.lease, Duration::ZERO, "why").await;
-    assert_eq!(retried.unwrap(), Fenced::Held);
+    assert_eq!(retried.unwrap(), Leased::Held(()));
     assert_lost(&database, &storage, again.lease, &again.object_key).await;
 }
 
@@ -99,7 +102,7 @@ async fn a_lease_whose_export_failed_opens_nothing() {
     queue(&database, PROJECT, 1).await;
     let claimed = claim(&storage).await.unwrap();
     let failed = storage.fail(claimed.lease, &failure(), "why").await;
-    assert_eq!(failed.unwrap(), Fenced::Held);
+    assert_eq!(failed.unwrap(), Leased::Held(()));
     assert_lost(&database, &storage, claimed.lease, &claimed.object_key).await;
 }
 
@@ -144,7 +147,7 @@ async fn a_completion_that_is_repeated_gets_the_first_ones_answer() {
             .unwrap()
     };
     let first = complete().await;
-    assert!(matches!(first, Completed::Done { .. }));
+    assert!(matches!(first, Leased::Held(_)));
     let row = database.export_row(id).await;
     assert_eq!(complete().await, first, "the same end");
     assert_eq!(database.export_row(id).await, row);
@@ -152,7 +155,7 @@ async fn a_completion_that_is_repeated_gets_the_first_ones_answer() {
     let elsewhere = storage
         .complete(claimed.lease, "proj_a/x/1-y.csv", &finished_file())
         .await;
-    assert_eq!(elsewhere.unwrap(), Completed::Lost, "of another file");
+    assert_eq!(elsewhere.unwrap(), Leased::Lost, "of another file");
     let stranger = Lease {
         token: LeaseToken(Uuid::nil()),
         ..claimed.lease
@@ -160,5 +163,5 @@ async fn a_completion_that_is_repeated_gets_the_first_ones_answer() {
     let strange = storage
         .complete(stranger, &claimed.object_key, &finished_file())
         .await;
-    assert_eq!(strange.unwrap(), Completed::Lost, "by another lease");
+    assert_eq!(strange.unwrap(), Leased::Lost, "by another lease");
 }

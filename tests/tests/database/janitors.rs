@@ -62,7 +62,7 @@ struct Doomed;
 
 impl AsyncJanitor<PendingDeletion> for Doomed {
     async fn sweep(&self, storage: &Database) -> Vec<PendingDeletion> {
-        storage.take_doomed_objects(7).await.unwrap()
+        storage.take_pending_deletions(7).await.unwrap()
     }
 }
 

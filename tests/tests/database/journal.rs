@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use exports_database::{Claim, Completed, Database, Fenced};
+use exports_database::{Claim, Database, Leased};
 use exports_tests::TestDatabase;
 use serde_json::{Value, json};
 
@@ -39,14 +39,14 @@ async fn an_upload_is_recorded_with_its_object() {
     let (database, storage, claim) = claimed().await;
     let (lease, key) = (claim.lease, &claim.object_key);
     let recorded = storage.record_upload(lease, key, "upload-1").await;
-    assert_eq!(recorded.unwrap(), Fenced::Held);
+    assert_eq!(recorded.unwrap(), Leased::Held(()));
     assert_eq!(
         objects(&database, lease.export.0).await[0]["upload_id"],
         "upload-1"
     );
     // An object that is not this export's is refused.
     let other = storage.record_upload(lease, "proj_a/x/1-y.csv", "upload-2");
-    assert_eq!(other.await.unwrap(), Fenced::Lost);
+    assert_eq!(other.await.unwrap(), Leased::Lost);
 }
 
 #[tokio::test]
@@ -56,7 +56,7 @@ async fn a_takeover_dooms_the_object_of_the_attempt_before() {
     let recorded = storage
         .record_upload(first.lease, &first.object_key, "upload-1")
         .await;
-    assert_eq!(recorded.unwrap(), Fenced::Held);
+    assert_eq!(recorded.unwrap(), Leased::Held(()));
     backdate(&database, id, "lease_expires_at").await;
     let second = claim(&storage).await.unwrap();
     let recorded = objects(&database, id).await;
@@ -75,7 +75,7 @@ async fn a_retry_a_release_and_a_failure_doom_the_object() {
             "release" => storage.release(lease).await,
             _ => storage.fail(lease, &failure(), "why").await,
         };
-        assert_eq!(ended.unwrap(), Fenced::Held);
+        assert_eq!(ended.unwrap(), Leased::Held(()));
         let recorded = objects(&database, lease.export.0).await;
         assert_eq!(recorded, [doomed(&claim.object_key, None)], "{ending}");
     }
@@ -90,11 +90,11 @@ async fn a_completion_keeps_its_object_and_no_other() {
     let recorded = storage
         .record_upload(second.lease, &second.object_key, "upload-2")
         .await;
-    assert_eq!(recorded.unwrap(), Fenced::Held);
+    assert_eq!(recorded.unwrap(), Leased::Held(()));
     let completed = storage
         .complete(second.lease, &second.object_key, &finished_file())
         .await;
-    assert!(matches!(completed.unwrap(), Completed::Done { .. }));
+    assert!(matches!(completed.unwrap(), Leased::Held(_)));
 
     let recorded = objects(&database, id).await;
     assert_eq!(recorded.len(), 2);
@@ -113,7 +113,7 @@ async fn a_failure_keeps_what_the_consumer_and_the_operator_need_to_know() {
     let (database, storage, claim) = claimed().await;
     let reason = "the store answered 403";
     let failed = storage.fail(claim.lease, &failure(), reason).await;
-    assert_eq!(failed.unwrap(), Fenced::Held);
+    assert_eq!(failed.unwrap(), Leased::Held(()));
     let row = &database
         .rows("SELECT status, error_code, error_message, attempt_error, started_at IS NOT NULL AS ran, lease_owner FROM exports")
         .await[0];

@@ -6,6 +6,7 @@
 mod support;
 
 mod autoscaling;
+mod claim_parts;
 mod claims;
 mod constraints;
 mod constraints_around;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use exports_database::{Database, Fenced, Job, JobsRequest, Overridden, Progress};
+use exports_database::{Database, Job, JobsRequest, Leased, Overridden, Progress};
 use exports_domain::ExportStatus::{Completed, Expired, Failed, Pending, Processing};
 use exports_domain::{ExportId, ExportStatus};
 use exports_tests::ExportRow;
@@ -36,7 +36,7 @@ async fn jobs_tell_who_holds_what_how_far_it_is_and_why_it_was_tried_again() {
         bytes: 900,
     };
     let beat = storage.heartbeat(held.lease, LEASE, progress).await;
-    assert_eq!(beat.unwrap(), Fenced::Held);
+    assert_eq!(beat.unwrap(), Leased::Held(()));
 
     let found = jobs(&storage, &[Pending, Processing], 10).await;
     let ids: Vec<_> = found.iter().map(|job| job.id.0).collect();
@@ -76,9 +76,9 @@ async fn a_claim_begins_to_count_anew() {
         bytes: 900,
     };
     let beat = storage.heartbeat(first.lease, LEASE, progress).await;
-    assert_eq!(beat.unwrap(), Fenced::Held);
+    assert_eq!(beat.unwrap(), Leased::Held(()));
     let retried = storage.retry(first.lease, Duration::ZERO, "why").await;
-    assert_eq!(retried.unwrap(), Fenced::Held);
+    assert_eq!(retried.unwrap(), Leased::Held(()));
     let pending = jobs(&storage, &[Pending], 1).await;
     assert_eq!(pending[0].rows, Some(7), "how far the attempt came");
     claim(&storage).await.unwrap();
@@ -91,12 +91,12 @@ async fn a_requeued_export_is_due_at_once_and_its_worker_has_lost_it() {
     let storage = database.storage();
     let held = ExportRow::of(PROJECT, Processing).with("attempt", 7);
     let id = held.insert_with_object(database.pool(), "writing").await;
-    let answer = storage.requeue_by_hand(ExportId(id)).await.unwrap();
+    let answer = storage.force_requeue(ExportId(id)).await.unwrap();
     let holder = Some("worker-1".to_owned());
     assert_eq!(answer, Overridden::Done { holder });
 
     let beat = storage.heartbeat(held.lease(), LEASE, Progress::default());
-    assert_eq!(beat.await.unwrap(), Fenced::Lost);
+    assert_eq!(beat.await.unwrap(), Leased::Lost);
     assert_eq!(object_state(&database, &held.object_key()).await, "doomed");
     let claim = claim(&storage).await.expect("it is due");
     assert_eq!((claim.lease.export.0, claim.attempt), (id, 1));
@@ -114,7 +114,7 @@ async fn an_export_that_waits_to_be_tried_again_no_longer_waits() {
         .with_ago("due_at", TimeDelta::minutes(-5));
     let id = row.insert(database.pool()).await;
     assert!(claim(&storage).await.is_none());
-    let answer = storage.requeue_by_hand(ExportId(id)).await.unwrap();
+    let answer = storage.force_requeue(ExportId(id)).await.unwrap();
     assert_eq!(answer, Overridden::Done { holder: None });
     assert_eq!(claim(&storage).await.unwrap().attempt, 1);
     let error = database.export_column(id, "attempt_error").await;
@@ -129,18 +129,15 @@ async fn what_has_ended_is_not_touched_by_hand() {
         let id = ExportRow::of(PROJECT, status).insert(database.pool()).await;
         let before = database.export_row(id).await;
         for answer in [
-            storage.requeue_by_hand(ExportId(id)).await.unwrap(),
-            storage
-                .fail_by_hand(ExportId(id), &failure())
-                .await
-                .unwrap(),
+            storage.force_requeue(ExportId(id)).await.unwrap(),
+            storage.force_fail(ExportId(id), &failure()).await.unwrap(),
         ] {
             assert_eq!(answer, Overridden::Ended(status));
         }
         assert_eq!(database.export_row(id).await, before);
     }
     let nobody = ExportId::generate();
-    let answer = storage.requeue_by_hand(nobody).await.unwrap();
+    let answer = storage.force_requeue(nobody).await.unwrap();
     assert_eq!(answer, Overridden::Missing);
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use exports_database::{Claim, ClaimRequest, Database, Fenced, QueueHints};
+use exports_database::{Claim, ClaimRequest, Database, Leased, QueueHints};
 use exports_tests::{TIMEOUT, TestDatabase, eventually};
 use uuid::Uuid;
 
@@ -15,7 +15,7 @@ async fn hints(storage: &Database, known: &QueueHints) -> Arc<QueueHints> {
 
 async fn claim(storage: &Database, known: &Arc<QueueHints>) -> Option<Claim> {
     let request = ClaimRequest {
-        known: known.clone(),
+        hints: known.clone(),
         ..worker("worker-1")
     };
     storage.claim(&request).await.unwrap().pop()
@@ -28,7 +28,7 @@ async fn claimed(storage: &Database, known: &Arc<QueueHints>) -> Option<Uuid> {
 }
 
 /// As if everything in the queue had been there for a minute.
-async fn age_arrivals(database: &TestDatabase) {
+pub(crate) async fn age_arrivals(database: &TestDatabase) {
     database
         .execute(
             "ALTER TABLE exports DISABLE TRIGGER exports_enter_queue;
@@ -69,7 +69,10 @@ async fn what_is_given_back_is_found_below_what_is_remembered() {
     age_arrivals(&database).await;
     // By now the project's first is the second one.
     let known = hints(&storage, &known).await;
-    assert_eq!(storage.release(first.lease).await.unwrap(), Fenced::Held);
+    assert_eq!(
+        storage.release(first.lease).await.unwrap(),
+        Leased::Held(())
+    );
     assert_eq!(claimed(&storage, &known).await, Some(ids[0]));
     assert_eq!(claimed(&storage, &known).await, Some(ids[1]));
 }
@@ -82,7 +85,7 @@ async fn what_waits_for_a_retry_is_remembered_until_it_is_due() {
     let first = claim(&storage, &Arc::default()).await.unwrap();
     let pause = Duration::from_millis(200);
     let retried = storage.retry(first.lease, pause, "why").await.unwrap();
-    assert_eq!(retried, Fenced::Held);
+    assert_eq!(retried, Leased::Held(()));
     age_arrivals(&database).await;
     let known = hints(&storage, &QueueHints::default()).await;
     let known = hints(&storage, &known).await;
@@ -102,7 +105,7 @@ async fn an_export_that_was_held_at_the_survey_is_taken_over_and_counted_as_runn
     age_arrivals(&database).await;
     let known = hints(&storage, &QueueHints::default()).await;
     let known = hints(&storage, &known).await;
-    assert!(!known.lease_ended());
+    assert!(!known.has_expired_lease());
     // Project a has one running: the other one's turn.
     let next = claim(&storage, &known).await.unwrap();
     assert_eq!(next.project.as_str(), "proj_b");
@@ -113,7 +116,7 @@ async fn an_export_that_was_held_at_the_survey_is_taken_over_and_counted_as_runn
             held[0]
         ))
         .await;
-    assert!(hints(&storage, &known).await.lease_ended());
+    assert!(hints(&storage, &known).await.has_expired_lease());
     let taken = claim(&storage, &known).await.unwrap();
     assert_eq!(taken.lease.export, running.lease.export);
     assert!(taken.taken_over);

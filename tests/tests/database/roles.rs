@@ -4,19 +4,19 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use exports_database::{
-    ClaimRequest, Completed as Done, Created, Database, Deleted, Fenced, FileLookup, GrantError,
-    ListRequest, MigrationState, Program, Progress,
+    ClaimRequest, Created, Database, Deleted, FileLookup, GrantError, Leased, ListRequest,
+    MigrationState, Program, Progress,
 };
 use exports_domain::ExportStatus::{Completed, Failed, Processing};
 use exports_domain::{Direction, EndpointId};
 use exports_postgres::PoolPurpose;
 use exports_source::Source;
-use exports_source::{EndpointUrls, SourceSession, UrlColumn};
+use exports_source::{EndpointUrls, SourceSession};
 use exports_tests::{Endpoint, ExportRow, Message, TestDatabase, uuid};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
 
-use crate::support::sessions::read;
+use crate::support::sessions::{known_urls, read};
 use crate::support::{
     LEASE, PROJECT, claim, database, failure, filter, finished_file, new_export, project, queue,
     worker,
@@ -123,19 +123,19 @@ async fn a_worker_s_role_may_do_all_that_a_worker_does() {
             .heartbeat(claim.lease, LEASE, Progress::default())
             .await
             .unwrap();
-        assert_eq!(held, Fenced::Held);
+        assert_eq!(held, Leased::Held(()));
     }
     let key = &first.object_key;
     let recorded = storage.record_upload(first.lease, key, "upload").await;
-    assert_eq!(recorded.unwrap(), Fenced::Held);
+    assert_eq!(recorded.unwrap(), Leased::Held(()));
     let done = storage.complete(first.lease, key, &finished_file()).await;
-    assert!(matches!(done.unwrap(), Done::Done { .. }));
+    assert!(matches!(done.unwrap(), Leased::Held(_)));
     let failed = storage.fail(second.lease, &failure(), "why").await;
-    assert_eq!(failed.unwrap(), Fenced::Held);
+    assert_eq!(failed.unwrap(), Leased::Held(()));
     let retried = storage.retry(third.lease, LEASE, "why").await;
-    assert_eq!(retried.unwrap(), Fenced::Held);
+    assert_eq!(retried.unwrap(), Leased::Held(()));
     let released = storage.release(fourth.lease).await;
-    assert_eq!(released.unwrap(), Fenced::Held);
+    assert_eq!(released.unwrap(), Leased::Held(()));
     listener.queued().await.unwrap();
 
     sweeps(&database, &storage).await;
@@ -159,7 +159,7 @@ async fn sweeps(database: &TestDatabase, storage: &Database) {
     old.insert(database.pool()).await;
     let pruned = storage.prune_records(Duration::from_mins(55), 10).await;
     assert_eq!(pruned.unwrap(), 1);
-    for object in storage.take_doomed_objects(10).await.unwrap() {
+    for object in storage.take_pending_deletions(10).await.unwrap() {
         storage.object_deleted(&object.key, LEASE).await.unwrap();
     }
     let forgotten = format!(
@@ -174,7 +174,7 @@ async fn reads(storage: &Database) {
     session.begin(&project()).await.unwrap();
     let urls = urls_of(&mut session).await;
     assert!(matches!(urls, EndpointUrls::All(urls) if urls.len() == 1));
-    for column in [UrlColumn::Known, UrlColumn::Joined] {
+    for column in [&known_urls(), &EndpointUrls::InRows] {
         read(&mut session, &filter(), column).await;
     }
     session.finish().await.unwrap();

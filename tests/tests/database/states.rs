@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use exports_database::{Completed, Database, Fenced, Overridden, Progress};
+use exports_database::{Database, Leased, Overridden, Progress};
 use exports_domain::{ExportId, ExportStatus};
 use exports_tests::{ExportRow, TestDatabase};
 use uuid::Uuid;
@@ -71,7 +71,7 @@ impl Step {
         let (lease, key) = (row.lease(), row.object_key());
         let id = lease.export;
         let minute = Duration::from_mins(1);
-        let held = |answer: Fenced| answer == Fenced::Held;
+        let held = |answer: Leased| answer == Leased::Held(());
         match self {
             Self::Claim => {
                 let claims = storage.claim(&worker("worker-2")).await.unwrap();
@@ -88,7 +88,7 @@ impl Step {
                     .complete(lease, &key, &finished_file())
                     .await
                     .unwrap();
-                matches!(completed, Completed::Done { .. })
+                matches!(completed, Leased::Held(_))
             }
             Self::Fail => held(storage.fail(lease, &failure(), "why").await.unwrap()),
             Self::Retry => held(storage.retry(lease, minute, "why").await.unwrap()),
@@ -99,11 +99,11 @@ impl Step {
                 failed.contains(&id)
             }
             Self::RequeueByHand => {
-                let answer = storage.requeue_by_hand(id).await.unwrap();
+                let answer = storage.force_requeue(id).await.unwrap();
                 matches!(answer, Overridden::Done { .. })
             }
             Self::FailByHand => {
-                let answer = storage.fail_by_hand(id, &failure()).await.unwrap();
+                let answer = storage.force_fail(id, &failure()).await.unwrap();
                 matches!(answer, Overridden::Done { .. })
             }
         }

@@ -85,7 +85,7 @@ async fn an_export_whose_last_attempt_ended_without_a_word_fails() {
     assert_eq!(why, failure());
     assert!(started_at.is_some());
     let error = database.export_column(lost_id, "attempt_error").await;
-    assert_eq!(error, "the lease of worker-1 ended");
+    assert_eq!(error, "the lease of worker-1 expired");
     assert_eq!(object_state(&database, &lost.object_key()).await, "doomed");
     for bystander in bystanders {
         let status = database.export_column(bystander.id(), "status").await;
@@ -112,14 +112,14 @@ async fn an_object_whose_janitor_died_is_taken_up_again_after_a_minute() {
     let database = database().await;
     let storage = database.storage();
     doom(&database, 1, 2).await;
-    assert_eq!(storage.take_doomed_objects(10).await.unwrap().len(), 1);
+    assert_eq!(storage.take_pending_deletions(10).await.unwrap().len(), 1);
     let sql = "SELECT sweep_at > clock_timestamp() + interval '50 seconds'
                   AND sweep_at < clock_timestamp() + interval '61 seconds' FROM export_objects";
     assert_eq!(database.value(sql).await, true);
     database
         .execute("UPDATE export_objects SET sweep_at = clock_timestamp()")
         .await;
-    assert_eq!(storage.take_doomed_objects(10).await.unwrap().len(), 1);
+    assert_eq!(storage.take_pending_deletions(10).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -130,7 +130,7 @@ async fn objects_that_are_written_or_kept_are_never_taken_up() {
     let kept = ExportRow::of(PROJECT, Completed);
     writing.insert_with_object(database.pool(), "writing").await;
     kept.insert_with_object(database.pool(), "kept").await;
-    assert!(storage.take_doomed_objects(10).await.unwrap().is_empty());
+    assert!(storage.take_pending_deletions(10).await.unwrap().is_empty());
     // Nor forgotten, should a janitor be wrong about them.
     for row in [&writing, &kept] {
         storage
@@ -151,13 +151,13 @@ async fn a_lost_attempts_object_is_deleted_twice_an_hour_apart_and_then_forgotte
     let storage = database.storage();
     doom(&database, 1, 2).await;
     let first = storage
-        .take_doomed_objects(10)
+        .take_pending_deletions(10)
         .await
         .unwrap()
         .pop()
         .unwrap();
     storage.object_deleted(&first.key, HOUR).await.unwrap();
-    assert!(storage.take_doomed_objects(10).await.unwrap().is_empty());
+    assert!(storage.take_pending_deletions(10).await.unwrap().is_empty());
     let sql = "SELECT sweep_at > clock_timestamp() + interval '59 minutes' FROM export_objects";
     assert_eq!(database.value(sql).await, true);
 
@@ -165,7 +165,7 @@ async fn a_lost_attempts_object_is_deleted_twice_an_hour_apart_and_then_forgotte
         .execute("UPDATE export_objects SET sweep_at = clock_timestamp()")
         .await;
     let second = storage
-        .take_doomed_objects(10)
+        .take_pending_deletions(10)
         .await
         .unwrap()
         .pop()
@@ -185,7 +185,7 @@ async fn the_object_of_an_expired_export_is_deleted_once_and_forgotten() {
     over().insert_with_object(database.pool(), "kept").await;
     storage.expire_due(10).await.unwrap();
     let object = storage
-        .take_doomed_objects(10)
+        .take_pending_deletions(10)
         .await
         .unwrap()
         .pop()

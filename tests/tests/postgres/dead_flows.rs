@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use exports_database::{Created, Database, Fenced, Progress};
+use exports_database::{Created, Database, Leased, Progress};
 use exports_postgres::PoolPurpose;
 use exports_tests::{Proxy, TIMEOUT, TestDatabase, eventually};
 use futures_util::future::{join_all, try_join_all};
@@ -94,7 +94,7 @@ async fn a_heartbeat_does_not_wait_for_a_dead_connection() {
     proxy.blackhole();
     let begun = Instant::now();
     let beat = storage.heartbeat(claim.lease, Duration::from_mins(1), Progress::default());
-    assert_eq!(beat.await.unwrap(), Fenced::Held);
+    assert_eq!(beat.await.unwrap(), Leased::Held(()));
     assert!(begun.elapsed() < SLOW, "{:?}", begun.elapsed());
 }
 

@@ -1,6 +1,6 @@
 //! Notifications about queued exports.
 
-use exports_database::Fenced;
+use exports_database::Leased;
 use exports_tests::{Proxy, TIMEOUT};
 use tokio::time::timeout;
 
@@ -19,7 +19,10 @@ async fn a_create_and_a_release_are_heard() {
         .unwrap();
 
     let claimed = claim(&storage).await.unwrap();
-    assert_eq!(storage.release(claimed.lease).await.unwrap(), Fenced::Held);
+    assert_eq!(
+        storage.release(claimed.lease).await.unwrap(),
+        Leased::Held(())
+    );
     timeout(TIMEOUT, listener.queued())
         .await
         .expect("heard")

@@ -1,7 +1,7 @@
 //! Connections that break after the statement was sent.
 
 use exports_database::{
-    BatchLoader, Completed, Created, Database, FileLookup, ListRequest, NewExport,
+    BatchLoader, Created, Database, FileLookup, Leased, ListRequest, NewExport,
 };
 use exports_domain::{Direction, EndpointId, ExportId, ExportStatus};
 use exports_postgres::PoolPurpose;
@@ -79,7 +79,7 @@ async fn a_completion_whose_answer_is_lost_can_be_repeated() {
     let error = complete().await.unwrap_err();
     assert!(error.is_transient(), "{error:?}");
     let row = database.export_row(id).await;
-    let Completed::Done { expires_at } = complete().await.unwrap() else {
+    let Leased::Held(expires_at) = complete().await.unwrap() else {
         panic!("it was completed")
     };
     assert_eq!(database.export_row(id).await, row, "by the first try");

@@ -7,11 +7,10 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
-use exports_database::{Created, Database, Fenced, ListRequest};
+use exports_database::{Created, Database, Leased, ListRequest};
 use exports_postgres::PoolPurpose;
 use exports_sandbox::LocalPostgres;
 use exports_source::Source;
-use exports_source::UrlColumn;
 use exports_tests::{Message, TIMEOUT, eventually, not_run};
 use futures_util::future::join_all;
 use sqlx::PgPool;
@@ -19,7 +18,7 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::support::sessions::read;
+use crate::support::sessions::{known_urls, read};
 use crate::support::{PROJECT, claim, filter, new_export, own_server, project, stop};
 
 /// A `PgBouncer` before a server of the test's own.
@@ -141,12 +140,15 @@ async fn a_worker_works_in_session_mode() {
             .expect("heard")
             .unwrap();
         let claimed = claim(&database).await.unwrap();
-        assert_eq!(database.release(claimed.lease).await.unwrap(), Fenced::Held);
+        assert_eq!(
+            database.release(claimed.lease).await.unwrap(),
+            Leased::Held(())
+        );
 
         let source = Source::same_as(&database);
         let mut session = source.open_session().await.unwrap();
         session.begin(&project()).await.unwrap();
-        let rows = read(&mut session, &filter(), UrlColumn::Known).await;
+        let rows = read(&mut session, &filter(), &known_urls()).await;
         assert_eq!(rows.len(), 5_000);
         session.finish().await.unwrap();
         assert_eq!(database.migrate().await.unwrap(), 0);

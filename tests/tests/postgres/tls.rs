@@ -9,8 +9,8 @@ use exports_database::Database;
 use exports_domain::Direction;
 use exports_postgres::PoolPurpose;
 use exports_sandbox::{LocalPostgres, Shutdown};
+use exports_source::EndpointUrls;
 use exports_source::Source;
-use exports_source::UrlColumn;
 use exports_tests::{Endpoint, Message, TIMEOUT, eventually, not_run, uuid};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 
@@ -163,7 +163,7 @@ async fn tls_does_not_show_in_the_rows() {
         let plan = session.plan(&filter(), true).await.unwrap();
         let (sample, is_small) = session.sample().await.unwrap();
         let created_at = sample.unwrap().created_at;
-        let rows = read(&mut session, &filter(), UrlColumn::Joined).await;
+        let rows = read(&mut session, &filter(), &EndpointUrls::InRows).await;
         assert_eq!(rows.len(), 20_000);
         assert!(rows.iter().all(|row| row.url.is_some()));
         session.finish().await.unwrap();

@@ -1,9 +1,9 @@
 //! Columns of other types: every accepted type exports with every filter, and finds the same rows.
 
 use exports_domain::{Direction, EndpointId, MessageFilter, MessageStatus};
+use exports_source::EndpointUrls;
 use exports_source::Error;
 use exports_source::Source;
-use exports_source::UrlColumn;
 use exports_tests::{TestDatabase, not_run, uuid};
 
 use crate::support::sessions::{Row, read};
@@ -31,8 +31,8 @@ async fn rows(database: &TestDatabase, filter: &MessageFilter) -> Result<Vec<Row
     session.begin_reading(&project(), filter).await?;
     session.try_statements(filter).await?;
     session.estimate(filter, 1).await?;
-    let rows = read(&mut session, filter, UrlColumn::Joined).await;
-    session.confirm().await?;
+    let rows = read(&mut session, filter, &EndpointUrls::InRows).await;
+    session.commit_if_unchanged().await?;
     Ok(rows)
 }
 

@@ -3,12 +3,12 @@
 use exports_database::Database;
 use exports_postgres::PoolPurpose;
 use exports_source::Source;
-use exports_source::{SourceSession, TimeSlice, UrlColumn};
+use exports_source::{SourceSession, TimeSlice};
 use exports_tests::{Message, TIMEOUT, TestDatabase, eventually, not_run};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use crate::support::sessions::{begin, join, read, start_reading};
+use crate::support::sessions::{begin, join, known_urls, read, start_reading};
 use crate::support::{PROJECT, database, filter, filter_of, own_server, stop};
 
 /// A session that has begun, and another reader of its snapshot.
@@ -30,13 +30,13 @@ async fn what_others_read_is_what_the_session_reads() {
     let (mut session, mut reader) = two(&source).await;
     database.execute("DELETE FROM messages").await;
 
-    let expected = read(&mut session, &filter(), UrlColumn::Known).await;
+    let expected = read(&mut session, &filter(), &known_urls()).await;
     assert_eq!(expected.len(), 50_000);
-    assert!(read(&mut reader, &filter(), UrlColumn::Known).await == expected);
+    assert!(read(&mut reader, &filter(), &known_urls()).await == expected);
     // In step, for as many slices as there are, with rows or without.
     let nothing = filter_of("2025-12-06T00:00:00Z", "2025-12-07T00:00:00Z");
-    assert_eq!(read(&mut reader, &nothing, UrlColumn::Known).await, []);
-    assert!(read(&mut reader, &filter(), UrlColumn::Known).await == expected);
+    assert_eq!(read(&mut reader, &nothing, &known_urls()).await, []);
+    assert!(read(&mut reader, &filter(), &known_urls()).await == expected);
     for (filter, first) in [(filter(), expected[0].created_at), (nothing, None)] {
         let slice = TimeSlice::whole(&filter.range);
         for reader in [&mut reader, &mut session] {
@@ -69,12 +69,9 @@ async fn rows_do_not_depend_on_the_server_s_time_zone() {
         .await;
     let source = Source::at(database.url(), &database.storage(), PoolPurpose::Command).unwrap();
     let (mut session, mut reader) = two(&source).await;
-    let expected = read(&mut session, &filter(), UrlColumn::Known).await;
+    let expected = read(&mut session, &filter(), &known_urls()).await;
     assert_eq!(expected.len(), 10);
-    assert_eq!(
-        read(&mut reader, &filter(), UrlColumn::Known).await,
-        expected
-    );
+    assert_eq!(read(&mut reader, &filter(), &known_urls()).await, expected);
 }
 
 #[tokio::test]

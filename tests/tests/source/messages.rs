@@ -2,12 +2,12 @@
 
 use exports_domain::{Direction, EndpointId, MessageFilter, MessageStatus};
 use exports_postgres::PoolPurpose;
+use exports_source::EndpointUrls;
 use exports_source::Source;
-use exports_source::{EndpointUrls, UrlColumn};
 use exports_tests::{Endpoint, Message, TestDatabase, uuid};
 use uuid::Uuid;
 
-use crate::support::sessions::{Row, read, read_all};
+use crate::support::sessions::{Row, known_urls, read, read_all};
 use crate::support::{PROJECT, database, filter, filter_of, project};
 
 fn ids(rows: &[Row]) -> Vec<Uuid> {
@@ -16,7 +16,7 @@ fn ids(rows: &[Row]) -> Vec<Uuid> {
 
 async fn exported(database: &TestDatabase, filter: &MessageFilter) -> Vec<Row> {
     let source = Source::same_as(&database.storage());
-    read_all(&source, filter, UrlColumn::Known).await
+    read_all(&source, filter, &known_urls()).await
 }
 
 #[tokio::test]
@@ -219,7 +219,7 @@ async fn known_and_joined_urls_are_the_same() {
         panic!("few")
     };
     assert_eq!(urls.len(), 2);
-    let rows = read(&mut session, &filter(), UrlColumn::Joined).await;
+    let rows = read(&mut session, &filter(), &EndpointUrls::InRows).await;
     assert_eq!(rows.len(), 5);
     for row in rows {
         let known = urls.get(&row.endpoint_id.unwrap());
@@ -241,7 +241,7 @@ async fn too_many_endpoints_are_said_to_be_too_many() {
         let urls = session.endpoint_urls(Direction::Outbound, limit).await;
         urls.unwrap()
     };
-    assert_eq!(urls(3).await, EndpointUrls::TooMany);
+    assert_eq!(urls(3).await, EndpointUrls::InRows);
     assert!(matches!(urls(4).await, EndpointUrls::All(all) if all.len() == 4));
 }
 
@@ -274,6 +274,6 @@ async fn messages_can_come_from_another_database() {
     let storage = database.storage();
     let source = Source::at(elsewhere.url(), &storage, PoolPurpose::Api).unwrap();
     source.check().await.unwrap();
-    let rows = read_all(&source, &filter(), UrlColumn::Known).await;
+    let rows = read_all(&source, &filter(), &known_urls()).await;
     assert_eq!(ids(&rows), [uuid(1)]);
 }

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use exports_domain::{Direction, EndpointId, MessageFilter, MessageStatus};
+use exports_source::EndpointUrls;
 use exports_source::Source;
-use exports_source::{EndpointUrls, UrlColumn};
 use exports_tests::{TestDatabase, uuid};
 use uuid::Uuid;
 
-use crate::support::sessions::{Row, read, try_read};
+use crate::support::sessions::{Row, known_urls, read, try_read};
 use crate::support::{PROJECT, filter, project};
 
 /// Tables with other types behind views of the right names; migrated afterwards.
@@ -40,8 +40,8 @@ async fn read_with_urls(database: &TestDatabase, filter: &MessageFilter) -> Vec<
     let EndpointUrls::All(urls) = urls else {
         panic!("few")
     };
-    let mut known = read(&mut session, filter, UrlColumn::Known).await;
-    let mut joined = read(&mut session, filter, UrlColumn::Joined).await;
+    let mut known = read(&mut session, filter, &known_urls()).await;
+    let mut joined = read(&mut session, filter, &EndpointUrls::InRows).await;
     session.finish().await.unwrap();
     // No URL and an empty one are the same in the file.
     for row in &mut known {
@@ -206,7 +206,7 @@ async fn a_value_that_does_not_fit_fails_the_read_as_bad_data() {
     let source = Source::same_as(&database.storage());
     let mut session = source.open_session().await.unwrap();
     session.begin(&project()).await.unwrap();
-    let read = try_read(&mut session, &filter(), UrlColumn::Known).await;
+    let read = try_read(&mut session, &filter(), &known_urls()).await;
     let error = read.unwrap_err();
     assert_eq!(error.sql_state().as_deref(), Some("22003"), "{error:?}");
     assert!(error.is_data());

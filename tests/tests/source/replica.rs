@@ -7,14 +7,13 @@ use exports_postgres::PoolPurpose;
 use exports_sandbox::LocalPostgres;
 use exports_source::Error;
 use exports_source::Source;
-use exports_source::UrlColumn;
 use exports_tests::{
     Message, Proxy, TIMEOUT, TestDatabase, eventually, holds_within, not_run, private_standby,
     standby_of, uuid,
 };
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use crate::support::sessions::read;
+use crate::support::sessions::{known_urls, read};
 use crate::support::{PROJECT, database, filter, own_server, project, stop};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -31,7 +30,7 @@ async fn a_session_on_a_replica_waits_for_what_is_committed() {
     let mut session = source.open_session().await.unwrap();
     Message::insert(database.pool(), &[Message::outbound(PROJECT).id(uuid(1))]).await;
     session.begin(&project()).await.unwrap();
-    let rows = read(&mut session, &filter(), UrlColumn::Known).await;
+    let rows = read(&mut session, &filter(), &known_urls()).await;
     assert_eq!(rows.len(), 1);
     session.finish().await.unwrap();
 
@@ -49,7 +48,7 @@ async fn a_session_on_a_replica_waits_for_what_is_committed() {
     .await;
     execute(&mut replica, "SELECT pg_wal_replay_resume()").await;
     let mut session = tokio::time::timeout(TIMEOUT, begun).await.unwrap().unwrap();
-    let rows = read(&mut session, &filter(), UrlColumn::Known).await;
+    let rows = read(&mut session, &filter(), &known_urls()).await;
     assert_eq!(rows.len(), 2);
     session.finish().await.unwrap();
 

@@ -3,13 +3,13 @@
 
 use exports_source::Error;
 use exports_source::Source;
-use exports_source::{EndpointUrls, SourceSession, UrlColumn};
+use exports_source::{EndpointUrls, SourceSession};
 use exports_tests::{Endpoint, TIMEOUT, TestDatabase, eventually, uuid};
 use serde_json::json;
 use sqlx::error::DatabaseError;
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use crate::support::sessions::{join, read};
+use crate::support::sessions::{join, known_urls, read};
 use crate::support::{PROJECT, database, filter, project};
 
 const ROWS: i32 = 5_000;
@@ -62,7 +62,7 @@ async fn read_all(session: &mut SourceSession) -> (usize, usize) {
     let EndpointUrls::All(urls) = urls else {
         panic!("there is one")
     };
-    let rows = read(session, &filter, UrlColumn::Known).await;
+    let rows = read(session, &filter, &known_urls()).await;
     (rows.len(), urls.len())
 }
 
@@ -76,7 +76,7 @@ async fn read_beside(database: &TestDatabase, source: Source, change: &str) -> (
     let reading = tokio::spawn(async move {
         session.begin_reading(&project(), &filter()).await.unwrap();
         let read = read_all(&mut session).await;
-        session.confirm().await.unwrap();
+        session.commit_if_unchanged().await.unwrap();
         read
     });
     let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
@@ -218,7 +218,7 @@ async fn a_partition_that_is_attached_meanwhile_ends_the_attempt() {
         session.begin_reading(&project(), &filter()).await.unwrap();
         read_all(&mut session).await;
         database.execute(attach).await;
-        let confirmed = session.confirm().await;
+        let confirmed = session.commit_if_unchanged().await;
         if is_noticed {
             let error = confirmed.unwrap_err();
             assert!(matches!(error, Error::Changed { .. }), "{error:?}");
@@ -250,7 +250,7 @@ async fn a_partition_that_is_detached_meanwhile_is_read_to_its_end() {
     })
     .await;
     assert_eq!(read_all(&mut session).await, (5_000, 1));
-    session.confirm().await.unwrap();
+    session.commit_if_unchanged().await.unwrap();
     tokio::time::timeout(TIMEOUT, detach)
         .await
         .expect("it ends with the export")
@@ -259,7 +259,7 @@ async fn a_partition_that_is_detached_meanwhile_is_read_to_its_end() {
     session.begin_reading(&project(), &filter()).await.unwrap();
     let (rows, _) = read_all(&mut session).await;
     assert!(rows < 5_000, "{rows}");
-    session.confirm().await.unwrap();
+    session.commit_if_unchanged().await.unwrap();
 }
 
 /// `search_path` begins with the schema that is called as the role.
@@ -278,13 +278,13 @@ async fn a_table_of_the_same_name_in_an_earlier_schema_ends_the_attempt() {
                  DO $$ BEGIN EXECUTE format('CREATE TABLE %I.messages (LIKE public.messages)', current_user); END $$",
             )
             .await;
-        let error = session.confirm().await.unwrap_err();
+        let error = session.commit_if_unchanged().await.unwrap_err();
         assert!(matches!(error, Error::Changed { .. }), "{error:?}");
         // The next one reads what the name means now.
         let mut session = session.finish().await.unwrap();
         session.begin_reading(&project(), &filter()).await.unwrap();
         assert_eq!(read_all(&mut session).await, (0, 1));
-        session.confirm().await.unwrap();
+        session.commit_if_unchanged().await.unwrap();
         database
             .execute("DO $$ BEGIN EXECUTE format('DROP SCHEMA %I CASCADE', current_user); END $$")
             .await;
@@ -307,7 +307,7 @@ async fn nobody_can_rewrite_what_an_export_is_reading() {
         assert_eq!(code.as_deref(), Some("55P03"), "{error}");
     }
     assert_eq!(read_all(&mut session).await, (5_000, 1));
-    session.confirm().await.unwrap();
+    session.commit_if_unchanged().await.unwrap();
     run(&mut other, "TRUNCATE messages").await;
 }
 
@@ -342,11 +342,11 @@ async fn a_reader_does_not_wait_for_whoever_waits_for_the_export() {
         let refused = refused.expect("it does not wait").unwrap_err();
         assert_eq!(refused.sql_state().as_deref(), Some("55P03"), "{rewrite}");
         // Who was there before goes on.
-        let rows = read(&mut joined, &filter(), UrlColumn::Known).await;
+        let rows = read(&mut joined, &filter(), &known_urls()).await;
         assert_eq!(rows.len(), 5_000, "{rewrite}");
         assert_eq!(read_all(&mut session).await, (5_000, 1), "{rewrite}");
         joined.finish().await.unwrap();
-        session.confirm().await.unwrap();
+        session.commit_if_unchanged().await.unwrap();
         tokio::time::timeout(TIMEOUT, rewritten)
             .await
             .expect("it is its turn")
@@ -381,6 +381,6 @@ async fn of_many_partitions_only_the_project_s_are_locked() {
                       WHERE l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
                         AND c.relispartition AND c.relkind = 'r' AND l.pid <> pg_backend_pid()";
         assert_eq!(database.value(locked).await, json!(1), "{arrange}");
-        session.confirm().await.unwrap();
+        session.commit_if_unchanged().await.unwrap();
     }
 }

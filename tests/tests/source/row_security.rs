@@ -2,11 +2,11 @@
 
 use exports_postgres::PoolPurpose;
 use exports_source::Error;
+use exports_source::RowSecurity;
 use exports_source::Source;
-use exports_source::{RowSecurity, UrlColumn};
 use exports_tests::{Message, TestDatabase};
 
-use crate::support::sessions::read;
+use crate::support::sessions::{known_urls, read};
 use crate::support::{PROJECT, database, filter, project};
 
 /// A database of 10 messages, and the address of a role from whom a policy hides 5 of them.
@@ -28,8 +28,8 @@ async fn count(source: &Source) -> Result<usize, Error> {
     let mut session = source.open_session().await?;
     session.begin_reading(&project(), &filter()).await?;
     session.estimate(&filter(), 100).await?;
-    let rows = read(&mut session, &filter(), UrlColumn::Known).await;
-    session.confirm().await?;
+    let rows = read(&mut session, &filter(), &known_urls()).await;
+    session.commit_if_unchanged().await?;
     Ok(rows.len())
 }
 

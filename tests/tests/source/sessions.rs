@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use exports_source::{Source, UrlColumn};
+use exports_source::{EndpointUrls, Source};
 use exports_tests::{Message, TIMEOUT, eventually, uuid};
 use serde_json::json;
 
 use crate::support::sessions::{
-    assert_refused_or_in_step, leave_in_the_middle, read, read_all, start_reading, try_read,
+    assert_refused_or_in_step, known_urls, leave_in_the_middle, read, read_all, start_reading,
+    try_read,
 };
 use crate::support::{PROJECT, database, filter, project, spoil_row};
 
@@ -28,7 +29,7 @@ async fn a_session_serves_one_export_after_the_other() {
     for _ in 0..3 {
         for (project, expected) in [(&project(), uuid(1)), (&other, uuid(2))] {
             session.begin(project).await.unwrap();
-            let rows = read(&mut session, &filter(), UrlColumn::Joined).await;
+            let rows = read(&mut session, &filter(), &EndpointUrls::InRows).await;
             assert_eq!(rows.len(), 1);
             assert_eq!(rows[0].id, Some(expected), "of its own project");
             session = session.finish().await.unwrap();
@@ -77,7 +78,7 @@ async fn a_copy_that_fails_is_an_error_and_its_session_never_comes_back_out_of_s
     let source = Source::same_as(&database.storage());
     let mut session = source.open_session().await.unwrap();
     session.begin(&project()).await.unwrap();
-    let read = try_read(&mut session, &filter(), UrlColumn::Known).await;
+    let read = try_read(&mut session, &filter(), &known_urls()).await;
     let error = read.unwrap_err();
     assert_eq!(error.sql_state().as_deref(), Some("22012"), "{error:?}");
     assert!(error.is_data() && !error.is_transient());
@@ -117,7 +118,7 @@ async fn a_session_outlasts_the_pools_statement_timeout() {
                             'transaction_isolation', 'transaction_read_only')",
         )
         .await;
-    let rows = read_all(&source, &filter(), UrlColumn::Known).await;
+    let rows = read_all(&source, &filter(), &known_urls()).await;
     let setting = |name: &str| {
         let row = rows.iter().find(|row| row.status.as_deref() == Some(name));
         row.map(|row| row.last_error.clone().unwrap())

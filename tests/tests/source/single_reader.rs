@@ -38,7 +38,7 @@ async fn reason(database: &TestDatabase, view: &str) -> Option<String> {
         ))
         .await;
     let session = Source::same_as(&database.storage()).open_session().await;
-    session.unwrap().catalogue().reason_to_read_alone()
+    session.unwrap().catalogue().single_reader_reason()
 }
 
 #[tokio::test]
@@ -161,7 +161,7 @@ async fn a_view_that_is_replaced_is_looked_at_again() {
         !matches!(before, Estimate::SingleStatement(_)),
         "{before:?}"
     );
-    session.confirm().await.unwrap();
+    session.commit_if_unchanged().await.unwrap();
     let mut session = session.finish().await.unwrap();
     database
         .execute("CREATE OR REPLACE VIEW messages AS SELECT * FROM stored WHERE random() < 2")
@@ -169,7 +169,7 @@ async fn a_view_that_is_replaced_is_looked_at_again() {
     session.begin_reading(&project(), &filter()).await.unwrap();
     let after = session.estimate(&filter(), 100).await.unwrap();
     assert!(matches!(after, Estimate::SingleStatement(_)), "{after:?}");
-    session.confirm().await.unwrap();
+    session.commit_if_unchanged().await.unwrap();
 }
 
 /// A subscriber's table is empty until its first copy is done, and then has all rows at once.
@@ -197,6 +197,6 @@ async fn a_first_copy_of_logical_replication_is_waited_for() {
         .await;
     let mut session = source.open_session().await.unwrap();
     session.begin_reading(&project(), &filter()).await.unwrap();
-    session.confirm().await.unwrap();
+    session.commit_if_unchanged().await.unwrap();
     database.execute("DROP SUBSCRIPTION copying").await;
 }

@@ -2,10 +2,10 @@
 
 use exports_domain::Direction;
 use exports_source::Source;
-use exports_source::{EndpointUrls, TimeSlice, UrlColumn};
+use exports_source::{EndpointUrls, TimeSlice};
 use exports_tests::{Endpoint, Message, uuid};
 
-use crate::support::sessions::read;
+use crate::support::sessions::{known_urls, read};
 use crate::support::{PROJECT, database, filter, project};
 
 #[tokio::test]
@@ -31,7 +31,7 @@ async fn what_others_do_after_the_beginning_does_not_show() {
         .unwrap();
     let expected = [(uuid(0), "https://old".to_owned())].into();
     assert_eq!(urls, EndpointUrls::All(expected));
-    let rows = read(&mut session, &filter(), UrlColumn::Joined).await;
+    let rows = read(&mut session, &filter(), &EndpointUrls::InRows).await;
     assert_eq!(rows.len(), 3);
     for row in &rows {
         assert_eq!(row.attempt_count, Some(1));
@@ -40,10 +40,7 @@ async fn what_others_do_after_the_beginning_does_not_show() {
     // The next snapshot shows it all.
     let mut session = session.finish().await.unwrap();
     session.begin(&project()).await.unwrap();
-    assert_eq!(
-        read(&mut session, &filter(), UrlColumn::Known).await.len(),
-        4
-    );
+    assert_eq!(read(&mut session, &filter(), &known_urls()).await.len(), 4);
 }
 
 #[tokio::test]
@@ -55,10 +52,7 @@ async fn what_others_do_in_the_middle_of_the_stream_does_not_show() {
     let mut session = source.open_session().await.unwrap();
     session.begin(&project()).await.unwrap();
     let slice = TimeSlice::whole(&filter().range);
-    let mut rows = session
-        .rows(&filter(), slice, UrlColumn::Known)
-        .await
-        .unwrap();
+    let mut rows = session.rows(&filter(), slice, &known_urls()).await.unwrap();
     let mut bytes = Vec::new();
     assert!(rows.read(&mut bytes, 1).await.unwrap());
     database.execute("DELETE FROM messages").await;

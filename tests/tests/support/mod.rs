@@ -52,7 +52,7 @@ pub(crate) fn worker(owner: &str) -> ClaimRequest<'_> {
         limit: 1,
         lease: LEASE,
         max_attempts: 8,
-        known: Arc::default(),
+        hints: Arc::default(),
     }
 }
 

@@ -1,8 +1,10 @@
 //! Sessions on the source, and the rows that they read.
 
+use std::collections::HashMap;
+
 use exports_domain::{MessageFilter, PgTimestamp};
 use exports_postgres::CopyStream;
-use exports_source::{Decoder, Error, SnapshotId, Source, SourceSession, TimeSlice, UrlColumn};
+use exports_source::{Decoder, EndpointUrls, Error, SnapshotId, Source, SourceSession, TimeSlice};
 use exports_tests::TIMEOUT;
 use uuid::Uuid;
 
@@ -66,22 +68,27 @@ pub(crate) async fn join(source: &Source, snapshot: &SnapshotId) -> Result<Sourc
     Ok(session)
 }
 
+/// No URLs in the rows, because the reader knows them.
+pub(crate) fn known_urls() -> EndpointUrls {
+    EndpointUrls::All(HashMap::new())
+}
+
 /// The rows of a session.
 pub(crate) async fn read(
     session: &mut SourceSession,
     filter: &MessageFilter,
-    url: UrlColumn,
+    urls: &EndpointUrls,
 ) -> Vec<Row> {
-    try_read(session, filter, url).await.unwrap()
+    try_read(session, filter, urls).await.unwrap()
 }
 
 pub(crate) async fn try_read(
     session: &mut SourceSession,
     filter: &MessageFilter,
-    url: UrlColumn,
+    urls: &EndpointUrls,
 ) -> Result<Vec<Row>, Error> {
     let slice = TimeSlice::whole(&filter.range);
-    let mut rows = session.rows(filter, slice, url).await?;
+    let mut rows = session.rows(filter, slice, urls).await?;
     let mut bytes = Vec::new();
     while rows.read(&mut bytes, usize::MAX).await? {}
     assert!(
@@ -94,19 +101,20 @@ pub(crate) async fn try_read(
 /// Starts to read all rows of a session.
 pub(crate) async fn start_reading(session: &mut SourceSession) -> CopyStream<'_> {
     let slice = TimeSlice::whole(&filter().range);
-    let mut rows = session
-        .rows(&filter(), slice, UrlColumn::Known)
-        .await
-        .unwrap();
+    let mut rows = session.rows(&filter(), slice, &known_urls()).await.unwrap();
     assert!(rows.read(&mut Vec::new(), 1).await.unwrap());
     rows
 }
 
 /// The rows of a filter of [`PROJECT`](super::PROJECT), in a new session.
-pub(crate) async fn read_all(source: &Source, filter: &MessageFilter, url: UrlColumn) -> Vec<Row> {
+pub(crate) async fn read_all(
+    source: &Source,
+    filter: &MessageFilter,
+    urls: &EndpointUrls,
+) -> Vec<Row> {
     let mut session = source.open_session().await.unwrap();
     session.begin(&project()).await.unwrap();
-    let rows = read(&mut session, filter, url).await;
+    let rows = read(&mut session, filter, urls).await;
     session.finish().await.unwrap();
     rows
 }
@@ -117,10 +125,7 @@ pub(crate) async fn leave_in_the_middle(source: &Source, rows: usize) {
         let mut session = source.open_session().await.unwrap();
         session.begin(&project()).await.unwrap();
         let slice = TimeSlice::whole(&filter().range);
-        let mut copy = session
-            .rows(&filter(), slice, UrlColumn::Known)
-            .await
-            .unwrap();
+        let mut copy = session.rows(&filter(), slice, &known_urls()).await.unwrap();
         for _ in 0..reads {
             assert!(copy.read(&mut Vec::new(), 1000).await.unwrap());
         }
@@ -133,7 +138,7 @@ pub(crate) async fn assert_refused_or_in_step(session: SourceSession, rows: usiz
     let finished = tokio::time::timeout(TIMEOUT, session.finish()).await;
     if let Ok(mut session) = finished.expect("an answer") {
         session.begin(&project()).await.unwrap();
-        let read = read(&mut session, &filter(), UrlColumn::Known).await;
+        let read = read(&mut session, &filter(), &known_urls()).await;
         assert_eq!(read.len(), rows);
         session.finish().await.unwrap();
     }

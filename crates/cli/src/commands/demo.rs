@@ -2,18 +2,18 @@
 
 use clap::Args;
 
-use super::scene::Scene;
+use super::demo_system::DemoSystem;
 use crate::error::Result;
 
-/// Shows the whole system at work: starts all of it privately, exports a million messages, removes it
+/// Runs a demo: starts a private copy of the whole system, exports a million messages, removes everything
 #[derive(Debug, Args)]
 pub(super) struct Demo {
     #[command(flatten)]
-    scene: Scene,
+    system: DemoSystem,
 }
 
 impl Demo {
     pub(super) async fn run(self) -> Result<()> {
-        self.scene.run(async |_, _| Ok(())).await
+        self.system.run(async |_, _| Ok(())).await
     }
 }

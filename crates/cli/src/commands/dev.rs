@@ -2,25 +2,25 @@
 
 use clap::Args;
 
-use super::scene::{Scene, Site};
+use super::demo_system::{DemoSystem, RunningSystem};
 use super::seed::{END, START};
 use crate::error::Result;
 use crate::output::{note, print};
 
-/// The same as demo, kept running until Ctrl-C, with lines to paste
+/// Like demo, but keeps the system running until Ctrl-C and prints commands to try
 #[derive(Debug, Args)]
 pub(super) struct Dev {
     #[command(flatten)]
-    scene: Scene,
+    system: DemoSystem,
 }
 
 impl Dev {
-    /// The signal that ends it is how it is meant to end, so that is a success.
+    /// A signal is the normal end, so it is a success.
     pub(super) async fn run(self) -> Result<()> {
-        self.scene
-            .run(async |site, signals| {
-                print(&lines_to_paste(site))?;
-                note("\nCtrl-C ends and removes it all");
+        self.system
+            .run(async |system, signals| {
+                print(&example_commands(system))?;
+                note("\nCtrl-C stops and removes everything");
                 signals.next().await;
                 note("");
                 Ok(())
@@ -29,13 +29,13 @@ impl Dev {
     }
 }
 
-fn lines_to_paste(site: &Site) -> String {
-    let Site {
+fn example_commands(system: &RunningSystem) -> String {
+    let RunningSystem {
         address,
         key,
         database_url,
         export,
-    } = site;
+    } = system;
     let auth = format!("-H 'Authorization: Bearer {key}'");
     let body = format!(
         r#"{{"start_time": "{START}", "end_time": "{END}", "status": "failed_permanent"}}"#
@@ -52,7 +52,7 @@ fn lines_to_paste(site: &Site) -> String {
         format!("curl -sSL {auth} -o export.csv {exports}/{export}/download"),
         "# delete".to_owned(),
         format!("curl -sS {auth} -X DELETE {exports}/{export}"),
-        "# the database behind it".to_owned(),
+        "# the database".to_owned(),
         format!("psql '{database_url}'"),
     ]
     .join("\n")

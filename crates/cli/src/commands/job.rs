@@ -1,8 +1,7 @@
-//! `exportctl job`: an operator's hand on one export.
+//! `exportctl job`: overrides for one export.
 //!
-//! What has ended stays as it is. A failed export above all: its consumer may have seen that it
-//! failed, no longer asks after it, and may have created another. So there is no way back from
-//! `failed`; the way on is a new export.
+//! An ended export cannot be changed. The consumer of a failed export may have seen the failure and
+//! created another one, so a new export is the only way to try again.
 
 use clap::{Args, Subcommand};
 use exports_database::Overridden;
@@ -13,7 +12,7 @@ use super::open;
 use crate::error::{Context, Error, Result};
 use crate::output::print;
 
-/// Puts a hand on one export
+/// Overrides one export
 #[derive(Debug, Subcommand)]
 pub(super) enum Job {
     Requeue(Requeue),
@@ -29,7 +28,7 @@ impl Job {
     }
 }
 
-/// Has an export tried again at once, with all its attempts; a worker that holds it lets go
+/// Queues an export again, due now and with all attempts; a worker that holds it stops
 #[derive(Debug, Args)]
 pub(super) struct Requeue {
     /// A pending or processing export
@@ -42,19 +41,19 @@ pub(super) struct Requeue {
 impl Requeue {
     async fn run(self) -> Result<()> {
         let database = open(&self.database).await?;
-        let answer = database.requeue_by_hand(self.export).await;
-        let answer = answer.context("cannot requeue the export")?;
-        done(self.export, answer, "is due now, with all its attempts")
+        let result = database.force_requeue(self.export).await;
+        let result = result.context("cannot requeue the export")?;
+        print_result(self.export, result, "is due now, with all its attempts")
     }
 }
 
-/// Ends an export: there will be no file; a worker that holds it lets go
+/// Fails an export permanently; a worker that holds it stops
 #[derive(Debug, Args)]
 pub(super) struct Fail {
     /// A pending or processing export
     #[arg(value_name = "ID")]
     export: ExportId,
-    /// What its consumer reads: what happened, and what to do
+    /// The message for the consumer: what happened, and what to do
     #[arg(long, value_name = "TEXT", value_parser = parse_reason)]
     reason: String,
     #[command(flatten)]
@@ -68,14 +67,14 @@ impl Fail {
             code: FailureCode::EndedByOperator,
             message: self.reason,
         };
-        let answer = database.fail_by_hand(self.export, &failure).await;
-        let answer = answer.context("cannot end the export")?;
-        done(self.export, answer, "is failed")
+        let result = database.force_fail(self.export, &failure).await;
+        let result = result.context("cannot fail the export")?;
+        print_result(self.export, result, "is failed")
     }
 }
 
-fn done(export: ExportId, answer: Overridden, what: &str) -> Result<()> {
-    match answer {
+fn print_result(export: ExportId, result: Overridden, what: &str) -> Result<()> {
+    match result {
         Overridden::Done { holder: None } => print(&format!("{export} {what}")),
         Overridden::Done {
             holder: Some(worker),
@@ -83,12 +82,12 @@ fn done(export: ExportId, answer: Overridden, what: &str) -> Result<()> {
             "{export} {what}; {worker} held it and stops at its next heartbeat"
         )),
         Overridden::Missing => Err(Error::new(format!(
-            "there is no export {export}: 'exportctl jobs' lists those at work"
+            "export {export} does not exist: 'exportctl jobs' lists active exports"
         ))),
         Overridden::Ended(status) => Err(Error::new(format!(
             "{export} is {status}, which is final{}",
             match status {
-                ExportStatus::Failed => ": have its consumer create it again",
+                ExportStatus::Failed => ": its consumer can create a new export",
                 _ => "",
             }
         ))),
@@ -111,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reason_is_one_line_that_says_something() {
+    fn a_reason_is_one_line_and_not_empty() {
         assert_eq!(parse_reason(" too large "), Ok("too large".to_owned()));
         for bad in ["", "  ", "one\ntwo"] {
             assert!(parse_reason(bad).is_err(), "{bad:?}");

@@ -28,19 +28,19 @@ const COLUMNS: [&str; 11] = [
     "DUE OR ERROR",
 ];
 
-/// Shows exports as work: who holds what, since when, how far it is, why it was tried again
+/// Lists exports with their workers, leases, progress and errors
 #[derive(Debug, Args)]
 pub(super) struct Jobs {
-    /// Only in this state; may be repeated [default: pending and processing]
+    /// Only this status; can be repeated [default: pending and processing]
     #[arg(long, value_name = "STATUS")]
     status: Vec<ExportStatus>,
-    /// Only this project's
+    /// Only this project
     #[arg(long)]
     project: Option<ProjectId>,
-    /// At most so many
+    /// Maximum number of exports
     #[arg(long, value_name = "COUNT", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     limit: u16,
-    /// As JSON, for programs: durations in seconds
+    /// Print JSON; durations are in seconds
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -58,7 +58,7 @@ impl Jobs {
         let jobs = database.jobs(JobsRequest {
             statuses,
             project: self.project.as_ref(),
-            // One more tells whether there are more.
+            // One more, to know whether there are more.
             limit: self.limit + 1,
         });
         let mut jobs = jobs.await.context("cannot list the exports")?;
@@ -68,12 +68,12 @@ impl Jobs {
             let jobs: Vec<_> = jobs.iter().map(object).collect();
             print(&Value::from(jobs).to_string())?;
         } else if jobs.is_empty() {
-            note("there are none");
+            note("no exports");
         } else {
             print(&table(COLUMNS, jobs.iter().map(cells)))?;
         }
         if more {
-            note(&format!("there are more than {limit}: see --limit"));
+            note(&format!("there are more than {limit} exports: use --limit"));
         }
         Ok(())
     }
@@ -93,7 +93,7 @@ fn cells(job: &Job) -> [String; COLUMNS.len()] {
         or_dash(job.owner.as_deref().map(printable)),
         or_dash(job.started_ago.map(span)),
         or_dash(job.lease_left.map(|left| match left {
-            Duration::ZERO => "ended".to_owned(),
+            Duration::ZERO => "expired".to_owned(),
             left => span(left),
         })),
         or_dash(job.rows.map(|rows| HumanCount(rows).to_string())),
@@ -119,7 +119,7 @@ fn object(job: &Job) -> Value {
     })
 }
 
-/// Two units at the most: what is days old needs no seconds.
+/// At most two units, such as `1h 1m`.
 fn span(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_span_has_the_units_that_matter() {
+    fn a_span_has_at_most_two_units() {
         for (seconds, text) in [
             (0, "0s"),
             (59, "59s"),

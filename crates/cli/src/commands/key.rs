@@ -1,6 +1,7 @@
-//! `exportctl key`: a key's text is printed once, when it is made; from then on it is known by its
-//! id or its first characters.
+//! `exportctl key`. A key is printed once, when it is created. Later it is named by its id or its first
+//! characters.
 
+use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use exports_database::ApiKey;
 use exports_domain::ProjectId;
@@ -8,10 +9,20 @@ use exports_domain::time::to_wire;
 use exports_service::settings::DatabaseSettings;
 use uuid::Uuid;
 
-use super::key_table::table;
-use super::{open, unknown};
+use super::{open, unknown_project};
 use crate::error::{Context, Error, Result};
 use crate::output::{note, print};
+use crate::table::{printable, table};
+
+const COLUMNS: [&str; 7] = [
+    "ID",
+    "PROJECT",
+    "PREFIX",
+    "CREATED",
+    "LAST USED",
+    "REVOKED",
+    "LABEL",
+];
 
 /// Manages API keys
 #[derive(Debug, Subcommand)]
@@ -31,13 +42,13 @@ impl Key {
     }
 }
 
-/// Makes a key and prints it, alone on standard output, this once
+/// Creates a key and prints it to standard output; it cannot be shown again
 #[derive(Debug, Args)]
 pub(super) struct Create {
-    /// The project that it opens
+    /// The project that it gives access to
     #[arg(long)]
     project: ProjectId,
-    /// What it is for
+    /// A label, for operators
     #[arg(long, value_name = "TEXT")]
     label: Option<String>,
     #[command(flatten)]
@@ -50,8 +61,8 @@ impl Create {
         let issued = database
             .create_key(&self.project, self.label.as_deref())
             .await
-            .context("cannot make the key")?
-            .ok_or_else(|| unknown(&self.project))?;
+            .context("cannot create the key")?
+            .ok_or_else(|| unknown_project(&self.project))?;
         note(&format!(
             "key {} for {}; it cannot be shown again",
             issued.id, self.project
@@ -63,7 +74,7 @@ impl Create {
 /// Lists keys, newest first
 #[derive(Debug, Args)]
 pub(super) struct List {
-    /// Only this project's
+    /// Only this project
     #[arg(long)]
     project: Option<ProjectId>,
     #[command(flatten)]
@@ -75,16 +86,16 @@ impl List {
         let database = open(&self.database).await?;
         if let Some(project) = &self.project {
             let exists = database.has_project(project).await;
-            if !exists.context("cannot look the project up")? {
-                return Err(unknown(project));
+            if !exists.context("cannot find the project")? {
+                return Err(unknown_project(project));
             }
         }
         let keys = database.list_keys(self.project.as_ref()).await;
-        print(&table(&keys.context("cannot list the keys")?))
+        print(&key_table(&keys.context("cannot list the keys")?))
     }
 }
 
-/// Revokes a key, at once and for ever
+/// Revokes a key immediately and permanently
 #[derive(Debug, Args)]
 pub(super) struct Revoke {
     /// The key's id, its first characters as 'key list' shows them, or the key itself
@@ -98,34 +109,34 @@ impl Revoke {
     async fn run(self) -> Result<()> {
         let database = open(&self.database).await?;
         let which = canonical(&self.which);
-        // Looked up first: what names several keys must revoke none.
+        // Checked first: an ambiguous name must not revoke any key.
         let keys = database
             .list_keys(None)
             .await
-            .context("cannot look the key up")?;
-        if let [one, other, ..] = *named(&keys, &which) {
+            .context("cannot find the key")?;
+        if let [one, other, ..] = *matching(&keys, &which) {
             return Err(Error::new(format!(
-                "{which} names several keys, {} and {} among them: give the id",
+                "{which} matches several keys, such as {} and {}: use the id",
                 one.id, other.id
             )));
         }
         let revoked = database.revoke_keys(&which).await;
         let revoked = revoked.context("cannot revoke the key")?;
-        // The text is not repeated: it may be a key, of another installation for instance.
+        // Without the argument: it may be a secret key of another installation.
         let Some(key) = revoked.first() else {
             return Err(Error::new(
-                "there is no such key: 'exportctl key list' shows their ids and first characters",
+                "no such key: 'exportctl key list' shows ids and first characters",
             ));
         };
         let before = keys.iter().find(|known| known.id == key.id);
         print(&match before.and_then(|known| known.revoked_at) {
-            Some(at) => format!("{} was revoked at {} already", key.id, to_wire(at)),
+            Some(at) => format!("{} was already revoked at {}", key.id, to_wire(at)),
             None => format!("revoked {} ({}) of {}", key.id, key.prefix, key.project_id),
         })
     }
 }
 
-/// Ids are compared as text, so they need the one form that the database writes.
+/// Ids are compared as text, so this converts them to the form of the database.
 fn canonical(which: &str) -> String {
     match Uuid::try_parse(which) {
         Ok(id) => id.to_string(),
@@ -133,10 +144,34 @@ fn canonical(which: &str) -> String {
     }
 }
 
-fn named<'a>(keys: &'a [ApiKey], which: &str) -> Vec<&'a ApiKey> {
+fn matching<'a>(keys: &'a [ApiKey], which: &str) -> Vec<&'a ApiKey> {
     keys.iter()
         .filter(|key| key.prefix == which || key.id.to_string() == which)
         .collect()
+}
+
+/// A header and one line per key.
+fn key_table(keys: &[ApiKey]) -> String {
+    table(COLUMNS, keys.iter().map(cells))
+}
+
+fn cells(key: &ApiKey) -> [String; COLUMNS.len()] {
+    [
+        key.id.to_string(),
+        key.project_id.clone(),
+        key.prefix.clone(),
+        seconds(Some(key.created_at)),
+        seconds(key.last_used_at),
+        seconds(key.revoked_at),
+        printable(key.label.as_deref().unwrap_or_default()),
+    ]
+}
+
+fn seconds(time: Option<DateTime<Utc>>) -> String {
+    time.map_or_else(
+        || "-".to_owned(),
+        |time| time.format("%Y-%m-%dT%H:%M:%SZ").to_string(),
+    )
 }
 
 #[cfg(test)]
@@ -149,7 +184,7 @@ mod tests {
             project_id: "proj_a".to_owned(),
             prefix: prefix.to_owned(),
             label: None,
-            created_at: chrono::DateTime::UNIX_EPOCH,
+            created_at: DateTime::UNIX_EPOCH,
             last_used_at: None,
             revoked_at: None,
         }
@@ -162,9 +197,19 @@ mod tests {
             key("exk_00000002"),
             key("exk_00000002"),
         ];
-        assert_eq!(named(&keys, "exk_00000001").len(), 1);
-        assert_eq!(named(&keys, "exk_00000002").len(), 2);
-        assert_eq!(named(&keys, "exk_0000000").len(), 0);
+        assert_eq!(matching(&keys, "exk_00000001").len(), 1);
+        assert_eq!(matching(&keys, "exk_00000002").len(), 2);
+        assert_eq!(matching(&keys, "exk_0000000").len(), 0);
         assert_eq!(canonical(&"0".repeat(32)), Uuid::nil().to_string());
+    }
+
+    #[test]
+    fn a_label_cannot_control_the_terminal_or_add_rows() {
+        let text = key_table(&[ApiKey {
+            label: Some("a\n\u{1b}[31mb".to_owned()),
+            ..key("exk_00000001")
+        }]);
+        assert_eq!(text.lines().count(), 2);
+        assert!(text.ends_with("a  [31mb"), "{text:?}");
     }
 }

@@ -8,13 +8,13 @@ use super::connect;
 use crate::error::{Context, Error, Result};
 use crate::output::print;
 
-/// Brings the database's schema up to date, and lets the programs' roles do what they need
+/// Applies missing migrations, and grants the roles of the programs exactly the rights they need
 #[derive(Debug, Args)]
 pub(super) struct Migrate {
-    /// The role that exports-api connects as: it may do what the API does, and no more
+    /// The role of exports-api
     #[arg(long, value_name = "NAME")]
     api_role: Option<String>,
-    /// The role that exports-worker connects as: it may do what a worker does, and no more
+    /// The role of exports-worker
     #[arg(long, value_name = "NAME")]
     worker_role: Option<String>,
     #[command(flatten)]
@@ -25,13 +25,13 @@ impl Migrate {
     pub(super) async fn run(self) -> Result<()> {
         if self.api_role.is_some() && self.api_role == self.worker_role {
             return Err(Error::new(
-                "--api-role and --worker-role are the same: each program needs a role of its own",
+                "--api-role and --worker-role are the same: each program needs its own role",
             ));
         }
         let database = connect(&self.database).await?;
         let applied = database.migrate().await.context("cannot migrate")?;
         print(&match applied {
-            0 => "the schema was up to date".to_owned(),
+            0 => "the schema is already up to date".to_owned(),
             1 => "applied 1 migration".to_owned(),
             count => format!("applied {count} migrations"),
         })?;
@@ -55,7 +55,7 @@ async fn grant(
     let Some(role) = role else { return Ok(()) };
     database.grant(program, &role).await.context(option)?;
     print(&format!(
-        "{role} may do what {} does, and no more",
+        "granted {role} the rights of {}",
         match program {
             Program::Api => "exports-api",
             Program::Worker => "exports-worker",

@@ -1,17 +1,16 @@
-//! The commands, one in each file, and what several of them need.
+//! The commands, one per file.
 
 mod check;
-mod consumer;
 mod demo;
+mod demo_export;
+mod demo_system;
 mod dev;
 mod job;
 mod jobs;
 mod key;
-mod key_table;
 mod migrate;
 mod project;
 mod prune;
-mod scene;
 mod seed;
 
 use clap::{Parser, Subcommand};
@@ -22,7 +21,7 @@ use exports_service::settings::{DatabaseSettings, ExposeSecret};
 
 use crate::error::{Context, Error, Result};
 
-/// Sets up and looks after exports
+/// Administers the exports service
 #[derive(Debug, Parser)]
 #[command(name = "exportctl", version)]
 pub(crate) struct Arguments {
@@ -30,8 +29,7 @@ pub(crate) struct Arguments {
     command: Command,
 }
 
-/// Only commands that work on a database of somebody's flatten `DatabaseSettings`: the demo must
-/// not so much as read its address.
+/// `demo` and `dev` do not flatten `DatabaseSettings`: they must not read the user's database URL.
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(Box<check::Check>),
@@ -66,7 +64,7 @@ impl Arguments {
     }
 }
 
-/// The service's database, reachable.
+/// Connects to the service's database.
 async fn connect(settings: &DatabaseSettings) -> Result<Database> {
     let url = settings.database_url.expose_secret();
     let database = Database::new(url, PoolPurpose::Command).context("DATABASE_URL")?;
@@ -74,7 +72,7 @@ async fn connect(settings: &DatabaseSettings) -> Result<Database> {
     Ok(database)
 }
 
-/// The service's database, reachable and with the schema of this version.
+/// Connects to the service's database and checks that all migrations are applied.
 async fn open(settings: &DatabaseSettings) -> Result<Database> {
     let database = connect(settings).await?;
     match database.migration_state().await.context("DATABASE_URL")? {
@@ -85,8 +83,8 @@ async fn open(settings: &DatabaseSettings) -> Result<Database> {
     }
 }
 
-fn unknown(project: &ProjectId) -> Error {
+fn unknown_project(project: &ProjectId) -> Error {
     Error::new(format!(
-        "there is no project {project}: create it with 'exportctl project create {project}'"
+        "project {project} does not exist: create it with 'exportctl project create {project}'"
     ))
 }

@@ -11,7 +11,7 @@ use crate::output::print;
 /// Manages projects
 #[derive(Debug, Subcommand)]
 pub(super) enum Project {
-    /// Creates a project, if there is none of this id
+    /// Creates a project, if it does not exist
     Create {
         /// `proj_` and 1 to 64 letters, digits, '_' or '-'
         #[arg(value_name = "PROJECT")]
@@ -29,7 +29,7 @@ impl Project {
         print(&if created.context("cannot create the project")? {
             format!("created {project}")
         } else {
-            format!("{project} exists already")
+            format!("{project} already exists")
         })
     }
 }

@@ -1,4 +1,4 @@
-//! `exportctl prune`: by hand what workers' janitors do by themselves.
+//! `exportctl prune`: runs the deletion of old records, which janitors run too.
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ use super::open;
 use crate::error::{Context, Result};
 use crate::output::print;
 
-/// Records at a time: few enough that nobody waits for a lock.
+/// Records per statement: few enough to hold locks only briefly.
 const BATCH: u16 = 1_000;
 
-/// Deletes old records of exports without a file: failed ones and expired ones
+/// Deletes old records of failed and expired exports
 #[derive(Debug, Args)]
 pub(super) struct Prune {
-    /// How long ago they ended at least
+    /// Minimum age
     #[arg(long, env = "EXPORTS_RECORD_TTL", value_name = "DURATION", default_value = "90d", value_parser = trimmed(parse_duration))]
     older_than: Duration,
-    /// Only counts them
+    /// Only count them
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]

@@ -8,31 +8,31 @@ use exports_sandbox::seed::SeedError;
 use exports_sandbox::seed::seed;
 use exports_service::settings::{DatabaseSettings, ExposeSecret};
 
-use super::{open, unknown};
+use super::{open, unknown_project};
 use crate::error::{Context, Error, Result};
 use crate::output::print;
 use crate::progress::{Progress, Unit};
 
-/// The range of the example in the API's reference page.
+/// The range of the example in the API reference.
 pub(super) const START: &str = "2025-12-01T00:00:00Z";
 pub(super) const END: &str = "2025-12-06T23:59:59Z";
 
-/// Fills a project with realistic messages: the same arguments give the same rows
+/// Inserts realistic messages; the same arguments generate the same rows
 #[derive(Debug, Args)]
 pub(super) struct Seed {
-    /// Whose messages they are
+    /// The project
     #[arg(long)]
     project: ProjectId,
-    /// How many
+    /// Number of messages
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     messages: u64,
-    /// Another number gives other messages
+    /// Seed of the random generator
     #[arg(long = "seed", value_name = "NUMBER", default_value_t = 1)]
     number: u64,
-    /// The first message's time
+    /// Time of the first message
     #[arg(long, value_name = "TIME", default_value = START, value_parser = time::parse)]
     start: DateTime<Utc>,
-    /// The last message's time
+    /// Time of the last message
     #[arg(long, value_name = "TIME", default_value = END, value_parser = time::parse)]
     end: DateTime<Utc>,
     #[command(flatten)]
@@ -47,9 +47,9 @@ impl Seed {
             range: TimeRange::new(self.start, self.end).context("--start and --end")?,
         };
         let database = open(&self.database).await?;
-        let known = database.has_project(&self.project).await;
-        if !known.context("cannot look the project up")? {
-            return Err(unknown(&self.project));
+        let exists = database.has_project(&self.project).await;
+        if !exists.context("cannot find the project")? {
+            return Err(unknown_project(&self.project));
         }
         let (variable, url) = match &self.database.source_database_url {
             Some(url) => ("EXPORTS_SOURCE_DATABASE_URL", url),
@@ -61,7 +61,7 @@ impl Seed {
             Ok(seeded) => seeded,
             Err(error @ SeedError::Exists) => {
                 return Err(Error::new(format!(
-                    "{error}, so none was written: use another --seed"
+                    "{error}, so nothing was written: use another --seed"
                 )));
             }
             Err(error @ (SeedError::Url(_) | SeedError::Database(_))) => {
@@ -70,7 +70,7 @@ impl Seed {
         };
         progress.finish();
         print(&format!(
-            "{} has {} more outbound and {} more inbound messages, of {} endpoints",
+            "inserted into {}: {} outbound and {} inbound messages of {} endpoints",
             self.project, seeded.outbound, seeded.inbound, seeded.endpoints
         ))
     }

@@ -1,6 +1,4 @@
-//! Projects and their API keys. A key is shown once and stored as its SHA-256.
-
-use std::fmt::Write;
+//! Projects and their API keys. Only the SHA-256 of a key is stored.
 
 use chrono::{DateTime, Utc};
 use exports_domain::ProjectId;
@@ -12,40 +10,40 @@ use crate::error::Error;
 use exports_postgres::PooledConnection;
 use exports_postgres::is_foreign_key_violation;
 
-/// What every key starts with, so that people and secret scanners know one.
+/// The prefix of every key, so that people and secret scanners recognize one.
 const KEY_PREFIX: &str = "exk_";
-/// How much of a key may be shown: the prefix and 8 of its 64 digits.
-const SHOWN: usize = KEY_PREFIX.len() + 8;
+/// Length of the stored, visible prefix: `exk_` and 8 of the 64 digits.
+const VISIBLE: usize = KEY_PREFIX.len() + 8;
 
-/// A key that was just made. Its text cannot be had again.
+/// A new key. Its secret cannot be shown again.
 pub struct IssuedKey {
-    /// What revokes it.
+    /// Its id, for revoking it.
     pub id: Uuid,
     /// The key itself: `exk_` and 64 hex digits, 256 random bits.
     pub secret: String,
 }
 
-/// A key as lists show it.
+/// A key without its secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {
-    /// What revokes it.
+    /// Its id, for revoking it.
     pub id: Uuid,
-    /// The project it opens.
+    /// The project that it gives access to.
     pub project_id: String,
-    /// Its first characters.
+    /// The first characters of the secret.
     pub prefix: String,
-    /// What it is for.
+    /// The operator's label.
     pub label: Option<String>,
-    /// When it was made.
+    /// Time of creation.
     pub created_at: DateTime<Utc>,
-    /// When it was last used, to the minute.
+    /// Time of the last use, to the minute.
     pub last_used_at: Option<DateTime<Utc>>,
-    /// When it was revoked.
+    /// Time of revocation.
     pub revoked_at: Option<DateTime<Utc>>,
 }
 
 impl Database {
-    /// Whether there is a project of this id.
+    /// Whether the project exists.
     pub async fn has_project(&self, project: &ProjectId) -> Result<bool, Error> {
         Ok(sqlx::query_scalar!(
             r#"SELECT EXISTS (SELECT FROM projects WHERE id = $1) AS "exists!""#,
@@ -55,7 +53,7 @@ impl Database {
         .await?)
     }
 
-    /// Creates a project; `false` if there was one of this id.
+    /// Creates a project; `false` if it existed already.
     pub async fn create_project(&self, project: &ProjectId) -> Result<bool, Error> {
         let created = sqlx::query!(
             "INSERT INTO projects (id) VALUES ($1) ON CONFLICT DO NOTHING",
@@ -66,7 +64,7 @@ impl Database {
         Ok(created.rows_affected() == 1)
     }
 
-    /// Makes a key; `None` if there is no such project.
+    /// Creates a key; `None` if the project does not exist.
     pub async fn create_key(
         &self,
         project: &ProjectId,
@@ -76,7 +74,7 @@ impl Database {
         let inserted = sqlx::query_scalar!(
             "INSERT INTO api_keys (project_id, prefix, key_sha256, label) VALUES ($1, $2, $3, $4) RETURNING id",
             project.as_str(),
-            &secret[..SHOWN],
+            &secret[..VISIBLE],
             &sha256(&secret),
             label,
         )
@@ -89,7 +87,7 @@ impl Database {
         }
     }
 
-    /// Every key of a project, or of all, newest first.
+    /// The keys of one project or of all projects, newest first.
     pub async fn list_keys(&self, project: Option<&ProjectId>) -> Result<Vec<ApiKey>, Error> {
         Ok(sqlx::query_as!(
             ApiKey,
@@ -104,7 +102,7 @@ impl Database {
         .await?)
     }
 
-    /// Revokes the keys that `which` names by id, by the whole key or by its shown prefix.
+    /// Revokes the keys with this id, secret or visible prefix.
     pub async fn revoke_keys(&self, which: &str) -> Result<Vec<ApiKey>, Error> {
         Ok(sqlx::query_as!(
             ApiKey,
@@ -120,7 +118,7 @@ impl Database {
         .await?)
     }
 
-    /// Whose key this is; `None` if it is unknown or revoked.
+    /// The project of a key; `None` if the key is unknown or revoked.
     pub async fn authenticate(&self, secret: &str) -> Result<Option<ProjectId>, Error> {
         let digest = sha256(secret);
         let key = self.repeatable(&digest[..], |connection, sha256| {
@@ -130,19 +128,15 @@ impl Database {
             return Ok(None);
         };
         if key.stale {
-            self.touch_key(key.id).await;
+            // Only informational: the request continues if it fails.
+            if let Err(error) = self.record_use(key.id).await {
+                tracing::warn!(key.id = %key.id, %error, "cannot record the last use of an API key");
+            }
         }
         crate::row::known(key.id, "project_id", &key.project_id).map(Some)
     }
 
-    /// Notes that a key was used. It is a note and no more: if it fails, the request goes on.
-    async fn touch_key(&self, id: Uuid) {
-        if let Err(error) = self.note_use(id).await {
-            tracing::warn!(key.id = %id, %error, "the time of a key's use was not noted");
-        }
-    }
-
-    async fn note_use(&self, id: Uuid) -> Result<(), Error> {
+    async fn record_use(&self, id: Uuid) -> Result<(), Error> {
         sqlx::query!(
             r#"
             UPDATE api_keys SET last_used_at = clock_timestamp()
@@ -158,11 +152,11 @@ impl Database {
     }
 }
 
-/// The row of a key that opens something.
+/// The row of a valid key.
 struct KeyRow {
     id: Uuid,
     project_id: String,
-    /// Its last use was noted more than a minute ago.
+    /// `last_used_at` is more than a minute old.
     stale: bool,
 }
 
@@ -189,13 +183,8 @@ fn sha256(text: &str) -> Vec<u8> {
 
 fn new_secret() -> String {
     let random: [u8; 32] = rand::random();
-    random
-        .iter()
-        .fold(KEY_PREFIX.to_owned(), |mut secret, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(secret, "{byte:02x}");
-            secret
-        })
+    let digits = random.map(|byte| format!("{byte:02x}")).concat();
+    format!("{KEY_PREFIX}{digits}")
 }
 
 #[cfg(test)]
@@ -203,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_recognisable_and_never_the_same() {
+    fn a_key_has_the_prefix_and_is_random() {
         let (one, other) = (new_secret(), new_secret());
         assert!(one.starts_with("exk_") && one.len() == 68, "{one}");
         assert_ne!(one, other);

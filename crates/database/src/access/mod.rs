@@ -1,7 +1,9 @@
-//! Who may do what: projects and their API keys, and the database roles of the programs.
+//! Access control: projects and their API keys, and the database roles of the programs.
 
 mod api_keys;
 mod grants;
+mod rights;
 
 pub use api_keys::{ApiKey, IssuedKey};
-pub use grants::{GrantError, Program};
+pub use grants::GrantError;
+pub use rights::Program;

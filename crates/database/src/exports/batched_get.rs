@@ -1,9 +1,9 @@
-//! Exports looked up by their ids: many with one statement while the database is busy.
+//! Gets exports by id, in batches under load.
 //!
-//! A look-up that finds no statement under way is sent at once. Those that come meanwhile wait
-//! together and are the next statement's: the busier the database is, the less each of them asks of
-//! it. A statement that does not come back soon is not waited for: the next one goes beside it. No
-//! answer is older than its question.
+//! The first request runs its statement at once. Requests that arrive while a statement runs form a
+//! batch, which the next statement loads: the higher the load, the lower the cost per request. A slow
+//! statement does not delay the next batch. The statement that answers a request always starts after
+//! the request, so results are never stale.
 
 use std::collections::HashMap;
 use std::mem;
@@ -20,16 +20,14 @@ use crate::error::Error;
 use crate::exports::read::find_all;
 use crate::row::ExportRow;
 
-/// A statement takes a millisecond or so. One that takes longer than this has met with something,
-/// and may not hold up others.
-const SOON: Duration = Duration::from_millis(50);
-/// The most look-ups that one statement answers.
-const MOST: usize = 256;
+/// A statement usually takes about a millisecond. After this time the next batch starts beside it.
+const MAX_DELAY: Duration = Duration::from_millis(50);
+const MAX_BATCH: usize = 256;
 
-/// What comes of a look-up. Several may have failed for the same reason.
+/// The result of one request. The requests of a batch share its error.
 pub type LoadResult = Result<Option<Export>, Arc<Error>>;
 
-/// Looks exports up. Clones wait in the same queue.
+/// Loads exports by id. Clones share one queue.
 #[derive(Debug, Clone)]
 pub struct BatchLoader {
     database: Database,
@@ -38,26 +36,26 @@ pub struct BatchLoader {
 
 #[derive(Debug, Default)]
 struct Queue {
-    waiting: Vec<Lookup>,
-    /// A statement is under way that answers soon, and then turns to those who wait.
-    is_served: bool,
+    requests: Vec<Request>,
+    /// A [`Dispatcher`] is running and will load `requests`.
+    has_dispatcher: bool,
 }
 
 #[derive(Debug)]
-struct Lookup {
+struct Request {
     project: ProjectId,
     id: ExportId,
-    answer: oneshot::Sender<LoadResult>,
+    reply: oneshot::Sender<LoadResult>,
 }
 
-/// The duty to serve the queue: to send one statement after the other until nobody waits.
-struct Duty {
-    lookups: BatchLoader,
-    ended: bool,
+/// Loads batch after batch until the queue is empty. At most one runs per queue.
+struct Dispatcher {
+    loader: BatchLoader,
+    is_done: bool,
 }
 
 impl BatchLoader {
-    /// Looks up in `database`.
+    /// A loader with an empty queue.
     #[must_use]
     pub fn new(database: Database) -> Self {
         let queue = Arc::default();
@@ -66,31 +64,27 @@ impl BatchLoader {
 
     /// One export of a project.
     pub async fn get(&self, project: &ProjectId, id: ExportId) -> LoadResult {
-        let (answer, answered) = oneshot::channel();
+        let (reply, result) = oneshot::channel();
         let project = project.clone();
-        let duty = self.wait_in_line(Lookup {
-            project,
-            id,
-            answer,
-        });
-        if let Some(duty) = duty {
-            // A task of its own: whoever asked may go away, and others wait for the same statement.
-            tokio::spawn(duty.serve());
+        if let Some(dispatcher) = self.enqueue(Request { project, id, reply }) {
+            // In its own task: this caller may be cancelled while others wait for the same batch.
+            tokio::spawn(dispatcher.run());
         }
-        match answered.await {
+        match result.await {
             Ok(result) => result,
             Err(_) => Err(Arc::new(sqlx::Error::WorkerCrashed.into())),
         }
     }
 
-    fn wait_in_line(&self, lookup: Lookup) -> Option<Duty> {
+    /// Returns a dispatcher for the caller to run if none is running.
+    fn enqueue(&self, request: Request) -> Option<Dispatcher> {
         let mut queue = self.lock();
-        queue.waiting.push(lookup);
-        if mem::replace(&mut queue.is_served, true) {
+        queue.requests.push(request);
+        if mem::replace(&mut queue.has_dispatcher, true) {
             return None;
         }
-        let (lookups, ended) = (self.clone(), false);
-        Some(Duty { lookups, ended })
+        let (loader, is_done) = (self.clone(), false);
+        Some(Dispatcher { loader, is_done })
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -98,58 +92,62 @@ impl BatchLoader {
     }
 }
 
-impl Duty {
-    async fn serve(mut self) {
-        while let Some(lookups) = self.next() {
-            let database = self.lookups.database.clone();
-            // A task of its own again, which goes on when it is no longer waited for.
-            let asking = tokio::spawn(async move {
-                let ids: Vec<Uuid> = lookups.iter().map(|lookup| lookup.id.0).collect();
-                let found = database.repeatable(&ids[..], |connection, ids| {
-                    Box::pin(find_all(connection, ids))
-                });
-                match found.await {
-                    Ok(rows) => answer(lookups, rows),
-                    Err(error) => refuse(lookups, &Arc::new(error)),
-                }
-            });
-            // Its result has gone to those who wait for it.
-            timeout(SOON, asking).await.ok();
+impl Dispatcher {
+    async fn run(mut self) {
+        while let Some(batch) = self.next_batch() {
+            // In its own task, so that it continues after the timeout. It sends the results itself.
+            let load = tokio::spawn(load(self.loader.database.clone(), batch));
+            timeout(MAX_DELAY, load).await.ok();
         }
     }
 
-    /// Those who wait now. If nobody does, the duty ends in the same moment: whoever comes next
-    /// begins anew.
-    fn next(&mut self) -> Option<Vec<Lookup>> {
-        let mut queue = self.lookups.lock();
-        // Whoever has gone away is not asked for.
-        queue.waiting.retain(|lookup| !lookup.answer.is_closed());
-        if queue.waiting.is_empty() {
-            queue.is_served = false;
-            self.ended = true;
+    /// Takes the next batch. If there is none, the dispatcher is done, under the same lock: the next
+    /// request starts a new one.
+    fn next_batch(&mut self) -> Option<Vec<Request>> {
+        let mut queue = self.loader.lock();
+        // Drop requests whose caller was cancelled.
+        queue.requests.retain(|request| !request.reply.is_closed());
+        if queue.requests.is_empty() {
+            queue.has_dispatcher = false;
+            self.is_done = true;
             return None;
         }
-        let rest = queue.waiting.len().min(MOST);
-        let rest = queue.waiting.split_off(rest);
-        Some(mem::replace(&mut queue.waiting, rest))
+        let size = queue.requests.len().min(MAX_BATCH);
+        let rest = queue.requests.split_off(size);
+        Some(mem::replace(&mut queue.requests, rest))
     }
 }
 
-impl Drop for Duty {
+impl Drop for Dispatcher {
+    /// After a panic, or when the runtime shuts down: fails the waiting requests.
     fn drop(&mut self) {
-        if self.ended {
-            return;
+        if !self.is_done {
+            let mut queue = self.loader.lock();
+            queue.has_dispatcher = false;
+            queue.requests.clear();
         }
-        // A panic, or the end of the process. Those who wait learn of it; nobody else may come who
-        // would ask for them.
-        let mut queue = self.lookups.lock();
-        queue.is_served = false;
-        queue.waiting.clear();
     }
 }
 
-fn answer(lookups: Vec<Lookup>, rows: Vec<ExportRow>) {
-    // A row that this version does not know spoils no other.
+async fn load(database: Database, batch: Vec<Request>) {
+    let ids: Vec<Uuid> = batch.iter().map(|request| request.id.0).collect();
+    let rows = database.repeatable(&ids[..], |connection, ids| {
+        Box::pin(find_all(connection, ids))
+    });
+    // A failed send means that the caller was cancelled.
+    match rows.await {
+        Ok(rows) => reply(batch, rows),
+        Err(error) => {
+            let error = Arc::new(error);
+            for request in batch {
+                request.reply.send(Err(Arc::clone(&error))).ok();
+            }
+        }
+    }
+}
+
+fn reply(batch: Vec<Request>, rows: Vec<ExportRow>) {
+    // Each row has its own result: a row with an unknown value fails only its own requests.
     let found: HashMap<_, _> = rows
         .into_iter()
         .map(|row| {
@@ -157,21 +155,14 @@ fn answer(lookups: Vec<Lookup>, rows: Vec<ExportRow>) {
             (id, (project, Export::try_from(row).map_err(Arc::new)))
         })
         .collect();
-    for lookup in lookups {
-        let result = match found.get(&lookup.id.0) {
-            Some((project, export)) if project == lookup.project.as_str() => {
+    for request in batch {
+        let result = match found.get(&request.id.0) {
+            Some((project, export)) if project == request.project.as_str() => {
                 export.clone().map(Some)
             }
-            // Another project's is as good as none, whatever its row holds.
+            // An export of another project does not exist for this one.
             Some(_) | None => Ok(None),
         };
-        // Who does not wait any more does not mind.
-        lookup.answer.send(result).ok();
-    }
-}
-
-fn refuse(lookups: Vec<Lookup>, error: &Arc<Error>) {
-    for lookup in lookups {
-        lookup.answer.send(Err(Arc::clone(error))).ok();
+        request.reply.send(result).ok();
     }
 }

@@ -1,9 +1,13 @@
-//! What consumers do with exports: create, read, list, delete.
+//! What consumers do with exports: create, get, list, delete.
 
 mod batched_get;
 mod create;
+mod delete;
+mod list;
 mod read;
 
 pub use batched_get::{BatchLoader, LoadResult};
 pub use create::{Created, NewExport};
-pub use read::{Cursor, Deleted, FileLookup, ListRequest, Page};
+pub use delete::Deleted;
+pub use list::{Cursor, ListRequest, Page};
+pub use read::FileLookup;

@@ -1,8 +1,7 @@
-//! What consumers do with exports that are there: look at them, find the file, delete.
+//! Gets exports and finds their files.
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use exports_domain::{Export, ExportId, ExportState, ExportStatus, ProjectId};
 use uuid::Uuid;
 
@@ -11,67 +10,24 @@ use crate::error::Error;
 use crate::row::ExportRow;
 use exports_postgres::PooledConnection;
 
-/// What became of a request to delete.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Deleted {
-    /// The record is gone; these objects have to go too.
-    Gone {
-        /// Their keys.
-        object_keys: Vec<String>,
-    },
-    /// It is pending or processing.
-    Active,
-    /// This project has no such export.
-    Missing,
-}
-
-/// Where an export's file is.
+/// The result of looking for an export's file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileLookup {
-    /// It can be downloaded.
+    /// The file can be downloaded.
     Ready {
-        /// Its key in the object store.
+        /// The object's key in the store.
         object_key: String,
-        /// For how long still, by the database's clock.
+        /// Time until it expires, by the database's clock.
         remaining: Duration,
         /// The export.
         export: Box<Export>,
     },
-    /// There is none (yet).
+    /// The export is pending, processing or failed.
     NotReady(ExportStatus),
-    /// There was one.
+    /// The file is expired.
     Expired,
     /// There is no such export.
     Missing,
-}
-
-/// The place in a list behind which a page begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cursor {
-    /// The last export's time.
-    pub created_at: DateTime<Utc>,
-    /// Its id.
-    pub id: ExportId,
-}
-
-/// Which part of a project's exports to list.
-#[derive(Debug, Clone, Copy)]
-pub struct ListRequest {
-    /// At most so many.
-    pub limit: u16,
-    /// Only those behind this place.
-    pub after: Option<Cursor>,
-    /// Only those with this status.
-    pub status: Option<ExportStatus>,
-}
-
-/// A part of a list, newest first.
-#[derive(Debug, Clone)]
-pub struct Page {
-    /// The exports.
-    pub exports: Vec<Export>,
-    /// Where the next page begins, if there is more.
-    pub next: Option<Cursor>,
 }
 
 impl Database {
@@ -87,32 +43,7 @@ impl Database {
         .await
     }
 
-    /// A project's exports, newest first.
-    pub async fn list_exports(
-        &self,
-        project: &ProjectId,
-        request: ListRequest,
-    ) -> Result<Page, Error> {
-        let limit = usize::from(request.limit);
-        let rows = self
-            .repeatable(&(project, request), |connection, (project, request)| {
-                Box::pin(list(connection, project, request))
-            })
-            .await?;
-        let more = rows.len() > limit;
-        let exports = rows
-            .into_iter()
-            .take(limit)
-            .map(Export::try_from)
-            .collect::<Result<Vec<_>, _>>()?;
-        let next = exports.last().filter(|_| more).map(|last| Cursor {
-            created_at: last.created_at,
-            id: last.id,
-        });
-        Ok(Page { exports, next })
-    }
-
-    /// Where the file of an export is; of this project only, if one is given.
+    /// Finds the file of an export. With a project, only among its exports.
     pub async fn find_file(
         &self,
         project: Option<&ProjectId>,
@@ -123,76 +54,6 @@ impl Database {
         })
         .await
     }
-
-    /// Deletes an export that nothing works on; its objects are doomed in the same statement, so
-    /// that they go even if the caller cannot delete them.
-    pub async fn delete_export(&self, project: &ProjectId, id: ExportId) -> Result<Deleted, Error> {
-        let row = sqlx::query!(
-            r#"
-            WITH target AS (
-                SELECT id FROM exports WHERE id = $1 AND project_id = $2 FOR UPDATE
-            ), deleted AS (
-                DELETE FROM exports
-                WHERE id IN (SELECT id FROM target) AND status IN ('completed', 'failed', 'expired')
-                RETURNING id
-            ), doomed AS (
-                -- The caller deletes it now; a janitor only if that fails.
-                UPDATE export_objects
-                SET state = 'doomed', sweeps_left = 1, sweep_at = clock_timestamp() + interval '30 seconds'
-                WHERE export_id IN (SELECT id FROM deleted) AND state = 'kept'
-                RETURNING key
-            )
-            SELECT EXISTS (SELECT FROM target) AS "found!",
-                   EXISTS (SELECT FROM deleted) AS "deleted!",
-                   ARRAY (SELECT key FROM doomed) AS "object_keys!"
-            "#,
-            id.0,
-            project.as_str(),
-        )
-        .fetch_one(&mut self.connection().await?)
-        .await?;
-        Ok(match (row.found, row.deleted) {
-            (_, true) => Deleted::Gone {
-                object_keys: row.object_keys,
-            },
-            (true, false) => Deleted::Active,
-            (false, false) => Deleted::Missing,
-        })
-    }
-}
-
-async fn list(
-    connection: &mut PooledConnection,
-    project: &ProjectId,
-    request: &ListRequest,
-) -> Result<Vec<ExportRow>, Error> {
-    let after = request.after;
-    Ok(sqlx::query_as!(
-        ExportRow,
-        r#"
-        SELECT id, project_id, created_at, direction, filter_start_time, filter_end_time,
-               filter_status, filter_endpoint_id, attempt, started_at, completed_at, expires_at,
-               row_count, file_size_bytes, sha256, error_code, error_message, shown.status AS "status!"
-        FROM exports
-        CROSS JOIN LATERAL (
-            SELECT CASE WHEN exports.status = 'completed' AND expires_at <= clock_timestamp()
-                   THEN 'expired' ELSE exports.status END AS status) shown
-        WHERE project_id = $1
-          AND ($2::text IS NULL OR shown.status = $2)
-          -- Without a cursor from the very end; an OR would keep the index from starting here.
-          AND (created_at, id) < (coalesce($3::timestamptz, 'infinity'),
-                                  coalesce($4::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
-        ORDER BY created_at DESC, id DESC
-        LIMIT $5
-        "#,
-        project.as_str(),
-        request.status.map(ExportStatus::as_str),
-        after.map(|cursor| cursor.created_at),
-        after.map(|cursor| cursor.id.0),
-        i64::from(request.limit) + 1,
-    )
-    .fetch_all(connection)
-    .await?)
 }
 
 async fn find_file(
@@ -200,7 +61,7 @@ async fn find_file(
     project: Option<&ProjectId>,
     id: ExportId,
 ) -> Result<FileLookup, Error> {
-    // One statement: between two, an export could be completed, and seem to have no time left.
+    // One statement: between two statements the export could complete and appear to be expired.
     let row = sqlx::query!(
         r#"
         SELECT id, project_id, created_at, direction, filter_start_time, filter_end_time,
@@ -264,7 +125,7 @@ pub(crate) async fn find(
     row.map(Export::try_from).transpose()
 }
 
-/// The rows of the exports with these ids, whosever they are.
+/// The rows of the exports with these ids, of any project.
 pub(crate) async fn find_all(
     connection: &mut PooledConnection,
     ids: &[Uuid],

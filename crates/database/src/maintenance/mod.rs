@@ -1,4 +1,4 @@
-//! What workers clean up in the background.
+//! Clean-up that the janitor of every worker runs.
 
 mod retention;
 mod sweep;

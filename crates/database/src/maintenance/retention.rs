@@ -1,8 +1,8 @@
-//! Records of exports that have no file any more, or never had one, go when they are old.
+//! Deletes old records of failed and expired exports.
 //!
-//! An expired export's age counts from when its file expired. When an export failed is not
-//! recorded: its latest attempt's start stands for it, or its making if it was never tried. A
-//! record stays while any object of its export may still be in the store.
+//! The age of an expired export counts from `expires_at`. The time of a failure is not stored: its age
+//! counts from the start of the latest attempt, or from its creation. A record is kept while an object
+//! of the export may still be in the store.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::row::interval;
 
 impl Database {
-    /// Deletes up to `limit` records that ended at least `age` ago. Gives how many.
+    /// Deletes up to `limit` records that are at least `age` old. Returns how many.
     pub async fn prune_records(&self, age: Duration, limit: u16) -> Result<u64, Error> {
         let pruned = sqlx::query!(
             r#"
@@ -19,7 +19,7 @@ impl Database {
                 SELECT id FROM exports
                 WHERE status IN ('failed', 'expired')
                   AND coalesce(expires_at, started_at, created_at) <= (SELECT clock_timestamp() - $1::interval)
-                  -- Asked of each row, by its index: joined, all objects would be read.
+                  -- A subquery per row uses the index. A join would read all objects.
                   AND (SELECT o.key FROM export_objects o WHERE o.export_id = exports.id LIMIT 1) IS NULL
                 ORDER BY coalesce(expires_at, started_at, created_at) LIMIT $2
                 FOR UPDATE SKIP LOCKED
@@ -34,7 +34,7 @@ impl Database {
         Ok(pruned.rows_affected())
     }
 
-    /// How many records [`prune_records`](Self::prune_records) would delete, were there no limit.
+    /// How many records [`prune_records`](Self::prune_records) would delete without a limit.
     pub async fn count_prunable(&self, age: Duration) -> Result<u64, Error> {
         let count = sqlx::query_scalar!(
             r#"

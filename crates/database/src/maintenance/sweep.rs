@@ -1,8 +1,9 @@
-//! What janitors do: end what nobody ends, and find what has to leave the object store.
+//! The statements of the janitor: expire exports, fail exports without attempts left, find objects to
+//! delete.
 //!
-//! Every sweep repeats its guards inside its update and skips rows that another janitor holds, so
-//! that any number of workers can sweep at the same time. The rows that it has picked are passed
-//! on as an array: joined, a planner that expects many of them reads the whole table.
+//! Every statement skips locked rows and repeats its guard in the UPDATE, so any number of janitors can
+//! run at the same time. It passes the selected ids as an array: with a join, a planner that expects
+//! many rows would read the whole table.
 
 use std::time::Duration;
 
@@ -12,23 +13,24 @@ use crate::database::Database;
 use crate::error::Error;
 use crate::row::{attempts, interval};
 
-/// An object that has to go. Taking it up hides it from other janitors for a minute.
+/// An object that must be deleted from the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PendingDeletion {
     /// Its key.
     pub key: String,
-    /// Its multipart upload, if one was begun.
+    /// Its multipart upload, if there is one.
     pub upload_id: Option<String>,
 }
 
 impl Database {
-    /// Marks exports whose file's time is over, and dooms their files. Gives their ids.
+    /// Marks completed exports as expired when `expires_at` is past, and their objects for deletion.
+    /// Returns their ids.
     pub async fn expire_due(&self, limit: u16) -> Result<Vec<ExportId>, Error> {
         let ids = sqlx::query_scalar!(
             r#"
             WITH due AS MATERIALIZED (
                 SELECT id FROM exports
-                -- Asked for once, the time is a bound of the index: what lives on is not read.
+                -- As a subquery the time is a bound of the index scan, so later rows are not read.
                 WHERE status = 'completed' AND expires_at <= (SELECT clock_timestamp())
                 ORDER BY expires_at LIMIT $1
                 FOR UPDATE SKIP LOCKED
@@ -37,7 +39,7 @@ impl Database {
                 WHERE e.id = ANY (ARRAY (SELECT id FROM due)) AND e.status = 'completed' AND e.expires_at <= clock_timestamp()
                 RETURNING e.id
             ), doomed AS (
-                -- Nobody writes a file that was finished: one sweep is enough.
+                -- No worker writes a finished file any more, so one deletion is enough.
                 UPDATE export_objects
                 SET state = 'doomed', sweep_at = clock_timestamp(), sweeps_left = 1
                 WHERE export_id = ANY (ARRAY (SELECT id FROM expired)) AND state = 'kept'
@@ -51,7 +53,7 @@ impl Database {
         Ok(ids.into_iter().map(ExportId).collect())
     }
 
-    /// Fails exports whose last attempt ended without a word. Gives their ids.
+    /// Fails exports whose lease expired and that have no attempts left. Returns their ids.
     pub async fn fail_exhausted(
         &self,
         max_attempts: u32,
@@ -62,16 +64,16 @@ impl Database {
             r#"
             WITH lost AS MATERIALIZED (
                 SELECT id FROM exports
-                -- All of them, as a range: how many are not null, a planner without statistics guesses badly.
+                -- A range instead of IS NOT NULL, which a planner without statistics estimates badly.
                 WHERE processing_since >= '-infinity' AND lease_expires_at <= clock_timestamp() AND attempt >= $1
                 ORDER BY processing_since LIMIT $4
                 FOR UPDATE SKIP LOCKED
             ), failed AS (
                 UPDATE exports e
                 SET status = 'failed', error_code = $2, error_message = $3,
-                    attempt_error = 'the lease of ' || e.lease_owner || ' ended',
+                    attempt_error = 'the lease of ' || e.lease_owner || ' expired',
                     lease_expires_at = NULL, lease_owner = NULL
-                -- CASE: see the claim.
+                -- CASE: as in the claim statement.
                 WHERE e.id = ANY (ARRAY (SELECT id FROM lost))
                   AND CASE e.status WHEN 'processing' THEN e.lease_expires_at <= clock_timestamp() AND e.attempt >= $1 END
                 RETURNING e.id
@@ -91,7 +93,7 @@ impl Database {
         Ok(ids.into_iter().map(ExportId).collect())
     }
 
-    /// Clears idempotency keys that are a day old.
+    /// Clears idempotency keys that are older than 24 hours. Returns how many.
     pub async fn clear_stale_idempotency_keys(&self, limit: u16) -> Result<u64, Error> {
         let cleared = sqlx::query!(
             r#"
@@ -110,8 +112,8 @@ impl Database {
         Ok(cleared.rows_affected())
     }
 
-    /// Takes up objects that have to go now.
-    pub async fn take_doomed_objects(&self, limit: u16) -> Result<Vec<PendingDeletion>, Error> {
+    /// Takes objects whose deletion is due, and hides them from other janitors for a minute.
+    pub async fn take_pending_deletions(&self, limit: u16) -> Result<Vec<PendingDeletion>, Error> {
         Ok(sqlx::query_as!(
             PendingDeletion,
             r#"
@@ -131,8 +133,8 @@ impl Database {
         .await?)
     }
 
-    /// Says that an object was deleted: it is swept again after `pause`, or was swept for the last
-    /// time and is forgotten.
+    /// Records that an object was deleted from the store. If another deletion is planned, it is due
+    /// after `pause`; otherwise the record is removed.
     pub async fn object_deleted(&self, key: &str, pause: Duration) -> Result<(), Error> {
         sqlx::query!(
             r#"

@@ -1,4 +1,4 @@
-//! The queue as an operator sees it: who holds what, since when, how far it is, what went wrong.
+//! The queue as operators see it: owners, leases, progress and errors.
 
 use std::time::Duration;
 
@@ -12,38 +12,38 @@ use crate::row::{corrupt, known};
 /// Which exports to show.
 #[derive(Debug, Clone, Copy)]
 pub struct JobsRequest<'a> {
-    /// In one of these states.
+    /// Only these states.
     pub statuses: &'a [ExportStatus],
-    /// Of this project only.
+    /// Only this project.
     pub project: Option<&'a ProjectId>,
-    /// At most so many.
+    /// Maximum number of exports.
     pub limit: u16,
 }
 
-/// An export as work. All durations are by the database's clock.
+/// An export as operators see it. Durations are by the database's clock.
 #[derive(Debug, Clone)]
 pub struct Job {
     /// The export.
     pub id: ExportId,
-    /// Whose it is.
+    /// Its project.
     pub project: String,
     /// Its state.
     pub status: ExportStatus,
-    /// The latest attempt's number; 0 if there was none.
+    /// Number of the latest attempt; 0 before the first one.
     pub attempt: u32,
-    /// How long ago it was asked for.
+    /// Time since it was created.
     pub age: Duration,
-    /// Pending: until it is due. Zero: it is, or it is not pending.
+    /// Pending: time until it is due. Otherwise zero.
     pub due_in: Duration,
-    /// Processing: the worker that holds it.
+    /// Processing: name of the worker that holds it.
     pub owner: Option<String>,
-    /// How long ago the latest attempt began, if one is under way or ended the export.
+    /// Time since the start of the latest attempt, unless it is pending.
     pub started_ago: Option<Duration>,
-    /// Processing: what is left of the lease; zero: it ended, and anyone may take the export over.
+    /// Processing: time until the lease expires. Zero: expired, any worker may take it over.
     pub lease_left: Option<Duration>,
-    /// Rows of the file: written so far, as of the latest heartbeat, or in all.
+    /// Rows: of the file, or of the attempt as of the latest heartbeat.
     pub rows: Option<u64>,
-    /// Bytes of the file, likewise.
+    /// Bytes, likewise.
     pub bytes: Option<u64>,
     /// Why the latest attempt ended early.
     pub error: Option<String>,
@@ -68,7 +68,7 @@ impl TryFrom<JobRow> for Job {
     type Error = Error;
 
     fn try_from(row: JobRow) -> Result<Self, Error> {
-        // What a clock says is over is not negative, it is nothing.
+        // A time in the past counts as zero.
         let span = |seconds: f64| Duration::try_from_secs_f64(seconds).unwrap_or_default();
         Ok(Self {
             id: ExportId(row.id),
@@ -89,8 +89,8 @@ impl TryFrom<JobRow> for Job {
 }
 
 impl Database {
-    /// Exports at work first, the one that works the longest at the top; then the queue in the
-    /// order in which it is due; then what has ended, newest first.
+    /// Lists processing exports, longest running first; then pending ones in the order of `due_at`;
+    /// then ended ones, newest first.
     pub async fn jobs(&self, request: JobsRequest<'_>) -> Result<Vec<Job>, Error> {
         let statuses: Vec<_> = request
             .statuses
@@ -101,7 +101,7 @@ impl Database {
             JobRow,
             r#"
             WITH chosen AS (
-                -- One branch for each index; a branch that nobody asks for is not run.
+                -- One branch per index. A branch whose status is not requested is not executed.
                 (SELECT id, 1 AS turn, extract(epoch FROM started_at) AS place FROM exports
                  WHERE status = 'processing' AND 'processing' = ANY ($1::text[])
                    AND ($2::text IS NULL OR project_id = $2)

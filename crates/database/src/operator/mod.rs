@@ -1,4 +1,4 @@
-//! What operators see of the queue, and how they override it.
+//! What operators see of the queue, and their overrides.
 
 mod jobs;
 mod override_job;

@@ -1,7 +1,7 @@
-//! What an operator does to one export by hand, whoever holds it.
+//! Operators' overrides: requeue or fail one export, whatever holds it.
 //!
-//! The holder's token is changed in the same statement, so that its next heartbeat tells it to
-//! stop and nothing that it writes counts; its object is doomed like that of any lost attempt.
+//! The statement also replaces the lease token, so the worker that holds the export stops at its next
+//! heartbeat and cannot write any more. The object of its attempt is marked for deletion.
 
 use exports_domain::{ExportId, ExportStatus, Failure};
 
@@ -9,24 +9,23 @@ use crate::database::Database;
 use crate::error::Error;
 use crate::row::known;
 
-/// What became of an operator's wish.
+/// The result of an override.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Overridden {
-    /// It was done.
+    /// The override is done.
     Done {
-        /// The worker that held the export until then.
+        /// The worker that held the export before.
         holder: Option<String>,
     },
-    /// The export has ended: nothing was done.
+    /// The export has ended already, so nothing was done.
     Ended(ExportStatus),
-    /// There is no such export.
+    /// The export does not exist.
     Missing,
 }
 
 impl Database {
-    /// Has an export tried again at once, with all its attempts: a pending one no longer waits,
-    /// and a processing one is taken from its worker.
-    pub async fn requeue_by_hand(&self, id: ExportId) -> Result<Overridden, Error> {
+    /// Queues an active export again: due now, attempt counter reset, any lease revoked.
+    pub async fn force_requeue(&self, id: ExportId) -> Result<Overridden, Error> {
         let row = sqlx::query!(
             r#"
             WITH target AS (
@@ -51,13 +50,11 @@ impl Database {
         )
         .fetch_optional(&mut self.connection().await?)
         .await?;
-        row.map_or(Ok(Overridden::Missing), |row| {
-            intervened(id, row.done, &row.status, row.holder)
-        })
+        overridden(id, row.map(|row| (row.done, row.status, row.holder)))
     }
 
-    /// Ends an export that has not ended: `failure` is what its consumer reads.
-    pub async fn fail_by_hand(&self, id: ExportId, failure: &Failure) -> Result<Overridden, Error> {
+    /// Fails an active export. Its consumer sees `failure`.
+    pub async fn force_fail(&self, id: ExportId, failure: &Failure) -> Result<Overridden, Error> {
         let row = sqlx::query!(
             r#"
             WITH target AS (
@@ -81,22 +78,18 @@ impl Database {
         )
         .fetch_optional(&mut self.connection().await?)
         .await?;
-        row.map_or(Ok(Overridden::Missing), |row| {
-            intervened(id, row.done, &row.status, row.holder)
-        })
+        overridden(id, row.map(|row| (row.done, row.status, row.holder)))
     }
 }
 
-/// `status` and `holder` are those from before.
-fn intervened(
+/// `row` is done, and the status and the holder before the override.
+fn overridden(
     id: ExportId,
-    done: bool,
-    status: &str,
-    holder: Option<String>,
+    row: Option<(bool, String, Option<String>)>,
 ) -> Result<Overridden, Error> {
-    Ok(if done {
-        Overridden::Done { holder }
-    } else {
-        Overridden::Ended(known(id.0, "status", status)?)
+    Ok(match row {
+        None => Overridden::Missing,
+        Some((true, _, holder)) => Overridden::Done { holder },
+        Some((false, status, _)) => Overridden::Ended(known(id.0, "status", &status)?),
     })
 }

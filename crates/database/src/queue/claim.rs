@@ -1,4 +1,4 @@
-//! The queue: a worker takes exports that are due, or that another worker has lost.
+//! The claim: a worker takes exports that are due, or whose lease has expired.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,37 +12,37 @@ use crate::error::Error;
 use crate::queue::hints::QueueHints;
 use crate::row::{FilterRow, attempts, corrupt, interval, known};
 
-/// Who claims, and on which terms.
+/// Parameters of a claim.
 #[derive(Debug, Clone)]
 pub struct ClaimRequest<'a> {
-    /// The worker's name, for people.
+    /// Name of the worker, for operators.
     pub owner: &'a str,
-    /// At most so many exports.
+    /// Maximum number of exports.
     pub limit: u16,
-    /// How long each is held without a heartbeat.
+    /// Duration of the lease.
     pub lease: Duration,
-    /// An ended lease is taken over only below this number of attempts.
+    /// An expired lease is taken over only if the export had fewer attempts.
     pub max_attempts: u32,
-    /// What the claimer remembers of the queue.
-    pub known: Arc<QueueHints>,
+    /// Hints about the queue; old hints only make the claim slower.
+    pub hints: Arc<QueueHints>,
 }
 
-/// An export that a worker has taken.
+/// A claimed export.
 #[derive(Debug, Clone)]
 pub struct Claim {
-    /// What every later write shows.
+    /// The lease that every later write carries.
     pub lease: Lease,
-    /// Whose messages.
+    /// The project whose messages are exported.
     pub project: ProjectId,
-    /// Which of them.
+    /// Which messages.
     pub filter: MessageFilter,
-    /// This attempt's number, from 1.
+    /// Number of this attempt, from 1.
     pub attempt: u32,
-    /// Where this attempt writes its file: never used before, recorded already.
+    /// Key of the object that this attempt writes. It is unique and already recorded.
     pub object_key: String,
-    /// How long it was due before it was claimed.
+    /// Time from `due_at` to the claim.
     pub waited: Duration,
-    /// Another worker held it until its lease ended.
+    /// Whether the export was taken over after its lease expired.
     pub taken_over: bool,
 }
 
@@ -90,22 +90,47 @@ impl TryFrom<ClaimRow> for Claim {
 }
 
 impl Database {
-    /// Takes up to `limit` exports that are due, or whose worker's lease ended.
+    /// Claims up to `limit` exports that are due, or whose lease has expired.
     ///
-    /// Fair between projects: each project's exports are taken in the order in which they are due,
-    /// and of several projects the one with the fewest running comes first. Each claim gets a
-    /// fresh token, adds to `attempt`, dooms the object of the attempt it replaces, and records
-    /// its own object's key.
+    /// It stays one statement: one round trip, and one transaction in which an export is selected, locked
+    /// and leased, and its object recorded. An example, with `limit` 2 at 12:00:00. The hints were taken at
+    /// 11:59:30; they have `since` 11:59:25, project A with `due_from` 11:58, and the processing exports A4
+    /// and B2.
     ///
-    /// The status stands inside CASE wherever rows are picked by their ids: outside, it would have
-    /// the planner take the small index of a state, with all its dead entries, for the primary key.
+    /// | export | status     | due      | lease expires   | known from |
+    /// |--------|------------|----------|-----------------|------------|
+    /// | A1     | pending    | 11:58    |                 | hints      |
+    /// | A2     | pending    | 11:59    |                 | hints      |
+    /// | A3     | pending    | 12:05    |                 | hints      |
+    /// | A4     | processing |          | 12:00:20        | hints      |
+    /// | B1     | pending    | 11:59:50 |                 | arrival    |
+    /// | B2     | processing |          | 11:59:40        | hints      |
+    ///
+    /// | CTE         | yields |
+    /// |-------------|--------|
+    /// | `arrived`   | the arrivals since the hints: (11:59:50, B). One index probe per project and 5 s, not one per export |
+    /// | `pending`   | the first due exports of each project: A1, A2 by the hints, B1 by the arrivals. Not A3, which is not due |
+    /// | `held`      | what is processing, by the hints and since: A4, B2 |
+    /// | `running`   | processing exports with a valid lease, per project: A 1 |
+    /// | `ranked`    | each export with its turn, which is the number that its project would then have running: A1 2, A2 3, B1 1; an expired lease has turn 0: B2 |
+    /// | `candidate` | in the order B2, B1, A1, A2 the first two that no other worker has locked: B2, B1 |
+    /// | `claimed`   | B2 and B1 are `processing`, with a new token, lease and object key; `attempt` + 1 |
+    /// | `replaced`  | the object that the lost attempt of B2 was writing is marked for deletion |
+    /// | `recorded`  | the new object keys of B2 and B1 |
+    ///
+    /// The next claim takes A1: A then has two running exports, and B has two as well, but nothing pending.
+    ///
+    /// Where rows are selected by id, the status is inside CASE. A plain condition on it would make the
+    /// planner use the small partial index of the status, with all its dead entries, instead of the
+    /// primary key.
     #[expect(clippy::too_many_lines, reason = "it is one statement")]
     pub async fn claim(&self, request: &ClaimRequest<'_>) -> Result<Vec<Claim>, Error> {
         let rows = sqlx::query_as!(
             ClaimRow,
             r#"
             WITH RECURSIVE arrived AS (
-                -- What became pending since the survey: of each project and five seconds the first.
+                -- The first export of each project and each 5 seconds since the hints. A loose index
+                -- scan: each step probes for the next (pending_since, project_id).
                 (SELECT e.pending_since, e.project_id, e.due_at FROM exports e
                  WHERE e.pending_since >= coalesce($5::timestamptz, '-infinity')
                  ORDER BY e.pending_since, e.project_id, e.due_at LIMIT 1)
@@ -113,19 +138,19 @@ impl Database {
                 SELECT later.* FROM arrived CROSS JOIN LATERAL (
                     SELECT e.pending_since, e.project_id, e.due_at FROM exports e
                     WHERE (e.pending_since, e.project_id) > (arrived.pending_since, arrived.project_id)
-                      -- Follows from the line above, but the planner knows of no index for that.
+                      -- Implied by the line above, but only this one is a bound of the index scan.
                       AND e.pending_since >= arrived.pending_since
                     ORDER BY e.pending_since, e.project_id, e.due_at LIMIT 1) later
-            ), waiting AS (
-                -- Each project's first: of those that the survey knew, and of those that arrived.
-                SELECT head.* FROM unnest($6::text[], $7::timestamptz[]) known (project_id, due_from)
+            ), pending AS (
+                -- The first due exports of each project, by the hints and by the arrivals.
+                SELECT head.* FROM unnest($6::text[], $7::timestamptz[]) hint (project_id, due_from)
                 CROSS JOIN LATERAL (
                     SELECT e.id, e.project_id, e.due_at FROM exports e
-                    WHERE e.status = 'pending' AND e.project_id = known.project_id AND e.due_at >= known.due_from
-                      -- Asked for once, it is a bound of the index: what is due later is not read.
+                    WHERE e.status = 'pending' AND e.project_id = hint.project_id AND e.due_at >= hint.due_from
+                      -- As a subquery it is a bound of the index scan: later rows are not read.
                       AND e.due_at <= (SELECT clock_timestamp())
-                    -- From all projects together 16 more than one claimer takes, so that the next
-                    -- ones find some unlocked.
+                    -- About 16 more than the limit over all projects, so that concurrent claims find
+                    -- rows that are not locked.
                     ORDER BY e.due_at, e.id LIMIT $2::int8 + 1 + 16 / greatest(cardinality($6), 1)) head
                 UNION
                 SELECT head.* FROM arrived CROSS JOIN LATERAL (
@@ -143,23 +168,23 @@ impl Database {
                 SELECT project_id, count(*) AS exports FROM held
                 WHERE lease_expires_at > clock_timestamp()
                 GROUP BY project_id
-            ), due AS (
-                SELECT waiting.id, waiting.due_at,
+            ), ranked AS (
+                SELECT pending.id, pending.due_at,
                        coalesce(running.exports, 0)
-                       + row_number() OVER (PARTITION BY waiting.project_id ORDER BY waiting.due_at, waiting.id) AS turn
-                FROM waiting LEFT JOIN running ON running.project_id = waiting.project_id
+                       + row_number() OVER (PARTITION BY pending.project_id ORDER BY pending.due_at, pending.id) AS turn
+                FROM pending LEFT JOIN running ON running.project_id = pending.project_id
                 UNION ALL
                 SELECT id, lease_expires_at, 0 FROM held WHERE lease_expires_at <= clock_timestamp()
             ), candidate AS MATERIALIZED (
-                -- LATERAL: in the order of turns, row by row, whatever the planner thinks of the numbers.
-                SELECT free.id, free.status
-                FROM (SELECT id FROM due ORDER BY turn, due_at) next
+                -- LATERAL: locks row by row in the order of turns, whatever the planner estimates.
+                SELECT unlocked.id, unlocked.status
+                FROM (SELECT id FROM ranked ORDER BY turn, due_at) next
                 CROSS JOIN LATERAL (
                     SELECT e.id, e.status FROM exports e
                     WHERE e.id = next.id
                       AND CASE e.status WHEN 'pending' THEN e.due_at <= clock_timestamp()
                           WHEN 'processing' THEN e.lease_expires_at <= clock_timestamp() AND e.attempt < $4 END
-                    FOR UPDATE SKIP LOCKED) free
+                    FOR UPDATE SKIP LOCKED) unlocked
                 LIMIT $2::int8
             ), claimed AS (
                 UPDATE exports e
@@ -185,7 +210,7 @@ impl Database {
                    filter_endpoint_id, attempt, lease_token AS "lease_token!",
                    object_key AS "object_key!",
                    extract(epoch FROM clock_timestamp() - due_at)::float8 AS "waited!",
-                   -- The candidate was locked as it was: nothing has changed it before this statement did.
+                   -- The row is locked, so this is the status that the UPDATE has replaced.
                    (SELECT candidate.status = 'processing' FROM candidate
                     WHERE candidate.id = claimed.id) AS "taken_over!"
             FROM claimed
@@ -194,10 +219,10 @@ impl Database {
             i64::from(request.limit),
             interval(request.lease),
             attempts(request.max_attempts),
-            request.known.since,
-            &request.known.projects,
-            &request.known.due_from,
-            &request.known.processing,
+            request.hints.since,
+            &request.hints.projects,
+            &request.hints.due_from,
+            &request.hints.processing,
         )
         .fetch_all(&mut self.connection().await?)
         .await?;

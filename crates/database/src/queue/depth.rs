@@ -1,29 +1,28 @@
-//! How long the queue is, for operators: counted by its small indexes, so that asking every few
-//! seconds costs little however many exports have ended.
+//! Queue depth and age, for metrics. The counts use the partial indexes of the queue, so ended exports
+//! cost nothing.
 
 use std::time::Duration;
 
 use crate::database::Database;
 use crate::error::Error;
 
-/// The exports that have not ended.
+/// The number and age of the active exports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueDepth {
-    /// Those that a worker may take now. The age counts from when they were due.
+    /// Due now. Age since `due_at`.
     pub pending: QueueState,
-    /// Those that wait out the pause after an attempt. The age counts from when they were created.
+    /// Waiting for a retry. Age since `created_at`.
     pub retrying: QueueState,
-    /// Those that a worker holds, or held until its lease ended. The age counts from the begin of
-    /// the attempt.
+    /// Held by a worker, or left with an expired lease. Age since the start of the attempt.
     pub processing: QueueState,
 }
 
 /// The exports in one state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueState {
-    /// How many there are.
+    /// How many.
     pub exports: u64,
-    /// The age of the oldest; zero if there is none.
+    /// Age of the oldest; zero if there is none.
     pub oldest_age: Duration,
 }
 
@@ -31,14 +30,14 @@ impl QueueState {
     fn new(exports: i64, oldest_age_seconds: f64) -> Self {
         Self {
             exports: u64::try_from(exports).unwrap_or_default(),
-            // Negative only if the server's clock was set back.
+            // Negative if the server's clock was set back.
             oldest_age: Duration::try_from_secs_f64(oldest_age_seconds).unwrap_or_default(),
         }
     }
 }
 
 impl Database {
-    /// Counts the exports that have not ended, all at the same moment.
+    /// Counts the active exports at one moment.
     pub async fn queue_depth(&self) -> Result<QueueDepth, Error> {
         let row = sqlx::query!(
             r#"

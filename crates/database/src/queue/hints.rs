@@ -1,14 +1,14 @@
-//! What a process remembers of the queue, so that its claims do not pass everything that has been
-//! through it.
+//! Queue hints: what is remembered of the queue, so that a claim does not scan dead index entries.
 //!
-//! Beside a long snapshot no index entry of an export that has moved on can be removed, and a
-//! statement that looks for what is pending passes them all. A survey tells where to look instead:
-//! which projects had something pending, and since when; which exports were held. A claim begins
-//! there, and adds what came into the queue since, which the database notes by its own clock.
+//! While a long snapshot is open, PostgreSQL cannot remove the index entry of any export that has left
+//! the queue. A scan for "everything pending" reads all of them. The hints name the projects that had
+//! pending exports, from which `due_at` on, and the exports that were processing. A claim probes only
+//! these, and reads what entered the queue later from the index on `pending_since`, whose entries
+//! ascend with time (migration 0005).
 //!
-//! A survey from the one before costs what a claim costs; one from nothing reads the whole queue,
-//! dead entries included. What the memory can miss is an export whose transaction took longer than
-//! [`IN_FLIGHT`] to become visible. A survey from nothing finds it: take one from time to time.
+//! Refreshing hints costs about as much as a claim. Hints that start from the default read the whole
+//! queue with its dead entries. Do this from time to time: only then an export is found whose
+//! transaction took longer than [`MAX_COMMIT_DELAY`] to commit.
 
 use std::time::Duration;
 
@@ -19,38 +19,38 @@ use crate::database::Database;
 use crate::error::Error;
 use crate::row::interval;
 
-/// How long before a survey something may have come into the queue that the survey did not see.
-const IN_FLIGHT: Duration = Duration::from_secs(5);
+/// An export may become visible this long after its `pending_since`.
+const MAX_COMMIT_DELAY: Duration = Duration::from_secs(5);
 
-/// What was in the queue at some moment. The default knows nothing: what uses it reads everything.
+/// The queue at one moment. The default has no hints: a claim then reads the whole queue.
 #[derive(Debug, Clone, Default)]
 pub struct QueueHints {
-    /// What came into the queue from here on is to be read anew; `None`: all of it.
+    /// Exports that entered the queue from here on are not in the hints; `None`: no export is.
     pub(crate) since: Option<DateTime<Utc>>,
-    /// The projects that had something pending.
+    /// Projects that had pending exports.
     pub(crate) projects: Vec<String>,
-    /// For each of them, when the first of it is due: nothing of the project was due before.
+    /// For each of `projects`, the earliest `due_at`.
     pub(crate) due_from: Vec<DateTime<Utc>>,
-    /// The exports that were being processed, or had been left by their workers.
+    /// Exports that were processing, including those with an expired lease.
     pub(crate) processing: Vec<Uuid>,
-    lease_ended: bool,
+    has_expired_lease: bool,
 }
 
 impl QueueHints {
-    /// Whether some worker had left an export: its lease had ended.
+    /// Whether the lease of some export had expired.
     #[must_use]
-    pub fn lease_ended(&self) -> bool {
-        self.lease_ended
+    pub fn has_expired_lease(&self) -> bool {
+        self.has_expired_lease
     }
 }
 
 impl Database {
-    /// Looks over the queue, starting from what was `known` of it.
-    pub async fn queue_hints(&self, known: &QueueHints) -> Result<QueueHints, Error> {
+    /// The hints for the current queue, starting from earlier `hints`.
+    pub async fn queue_hints(&self, hints: &QueueHints) -> Result<QueueHints, Error> {
         let row = sqlx::query!(
             r#"
             WITH RECURSIVE arrived AS (
-                -- See the claim, which reads what has arrived in the same way.
+                -- As in the claim statement.
                 (SELECT e.pending_since, e.project_id, e.due_at FROM exports e
                  WHERE e.pending_since >= coalesce($1::timestamptz, '-infinity')
                  ORDER BY e.pending_since, e.project_id, e.due_at LIMIT 1)
@@ -64,12 +64,12 @@ impl Database {
                 SELECT project_id, min(due_at) AS due_from
                 FROM (SELECT project_id, due_at FROM arrived
                       UNION ALL
-                      SELECT known.project_id, first.due_at
-                      FROM unnest($2::text[], $3::timestamptz[]) known (project_id, due_from)
+                      SELECT hint.project_id, first.due_at
+                      FROM unnest($2::text[], $3::timestamptz[]) hint (project_id, due_from)
                       CROSS JOIN LATERAL (
                           SELECT e.due_at FROM exports e
-                          WHERE e.status = 'pending' AND e.project_id = known.project_id
-                            AND e.due_at >= known.due_from
+                          WHERE e.status = 'pending' AND e.project_id = hint.project_id
+                            AND e.due_at >= hint.due_from
                           ORDER BY e.due_at LIMIT 1) first) found
                 GROUP BY project_id
             ), held AS MATERIALIZED (
@@ -85,11 +85,11 @@ impl Database {
                    ARRAY (SELECT id FROM held) AS "processing!",
                    EXISTS (SELECT FROM held WHERE lease_expires_at <= clock_timestamp()) AS "lease_ended!"
             "#,
-            known.since,
-            &known.projects,
-            &known.due_from,
-            &known.processing,
-            interval(IN_FLIGHT),
+            hints.since,
+            &hints.projects,
+            &hints.due_from,
+            &hints.processing,
+            interval(MAX_COMMIT_DELAY),
         )
         .fetch_one(&mut self.connection().await?)
         .await?;
@@ -98,7 +98,7 @@ impl Database {
             projects: row.projects,
             due_from: row.due_from,
             processing: row.processing,
-            lease_ended: row.lease_ended,
+            has_expired_lease: row.lease_ended,
         })
     }
 }

@@ -1,4 +1,4 @@
-//! The cells of a row that say which endpoint it is about: its id and its URL.
+//! The two fields of a row that describe its endpoint: id and URL.
 
 use std::collections::HashMap;
 
@@ -6,73 +6,70 @@ use exports_domain::Direction;
 use uuid::Uuid;
 
 use super::fields;
-use super::text::{self, PassOn};
+use super::text;
+use crate::Flush;
 
-/// Where the URL of a row's endpoint comes from.
+/// Writes the endpoint fields of rows.
 #[derive(Debug)]
-pub enum UrlSource {
-    /// All of the project's endpoints.
-    Map(EndpointFields),
-    /// The row.
-    Row,
+pub struct EndpointFields(Urls);
+
+#[derive(Debug)]
+enum Urls {
+    /// The encoded fields of every endpoint, by its id: encoded once, copied into each row.
+    Known(HashMap<u128, Box<[u8]>, foldhash::fast::RandomState>),
+    /// Each row contains its URL.
+    InRows,
 }
-
-/// The cells of each endpoint of a project, written once, copied into every row that is about it.
-#[derive(Debug)]
-pub struct EndpointFields(HashMap<u128, Box<[u8]>, foldhash::fast::RandomState>);
 
 impl EndpointFields {
-    /// Of endpoints of this direction, by their ids.
+    /// The URLs of all endpoints are known. `urls` must have all endpoints of this direction.
     #[must_use]
-    pub fn new(direction: Direction, urls: &HashMap<Uuid, String>) -> Self {
-        Self(
-            urls.iter()
-                .map(|(id, url)| {
-                    let mut cells = Vec::new();
-                    let id_bytes = Some(*id.as_bytes());
-                    push(&mut cells, direction, id_bytes, Some(url), &mut |_| {});
-                    (id.as_u128(), cells.into_boxed_slice())
-                })
-                .collect(),
-        )
+    pub fn known(direction: Direction, urls: &HashMap<Uuid, String>) -> Self {
+        let encode = |(id, url): (&Uuid, &String)| {
+            let mut fields = Vec::new();
+            let bytes = Some(*id.as_bytes());
+            push_fields(&mut fields, direction, bytes, Some(url), &mut |_| {});
+            (id.as_u128(), fields.into_boxed_slice())
+        };
+        Self(Urls::Known(urls.iter().map(encode).collect()))
     }
 
-    fn get(&self, id: [u8; 16]) -> Option<&[u8]> {
-        self.0.get(&u128::from_be_bytes(id)).map(AsRef::as_ref)
+    /// The rows contain the URLs.
+    #[must_use]
+    pub fn from_rows() -> Self {
+        Self(Urls::InRows)
     }
-}
 
-impl UrlSource {
-    /// Writes both cells, each with the comma behind it. `url` is what the row brings.
+    /// Writes both fields, each with a comma after it. `url` is the URL in the row.
     pub(super) fn push(
         &self,
         csv: &mut Vec<u8>,
         direction: Direction,
         id: Option<[u8; 16]>,
         url: Option<&str>,
-        pass_on: &mut PassOn<'_>,
+        flush: &mut Flush<'_>,
     ) {
-        match self {
-            Self::Row => push(csv, direction, id, url, pass_on),
-            Self::Map(known) => match id.and_then(|id| known.get(id)) {
-                Some(cells) => csv.extend_from_slice(cells),
-                None => push(csv, direction, id, None, pass_on),
+        match &self.0 {
+            Urls::InRows => push_fields(csv, direction, id, url, flush),
+            Urls::Known(known) => match id.and_then(|id| known.get(&u128::from_be_bytes(id))) {
+                Some(fields) => csv.extend_from_slice(fields),
+                None => push_fields(csv, direction, id, None, flush),
             },
         }
     }
 }
 
-fn push(
+fn push_fields(
     csv: &mut Vec<u8>,
     direction: Direction,
     id: Option<[u8; 16]>,
     url: Option<&str>,
-    pass_on: &mut PassOn<'_>,
+    flush: &mut Flush<'_>,
 ) {
     match direction {
         Direction::Outbound => fields::push_outbound_endpoint(csv, id),
         Direction::Inbound => fields::push_uuid(csv, id),
     }
-    text::push_free_text(csv, url.unwrap_or_default().as_bytes(), pass_on);
+    text::push_free_text(csv, url.unwrap_or_default().as_bytes(), flush);
     csv.push(b',');
 }

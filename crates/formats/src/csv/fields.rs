@@ -1,39 +1,43 @@
-//! The cells that have a form: how ids, numbers and times are written, each with the comma behind
-//! it. None of them ever needs quotes; those that may are in `csv`.
+//! Ids, numbers and times, each with a comma after it. None of them ever requires quotes.
 
 use chrono::{DateTime, Datelike};
 use exports_domain::PgTimestamp;
 
-/// A time that RFC 3339 cannot express: infinite, or outside the years 1 to 9999.
+/// The time is infinite or outside the years 1 to 9999: RFC 3339 cannot express it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct OutOfRange;
 
 /// Writes `01935abc-def0-7123-4567-890abcdef012`.
 pub(super) fn push_uuid(csv: &mut Vec<u8>, id: Option<[u8; 16]>) {
-    const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+    const OFFSETS: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
     match id {
         None => csv.push(b','),
-        Some(id) => push_hex(csv, b"________-____-____-____-____________,", id, PLACES),
+        Some(id) => push_hex(csv, b"________-____-____-____-____________,", id, OFFSETS),
     }
 }
 
 /// Writes `ep_01935abcdef071234567890abcdef012`.
 pub(super) fn push_outbound_endpoint(csv: &mut Vec<u8>, id: Option<[u8; 16]>) {
-    const PLACES: [usize; 16] = [3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31, 33];
+    const OFFSETS: [usize; 16] = [3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31, 33];
     match id {
         None => csv.push(b','),
-        Some(id) => push_hex(csv, b"ep_________________________________,", id, PLACES),
+        Some(id) => push_hex(csv, b"ep_________________________________,", id, OFFSETS),
     }
 }
 
-fn push_hex<const N: usize>(csv: &mut Vec<u8>, form: &[u8; N], id: [u8; 16], places: [usize; 16]) {
-    let cell = push_form(csv, form);
-    for (byte, place) in id.into_iter().zip(places) {
-        cell[place..place + 2].copy_from_slice(&HEX[usize::from(byte)]);
+fn push_hex<const N: usize>(
+    csv: &mut Vec<u8>,
+    template: &[u8; N],
+    id: [u8; 16],
+    offsets: [usize; 16],
+) {
+    let field = push_template(csv, template);
+    for (byte, offset) in id.into_iter().zip(offsets) {
+        field[offset..offset + 2].copy_from_slice(&HEX[usize::from(byte)]);
     }
 }
 
-/// Writes digits, with a minus where it belongs.
+/// Writes a decimal number.
 pub(super) fn push_int(csv: &mut Vec<u8>, number: Option<i32>) {
     let Some(number) = number else {
         return csv.push(b',');
@@ -52,15 +56,15 @@ pub(super) fn push_int(csv: &mut Vec<u8>, number: Option<i32>) {
     }
 }
 
-/// Writes what all cells of a form have in common; the rest is filled in where the cell stands,
-/// since filling it in elsewhere and then copying it costs more than both.
-fn push_form<'a, const N: usize>(csv: &'a mut Vec<u8>, form: &[u8; N]) -> &'a mut [u8; N] {
-    csv.extend_from_slice(form);
+/// Appends the template of a field, which the caller fills in at its final position: faster than filling
+/// it in elsewhere and copying it.
+fn push_template<'a, const N: usize>(csv: &'a mut Vec<u8>, template: &[u8; N]) -> &'a mut [u8; N] {
+    csv.extend_from_slice(template);
     csv.last_chunk_mut()
-        .expect("as many bytes have just been written")
+        .expect("the template has just been appended")
 }
 
-/// The two digits of each byte.
+/// The two hexadecimal digits of each byte.
 const HEX: [[u8; 2]; 256] = {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut pairs = [[0; 2]; 256];
@@ -72,7 +76,7 @@ const HEX: [[u8; 2]; 256] = {
     pairs
 };
 
-/// The two digits of the numbers below 100.
+/// The two decimal digits of the numbers below 100.
 const DECIMAL: [[u8; 2]; 100] = {
     let mut pairs = [[b'0'; 2]; 100];
     let mut number = 0;
@@ -83,47 +87,46 @@ const DECIMAL: [[u8; 2]; 100] = {
     pairs
 };
 
-/// The cells of the numbers below 1,000, from the left, each with its comma.
+/// The fields of the numbers below 1,000, left-aligned, each with its comma.
 const SMALL: [[u8; 4]; 1000] = {
-    let mut cells = [[b','; 4]; 1000];
+    let mut fields = [[b','; 4]; 1000];
     let mut number = 0;
     while number < 1000 {
         let [tens, ones] = DECIMAL[number % 100];
         let hundreds = DECIMAL[number / 100][1];
-        cells[number] = match number {
+        fields[number] = match number {
             0..10 => [ones, b',', b',', b','],
             10..100 => [tens, ones, b',', b','],
             _ => [hundreds, tens, ones, b','],
         };
         number += 1;
     }
-    cells
+    fields
 };
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
-/// Days from 1970-01-01, chrono's epoch, to 2000-01-01, `PostgreSQL`'s.
+/// Days from the Unix epoch to `PostgreSQL`'s epoch, 2000-01-01.
 const EPOCH_DAYS: i64 = 10_957;
 
-/// Writes times: `2025-12-01T00:00:00.000000Z`. Most rows share their day with the row before, so
-/// the date is worked out once.
+/// Writes times as `2025-12-01T00:00:00.000000Z`. Most rows have the same date as the row before, so the
+/// date is computed once per day.
 #[derive(Debug)]
 pub(super) struct TimeField {
-    form: [u8; 28],
-    /// The day whose date is in `form`, in days since 2000-01-01.
+    template: [u8; 28],
+    /// The day whose date is in `template`, in days since 2000-01-01.
     day: Option<i64>,
 }
 
 impl Default for TimeField {
     fn default() -> Self {
         Self {
-            form: *b"0000-00-00T00:00:00.000000Z,",
+            template: *b"0000-00-00T00:00:00.000000Z,",
             day: None,
         }
     }
 }
 
 impl TimeField {
-    /// Writes the time.
     pub(super) fn push(
         &mut self,
         csv: &mut Vec<u8>,
@@ -139,13 +142,13 @@ impl TimeField {
         }
         let micros = micros.rem_euclid(MICROS_PER_DAY).unsigned_abs();
         let seconds = micros / 1_000_000;
-        let cell = push_form(csv, &self.form);
-        two_digits(cell, 11, seconds / 3600);
-        two_digits(cell, 14, seconds / 60 % 60);
-        two_digits(cell, 17, seconds % 60);
-        two_digits(cell, 20, micros / 10_000);
-        two_digits(cell, 22, micros / 100);
-        two_digits(cell, 24, micros);
+        let field = push_template(csv, &self.template);
+        two_digits(field, 11, seconds / 3600);
+        two_digits(field, 14, seconds / 60 % 60);
+        two_digits(field, 17, seconds % 60);
+        two_digits(field, 20, micros / 10_000);
+        two_digits(field, 22, micros / 100);
+        two_digits(field, 24, micros);
         Ok(())
     }
 
@@ -155,18 +158,18 @@ impl TimeField {
         if !(1..=9999).contains(&year) {
             return Err(OutOfRange);
         }
-        two_digits(&mut self.form, 0, year / 100);
-        two_digits(&mut self.form, 2, year);
-        two_digits(&mut self.form, 5, date.month().into());
-        two_digits(&mut self.form, 8, date.day().into());
+        two_digits(&mut self.template, 0, year / 100);
+        two_digits(&mut self.template, 2, year);
+        two_digits(&mut self.template, 5, date.month().into());
+        two_digits(&mut self.template, 8, date.day().into());
         self.day = Some(day);
         Ok(())
     }
 }
 
 /// Writes the last two digits of a number.
-fn two_digits(cell: &mut [u8; 28], at: usize, number: u64) {
-    cell[at..at + 2].copy_from_slice(&DECIMAL[(number % 100) as usize]);
+fn two_digits(field: &mut [u8; 28], at: usize, number: u64) {
+    field[at..at + 2].copy_from_slice(&DECIMAL[(number % 100) as usize]);
 }
 
 #[cfg(test)]
@@ -190,9 +193,9 @@ mod tests {
         text.strip_suffix(',').unwrap().to_owned()
     }
 
-    fn written(cell: &mut TimeField, micros: i64) -> Option<String> {
+    fn written(field: &mut TimeField, micros: i64) -> Option<String> {
         let mut csv = Vec::new();
-        cell.push(&mut csv, Some(PgTimestamp(micros))).ok()?;
+        field.push(&mut csv, Some(PgTimestamp(micros))).ok()?;
         Some(without_comma(csv))
     }
 
@@ -205,75 +208,75 @@ mod tests {
                 any::<i64>(),
             ], 1..20)
         ) {
-            let mut cell = TimeField::default();
+            let mut field = TimeField::default();
             for micros in times {
-                prop_assert_eq!(written(&mut cell, micros), expected(micros));
+                prop_assert_eq!(written(&mut field, micros), expected(micros));
             }
         }
     }
 
     #[test]
-    fn the_first_and_the_last_time_are_in_and_their_neighbours_and_infinities_are_not() {
-        let mut cell = TimeField::default();
+    fn the_limits_are_written_and_times_beyond_them_are_refused() {
+        let mut field = TimeField::default();
         let first = -63_082_281_600_000_000;
         let last = 252_455_615_999_999_999;
         assert_eq!(
-            written(&mut cell, first).as_deref(),
+            written(&mut field, first).as_deref(),
             Some("0001-01-01T00:00:00.000000Z")
         );
         assert_eq!(
-            written(&mut cell, last).as_deref(),
+            written(&mut field, last).as_deref(),
             Some("9999-12-31T23:59:59.999999Z")
         );
         for out in [first - 1, last + 1, i64::MIN, i64::MAX] {
-            assert_eq!(written(&mut cell, out), None, "{out}");
+            assert_eq!(written(&mut field, out), None, "{out}");
         }
     }
 
-    fn cell(push: impl FnOnce(&mut Vec<u8>)) -> String {
+    fn field(push: impl FnOnce(&mut Vec<u8>)) -> String {
         let mut csv = Vec::new();
         push(&mut csv);
         without_comma(csv)
     }
 
     #[test]
-    fn ids_have_their_forms() {
+    fn ids_are_formatted() {
         let id = Uuid::parse_str("550e8400-e29b-41d4-a716-4466554400ff").unwrap();
         let id = Some(id.into_bytes());
         assert_eq!(
-            cell(|csv| push_uuid(csv, id)),
+            field(|csv| push_uuid(csv, id)),
             "550e8400-e29b-41d4-a716-4466554400ff"
         );
         assert_eq!(
-            cell(|csv| push_outbound_endpoint(csv, id)),
+            field(|csv| push_outbound_endpoint(csv, id)),
             "ep_550e8400e29b41d4a7164466554400ff"
         );
     }
 
     proptest! {
         #[test]
-        fn ids_are_written_as_their_crate_writes_them(id: [u8; 16]) {
+        fn ids_are_written_like_the_uuid_crate_writes_them(id: [u8; 16]) {
             let expected = Uuid::from_bytes(id);
             prop_assert_eq!(
-                cell(|csv| push_uuid(csv, Some(id))),
+                field(|csv| push_uuid(csv, Some(id))),
                 expected.hyphenated().to_string()
             );
             prop_assert_eq!(
-                cell(|csv| push_outbound_endpoint(csv, Some(id))),
+                field(|csv| push_outbound_endpoint(csv, Some(id))),
                 format!("ep_{}", expected.simple())
             );
         }
 
         #[test]
         fn numbers_are_written_as_they_are_displayed(number: i32) {
-            prop_assert_eq!(cell(|csv| push_int(csv, Some(number))), number.to_string());
+            prop_assert_eq!(field(|csv| push_int(csv, Some(number))), number.to_string());
         }
     }
 
     #[test]
     fn small_numbers_are_written_as_they_are_displayed() {
         for number in -1..=1001 {
-            assert_eq!(cell(|csv| push_int(csv, Some(number))), number.to_string());
+            assert_eq!(field(|csv| push_int(csv, Some(number))), number.to_string());
         }
     }
 }

@@ -1,7 +1,7 @@
-//! CSV as RFC 4180 has it: commas, CRLF, quotes only where they are needed.
+//! CSV as in RFC 4180: commas, CRLF, quotes only where they are required.
 //!
-//! [`CsvWriter`] writes rows. `text` writes the fields that can need quotes, `fields` all others,
-//! `endpoint_fields` the two that repeat in many rows.
+//! [`CsvWriter`] writes rows. `text` writes the fields that can require quotes, `endpoint_fields` the two
+//! that many rows have in common, `fields` all others.
 
 mod endpoint_fields;
 mod fields;
@@ -12,10 +12,10 @@ use std::sync::Arc;
 use exports_domain::{Direction, MessageRow};
 use uuid::Uuid;
 
+use crate::{Flush, RowFormat, UnwritableTime};
 use fields::{OutOfRange, TimeField, push_int, push_uuid};
-use text::PassOn;
 
-pub use endpoint_fields::{EndpointFields, UrlSource};
+pub use endpoint_fields::EndpointFields;
 
 const END_OF_ROW: &[u8] = b"\r\n";
 
@@ -48,80 +48,71 @@ const INBOUND: [&str; 12] = [
     "last_error",
 ];
 
-/// The header row of a file.
-#[must_use]
-pub fn header(direction: Direction) -> Vec<u8> {
-    let names: &[&str] = match direction {
-        Direction::Outbound => &OUTBOUND,
-        Direction::Inbound => &INBOUND,
-    };
-    let mut row = names.join(",").into_bytes();
-    row.extend_from_slice(END_OF_ROW);
-    row
-}
-
-/// A time that a file cannot express.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("message {message} has a {column} that is infinite or outside the years 1 to 9999")]
-pub struct UnwritableTime {
-    /// The message's id.
-    pub message: String,
-    /// Which of its times.
-    pub column: &'static str,
-}
-
-/// Writes the rows of one file, or of a part of it.
+/// Writes CSV.
 #[derive(Debug)]
 pub struct CsvWriter {
     direction: Direction,
-    urls: Arc<UrlSource>,
+    endpoints: Arc<EndpointFields>,
     time: TimeField,
 }
 
 impl CsvWriter {
-    /// For messages of this direction.
+    /// Writes messages of this direction.
     #[must_use]
-    pub fn new(direction: Direction, urls: Arc<UrlSource>) -> Self {
+    pub fn new(direction: Direction, endpoints: Arc<EndpointFields>) -> Self {
         Self {
             direction,
-            urls,
+            endpoints,
             time: TimeField::default(),
         }
     }
+}
 
-    /// Appends a row. In the middle of a long text, `pass_on` takes what is written so far.
-    pub fn push(
+impl RowFormat for CsvWriter {
+    const END_OF_FILE: &'static [u8] = b"";
+
+    fn header(direction: Direction) -> Vec<u8> {
+        let names: &[&str] = match direction {
+            Direction::Outbound => &OUTBOUND,
+            Direction::Inbound => &INBOUND,
+        };
+        let mut row = names.join(",").into_bytes();
+        row.extend_from_slice(END_OF_ROW);
+        row
+    }
+
+    fn push_row(
         &mut self,
-        csv: &mut Vec<u8>,
+        file: &mut Vec<u8>,
         row: &MessageRow<'_>,
-        pass_on: &mut PassOn<'_>,
+        flush: &mut Flush<'_>,
     ) -> Result<(), UnwritableTime> {
         let created_at = match self.direction {
             Direction::Outbound => "created_at",
             Direction::Inbound => "received_at",
         };
-        push_uuid(csv, row.id);
-        self.urls
-            .push(csv, self.direction, row.endpoint_id, row.url, pass_on);
-        text::push_status(csv, row.status.unwrap_or_default(), pass_on);
-        push_int(csv, row.attempt_count);
+        push_uuid(file, row.id);
+        self.endpoints
+            .push(file, self.direction, row.endpoint_id, row.url, flush);
+        text::push_status(file, row.status.unwrap_or_default(), flush);
+        push_int(file, row.attempt_count);
         for (time, column) in [
             (row.created_at, created_at),
             (row.delivered_at, "delivered_at"),
             (row.next_attempt_at, "next_attempt_at"),
         ] {
             self.time
-                .push(csv, time)
+                .push(file, time)
                 .map_err(|OutOfRange| unwritable(row.id, column))?;
         }
-        push_int(csv, row.response_status);
-        push_int(csv, row.response_latency_ms);
+        push_int(file, row.response_status);
+        push_int(file, row.response_latency_ms);
         if self.direction == Direction::Inbound {
-            push_int(csv, row.total_delivery_ms);
+            push_int(file, row.total_delivery_ms);
         }
         let last_error = row.last_error.unwrap_or_default();
-        text::push_free_text(csv, last_error.as_bytes(), pass_on);
-        csv.extend_from_slice(END_OF_ROW);
+        text::push_free_text(file, last_error.as_bytes(), flush);
+        file.extend_from_slice(END_OF_ROW);
         Ok(())
     }
 }

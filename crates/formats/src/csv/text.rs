@@ -1,16 +1,14 @@
-//! The cells that hold text, quoted where RFC 4180 asks for it, as the `csv` crate quotes them.
+//! Text fields, quoted where RFC 4180 requires it, as the `csv` crate quotes them.
 //!
-//! All other cells have forms that never need quotes: see `cells`. A long text is passed on piece by
-//! piece, so that no row is in memory a second time.
+//! A long text is written and flushed piece by piece, so that no row is in memory twice.
 
-/// The longest text that is written at once, in bytes; one piece of a longer one.
+use crate::Flush;
+
+/// The longest text, in bytes, that is written in one piece.
 const PIECE: usize = 64 * 1024;
 
-/// Passes on what is written so far, and leaves it empty.
-pub(super) type PassOn<'a> = dyn FnMut(&mut Vec<u8>) + 'a;
-
-/// Writes a status and the comma behind it. An operator's view may have others than ours.
-pub(super) fn push_status(csv: &mut Vec<u8>, status: &str, pass_on: &mut PassOn<'_>) {
+/// Writes a status with a comma after it. An operator's view may have other statuses than the contract.
+pub(super) fn push_status(csv: &mut Vec<u8>, status: &str, flush: &mut Flush<'_>) {
     match status {
         "queued" => csv.extend_from_slice(b"queued,"),
         "delivering" => csv.extend_from_slice(b"delivering,"),
@@ -18,29 +16,29 @@ pub(super) fn push_status(csv: &mut Vec<u8>, status: &str, pass_on: &mut PassOn<
         "pending_retry" => csv.extend_from_slice(b"pending_retry,"),
         "failed_permanent" => csv.extend_from_slice(b"failed_permanent,"),
         _ => {
-            push_text(csv, status.as_bytes(), pass_on);
+            push_text(csv, status.as_bytes(), flush);
             csv.push(b',');
         }
     }
 }
 
-fn push_text(csv: &mut Vec<u8>, text: &[u8], pass_on: &mut PassOn<'_>) {
-    push(csv, b"", text, pass_on);
+fn push_text(csv: &mut Vec<u8>, text: &[u8], flush: &mut Flush<'_>) {
+    push(csv, b"", text, flush);
 }
 
-/// Writes a text that a stranger can choose. What a spreadsheet would take for a formula gets a
-/// `'` in front, which spreadsheets take for "this is text".
-pub(super) fn push_free_text(csv: &mut Vec<u8>, text: &[u8], pass_on: &mut PassOn<'_>) {
+/// Writes a text that a third party can choose. A text that a spreadsheet would evaluate as a formula
+/// gets a leading `'`, which marks it as text (protection against CSV injection).
+pub(super) fn push_free_text(csv: &mut Vec<u8>, text: &[u8], flush: &mut Flush<'_>) {
     let guard: &[u8] = match text.first() {
         Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r') => b"'",
         _ => b"",
     };
-    push(csv, guard, text, pass_on);
+    push(csv, guard, text, flush);
 }
 
-fn push(csv: &mut Vec<u8>, guard: &[u8], text: &[u8], pass_on: &mut PassOn<'_>) {
+fn push(csv: &mut Vec<u8>, guard: &[u8], text: &[u8], flush: &mut Flush<'_>) {
     if text.len() > PIECE {
-        return push_long(csv, guard, text, pass_on);
+        return push_long(csv, guard, text, flush);
     }
     if !needs_quotes(text) {
         csv.extend_from_slice(guard);
@@ -53,15 +51,15 @@ fn push(csv: &mut Vec<u8>, guard: &[u8], text: &[u8], pass_on: &mut PassOn<'_>) 
     csv.push(b'"');
 }
 
-/// The same as for a text that is not long.
+/// Writes the same bytes as [`push`] would.
 #[cold]
-fn push_long(csv: &mut Vec<u8>, guard: &[u8], text: &[u8], pass_on: &mut PassOn<'_>) {
+fn push_long(csv: &mut Vec<u8>, guard: &[u8], text: &[u8], flush: &mut Flush<'_>) {
     let quotes: &[u8] = if needs_quotes(text) { b"\"" } else { b"" };
     csv.extend_from_slice(quotes);
     csv.extend_from_slice(guard);
     for piece in text.chunks(PIECE) {
         if csv.len() >= PIECE {
-            pass_on(csv);
+            flush(csv);
         }
         if quotes.is_empty() {
             csv.extend_from_slice(piece);
@@ -72,7 +70,7 @@ fn push_long(csv: &mut Vec<u8>, guard: &[u8], text: &[u8], pass_on: &mut PassOn<
     csv.extend_from_slice(quotes);
 }
 
-/// Writes what stands between quotes.
+/// Writes the text between the quotes; quotes in it are doubled.
 fn push_quoted(csv: &mut Vec<u8>, text: &[u8]) {
     for piece in text.split_inclusive(|byte| *byte == b'"') {
         csv.extend_from_slice(piece);
@@ -82,7 +80,7 @@ fn push_quoted(csv: &mut Vec<u8>, text: &[u8]) {
     }
 }
 
-/// Looks at every byte, with neither branch nor early end: so the compiler looks at many at once.
+/// Checks every byte, without branches and without an early return: the compiler vectorises that.
 fn needs_quotes(text: &[u8]) -> bool {
     let is = |byte: u8, special: u8| u8::from(byte == special);
     text.iter().fold(0, |found, &byte| {
@@ -97,7 +95,7 @@ mod tests {
 
     use super::*;
 
-    /// What the `csv` crate makes of a record.
+    /// A record as the `csv` crate writes it.
     fn expected(fields: &[Vec<u8>]) -> Vec<u8> {
         let mut writer = csv::WriterBuilder::new()
             .terminator(csv::Terminator::CRLF)
@@ -118,7 +116,7 @@ mod tests {
         record
     }
 
-    /// Any bytes, and texts in which those that matter are frequent.
+    /// Any bytes, and texts with many special characters.
     fn field() -> impl Strategy<Value = Vec<u8>> {
         let dense = prop::sample::select(b",\"\r\n'=a \0\xff".to_vec());
         prop_oneof![
@@ -129,8 +127,7 @@ mod tests {
     }
 
     proptest! {
-        // From two cells on: of a single empty cell the `csv` crate makes `""`, and no record of
-        // ours has a single one.
+        // At least two fields: the `csv` crate writes a single empty field as `""`.
         #[test]
         fn records_are_written_as_the_csv_crate_writes_them(
             fields in prop::collection::vec(field(), 2..12)
@@ -150,24 +147,24 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_is_passed_on_in_pieces_and_written_like_any_other() {
+    fn a_long_text_is_flushed_in_pieces_and_written_like_any_other() {
         for (unit, times) in [("x", 5 * PIECE), ("\"", 3 * PIECE + 1), ("a\"\",b", PIECE)] {
             let text = [b"=", unit.repeat(times).as_bytes()].concat();
-            let (mut csv, mut passed) = (Vec::new(), Vec::new());
+            let (mut csv, mut flushed) = (Vec::new(), Vec::new());
             push_free_text(&mut csv, &text, &mut |csv: &mut Vec<u8>| {
                 assert!(csv.len() <= 3 * PIECE, "{} bytes at once", csv.len());
-                passed.append(csv);
+                flushed.append(csv);
             });
             assert!(csv.len() <= 3 * PIECE);
-            passed.append(&mut csv);
+            flushed.append(&mut csv);
             let guarded = [b"'", text.as_slice()].concat();
-            passed.extend_from_slice(b",\r\n");
-            assert!(passed == expected(&[guarded, Vec::new()]), "{unit}");
+            flushed.extend_from_slice(b",\r\n");
+            assert!(flushed == expected(&[guarded, Vec::new()]), "{unit}");
         }
     }
 
     #[test]
-    fn statuses_are_written_as_any_text() {
+    fn statuses_are_written_like_any_text() {
         let known = MessageStatus::ALL.iter().map(|status| status.as_str());
         for status in known.into_iter().chain(["", "queued2", "a,b", "\"", "=1"]) {
             let (mut csv, mut text) = (Vec::new(), Vec::new());
@@ -179,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_looks_like_a_formula_is_guarded() {
+    fn only_formulas_are_guarded() {
         let written = |text: &str| {
             let mut csv = Vec::new();
             push_free_text(&mut csv, text.as_bytes(), &mut |_| {});

@@ -1,17 +1,17 @@
-//! What an address takes from the process: variables, the home folder, the user's name.
+//! What an address takes from the process: variables, the home directory, the user's name.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 
 use sqlx::postgres::PgConnectOptions;
 
-/// The surroundings of an address.
+/// The process environment of an address.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Environment {
-    /// The variables whose names begin with `PG`.
+    /// The `PG*` variables.
     pub(crate) variables: HashMap<String, String>,
     pub(crate) home: Option<PathBuf>,
-    /// The user that this process runs as.
+    /// The operating system user of this process.
     pub(crate) user: String,
 }
 
@@ -25,7 +25,7 @@ impl Environment {
                 .filter(|(name, _)| name.starts_with("PG"))
                 .collect(),
             home: std::env::home_dir(),
-            // sqlx asks the system, and has no function for it.
+            // sqlx queries the operating system. It has no other function for that.
             user: PgConnectOptions::new_without_pgpass()
                 .get_username()
                 .to_owned(),
@@ -38,7 +38,7 @@ impl Environment {
         (!value.is_empty()).then_some(value)
     }
 
-    /// A file in the home folder that is there.
+    /// A file in the home directory, if it exists.
     pub(crate) fn home_file(&self, name: &str) -> Option<PathBuf> {
         let path = self.home.as_ref()?.join(name);
         path.is_file().then_some(path)

@@ -1,5 +1,5 @@
-//! Password files: `host:port:database:user:password` lines, `passfile=…`, `PGPASSFILE` or
-//! `~/.pgpass`.
+//! Password files (`passfile=…`, `PGPASSFILE` or `~/.pgpass`): lines of
+//! `host:port:database:user:password`.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -8,12 +8,12 @@ use std::path::Path;
 #[derive(Debug, Default)]
 pub(super) struct PasswordFile {
     lines: Vec<[String; 5]>,
-    /// Why it was not used, in words for the user.
+    /// Why the file is ignored, for the user.
     pub(super) problem: Option<String>,
 }
 
 impl PasswordFile {
-    /// A file that is not there has no passwords, as in libpq.
+    /// As in libpq, a missing default file has no passwords.
     pub(super) fn read(path: &Path, is_named: bool) -> Self {
         let unused = |problem: String| Self {
             lines: Vec::new(),
@@ -27,11 +27,11 @@ impl PasswordFile {
             Err(error) => return unused(format!("is ignored: {error}")),
         };
         if !metadata.is_file() {
-            return unused("is ignored: it is not a plain file".to_owned());
+            return unused("is ignored: it is not a regular file".to_owned());
         }
         if metadata.permissions().mode() & 0o077 != 0 {
             return unused(
-                "is ignored: others than its owner can read it, set its mode to 0600".to_owned(),
+                "is ignored: group or others can read it; set its mode to 0600".to_owned(),
             );
         }
         match std::fs::read_to_string(path) {
@@ -43,17 +43,17 @@ impl PasswordFile {
         }
     }
 
-    /// The password of the first line that fits.
+    /// The password of the first matching line.
     pub(super) fn password(&self, wanted: [&str; 4]) -> Option<&str> {
-        let fits = |line: &&[String; 5]| {
+        let matches = |line: &&[String; 5]| {
             let mut fields = line.iter().zip(wanted);
             fields.all(|(field, wanted)| field == "*" || field == &format!("={wanted}"))
         };
-        self.lines.iter().find(fits).map(|line| &line[4][1..])
+        self.lines.iter().find(matches).map(|line| &line[4][1..])
     }
 }
 
-/// The five fields: `*` for one that fits everything, else `=` and the text.
+/// The five fields: `*` for one that matches everything, else `=` and the text.
 fn fields(line: &str) -> Option<[String; 5]> {
     if line.starts_with('#') {
         return None;
@@ -76,7 +76,7 @@ fn fields(line: &str) -> Option<[String; 5]> {
                 is_escaped = false;
                 fields.push(String::from("="));
             }
-            // As libpq, which reads the password up to the next colon.
+            // As in libpq, the password ends at the next colon.
             ':' => break,
             other => field.push(other),
         }
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_line_that_fits_counts() {
+    fn the_first_matching_line_counts() {
         let text = "# a:5432:e:u:comment\na:1:e:u:other port\nbroken\na:*:e:u:with\\:colon\n*:*:*:v\\\\:any\nb:5432:\\*:u:star\n";
         let file = PasswordFile {
             lines: text.lines().filter_map(fields).collect(),

@@ -1,4 +1,4 @@
-//! What addresses mean.
+//! How addresses are parsed.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -148,7 +148,7 @@ fn what_is_wrong_is_said_in_one_line_without_the_password() {
         ("postgres://u:hunter2%ff@h/e", "password is not UTF-8"),
         ("postgres://u:hunter2%00@h/e", "password contains a NUL"),
         ("postgres://u:hunter2@[::1/e", "lacks its ']'"),
-        ("postgres://u:hunter2@[::1]x/e", "behind the ']'"),
+        ("postgres://u:hunter2@[::1]x/e", "after the ']'"),
         ("postgres://u:hunter2@[]/e", "no IPv6 address"),
         (
             "postgres://u:hunter2@h/e?sslmod=require",
@@ -156,7 +156,7 @@ fn what_is_wrong_is_said_in_one_line_without_the_password() {
         ),
         (
             "postgres://u:hunter2@h/e?sslmode=on",
-            "sslmode: \"on\" is none of disable",
+            "sslmode: \"on\" is not one of disable",
         ),
         ("postgres://u:hunter2@h/e?verbose", "has no '='"),
         (
@@ -165,15 +165,15 @@ fn what_is_wrong_is_said_in_one_line_without_the_password() {
         ),
         (
             "postgres://u:hunter2@h/e?target_session_attrs=master",
-            "none of any, read-write",
+            "not one of any, read-write",
         ),
         (
             "postgres://u:hunter2@a,b,c/e?port=1,2",
-            "2 ports for 3 hosts",
+            "2 ports but 3 hosts",
         ),
         (
             "postgres://u:hunter2@a,b/e?hostaddr=127.0.0.1",
-            "2 in host for 1 in hostaddr",
+            "2 hosts but 1 addresses in hostaddr",
         ),
         (
             "postgres://u:hunter2@h/e?hostaddr=h",
@@ -183,10 +183,7 @@ fn what_is_wrong_is_said_in_one_line_without_the_password() {
             "postgres://u:hunter2@h/e?connect_timeout=soon",
             "connect_timeout: \"soon\"",
         ),
-        (
-            "postgres://u:hunter2@h/e?sslcert=/c.pem",
-            "of no use without sslkey",
-        ),
+        ("postgres://u:hunter2@h/e?sslcert=/c.pem", "needs sslkey"),
         (
             "postgres://u:hunter2@h/e?sslrootcert=system&sslmode=require",
             "needs sslmode=verify-full",
@@ -227,7 +224,7 @@ fn what_is_wrong_is_said_in_one_line_without_the_password() {
 }
 
 #[test]
-fn what_an_address_leaves_open_comes_from_variables() {
+fn unset_parameters_come_from_variables() {
     let mut environment = environment();
     for (name, value) in [
         ("PGHOST", "h"),
@@ -255,7 +252,7 @@ fn what_an_address_leaves_open_comes_from_variables() {
     assert_eq!(address.tls.mode, SslMode::Disable);
 }
 
-/// A folder of its own, which is removed.
+/// A temporary home directory.
 struct Home(PathBuf);
 
 impl Home {
@@ -327,7 +324,7 @@ fn passwords_come_from_a_password_file() {
 }
 
 #[test]
-fn a_service_fills_what_an_address_leaves_open() {
+fn a_service_sets_unset_parameters() {
     let home = Home::new();
     home.write(
         ".pg_service.conf",
@@ -371,7 +368,7 @@ fn a_service_fills_what_an_address_leaves_open() {
 }
 
 #[test]
-fn certificates_of_the_home_folder_are_used_as_by_libpq() {
+fn certificates_of_the_home_directory_are_used_as_in_libpq() {
     let home = Home::new();
     for name in ["root.crt", "postgresql.crt", "postgresql.key"] {
         home.write(&format!(".postgresql/{name}"), "", 0o600);
@@ -379,13 +376,7 @@ fn certificates_of_the_home_folder_are_used_as_by_libpq() {
     let tls = Address::parse_in("postgres://a", &home.environment())
         .unwrap()
         .tls;
-    assert!(matches!(
-        tls.roots,
-        Roots::File {
-            is_named: false,
-            ..
-        }
-    ));
+    assert!(matches!(tls.roots, Roots::File(_)));
     assert_eq!(tls.verify(), crate::tls::Verify::Authority);
     assert!(tls.client.is_some());
 }

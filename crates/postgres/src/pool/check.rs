@@ -1,5 +1,5 @@
-//! What a connection leads to: one question in one round trip, over the simple protocol, which
-//! leaves nothing behind in the session.
+//! Checks whether a connection answers and its server accepts writes. The check is one round trip of
+//! the simple query protocol, which leaves no prepared statement.
 
 use std::time::Duration;
 
@@ -8,33 +8,34 @@ use tokio::time::timeout;
 
 use crate::error::{Error, ReadOnly};
 
-/// A connection that takes longer for this question is taken for dead.
+/// A connection that takes longer counts as dead.
 const LIMIT: Duration = Duration::from_secs(1);
 
-/// The second also tells of `default_transaction_read_only`, which managed services set when a
-/// disk is full.
-const QUESTION: &str =
-    "SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on'";
+/// `transaction_read_only` is also on with `default_transaction_read_only`, which managed services set
+/// when a disk is full.
+const QUERY: &str = "SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on'";
 
-/// Why the server takes no writes; `None` if it does.
-pub(super) async fn state(connection: impl PgExecutor<'_>) -> Result<Option<ReadOnly>, Error> {
-    match timeout(LIMIT, ask(connection)).await {
-        Ok(state) => state,
-        Err(_) => Err(Error::silence(LIMIT)),
+/// Why the server does not accept writes; `None` if it does.
+pub(super) async fn read_only_reason(
+    connection: impl PgExecutor<'_>,
+) -> Result<Option<ReadOnly>, Error> {
+    match timeout(LIMIT, query(connection)).await {
+        Ok(reason) => reason,
+        Err(_) => Err(Error::timed_out(LIMIT)),
     }
 }
 
-/// Fails on a connection that takes no writes, or does not answer.
+/// Fails if the server does not answer or does not accept writes.
 pub async fn check_writable(connection: impl PgExecutor<'_>) -> Result<(), Error> {
-    match state(connection).await? {
+    match read_only_reason(connection).await? {
         None => Ok(()),
-        Some(why) => Err(Error::ReadOnly(why)),
+        Some(reason) => Err(Error::ReadOnly(reason)),
     }
 }
 
-async fn ask(connection: impl PgExecutor<'_>) -> Result<Option<ReadOnly>, Error> {
-    let row = sqlx::raw_sql(QUESTION).fetch_one(connection).await;
-    let row = row.map_err(Error::unsent)?;
+async fn query(connection: impl PgExecutor<'_>) -> Result<Option<ReadOnly>, Error> {
+    let row = sqlx::raw_sql(QUERY).fetch_one(connection).await;
+    let row = row.map_err(Error::not_sent)?;
     let (is_standby, is_read_only) = (row.try_get(0), row.try_get(1));
     Ok(match (is_standby?, is_read_only?) {
         (true, _) => Some(ReadOnly::Standby),

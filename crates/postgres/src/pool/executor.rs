@@ -1,5 +1,5 @@
-//! Statements over a connection of a pool: bounded in time, and with an eye on what their answers
-//! say of the connection.
+//! Runs statements over a pooled connection, with a time limit. Errors decide whether the connection
+//! stays usable.
 
 use std::time::Duration;
 
@@ -10,44 +10,44 @@ use sqlx::postgres::{PgQueryResult, PgRow, PgStatement, PgTypeInfo};
 use sqlx::{Describe, Either, Execute, Executor, PgConnection, Postgres, SqlStr};
 use tokio::time::{Instant, timeout};
 
-use super::PooledConnection;
-use super::aftermath::Aftermath;
-use super::session::Step;
-use crate::error::silence;
+use super::after_error::AfterError;
+use super::pooled_connection::PooledConnection;
+use super::session::State;
+use crate::error::timeout_error;
 
-/// The server ends a statement after ten seconds and says so; if it does not, the flow is dead.
+/// The server cancels a statement after 10 s. If no answer comes after that, the connection is dead.
 const LIMIT: Duration = Duration::from_secs(12);
 
 impl PooledConnection {
-    /// Runs a statement to its end: its answers are few.
+    /// Runs a statement to completion. All its rows are in memory.
     async fn run<'c, T, F>(
         &'c mut self,
-        ask: impl FnOnce(&'c mut PgConnection) -> F,
+        statement: impl FnOnce(&'c mut PgConnection) -> F,
     ) -> sqlx::Result<T>
     where
         F: Future<Output = sqlx::Result<T>> + Send + 'c,
     {
         let pool = self.pool.clone();
         let session = self.session();
-        session.step = Step::Asked;
+        session.state = State::Busy;
         let sent = Instant::now();
-        let (connection, step) = (&mut session.connection, &mut session.step);
-        let Ok(answered) = timeout(LIMIT, ask(connection)).await else {
-            *step = Step::Lost;
-            pool.distrust_silent(sent);
-            return Err(silence(LIMIT));
+        let (connection, state) = (&mut session.connection, &mut session.state);
+        let Ok(answered) = timeout(LIMIT, statement(connection)).await else {
+            *state = State::Broken;
+            pool.unanswered(sent);
+            return Err(timeout_error(LIMIT));
         };
-        match answered.as_ref().err().map(Aftermath::of) {
-            None => *step = Step::Ready,
-            Some(Aftermath::InStep) => {
-                *step = Step::Ready;
-                // The server may have become another one's standby.
+        match answered.as_ref().err().map(AfterError::of) {
+            None => *state = State::Ready,
+            Some(AfterError::Keep) => {
+                *state = State::Ready;
+                // The reason may be that the server is a standby now.
                 session.checked_at = None;
             }
-            Some(Aftermath::OutOfStep) => *step = Step::Lost,
-            Some(Aftermath::Distrust) => {
-                *step = Step::Lost;
-                pool.distrust_unchecked();
+            Some(AfterError::Close) => *state = State::Broken,
+            Some(AfterError::CloseAndCheckOthers) => {
+                *state = State::Broken;
+                pool.suspect();
             }
         }
         session.answered_at = Instant::now();

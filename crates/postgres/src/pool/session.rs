@@ -1,63 +1,62 @@
-//! A connection, and what is known of it.
+//! An open connection and its state.
 
 use std::time::Duration;
 
 use sqlx::{Connection, PgConnection};
 use tokio::time::{Instant, timeout};
 
-/// An answer that nobody waits for, and a good-bye, are waited for as long.
+/// The limit for draining and for closing a connection.
 const LIMIT: Duration = Duration::from_secs(1);
 
-/// A connection, and what is known of it.
+/// An open connection and its state.
 pub(super) struct Session {
     pub(super) connection: PgConnection,
-    pub(super) step: Step,
+    pub(super) state: State,
     pub(super) opened_at: Instant,
     pub(super) answered_at: Instant,
-    /// When it was last known to be good for the pool's access; `None` if it has to be asked.
+    /// When its server was last found suitable; `None` if that must be checked.
     pub(super) checked_at: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
-    /// Everything that was asked is answered.
+pub(super) enum State {
+    /// All statements are answered.
     Ready,
-    /// An answer is still to come.
-    Asked,
-    /// It broke, did not answer in time, or leads to the wrong server.
-    Lost,
+    /// A statement is running.
+    Busy,
+    /// It failed, did not answer in time, or has an unsuitable server.
+    Broken,
 }
 
 impl Session {
-    /// One that was just opened.
     pub(super) fn new(connection: PgConnection) -> Self {
         let now = Instant::now();
         Self {
             connection,
-            step: Step::Ready,
+            state: State::Ready,
             opened_at: now,
             answered_at: now,
             checked_at: None,
         }
     }
 
-    /// Everything that was asked is answered, just now.
+    /// Records an answer.
     pub(super) fn answered(&mut self) {
-        self.step = Step::Ready;
+        self.state = State::Ready;
         self.answered_at = Instant::now();
     }
 
-    /// Waits for an answer that nobody needs any more; `None` if it does not come soon.
+    /// Reads an answer that is not needed any more; `None` if it does not come soon.
     pub(super) async fn drained(mut self) -> Option<Self> {
         timeout(LIMIT, self.connection.ping()).await.ok()?.ok()?;
         self.answered();
         Some(self)
     }
 
-    /// Closes it with a good-bye, without which the server may log an error. Does not wait long: the
-    /// flow may be dead.
+    /// Closes it with a `Terminate` message, without which the server may log an error. The time is
+    /// limited, because the connection may be dead.
     pub(super) async fn close(self) {
-        // Nothing was asked, so nothing can be lost with a close that fails.
+        // No statement is open, so an error of the close loses nothing.
         timeout(LIMIT, self.connection.close()).await.ok();
     }
 }

@@ -1,101 +1,97 @@
-//! A local socket that sqlx connects to, where the way to the server is one that only our own
-//! connection knows. Every connection to it gets a session of its own on the server: the gateway
-//! logs in, and from then on passes bytes on.
+//! The gateway: a proxy on a local Unix socket, for addresses that sqlx does not support.
 //!
-//! On Linux the socket has no file, so that it needs no folder to write to and nothing stays
-//! behind. Only this process may use it: who connects is asked for its process id.
+//! For each client it logs in to the server over one of our own connections, and then forwards the
+//! bytes. Only this process may connect; the gateway checks the client's process id. On Linux the
+//! socket is in the abstract namespace, so it leaves no file behind.
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{BufMut, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, split};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
-use super::Route;
-use super::statements;
-use crate::error::Error;
-use crate::wire::{self, Opened, SessionInfo, Socket};
+use super::messages::{login_failed, login_succeeded};
+use super::prepared_statements;
+use super::upstream::Upstream;
+use crate::wire::{Opened, Socket};
 
-/// sqlx appends this to the folder of a socket.
+/// A part of the name of the socket, which sqlx appends to the directory.
 const PORT: u16 = 5432;
-/// What follows on a connection of this process comes at once.
-const START_LIMIT: Duration = Duration::from_secs(5);
-/// A session that ends says so to the server, if that takes no longer.
+/// The limit for the startup message. It comes from this process, so it is fast.
+const STARTUP_LIMIT: Duration = Duration::from_secs(5);
+/// The limit for ending a session on the server.
 const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 
 const SSL_REQUEST: u32 = 80_877_103;
 const GSS_REQUEST: u32 = 80_877_104;
 const CANCEL_REQUEST: u32 = 80_877_102;
 
-/// The socket, as long as this lives.
+/// A running gateway. Dropping it closes the socket.
 #[derive(Debug)]
 pub(super) struct Gateway {
-    folder: PathBuf,
+    directory: PathBuf,
     accepting: JoinHandle<()>,
 }
 
 impl Gateway {
-    pub(super) fn start(route: Weak<Route>) -> io::Result<Self> {
-        Self::start_in(new_folder(cfg!(target_os = "linux"))?, route)
+    pub(super) fn start(upstream: Arc<Upstream>) -> io::Result<Self> {
+        Self::start_in(new_directory(cfg!(target_os = "linux"))?, upstream)
     }
 
-    fn start_in(folder: PathBuf, route: Weak<Route>) -> io::Result<Self> {
-        let listener = UnixListener::bind(format!("{}/.s.PGSQL.{PORT}", folder.display()))?;
+    fn start_in(directory: PathBuf, upstream: Arc<Upstream>) -> io::Result<Self> {
+        let listener = UnixListener::bind(format!("{}/.s.PGSQL.{PORT}", directory.display()))?;
         Ok(Self {
-            folder,
-            accepting: tokio::spawn(accept(listener, route)),
+            directory,
+            accepting: tokio::spawn(accept(listener, upstream)),
         })
     }
 
-    /// What sqlx takes for the folder of the server's socket.
-    pub(super) fn folder(&self) -> &Path {
-        &self.folder
+    /// The directory of the socket, for sqlx.
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
     }
 }
 
 impl Drop for Gateway {
     fn drop(&mut self) {
         self.accepting.abort();
-        if is_in_the_file_system(&self.folder) {
-            std::fs::remove_dir_all(&self.folder).ok();
+        if is_in_file_system(&self.directory) {
+            std::fs::remove_dir_all(&self.directory).ok();
         }
     }
 }
 
-/// `without_files`: in Linux's abstract namespace, whose names begin with a NUL.
-fn new_folder(without_files: bool) -> io::Result<PathBuf> {
+/// `is_abstract`: in Linux's abstract namespace, whose names begin with a NUL.
+fn new_directory(is_abstract: bool) -> io::Result<PathBuf> {
     let name = format!("exports-{}", Uuid::new_v4().simple());
-    if without_files {
+    if is_abstract {
         return Ok(PathBuf::from(format!("\0{name}")));
     }
-    let folder = std::env::temp_dir().join(name);
+    let directory = std::env::temp_dir().join(name);
     std::os::unix::fs::DirBuilderExt::mode(&mut std::fs::DirBuilder::new(), 0o700)
-        .create(&folder)?;
-    Ok(folder)
+        .create(&directory)?;
+    Ok(directory)
 }
 
-fn is_in_the_file_system(folder: &Path) -> bool {
-    !folder.as_os_str().as_encoded_bytes().starts_with(b"\0")
+fn is_in_file_system(directory: &Path) -> bool {
+    !directory.as_os_str().as_encoded_bytes().starts_with(b"\0")
 }
 
-async fn accept(listener: UnixListener, route: Weak<Route>) {
+async fn accept(listener: UnixListener, upstream: Arc<Upstream>) {
     loop {
         match listener.accept().await {
             Ok((client, _)) => {
-                let Some(route) = route.upgrade() else { return };
                 if is_of_this_process(&client) {
-                    // It ends when either side does.
-                    tokio::spawn(serve(client, route));
+                    tokio::spawn(serve(client, Arc::clone(&upstream)));
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, "a local connection to the database's gateway failed");
+                tracing::warn!(%error, "the database gateway could not accept a local connection");
                 sleep(Duration::from_millis(100)).await;
             }
         }
@@ -107,26 +103,23 @@ fn is_of_this_process(client: &UnixStream) -> bool {
     client.peer_cred().is_ok_and(|peer| peer.pid() == own)
 }
 
-async fn serve(mut client: UnixStream, route: Arc<Route>) {
-    match timeout(START_LIMIT, read_start(&mut client)).await {
+async fn serve(mut client: UnixStream, upstream: Arc<Upstream>) {
+    match timeout(STARTUP_LIMIT, read_startup(&mut client)).await {
         Ok(Ok(true)) => {}
         _ => return,
     }
-    let opened = wire::open(&route).await;
-    let is_pooled = route.is_pooled();
-    // The session does not need it; the gateway ends with its last user.
-    drop(route);
-    let outcome = match opened {
-        Ok(opened) => pass_on(client, opened, is_pooled).await,
-        Err(error) => client.write_all(&refusal(&error)).await,
+    let outcome = match upstream.connect().await {
+        Ok(opened) => forward(client, opened, upstream.is_pooler()).await,
+        Err(error) => client.write_all(&login_failed(&error)).await,
     };
     if let Err(error) = outcome {
-        tracing::debug!(%error, "a session through the gateway broke off");
+        tracing::debug!(%error, "a session through the database gateway ended with an error");
     }
 }
 
-/// Reads the client's first message, whose contents are known. `false`: it wants no session.
-async fn read_start(client: &mut UnixStream) -> io::Result<bool> {
+/// Reads the client's startup message. Its contents are known, so they are ignored. Returns `false`
+/// if the client requests no session.
+async fn read_startup(client: &mut UnixStream) -> io::Result<bool> {
     loop {
         let length = client.read_u32().await?;
         let code = client.read_u32().await?;
@@ -142,12 +135,12 @@ async fn read_start(client: &mut UnixStream) -> io::Result<bool> {
     }
 }
 
-async fn pass_on(mut client: UnixStream, opened: Opened, is_pooled: bool) -> io::Result<()> {
+async fn forward(mut client: UnixStream, opened: Opened, is_pooler: bool) -> io::Result<()> {
     let (mut server, received) = opened.connection.into_parts();
-    client.write_all(&welcome(&opened.facts)).await?;
+    client.write_all(&login_succeeded(&opened.info)).await?;
     client.write_all(&received).await?;
-    let outcome = if is_pooled {
-        statements::pass_on(&mut client, &mut server).await
+    let outcome = if is_pooler {
+        prepared_statements::forward(&mut client, &mut server).await
     } else {
         copy_both(&mut client, &mut server).await
     };
@@ -159,7 +152,7 @@ async fn pass_on(mut client: UnixStream, opened: Opened, is_pooled: bool) -> io:
     outcome
 }
 
-/// Whoever ends first ends the session: the server may be busy, and the client is gone.
+/// Forwards bytes in both directions until either side closes.
 async fn copy_both(client: &mut UnixStream, server: &mut Box<dyn Socket>) -> io::Result<()> {
     let (mut from_client, mut to_client) = split(client);
     let (mut from_server, mut to_server) = split(server);
@@ -167,68 +160,6 @@ async fn copy_both(client: &mut UnixStream, server: &mut Box<dyn Socket>) -> io:
         ended = copy(&mut from_client, &mut to_server) => ended.map(drop),
         ended = copy(&mut from_server, &mut to_client) => ended.map(drop),
     }
-}
-
-/// What a server says when a login has succeeded.
-fn welcome(facts: &SessionInfo) -> BytesMut {
-    let mut bytes = BytesMut::new();
-    put(&mut bytes, b'R', |body| body.put_i32(0));
-    for (name, value) in &facts.parameters {
-        put(&mut bytes, b'S', |body| {
-            put_text(body, name);
-            put_text(body, value);
-        });
-    }
-    put(&mut bytes, b'K', |body| {
-        body.put_i32(facts.process_id);
-        body.put_i32(facts.secret_key);
-    });
-    put(&mut bytes, b'Z', |body| body.put_u8(b'I'));
-    bytes
-}
-
-/// Why there is no session, as a server would say it.
-fn refusal(error: &Error) -> BytesMut {
-    let state = error.sql_state().unwrap_or_else(|| {
-        // A pool tries again what may pass, as it does where it connects by itself.
-        let code = if may_pass(error) { "57P03" } else { "08001" };
-        code.to_owned()
-    });
-    let mut bytes = BytesMut::new();
-    put(&mut bytes, b'E', |body| {
-        for (field, value) in [
-            (b'S', "FATAL"),
-            (b'V', "FATAL"),
-            (b'C', &state),
-            (b'M', &wire::reason_of(error)),
-        ] {
-            body.put_u8(field);
-            put_text(body, value);
-        }
-        body.put_u8(0);
-    });
-    bytes
-}
-
-fn may_pass(error: &Error) -> bool {
-    matches!(error, Error::Unavailable { source: sqlx::Error::Io(reason), .. }
-        if !matches!(reason.kind(), io::ErrorKind::InvalidData | io::ErrorKind::Other
-            | io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported))
-}
-
-/// A message of this kind.
-fn put(bytes: &mut BytesMut, kind: u8, write: impl FnOnce(&mut BytesMut)) {
-    let mut body = BytesMut::new();
-    write(&mut body);
-    bytes.put_u8(kind);
-    // Messages are short: names, values, one line of an error.
-    bytes.put_u32(u32::try_from(body.len() + 4).unwrap_or(u32::MAX));
-    bytes.extend_from_slice(&body);
-}
-
-fn put_text(bytes: &mut BytesMut, text: &str) {
-    bytes.extend(text.bytes().filter(|byte| *byte != 0));
-    bytes.put_u8(0);
 }
 
 #[cfg(test)]
@@ -244,18 +175,17 @@ mod tests {
         listener.local_addr().unwrap().port()
     }
 
-    /// With a file or without, the reason why there is no session comes as one line.
     #[tokio::test]
-    async fn why_a_server_cannot_be_reached_is_said_to_the_client() {
+    async fn a_failed_login_is_reported_to_the_client_in_one_line() {
         let port = closed_port();
         let url = format!("postgres://u:hunter2@127.0.0.1:{port}/e");
         let address = Address::parse_in(&url, &Environment::default()).unwrap();
-        let route = Route::new(address, Vec::new());
-        for without_files in [cfg!(target_os = "linux"), false] {
-            let folder = new_folder(without_files).unwrap();
-            let gateway = Gateway::start_in(folder.clone(), Arc::downgrade(&route)).unwrap();
+        let upstream = Arc::new(Upstream::new(address, Vec::new()));
+        for is_abstract in [cfg!(target_os = "linux"), false] {
+            let directory = new_directory(is_abstract).unwrap();
+            let gateway = Gateway::start_in(directory.clone(), Arc::clone(&upstream)).unwrap();
             let options = PgConnectOptions::new_without_pgpass()
-                .socket(gateway.folder())
+                .socket(gateway.directory())
                 .ssl_mode(PgSslMode::Disable);
             let error = PgConnection::connect_with(&options).await.unwrap_err();
             let error = error.into_database_error().unwrap();
@@ -266,7 +196,7 @@ mod tests {
                 "{text}"
             );
             drop(gateway);
-            assert!(without_files || !folder.exists());
+            assert!(is_abstract || !directory.exists());
         }
     }
 }

@@ -1,8 +1,7 @@
-//! Whether a certificate that webpki does not judge leads to a trusted one.
+//! Verifies the certificate chain where webpki refuses what libpq accepts: X.509 version 1, and a
+//! self-signed certificate that is both the authority and the server's certificate.
 //!
-//! webpki refuses certificates that libpq accepts: version 1, and a self-signed one that is an
-//! authority and the server's own at the same time. For these it is decided here, by the rules of
-//! RFC 5280 for what such certificates have; what they have beyond is refused.
+//! The rules are those of RFC 5280. A critical extension that is not implemented here is refused.
 
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{CertificateDer, UnixTime};
@@ -14,9 +13,9 @@ use x509_parser::x509::X509Version;
 
 use super::keys::{is_signed_by, parse};
 
-/// Longer chains are no one's.
+/// The maximum number of intermediate certificates.
 const MAX_DEPTH: usize = 6;
-/// A server could send many certificates that fit each other.
+/// The maximum number of signature checks: a server can send many certificates of the same name.
 const MAX_SIGNATURES: usize = 60;
 
 struct Search<'a> {
@@ -27,7 +26,7 @@ struct Search<'a> {
     signatures_left: usize,
 }
 
-/// Whether the first certificate of a server is trusted.
+/// Verifies that a chain leads from the server certificate to a root.
 pub(super) fn check(
     server: &X509Certificate<'_>,
     intermediates: &[CertificateDer<'_>],
@@ -35,7 +34,7 @@ pub(super) fn check(
     algorithms: &WebPkiSupportedAlgorithms,
     now: UnixTime,
 ) -> Result<(), Error> {
-    if !may_be_a_server(server) {
+    if !may_be_server(server) {
         return Err(CertificateError::InvalidPurpose.into());
     }
     let readable = |certificates| -> Vec<X509Certificate<'_>> {
@@ -50,7 +49,7 @@ pub(super) fn check(
         now: ASN1Time::from_timestamp(seconds).map_err(|_| Error::FailedToGetCurrentTime)?,
         signatures_left: MAX_SIGNATURES,
     };
-    search.is_valid(server)?;
+    search.check_validity(server)?;
     if search.leads_to_root(server, 0) {
         Ok(())
     } else {
@@ -59,7 +58,7 @@ pub(super) fn check(
 }
 
 impl Search<'_> {
-    fn is_valid(&self, certificate: &X509Certificate<'_>) -> Result<(), Error> {
+    fn check_validity(&self, certificate: &X509Certificate<'_>) -> Result<(), Error> {
         let validity = certificate.validity();
         if self.now < validity.not_before {
             return Err(CertificateError::NotValidYet.into());
@@ -86,8 +85,9 @@ impl Search<'_> {
             .collect();
         for root in roots {
             let is_itself = root.as_ref() == certificate.as_ref();
-            let may_issue = is_itself || may_be_an_authority(&root, depth, true);
-            if may_issue && self.is_valid(&root).is_ok() && self.is_signed(certificate, &root) {
+            let may_issue = is_itself || may_be_authority(&root, depth, true);
+            if may_issue && self.check_validity(&root).is_ok() && self.is_signed(certificate, &root)
+            {
                 return true;
             }
         }
@@ -97,8 +97,8 @@ impl Search<'_> {
         let between = self.intermediates.iter();
         let between: Vec<_> = between.filter(|i| issued_by(i)).cloned().collect();
         between.iter().any(|issuer| {
-            may_be_an_authority(issuer, depth, false)
-                && self.is_valid(issuer).is_ok()
+            may_be_authority(issuer, depth, false)
+                && self.check_validity(issuer).is_ok()
                 && self.is_signed(certificate, issuer)
                 && self.leads_to_root(issuer, depth + 1)
         })
@@ -113,8 +113,8 @@ impl Search<'_> {
     }
 }
 
-/// A version 1 certificate says nothing of what it is for.
-fn may_be_a_server(certificate: &X509Certificate<'_>) -> bool {
+/// A version 1 certificate has no extended key usage: it may be for any purpose.
+fn may_be_server(certificate: &X509Certificate<'_>) -> bool {
     match certificate.extended_key_usage() {
         Ok(None) => true,
         Ok(Some(usage)) => usage.value.any || usage.value.server_auth,
@@ -122,17 +122,17 @@ fn may_be_a_server(certificate: &X509Certificate<'_>) -> bool {
     }
 }
 
-/// `depth`: how many intermediate certificates are below it.
-fn may_be_an_authority(certificate: &X509Certificate<'_>, depth: usize, is_root: bool) -> bool {
+/// `depth`: the number of intermediate certificates below it.
+fn may_be_authority(certificate: &X509Certificate<'_>, depth: usize, is_root: bool) -> bool {
     if certificate.version() == X509Version::V1 {
-        // It cannot say so. One that is trusted was chosen by the operator.
+        // Version 1 has no basic constraints. The operator has chosen the roots.
         return is_root && certificate.subject().as_raw() == certificate.issuer().as_raw();
     }
     let constraints = certificate.basic_constraints();
     let Ok(Some(constraints)) = constraints else {
         return false;
     };
-    let is_deep_enough = constraints
+    let is_depth_allowed = constraints
         .value
         .path_len_constraint
         .is_none_or(|limit| depth <= usize::try_from(limit).unwrap_or(usize::MAX));
@@ -141,7 +141,7 @@ fn may_be_an_authority(certificate: &X509Certificate<'_>, depth: usize, is_root:
         Ok(Some(usage)) => usage.value.key_cert_sign(),
         Err(_) => false,
     };
-    constraints.value.ca && is_deep_enough && signs
+    constraints.value.ca && is_depth_allowed && signs
 }
 
 fn is_understood(extension: &ParsedExtension<'_>) -> bool {

@@ -4,10 +4,9 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::crypto::ring;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::sign::SingleCertAndKey;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, SupportedProtocolVersion};
 use sha2::{Digest, Sha256, Sha384, Sha512};
@@ -17,19 +16,19 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::keys;
-use super::settings::{ClientFiles, TlsSettings, Verify, certificates, read_file};
+use super::settings::{TlsSettings, Verify};
 use super::verifier::Verifier;
 
-/// What a handshake has shown.
+/// The result of a handshake.
 #[derive(Debug)]
 pub(crate) struct TlsInfo {
-    /// Libraries on webpki would refuse the certificate.
-    pub(crate) is_unusual: bool,
-    /// What SCRAM binds a login to, if the certificate's signature has a hash.
+    /// Only our own rules accept the certificate: webpki, and so sqlx, refuses it.
+    pub(crate) is_refused_by_webpki: bool,
+    /// The channel binding data of SCRAM (`tls-server-end-point`), if the certificate has any.
     pub(crate) end_point: Option<Vec<u8>>,
 }
 
-/// Shakes hands with a server that `name` stands for.
+/// Performs the handshake with the server `name`.
 pub(crate) async fn connect(
     settings: &TlsSettings,
     name: &str,
@@ -45,22 +44,22 @@ pub(crate) async fn connect(
     let end_point = certificates
         .and_then(|certificates| certificates.first())
         .and_then(end_point);
-    let facts = TlsInfo {
-        is_unusual: verifier.is_unusual(),
+    let info = TlsInfo {
+        is_refused_by_webpki: verifier.is_refused_by_webpki(),
         end_point,
     };
-    Ok((stream, facts))
+    Ok((stream, info))
 }
 
 fn server_name(settings: &TlsSettings, name: &str) -> io::Result<ServerName<'static>> {
     match ServerName::try_from(name.to_owned()) {
         Ok(name) => Ok(name),
-        // It is not looked at, and an address is not sent.
+        // The name is not verified, and rustls sends no IP address as SNI: any address will do.
         Err(_) if settings.verify() != Verify::AuthorityAndName => Ok(ServerName::IpAddress(
             IpAddr::V4(Ipv4Addr::LOCALHOST).into(),
         )),
         Err(_) => Err(io::Error::other(format!(
-            "{name:?} is no name that a certificate can have"
+            "{name:?} is not a name that a certificate can be valid for"
         ))),
     }
 }
@@ -88,7 +87,7 @@ fn config(settings: &TlsSettings) -> io::Result<(ClientConfig, Arc<Verifier>)> {
     let mut config = match &settings.client {
         None => builder.with_no_client_auth(),
         Some(files) => {
-            let key = client_key(files, &provider)?;
+            let key = files.read(&provider)?;
             builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key)))
         }
     };
@@ -99,28 +98,12 @@ fn config(settings: &TlsSettings) -> io::Result<(ClientConfig, Arc<Verifier>)> {
     Ok((config, verifier))
 }
 
-fn client_key(files: &ClientFiles, provider: &CryptoProvider) -> io::Result<CertifiedKey> {
-    let shown = files.certificate.display().to_string();
-    let pem = read_file("sslcert", &files.certificate)?;
-    let chain = certificates("sslcert", &shown, &pem)?;
-    let pem = read_file("sslkey", &files.key)?;
-    let wrong =
-        |reason: &str| io::Error::other(format!("sslkey={}: {reason}", files.key.display()));
-    let key = PrivateKeyDer::from_pem_slice(&pem)
-        .map_err(|_| wrong("there is no private key in it that is PEM and not encrypted"))?;
-    let key = provider
-        .key_provider
-        .load_private_key(key)
-        .map_err(|error| wrong(&error.to_string()))?;
-    Ok(CertifiedKey::new(chain, key))
-}
-
-/// RFC 5929's `tls-server-end-point`: the certificate by the hash of its signature.
+/// `tls-server-end-point` of RFC 5929: the certificate, hashed by its signature's hash function.
 fn end_point(certificate: &CertificateDer<'_>) -> Option<Vec<u8>> {
     let parsed = keys::parse(certificate).ok()?;
     let algorithm = parsed.signature_algorithm.algorithm.to_id_string();
     Some(match algorithm.as_str() {
-        // RSA and ECDSA with SHA-256, and the older ones, which it replaces.
+        // RSA and ECDSA with SHA-256. RFC 5929 replaces MD5 and SHA-1 by SHA-256.
         "1.2.840.113549.1.1.4"
         | "1.2.840.113549.1.1.5"
         | "1.2.840.113549.1.1.11"

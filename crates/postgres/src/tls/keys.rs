@@ -1,11 +1,11 @@
-//! Signatures, checked with the key of a certificate that webpki does not parse.
+//! Verifies signatures with the key of a certificate that webpki cannot parse.
 //!
-//! The algorithms are the crypto provider's, so that no weaker one is accepted than elsewhere.
+//! The algorithms are those of the crypto provider, so no weaker algorithm is accepted.
 
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key};
 use rustls::pki_types::{CertificateDer, SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer};
-use rustls::{CertificateError, DigitallySignedStruct, Error, PeerMisbehaved, SignatureScheme};
+use rustls::{CertificateError, DigitallySignedStruct, Error, PeerMisbehaved};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::SubjectPublicKeyInfo;
@@ -19,57 +19,54 @@ pub(super) fn parse<'a>(certificate: &'a CertificateDer<'_>) -> Result<X509Certi
     }
 }
 
-/// Whether `certificate` is signed with a key.
+/// Whether `certificate` is signed by a key.
 pub(super) fn is_signed_by(
     certificate: &X509Certificate<'_>,
     key: &SubjectPublicKeyInfo<'_>,
     algorithms: &WebPkiSupportedAlgorithms,
 ) -> bool {
     let signed_with = certificate.signature_algorithm.algorithm.as_bytes();
-    // What is signed names the algorithm, too.
-    let says_so = certificate.tbs_certificate.signature.algorithm.as_bytes() == signed_with;
-    let mut fitting = algorithms
+    // The signed part must name the same algorithm.
+    let is_consistent = certificate.tbs_certificate.signature.algorithm.as_bytes() == signed_with;
+    let mut candidates = algorithms
         .all
         .iter()
         .filter(|algorithm| is_named(algorithm.signature_alg_id().as_ref(), signed_with));
     let message = certificate.tbs_certificate.as_ref();
     let signature = &certificate.signature_value.data;
-    // Bits that do not count would be another certificate of the same signature.
+    // With unused bits, two different certificates could have the same signature.
     let is_whole = certificate.signature_value.unused_bits == 0;
-    says_so && is_whole && fitting.any(|algorithm| verifies(*algorithm, key, message, signature))
+    is_consistent
+        && is_whole
+        && candidates.any(|algorithm| verifies(*algorithm, key, message, signature))
 }
 
-pub(super) fn tls12(
+/// Verifies the server's handshake signature of TLS 1.2.
+pub(super) fn verify_tls12(
     message: &[u8],
     certificate: &CertificateDer<'_>,
     signed: &DigitallySignedStruct,
     algorithms: &WebPkiSupportedAlgorithms,
 ) -> Result<HandshakeSignatureValid, Error> {
     let certificate = parse(certificate)?;
-    let mapping = algorithms.mapping.iter();
-    let fitting = mapping
-        .filter(|(scheme, _)| *scheme == signed.scheme && is_for_tls12(*scheme))
-        .flat_map(|(_, algorithms)| algorithms.iter());
-    let mut is_known = false;
-    for algorithm in fitting {
-        is_known = true;
-        if verifies(
-            *algorithm,
-            certificate.public_key(),
-            message,
-            signed.signature(),
-        ) {
-            return Ok(HandshakeSignatureValid::assertion());
-        }
-    }
-    Err(if is_known {
-        CertificateError::BadSignature.into()
+    let offered = algorithms
+        .mapping
+        .iter()
+        .find(|(scheme, _)| *scheme == signed.scheme);
+    let Some((_, candidates)) = offered else {
+        return Err(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into());
+    };
+    let key = certificate.public_key();
+    let mut candidates = candidates.iter();
+    if candidates.any(|algorithm| verifies(*algorithm, key, message, signed.signature())) {
+        Ok(HandshakeSignatureValid::assertion())
     } else {
-        PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into()
-    })
+        Err(CertificateError::BadSignature.into())
+    }
 }
 
-pub(super) fn tls13(
+/// Verifies the server's handshake signature of TLS 1.3.
+pub(super) fn verify_tls13(
     message: &[u8],
     certificate: &CertificateDer<'_>,
     signed: &DigitallySignedStruct,
@@ -78,11 +75,6 @@ pub(super) fn tls13(
     let certificate = parse(certificate)?;
     let key = SubjectPublicKeyInfoDer::from(certificate.public_key().raw);
     verify_tls13_signature_with_raw_key(message, &key, signed, algorithms)
-}
-
-/// As rustls has it: schemes whose algorithm it knows.
-fn is_for_tls12(scheme: SignatureScheme) -> bool {
-    !matches!(scheme, SignatureScheme::Unknown(_))
 }
 
 fn verifies(
@@ -98,9 +90,9 @@ fn verifies(
             .is_ok()
 }
 
-/// Whether an algorithm identifier, in DER, begins with this object identifier.
+/// Whether a DER algorithm identifier begins with this object identifier.
 fn is_named(identifier: &[u8], oid: &[u8]) -> bool {
-    // Tag and length, which is a single byte for every algorithm there is.
+    // A tag and a length. The length is one byte for all algorithms.
     let rest = identifier
         .strip_prefix(&[0x06])
         .and_then(|rest| rest.split_first());

@@ -1,11 +1,9 @@
-//! TLS to a database as libpq does it: what `sslmode` and its companions promise is kept, and what
-//! libpq connects to is connected to.
-//!
-//! `settings` reads the parameters, `verifier` judges the server's certificate, `chain` those that
-//! webpki cannot judge (X.509 version 1 for one), `names` compares names, `keys` checks signatures.
+//! TLS to a database, compatible with libpq: the same meaning of `sslmode` and its companions, and
+//! the same certificates are accepted.
 
 mod chain;
 mod connect;
+mod files;
 mod keys;
 mod names;
 mod settings;

@@ -1,5 +1,5 @@
-//! Whether a certificate is for a host, as libpq decides it: by the alternative names, and by the
-//! common name where there is no alternative name of the host's kind.
+//! Whether a certificate is valid for a host, as in libpq: by the subject alternative names or, if
+//! there is none of the host's kind, by the common name.
 
 use std::net::IpAddr;
 
@@ -7,26 +7,26 @@ use rustls::pki_types::ServerName;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 
-pub(super) fn is_for(certificate: &X509Certificate<'_>, host: &ServerName<'_>) -> bool {
+pub(super) fn is_valid_for(certificate: &X509Certificate<'_>, host: &ServerName<'_>) -> bool {
     let text = host.to_str();
     let address: Option<IpAddr> = text.parse().ok();
     let Ok(alternatives) = certificate.subject_alternative_name() else {
         return false;
     };
-    let mut has_its_kind = false;
+    let mut has_same_kind = false;
     for name in alternatives
         .iter()
         .flat_map(|names| &names.value.general_names)
     {
         match (name, address) {
             (GeneralName::DNSName(name), _) => {
-                has_its_kind |= address.is_none();
-                if fits(name, &text) {
+                has_same_kind |= address.is_none();
+                if matches(name, &text) {
                     return true;
                 }
             }
             (GeneralName::IPAddress(bytes), Some(address)) => {
-                has_its_kind = true;
+                has_same_kind = true;
                 if is_address(bytes, address) {
                     return true;
                 }
@@ -36,7 +36,7 @@ pub(super) fn is_for(certificate: &X509Certificate<'_>, host: &ServerName<'_>) -
     }
     let common_name = certificate.subject().iter_common_name().next();
     let common_name = common_name.and_then(|name| name.as_str().ok());
-    !has_its_kind && common_name.is_some_and(|name| fits(name, &text))
+    !has_same_kind && common_name.is_some_and(|name| matches(name, &text))
 }
 
 fn is_address(bytes: &[u8], address: IpAddr) -> bool {
@@ -46,8 +46,8 @@ fn is_address(bytes: &[u8], address: IpAddr) -> bool {
     }
 }
 
-/// `*.example.com` stands for one label.
-fn fits(pattern: &str, host: &str) -> bool {
+/// The `*` in `*.example.com` matches one label.
+fn matches(pattern: &str, host: &str) -> bool {
     let is_address = host.parse::<IpAddr>().is_ok();
     match pattern.strip_prefix("*.") {
         Some(domain) if !is_address => host

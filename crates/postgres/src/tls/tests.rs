@@ -1,4 +1,4 @@
-//! Which certificates are accepted, beside what libpq accepts.
+//! Which certificates are accepted, compared with libpq.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -108,7 +108,7 @@ fn what_is_not_trusted_is_refused() {
         ("self-signed", "authority"),
         ("v1-self-signed", "authority"),
         ("client-only", "authority"),
-        // It is no authority of its own.
+        // It is not an authority, so it is not its own issuer.
         ("v1", "v1"),
     ] {
         assert_eq!(

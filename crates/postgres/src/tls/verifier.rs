@@ -1,5 +1,5 @@
-//! Judges a server's certificate: first webpki, and where it refuses what libpq accepts, the rules
-//! in `chain` and `names`.
+//! Verifies a server certificate: first by webpki and, if webpki refuses what libpq accepts, by the
+//! rules in `chain` and `names`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
@@ -15,15 +17,15 @@ use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, Sign
 use super::settings::Verify;
 use super::{chain, keys, names};
 
-/// Judges one server's certificate.
+/// Verifies the certificate of one server.
 pub(super) struct Verifier {
     verify: Verify,
-    /// None where no trusted certificate is one that webpki can use.
+    /// `None` if webpki can use none of the trusted certificates.
     webpki: Option<Arc<WebPkiServerVerifier>>,
     roots: Vec<CertificateDer<'static>>,
     provider: Arc<CryptoProvider>,
-    /// The certificate is one that other libraries on webpki would refuse.
-    is_unusual: AtomicBool,
+    /// Libraries that use webpki, such as sqlx, refuse the certificate.
+    is_refused_by_webpki: AtomicBool,
 }
 
 impl Verifier {
@@ -40,17 +42,21 @@ impl Verifier {
             webpki: webpki.build().ok(),
             roots,
             provider,
-            is_unusual: AtomicBool::new(false),
+            is_refused_by_webpki: AtomicBool::new(false),
         }
     }
 
-    /// Whether only the rules of this crate accepted the certificate.
-    pub(super) fn is_unusual(&self) -> bool {
-        self.is_unusual.load(Ordering::Relaxed)
+    /// Whether only our own rules accept the certificate.
+    pub(super) fn is_refused_by_webpki(&self) -> bool {
+        self.is_refused_by_webpki.load(Ordering::Relaxed)
     }
 
-    fn set_unusual(&self) {
-        self.is_unusual.store(true, Ordering::Relaxed);
+    fn set_refused_by_webpki(&self) {
+        self.is_refused_by_webpki.store(true, Ordering::Relaxed);
+    }
+
+    fn algorithms(&self) -> &WebPkiSupportedAlgorithms {
+        &self.provider.signature_verification_algorithms
     }
 
     fn check(
@@ -70,29 +76,32 @@ impl Verifier {
         let Error::InvalidCertificate(reason) = &refusal else {
             return Err(refusal);
         };
-        // webpki looks at the name last: the rest is in order.
-        if is_about_the_name(reason) {
-            if self.verify == Verify::Authority {
-                return Ok(());
-            }
-            if !names::is_for(&keys::parse(server)?, name) {
-                return Err(refusal);
-            }
-        } else if may_be_accepted(reason) {
-            let certificate = keys::parse(server)?;
-            let algorithms = &self.provider.signature_verification_algorithms;
-            chain::check(&certificate, intermediates, &self.roots, algorithms, now)?;
-            if self.verify == Verify::AuthorityAndName && !names::is_for(&certificate, name) {
-                return Err(CertificateError::NotValidForNameContext {
-                    expected: name.to_owned(),
-                    presented: Vec::new(),
-                }
-                .into());
-            }
-        } else {
+        let is_wrong_name = is_about_the_name(reason);
+        if is_wrong_name && self.verify == Verify::Authority {
+            return Ok(());
+        }
+        if !is_wrong_name && !may_be_accepted(reason) {
             return Err(refusal);
         }
-        self.set_unusual();
+        let certificate = keys::parse(server)?;
+        // webpki checks the name last: if only the name is wrong, the chain is valid.
+        if !is_wrong_name {
+            let algorithms = self.algorithms();
+            chain::check(&certificate, intermediates, &self.roots, algorithms, now)?;
+        }
+        if self.verify == Verify::AuthorityAndName && !names::is_valid_for(&certificate, name) {
+            return Err(if is_wrong_name {
+                refusal
+            } else {
+                let (expected, presented) = (name.to_owned(), Vec::new());
+                CertificateError::NotValidForNameContext {
+                    expected,
+                    presented,
+                }
+                .into()
+            });
+        }
+        self.set_refused_by_webpki();
         Ok(())
     }
 }
@@ -104,7 +113,8 @@ fn is_about_the_name(reason: &CertificateError) -> bool {
     )
 }
 
-/// Not what every verifier has to refuse: an expired certificate, a wrong signature, a wrong purpose.
+/// Whether our own rules may accept what webpki refuses. Never an expired certificate, an invalid
+/// signature or a wrong purpose.
 fn may_be_accepted(reason: &CertificateError) -> bool {
     matches!(
         reason,
@@ -127,7 +137,7 @@ impl ServerCertVerifier for Verifier {
             self.check(end_entity, intermediates, server_name, now)?;
         }
         if ParsedCertificate::try_from(end_entity).is_err() {
-            self.set_unusual();
+            self.set_refused_by_webpki();
         }
         Ok(ServerCertVerified::assertion())
     }
@@ -138,11 +148,11 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        match ParsedCertificate::try_from(cert) {
-            Ok(_) => verify_tls12_signature(message, cert, dss, algorithms),
-            Err(_) => keys::tls12(message, cert, dss, algorithms),
-        }
+        let verify = match ParsedCertificate::try_from(cert) {
+            Ok(_) => verify_tls12_signature,
+            Err(_) => keys::verify_tls12,
+        };
+        verify(message, cert, dss, self.algorithms())
     }
 
     fn verify_tls13_signature(
@@ -151,17 +161,15 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        match ParsedCertificate::try_from(cert) {
-            Ok(_) => verify_tls13_signature(message, cert, dss, algorithms),
-            Err(_) => keys::tls13(message, cert, dss, algorithms),
-        }
+        let verify = match ParsedCertificate::try_from(cert) {
+            Ok(_) => verify_tls13_signature,
+            Err(_) => keys::verify_tls13,
+        };
+        verify(message, cert, dss, self.algorithms())
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
+        self.algorithms().supported_schemes()
     }
 }
 

@@ -1,9 +1,8 @@
-//! What a server may send at any time, at every place in its answers. No real server sends it at
-//! most of them, and all may.
+//! Asynchronous messages at every position of an answer. A server may send them at any time.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
-use super::*;
+use super::WireConnection;
 
 fn message(kind: u8, body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(4 + body.len()).unwrap();
@@ -33,12 +32,7 @@ fn ready() -> Vec<u8> {
 /// A connection, and the server's end of it.
 fn connected() -> (WireConnection, DuplexStream) {
     let (ours, theirs) = duplex(1 << 20);
-    let connection = WireConnection {
-        socket: Box::new(ours),
-        received: BytesMut::new(),
-        is_ready: true,
-    };
-    (connection, theirs)
+    (WireConnection::over(ours), theirs)
 }
 
 /// Takes a statement and answers it.
@@ -52,7 +46,7 @@ async fn answer(server: &mut DuplexStream, messages: &[Vec<u8>]) {
 }
 
 #[tokio::test]
-async fn what_comes_aside_changes_no_row_wherever_it_comes() {
+async fn asynchronous_messages_change_no_row() {
     let data = |row: &str| message(b'd', row.as_bytes());
     let answers = [
         message(b'H', &[1, 0, 1, 0, 1]),
@@ -81,7 +75,7 @@ async fn what_comes_aside_changes_no_row_wherever_it_comes() {
                 answer(&mut server, &messages)
             );
             assert_eq!(rows, b"first,second,third", "before message {place}");
-            // And the connection is in step.
+            // The next statement has its own answer.
             let value = [message(b'D', b"\0\x01\0\0\0\x011"), ready()];
             let (found, ()) = tokio::join!(connection.query("SELECT"), answer(&mut server, &value));
             assert_eq!(found.unwrap(), [[Some("1".to_owned())]]);
@@ -90,7 +84,7 @@ async fn what_comes_aside_changes_no_row_wherever_it_comes() {
 }
 
 #[tokio::test]
-async fn a_notice_that_comes_in_pieces_holds_nothing_up() {
+async fn a_notice_may_arrive_in_pieces() {
     let start = [
         message(b'H', &[1, 0, 0]),
         message(b'd', b"first,"),

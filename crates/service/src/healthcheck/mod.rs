@@ -1,8 +1,7 @@
-//! `exports-api healthcheck` and `exports-worker healthcheck`: for images that have neither a shell
-//! nor `curl`.
+//! The subcommand `healthcheck` of both services, for container images without a shell or `curl`.
 //!
-//! `probe` asks one address. What is here is the subcommand: recognised before a program's own
-//! settings are parsed, because a check needs none of those that are required.
+//! It is recognised before the settings of the service are parsed, because it does not need the required
+//! ones. `probe` sends the request.
 
 mod probe;
 
@@ -16,19 +15,17 @@ use exports_domain::error_line;
 use crate::logging::print_error;
 use crate::settings::{SettingsError, try_parse_from};
 
-pub use probe::{NotReady, TIMEOUT, ask};
+use probe::probe;
 
-/// The subcommand's name.
 const NAME: &str = "healthcheck";
 
-/// What each program's `--help` says of the subcommand.
-pub const HELP: &str = "Commands:\n  healthcheck  Asks the program that runs with this environment whether it is ready; exits with 0 or 1";
+/// The description of the subcommand for `--help`.
+pub const HELP: &str = "Commands:\n  healthcheck  Checks whether the program that runs with this environment is ready; exits with 0 or 1";
 
-/// Runs the subcommand if this process was asked for it; `None` if not.
+/// Runs the subcommand if it is the first argument; otherwise `None`.
 ///
-/// `address` takes the program's listen address out of the settings that the check parses, or
-/// says in one line why there is none. The exit code is 0 if the program is ready and 1 if it is
-/// not, whatever the reason: those are the two that Docker knows.
+/// `address` returns the listen address in the parsed settings, or one line that says why there is none. The
+/// exit code is 0 if the program is ready, and 1 otherwise: Docker defines only these two.
 pub fn run<T: Parser>(address: impl FnOnce(T) -> Result<SocketAddr, String>) -> Option<ExitCode> {
     let mut arguments = std::env::args_os();
     let program = arguments.next().unwrap_or_default();
@@ -38,33 +35,33 @@ pub fn run<T: Parser>(address: impl FnOnce(T) -> Result<SocketAddr, String>) -> 
     let arguments = std::iter::once(program).chain(arguments);
     Some(match check(arguments, address) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Refused::CommandLine(error)) => {
-            // There is nobody to tell where the terminal has gone.
+        Err(CheckError::CommandLine(error)) => {
+            // If this fails, the terminal is closed: the error cannot be reported.
             error.print().ok();
             ExitCode::from(u8::from(error.use_stderr()))
         }
-        Err(Refused::NotReady(line)) => {
+        Err(CheckError::NotReady(line)) => {
             print_error(&line);
             ExitCode::FAILURE
         }
     })
 }
 
-enum Refused {
-    /// clap's own text, which may be help that was asked for.
+enum CheckError {
+    /// The message of clap; this may be the help text.
     CommandLine(clap::Error),
-    /// One line.
+    /// The reason, as one line.
     NotReady(String),
 }
 
 fn check<T: Parser>(
     arguments: impl Iterator<Item = OsString>,
     address: impl FnOnce(T) -> Result<SocketAddr, String>,
-) -> Result<(), Refused> {
+) -> Result<(), CheckError> {
     let settings = try_parse_from(arguments).map_err(|error| match error {
-        SettingsError::Wrong(line) => Refused::NotReady(line),
-        SettingsError::CommandLine(error) => Refused::CommandLine(error),
+        SettingsError::Invalid(line) => CheckError::NotReady(line),
+        SettingsError::CommandLine(error) => CheckError::CommandLine(error),
     })?;
-    let address = address(settings).map_err(Refused::NotReady)?;
-    ask(address).map_err(|error| Refused::NotReady(error_line(&error)))
+    let address = address(settings).map_err(CheckError::NotReady)?;
+    probe(address).map_err(|error| CheckError::NotReady(error_line(&error)))
 }

@@ -1,57 +1,58 @@
-//! One question to one address: `GET /readyz`, over a plain connection.
+//! Sends `GET /readyz` to one address, over plain HTTP.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-/// How long the whole question may take.
-pub const TIMEOUT: Duration = Duration::from_secs(2);
+/// Timeout of the whole request.
+const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// As much of an answer as anyone reads.
-const LONGEST: usize = 4096;
+/// Response bytes after which reading stops.
+const MAX_RESPONSE: usize = 4096;
 
 /// Why the program is not ready.
 #[derive(Debug, thiserror::Error)]
-pub enum NotReady {
-    /// The port is the system's choice, made anew at each start.
-    #[error("{0} names no port; a program that listens there cannot be asked from outside")]
+pub(super) enum ProbeError {
+    /// The port is 0: the system chooses another port at each start.
+    #[error("{0} has no fixed port, so the program that listens there cannot be probed")]
     NoPort(SocketAddr),
-    /// Nobody listens, or nobody answers in time.
+    /// Nothing listens there, or there was no response within the timeout.
     #[error("http://{address}/readyz does not answer")]
-    Silent {
-        /// What was asked.
+    NoResponse {
+        /// The probed address.
         address: SocketAddr,
-        /// What came instead.
+        /// The I/O error.
         source: io::Error,
     },
-    /// What answers does not speak HTTP.
-    #[error("what answers at {0} is no HTTP server")]
+    /// The response is not HTTP.
+    #[error("{0} is not an HTTP server")]
     NotHttp(SocketAddr),
-    /// The program runs, and says that it is not ready.
+    /// The program is running but not ready.
     #[error("http://{address}/readyz answers {status}: {body}")]
-    Refused {
-        /// What was asked.
+    NotReady {
+        /// The probed address.
         address: SocketAddr,
         /// The HTTP status.
         status: u16,
-        /// The answer's body, on one line.
+        /// The response body, as one line.
         body: String,
     },
 }
 
-/// Asks the program that listens at `listen`; an address that means all interfaces is asked on
-/// loopback. Ready is what answers 200 within [`TIMEOUT`].
-pub fn ask(listen: SocketAddr) -> Result<(), NotReady> {
+/// Probes the program that listens at `listen`: it is ready if it answers 200 within the timeout. The
+/// loopback address is used if `listen` means all interfaces.
+pub(super) fn probe(listen: SocketAddr) -> Result<(), ProbeError> {
     let address = SocketAddr::new(reachable(listen.ip()), listen.port());
     if address.port() == 0 {
-        return Err(NotReady::NoPort(listen));
+        return Err(ProbeError::NoPort(listen));
     }
-    let answer = exchange(address).map_err(|source| NotReady::Silent { address, source })?;
-    let (status, body) = parse(&answer).ok_or(NotReady::NotHttp(address))?;
+    let response =
+        exchange(address).map_err(|source| ProbeError::NoResponse { address, source })?;
+    let (status, body) = parse(&response).ok_or(ProbeError::NotHttp(address))?;
     if status == 200 {
         return Ok(());
     }
-    Err(NotReady::Refused {
+    Err(ProbeError::NotReady {
         address,
         status,
         body,
@@ -66,37 +67,37 @@ fn reachable(ip: IpAddr) -> IpAddr {
     }
 }
 
-/// Sends the request and reads the answer to its end.
+/// Sends the request and reads the response.
 fn exchange(address: SocketAddr) -> io::Result<Vec<u8>> {
     let deadline = Instant::now() + TIMEOUT;
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
-    stream.set_write_timeout(Some(left(deadline)?))?;
-    // In one piece: a server that answers the first and closes would reset the connection.
+    stream.set_write_timeout(Some(remaining(deadline)?))?;
+    // One write: a server that responds after the first write and closes would reset the connection.
     let request = format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes())?;
-    let mut answer = Vec::new();
+    let mut response = Vec::new();
     let mut buffer = [0; 1024];
-    while answer.len() < LONGEST {
-        stream.set_read_timeout(Some(left(deadline)?))?;
+    while response.len() < MAX_RESPONSE {
+        stream.set_read_timeout(Some(remaining(deadline)?))?;
         match stream.read(&mut buffer)? {
             0 => break,
-            count => answer.extend_from_slice(&buffer[..count]),
+            count => response.extend_from_slice(&buffer[..count]),
         }
     }
-    Ok(answer)
+    Ok(response)
 }
 
-/// The time that is left, which is never zero: a timeout of zero would be none at all.
-fn left(deadline: Instant) -> io::Result<Duration> {
+/// The remaining time. Never zero, because that would mean no timeout.
+fn remaining(deadline: Instant) -> io::Result<Duration> {
     deadline
         .checked_duration_since(Instant::now())
-        .filter(|left| !left.is_zero())
+        .filter(|remaining| !remaining.is_zero())
         .ok_or_else(|| io::ErrorKind::TimedOut.into())
 }
 
 /// The status, and the body on one line.
-fn parse(answer: &[u8]) -> Option<(u16, String)> {
-    let text = String::from_utf8_lossy(answer);
+fn parse(response: &[u8]) -> Option<(u16, String)> {
+    let text = String::from_utf8_lossy(response);
     let (head, body) = text.split_once("\r\n\r\n")?;
     let mut words = head.lines().next()?.split(' ');
     words.next()?.strip_prefix("HTTP/1.")?;
@@ -112,7 +113,7 @@ mod tests {
 
     use super::*;
 
-    /// Answers one request with `answer`, at a port of its own on all interfaces.
+    /// Answers one request with `answer`, on a free port of all interfaces.
     fn server(answer: &'static str) -> SocketAddr {
         let listener = TcpListener::bind("0.0.0.0:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -128,17 +129,17 @@ mod tests {
     }
 
     #[test]
-    fn all_interfaces_are_asked_on_loopback() {
+    fn all_interfaces_are_probed_on_loopback() {
         let address = server("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
         assert!(address.ip().is_unspecified());
-        ask(address).unwrap();
+        probe(address).unwrap();
         assert_eq!(reachable("::".parse().unwrap()), Ipv6Addr::LOCALHOST);
     }
 
     #[test]
-    fn what_is_not_ready_says_why() {
+    fn the_error_contains_the_response_of_a_program_that_is_not_ready() {
         let address = server("HTTP/1.1 503 Service Unavailable\r\n\r\n{\n \"reason\": \"x\"}");
-        let line = ask(address).unwrap_err().to_string();
+        let line = probe(address).unwrap_err().to_string();
         assert!(
             line.ends_with("answers 503: { \"reason\": \"x\"}"),
             "{line}"
@@ -148,30 +149,30 @@ mod tests {
     #[test]
     fn only_an_http_server_can_be_ready() {
         for answer in ["", "220 smtp 200 OK\r\n\r\n", "HTTP/1.1 200 OK"] {
-            let error = ask(server(answer)).unwrap_err();
-            assert!(matches!(error, NotReady::NotHttp(_)), "{answer}: {error}");
+            let error = probe(server(answer)).unwrap_err();
+            assert!(matches!(error, ProbeError::NotHttp(_)), "{answer}: {error}");
         }
     }
 
     #[test]
-    fn a_server_that_says_nothing_is_given_up() {
+    fn a_server_that_does_not_respond_is_a_timeout() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let error = ask(listener.local_addr().unwrap()).unwrap_err();
-        let NotReady::Silent { source, .. } = &error else {
+        let error = probe(listener.local_addr().unwrap()).unwrap_err();
+        let ProbeError::NoResponse { source, .. } = &error else {
             panic!("{error}");
         };
-        let given_up = [io::ErrorKind::WouldBlock, io::ErrorKind::TimedOut];
-        assert!(given_up.contains(&source.kind()), "{source}");
+        let timeouts = [io::ErrorKind::WouldBlock, io::ErrorKind::TimedOut];
+        assert!(timeouts.contains(&source.kind()), "{source}");
     }
 
     #[test]
-    fn nobody_there_is_said_at_once() {
+    fn a_port_without_a_listener_is_an_error() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         drop(listener);
-        let error = ask(address).unwrap_err();
-        assert!(matches!(error, NotReady::Silent { .. }), "{error}");
-        let error = ask("127.0.0.1:0".parse().unwrap()).unwrap_err();
-        assert!(matches!(error, NotReady::NoPort(_)), "{error}");
+        let error = probe(address).unwrap_err();
+        assert!(matches!(error, ProbeError::NoResponse { .. }), "{error}");
+        let error = probe("127.0.0.1:0".parse().unwrap()).unwrap_err();
+        assert!(matches!(error, ProbeError::NoPort(_)), "{error}");
     }
 }

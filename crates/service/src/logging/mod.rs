@@ -1,8 +1,9 @@
-//! The set-up of logs: standard error, text or JSON, levels by `RUST_LOG`.
+//! Logging to standard error, as text or JSON, with levels from `RUST_LOG`.
 //!
-//! Whatever becomes of standard error (see `log_writer`), the process goes on: nothing here or in
-//! the programs uses `eprintln!`, which panics if it cannot write and waits if nobody reads.
+//! A failure of standard error never stops the process (see `writer`). So no program uses `eprintln!`: it
+//! panics if the write fails, and blocks if nobody reads.
 
+mod output;
 mod writer;
 
 use std::io::{self, IsTerminal, Write};
@@ -16,35 +17,35 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::settings::LogFormat;
 use writer::LogWriter;
 
-pub use writer::log_lines_lost;
+pub use output::log_lines_lost;
 
-/// How long a program that ends waits for somebody to read why.
-const LAST_LINE: Duration = Duration::from_secs(1);
+/// How long a process that exits waits until its error message is written.
+const PRINT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Of this process, once its logs are set up.
+/// The writer of this process, once logging is set up.
 static LOG: OnceLock<LogWriter> = OnceLock::new();
 
-/// Logs cannot be set up: one line.
+/// Logging cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// The levels are not understood.
+    /// The levels are invalid.
     #[error("{0}")]
     Levels(tracing_subscriber::filter::FromEnvError),
-    /// Something else in the process has set up logs before.
-    #[error("logs are already set up")]
+    /// The process has already set up logging.
+    #[error("logging is already set up")]
     Twice,
-    /// The system refuses the thread that writes.
-    #[error("the thread that writes the log cannot be started: {0}")]
+    /// The thread that writes the log cannot be started.
+    #[error("the log thread cannot be started: {0}")]
     Thread(io::Error),
 }
 
-/// Sets up the logs of this process: `info` and up unless `RUST_LOG` says otherwise. Panics are
-/// logged, too. At the end of the process, call [`flush_logs`].
+/// Sets up logging for this process, including panics. The level is `info` unless `RUST_LOG` is set. Call
+/// [`flush_logs`] before the process exits.
 pub fn init_logging(format: LogFormat) -> Result<(), LogError> {
     let levels = std::env::var_os(EnvFilter::DEFAULT_ENV).unwrap_or_default();
     let levels = EnvFilter::builder()
         .with_default_directive(LevelFilter::INFO.into())
-        // A line break at its end would make another name of a level.
+        // With a line break at the end, the name of a level is invalid.
         .parse(levels.to_string_lossy().trim())
         .map_err(|error| LogError::Levels(error.into()))?;
     let writer = LogWriter::start(io::stderr(), format).map_err(LogError::Thread)?;
@@ -66,31 +67,31 @@ pub fn init_logging(format: LogFormat) -> Result<(), LogError> {
     Ok(())
 }
 
-/// Waits until the log is written, for a second at most.
+/// Waits until the log is written, for at most a second.
 pub fn flush_logs() {
     if let Some(log) = LOG.get() {
         log.flush();
     }
 }
 
-/// Prints why a program ends, as one line on standard error, if somebody reads it within a second.
+/// Prints the error that ends the program, as one line on standard error. Waits at most a second.
 pub fn print_error(line: &str) {
     flush_logs();
     let line = format!("error: {line}\n");
     let (done, printed) = mpsc::channel();
     let printing = std::thread::Builder::new().spawn(move || {
-        // If it cannot be written, there is nobody to tell.
+        // If the write fails, the error cannot be reported.
         io::stderr().write_all(line.as_bytes()).ok();
         done.send(()).ok();
     });
     if printing.is_ok() {
-        printed.recv_timeout(LAST_LINE).ok();
+        printed.recv_timeout(PRINT_TIMEOUT).ok();
     }
 }
 
-/// Writes a panic into the log, in the span of what it ends.
+/// Logs a panic, in its current span.
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let message = panic.payload_as_str().unwrap_or("no message");
     let place = panic.location().map(ToString::to_string);
-    tracing::error!(panic.message = message, panic.place = place, "a panic");
+    tracing::error!(panic.message = message, panic.place = place, "panic");
 }

@@ -1,6 +1,4 @@
-//! What every program tells of the service's own database.
-
-use std::borrow::Cow;
+//! The metrics of the service's own database, which every service has.
 
 use exports_postgres::PoolUse;
 use prometheus::IntGauge;
@@ -8,57 +6,52 @@ use prometheus::IntGauge;
 use crate::metrics::label::{Gauges, Label};
 use crate::metrics::registry::Registry;
 
-/// Whether the database answers, and how far its pool of connections is used.
+/// Availability of the database, and use of its connection pool.
 #[derive(Debug)]
 pub struct DatabaseMetrics {
     up: IntGauge,
-    connections: Gauges<Connections>,
+    connections: Gauges<ConnectionState>,
     max_connections: IntGauge,
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Connections {
+#[derive(Debug, Clone, Copy, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "snake_case")]
+enum ConnectionState {
     Idle,
     Used,
 }
 
-impl Label for Connections {
+impl Label for ConnectionState {
     const NAME: &'static str = "state";
-    const ALL: &'static [Self] = &[Self::Idle, Self::Used];
-
-    fn value(self) -> Cow<'static, str> {
-        match self {
-            Self::Idle => "idle".into(),
-            Self::Used => "used".into(),
-        }
-    }
 }
 
 impl DatabaseMetrics {
-    /// Registers them.
+    /// Registers the metrics.
     #[must_use]
     pub fn new(registry: &Registry) -> Self {
         Self {
             up: registry.gauge(
                 "exports_database_up",
-                "Whether the database answered this scrape within two seconds.",
+                "1 if the database answered this scrape within two seconds, else 0.",
             ),
             connections: registry.gauges(
                 "exports_database_pool_connections",
-                "Connections of this process's pool, by what they do.",
+                "Connections in the pool of this process, by state.",
             ),
             max_connections: registry.gauge(
                 "exports_database_pool_max_connections",
-                "The most connections that the pool can have.",
+                "Maximum number of connections in the pool of this process.",
             ),
         }
     }
 
-    /// Sets all of them.
+    /// Sets all metrics.
     pub fn set(&self, up: bool, pool: PoolUse) {
         self.up.set(up.into());
-        self.connections.set(Connections::Idle, pool.idle.into());
-        self.connections.set(Connections::Used, pool.used.into());
+        self.connections
+            .set(ConnectionState::Idle, pool.idle.into());
+        self.connections
+            .set(ConnectionState::Used, pool.used.into());
         self.max_connections.set(pool.max.into());
     }
 }

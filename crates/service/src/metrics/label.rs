@@ -1,100 +1,97 @@
-//! Metrics with one label, whose values are known beforehand.
+//! Metrics with one label, all of whose values are known in advance.
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
 
+use exports_domain::FailureCode;
+use prometheus::core::{MetricVec, MetricVecBuilder};
 use prometheus::{GaugeVec, HistogramVec, IntCounterVec};
+use strum::VariantArray;
 
-/// A label and all of its values. Every value of a counter or histogram is there from the start:
-/// a series that begins at its first event hides this event from `increase`.
-pub trait Label: Copy + 'static {
-    /// The label's name.
+/// An enum whose variants are the values of a label.
+///
+/// Counters and histograms have every value from the start: `increase` does not see the first event
+/// of a series that starts with it.
+pub trait Label: Copy + Into<&'static str> + VariantArray {
+    /// The name of the label.
     const NAME: &'static str;
-    /// Every value.
-    const ALL: &'static [Self];
+
     /// The value as text, in snake case.
-    fn value(self) -> Cow<'static, str>;
+    fn value(self) -> Cow<'static, str> {
+        Cow::Borrowed(self.into())
+    }
 }
 
-/// A counter for each value of a label.
+impl Label for FailureCode {
+    const NAME: &'static str = "cause";
+
+    fn value(self) -> Cow<'static, str> {
+        self.as_str().to_ascii_lowercase().into()
+    }
+}
+
+/// A metric for each value of a label.
 #[derive(Debug)]
-pub struct Counters<L> {
-    family: IntCounterVec,
+pub struct Labeled<F, L> {
+    family: F,
     label: PhantomData<fn(L)>,
 }
 
-impl<L: Label> Counters<L> {
-    pub(crate) fn new(family: IntCounterVec) -> Self {
-        for label in L::ALL {
-            family.with_label_values(&[label.value()]);
-        }
-        Self {
-            family,
-            label: PhantomData,
-        }
+/// A counter for each value of a label.
+pub type Counters<L> = Labeled<IntCounterVec, L>;
+/// A gauge for each value of a label.
+pub type Gauges<L> = Labeled<GaugeVec, L>;
+/// A histogram for each value of a label.
+pub type Histograms<L> = Labeled<HistogramVec, L>;
+
+impl<B: MetricVecBuilder, L: Label> Labeled<MetricVec<B>, L> {
+    /// Each series exists once it is used.
+    pub(crate) fn new(family: MetricVec<B>) -> Self {
+        let label = PhantomData;
+        Self { family, label }
     }
 
-    /// Counts one.
+    /// All series exist from the start.
+    pub(crate) fn with_all_series(family: MetricVec<B>) -> Self {
+        let metric = Self::new(family);
+        for label in L::VARIANTS {
+            metric.series(*label);
+        }
+        metric
+    }
+
+    fn series(&self, label: L) -> B::M {
+        self.family.with_label_values(&[label.value()])
+    }
+}
+
+impl<L: Label> Counters<L> {
+    /// Adds 1.
     pub fn inc(&self, label: L) {
         self.inc_by(label, 1);
     }
 
-    /// Counts several.
+    /// Adds `count`.
     pub fn inc_by(&self, label: L, count: u64) {
-        self.family
-            .with_label_values(&[label.value()])
-            .inc_by(count);
+        self.series(label).inc_by(count);
     }
-}
-
-/// A gauge for each value of a label.
-#[derive(Debug)]
-pub struct Gauges<L> {
-    family: GaugeVec,
-    label: PhantomData<fn(L)>,
 }
 
 impl<L: Label> Gauges<L> {
-    pub(crate) fn new(family: GaugeVec) -> Self {
-        Self {
-            family,
-            label: PhantomData,
-        }
-    }
-
-    /// Sets one; it is there from now on.
+    /// Sets the gauge of a label value.
     pub fn set(&self, label: L, value: f64) {
-        self.family.with_label_values(&[label.value()]).set(value);
+        self.series(label).set(value);
     }
 
-    /// Removes all of them, until they are set again: nothing is better than what is not known.
+    /// Removes all series until they are set again: a missing value is better than an outdated one.
     pub fn clear(&self) {
         self.family.reset();
     }
 }
 
-/// A histogram for each value of a label.
-#[derive(Debug)]
-pub struct Histograms<L> {
-    family: HistogramVec,
-    label: PhantomData<fn(L)>,
-}
-
 impl<L: Label> Histograms<L> {
-    pub(crate) fn new(family: HistogramVec) -> Self {
-        for label in L::ALL {
-            family.with_label_values(&[label.value()]);
-        }
-        Self {
-            family,
-            label: PhantomData,
-        }
-    }
-
-    /// Counts one observation.
+    /// Adds an observation.
     pub fn observe(&self, label: L, value: f64) {
-        self.family
-            .with_label_values(&[label.value()])
-            .observe(value);
+        self.series(label).observe(value);
     }
 }

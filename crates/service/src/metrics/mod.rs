@@ -1,12 +1,11 @@
-//! What the programs count and measure, as text for Prometheus.
+//! Metrics for Prometheus.
 //!
-//! [`Registry`] makes metrics and gives their text; [`Label`] ties a label to the values that it
-//! can have; [`DatabaseMetrics`] are the same for every program; [`routes`] answers a scrape. What
-//! a program counts of its own work stands in that program.
+//! [`Registry`] creates metrics and renders them. [`Label`] defines the values of a label. [`routes`]
+//! answers a scrape. [`DatabaseMetrics`] are the metrics that every service has.
 //!
-//! Metrics are values that are handed on: nothing is global. Names follow Prometheus' conventions:
-//! base units, `_total` for counters. A label never holds an id, an address, or anything else that
-//! a stranger can choose, so that the number of series is bounded.
+//! Nothing is global. Names follow the conventions of Prometheus: base units, `_total` for counters. A
+//! label value is never an id, an address, or anything else that a client can choose, so the number of
+//! series is bounded.
 
 mod database;
 mod label;

@@ -1,4 +1,4 @@
-//! All metrics of a process, and their text.
+//! Creates the metrics of a process and renders them as text.
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
@@ -9,15 +9,15 @@ use prometheus::{
 
 use crate::metrics::label::{Counters, Gauges, Histograms, Label};
 
-/// Names, help texts and labels are constants of the programs, and every start registers all.
-const CONSTANT: &str = "a metric's name is valid and used once";
+/// Names, help texts and labels are constants, and every start registers all of them.
+const CONSTANT: &str = "the name of a metric is valid and used once";
 
 /// All metrics of a process.
 #[derive(Debug, Clone)]
 pub struct Registry(prometheus::Registry);
 
 impl Registry {
-    /// With `exports_build_info`, and on Linux with what the system knows of the process
+    /// A registry with `exports_build_info` and, on Linux, the metrics of the process
     /// (`process_resident_memory_bytes` and others).
     #[must_use]
     pub fn new(program: &str, version: &str) -> Self {
@@ -25,7 +25,7 @@ impl Registry {
         let build = registry.register(IntGaugeVec::new(
             Opts::new(
                 "exports_build_info",
-                "The program and its version; always 1.",
+                "Program and version as labels; always 1.",
             ),
             &["program", "version"],
         ));
@@ -37,44 +37,46 @@ impl Registry {
         registry
     }
 
-    /// A counter, at 0.
+    /// Registers a counter.
     #[must_use]
     pub fn counter(&self, name: &str, help: &str) -> IntCounter {
         self.register(IntCounter::new(name, help))
     }
 
-    /// A counter whose value is kept elsewhere and is asked for by each scrape.
+    /// Registers a counter whose value each scrape reads from a function.
     pub fn counter_of(&self, name: &str, help: &str, value: fn() -> u64) {
         let counter = IntCounter::new(name, help).expect(CONSTANT);
         self.add(Box::new(CounterOf { counter, value }));
     }
 
-    /// A counter for each value of a label, at 0.
+    /// Registers a counter for each value of a label.
     #[must_use]
     pub fn counters<L: Label>(&self, name: &str, help: &str) -> Counters<L> {
-        Counters::new(self.register(IntCounterVec::new(Opts::new(name, help), &[L::NAME])))
+        Counters::with_all_series(
+            self.register(IntCounterVec::new(Opts::new(name, help), &[L::NAME])),
+        )
     }
 
-    /// A gauge, at 0.
+    /// Registers a gauge.
     #[must_use]
     pub fn gauge(&self, name: &str, help: &str) -> IntGauge {
         self.register(IntGauge::new(name, help))
     }
 
-    /// A gauge for each value of a label; each appears when it is first set.
+    /// Registers a gauge for each value of a label. A series exists once it is set.
     #[must_use]
     pub fn gauges<L: Label>(&self, name: &str, help: &str) -> Gauges<L> {
         Gauges::new(self.register(GaugeVec::new(Opts::new(name, help), &[L::NAME])))
     }
 
-    /// A histogram for each value of a label, with buckets up to these bounds.
+    /// Registers a histogram with these bucket bounds for each value of a label.
     #[must_use]
     pub fn histograms<L: Label>(&self, name: &str, help: &str, bounds: &[f64]) -> Histograms<L> {
-        Histograms::new(self.histogram_family(name, help, &[L::NAME], bounds))
+        Histograms::with_all_series(self.histogram_family(name, help, &[L::NAME], bounds))
     }
 
-    /// A histogram for each combination of several labels; each appears with its first
-    /// observation. It is the caller's to keep the combinations few.
+    /// Registers a histogram with several labels. A series exists once it has an observation. The caller
+    /// ensures that the number of combinations is small.
     #[must_use]
     pub fn histogram_family(
         &self,
@@ -87,7 +89,7 @@ impl Registry {
         self.register(HistogramVec::new(options, labels))
     }
 
-    /// Everything as it is now, in Prometheus' text format 0.0.4.
+    /// The current values in the Prometheus text format 0.0.4.
     pub(crate) fn text(&self) -> prometheus::Result<String> {
         TextEncoder::new().encode_to_string(&self.0.gather())
     }

@@ -12,48 +12,48 @@ use tokio::sync::Mutex;
 
 use crate::metrics::registry::Registry;
 
-/// Text format 0.0.4: what every Prometheus reads.
+/// Text format 0.0.4, which every Prometheus supports.
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-/// However often somebody scrapes, what has to be asked for is asked for once in this time.
-const FRESH: Duration = Duration::from_secs(1);
+/// A sample is reused for this time, however often the metrics are scraped.
+const SAMPLE_TTL: Duration = Duration::from_secs(1);
 
-/// Brings those metrics up to date whose values have to be asked for.
+/// Updates the metrics whose values must be queried.
 pub trait Sample: Send + Sync + 'static {
-    /// Does so, in bounded time; what cannot be learned is left out of the scrape.
+    /// Updates them in bounded time, and clears those whose values are unavailable.
     fn sample(&self) -> impl Future<Output = ()> + Send;
 }
 
-struct Scraped<S> {
+struct ScrapeState<S> {
     registry: Registry,
     sampler: S,
-    /// When the last sample was complete. Scrapes wait for each other here, so that none sees half
-    /// a sample and none asks for what another has just learned.
+    /// When the last sample was complete. The lock serializes scrapes: none sees half a sample, and none
+    /// repeats the queries of another.
     sampled: Mutex<Option<Instant>>,
 }
 
-/// A router with `/metrics`.
+/// The route `/metrics`.
 pub fn routes<S: Sample>(registry: Registry, sampler: S) -> Router {
-    let scraped = Scraped {
+    let state = ScrapeState {
         registry,
         sampler,
         sampled: Mutex::new(None),
     };
     Router::new()
         .route("/metrics", get(scrape::<S>))
-        .with_state(Arc::new(scraped))
+        .with_state(Arc::new(state))
 }
 
-async fn scrape<S: Sample>(State(scraped): State<Arc<Scraped<S>>>) -> Response {
-    let mut sampled = scraped.sampled.lock().await;
-    if sampled.is_none_or(|at| at.elapsed() >= FRESH) {
-        scraped.sampler.sample().await;
+async fn scrape<S: Sample>(State(state): State<Arc<ScrapeState<S>>>) -> Response {
+    let mut sampled = state.sampled.lock().await;
+    if sampled.is_none_or(|at| at.elapsed() >= SAMPLE_TTL) {
+        state.sampler.sample().await;
         *sampled = Some(Instant::now());
     }
-    match scraped.registry.text() {
+    match state.registry.text() {
         Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
         Err(error) => (
             StatusCode::INTERNAL_SERVER_ERROR,
-            format!("the metrics cannot be written: {error}\n"),
+            format!("the metrics cannot be rendered: {error}\n"),
         )
             .into_response(),
     }
@@ -61,7 +61,6 @@ async fn scrape<S: Sample>(State(scraped): State<Arc<Scraped<S>>>) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use std::borrow::Cow;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use axum::body::{Body, to_bytes};
@@ -71,7 +70,8 @@ mod tests {
     use super::*;
     use crate::metrics::label::{Gauges, Label};
 
-    #[derive(Clone, Copy)]
+    #[derive(Clone, Copy, strum::IntoStaticStr, strum::VariantArray)]
+    #[strum(serialize_all = "snake_case")]
     enum Fruit {
         Apple,
         Pear,
@@ -79,17 +79,9 @@ mod tests {
 
     impl Label for Fruit {
         const NAME: &'static str = "fruit";
-        const ALL: &'static [Self] = &[Self::Apple, Self::Pear];
-
-        fn value(self) -> Cow<'static, str> {
-            match self {
-                Self::Apple => "apple".into(),
-                Self::Pear => "pear".into(),
-            }
-        }
     }
 
-    /// Knows a value the first time, and nothing from then on.
+    /// Has a value at the first sample and none afterwards.
     struct Once {
         samples: Arc<AtomicU32>,
         weights: Gauges<Fruit>,
@@ -114,7 +106,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn counters_are_there_from_the_start_and_gauges_while_they_are_known() {
+    async fn counters_exist_from_the_start_and_gauges_while_their_values_are_known() {
         let registry = Registry::new("a-program", "1.2.3");
         let eaten = registry.counters::<Fruit>("fruits_eaten_total", "Fruits.");
         let samples = Arc::new(AtomicU32::new(0));
@@ -135,7 +127,7 @@ mod tests {
         }
         assert!(!text.contains("kilograms{fruit=\"apple\"}"), "{text}");
 
-        // Within the second nothing is asked for anew, but what is counted is told at once.
+        // Within a second the sample is reused, but counters are current.
         eaten.inc(Fruit::Apple);
         let text = self::scrape(&routes).await;
         assert!(text.contains("fruits_eaten_total{fruit=\"apple\"} 1\n"));
@@ -144,7 +136,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_longer_known_is_no_longer_told() {
+    async fn a_value_that_is_no_longer_known_disappears() {
         let registry = Registry::new("a-program", "1.2.3");
         let once = Once {
             samples: Arc::default(),

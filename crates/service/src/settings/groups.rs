@@ -1,4 +1,4 @@
-//! The table of variables: name, meaning, default and form of each.
+//! The table of variables: name, description, default and parser of each.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -16,40 +16,22 @@ use crate::settings::trimmed::trimmed;
 #[derive(Debug, Clone, Args)]
 pub struct DatabaseSettings {
     /// PostgreSQL with the exports, as a URL: `postgres://user:password@host/database`
-    #[arg(
-        long,
-        env = "DATABASE_URL",
-        value_name = "URL",
-        hide_env_values = true,
-        value_parser = trimmed(parse_secret)
-    )]
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true, value_parser = trimmed(parse_secret))]
     pub database_url: SecretString,
-    /// Another database, or a replica, to take messages and endpoints from
-    #[arg(
-        long,
-        env = "EXPORTS_SOURCE_DATABASE_URL",
-        value_name = "URL",
-        hide_env_values = true,
-        value_parser = trimmed(parse_secret)
-    )]
+    /// Another database, or a replica, to read messages and endpoints from
+    #[arg(long, env = "EXPORTS_SOURCE_DATABASE_URL", value_name = "URL", hide_env_values = true, value_parser = trimmed(parse_secret))]
     pub source_database_url: Option<SecretString>,
-    /// What row-level security may do to exports: `refuse` that it hides rows, or `apply` it
-    #[arg(
-        long,
-        env = "EXPORTS_SOURCE_ROW_SECURITY",
-        value_name = "refuse|apply",
-        default_value = "refuse",
-        value_parser = trimmed(EnumValueParser::<SourceRowSecurity>::new())
-    )]
+    /// Row-level security of the source: `refuse` to export if it hides rows, or `apply` it
+    #[arg(long, env = "EXPORTS_SOURCE_ROW_SECURITY", value_name = "refuse|apply", default_value = "refuse", value_parser = trimmed(EnumValueParser::<SourceRowSecurity>::new()))]
     pub source_row_security: SourceRowSecurity,
 }
 
-/// What row-level security may do to exports.
+/// How row-level security of the source affects exports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum SourceRowSecurity {
     /// Hidden rows are an error
     Refuse,
-    /// The role is meant to see only some rows
+    /// Hidden rows are left out on purpose
     Apply,
 }
 
@@ -57,57 +39,33 @@ pub enum SourceRowSecurity {
 #[derive(Debug, Clone, Args)]
 pub struct StoreSettings {
     /// Where files go: `file:///path`, `s3://bucket/prefix`, `gs://bucket/prefix` or `az://container/prefix`
-    #[arg(
-        id = "object_store_url",
-        long = "object-store-url",
-        env = "EXPORTS_OBJECT_STORE_URL",
-        value_name = "URL",
-        value_parser = trimmed(StringValueParser::new())
-    )]
+    #[arg(id = "object_store_url", long = "object-store-url", env = "EXPORTS_OBJECT_STORE_URL", value_name = "URL", value_parser = trimmed(StringValueParser::new()))]
     pub url: String,
-    /// The store's address as consumers see it; links are signed for it
-    #[arg(
-        id = "object_store_public_endpoint",
-        long = "object-store-public-endpoint",
-        env = "EXPORTS_OBJECT_STORE_PUBLIC_ENDPOINT",
-        value_name = "URL",
-        value_parser = trimmed(StringValueParser::new())
-    )]
+    /// The address of the store as consumers see it; links are signed for it
+    #[arg(id = "object_store_public_endpoint", long = "object-store-public-endpoint", env = "EXPORTS_OBJECT_STORE_PUBLIC_ENDPOINT", value_name = "URL", value_parser = trimmed(StringValueParser::new()))]
     pub public_endpoint: Option<String>,
 }
 
-/// What the API needs besides.
+/// The API.
 #[derive(Debug, Clone, Args)]
 pub struct ApiSettings {
-    /// The address to serve on
-    #[arg(
-        long,
-        env = "EXPORTS_LISTEN",
-        value_name = "ADDRESS",
-        default_value = "127.0.0.1:8080",
-        value_parser = trimmed(str::parse::<SocketAddr>)
-    )]
+    /// The address that the API listens on
+    #[arg(long, env = "EXPORTS_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = trimmed(str::parse::<SocketAddr>))]
     pub listen: SocketAddr,
     /// The address of /metrics; off unless set
     #[arg(long, env = "EXPORTS_METRICS_LISTEN", value_name = "ADDRESS", value_parser = trimmed(str::parse::<SocketAddr>))]
     pub metrics_listen: Option<SocketAddr>,
-    /// The API's address as consumers see it [default: http:// and the listen address]
-    // What is refused can hold a password.
+    /// The address of the API as consumers see it [default: http:// and the listen address]
+    // A refused value may contain a password.
     #[arg(long, env = "EXPORTS_PUBLIC_URL", value_name = "URL", hide_env_values = true, value_parser = trimmed(parse_public_url))]
     pub public_url: Option<Url>,
-    /// Signs the links to the API's own files: any text of 32 bytes or more; needed with a file store,
-    /// and with any other by clients that send Authorization on over a redirect
-    #[arg(
-        long,
-        env = "EXPORTS_SIGNING_KEY",
-        value_name = "TEXT",
-        hide_env_values = true,
-        value_parser = trimmed(parse_signing_key)
-    )]
+    /// The key that signs links to the API's own /files/{id}: any text of 32 bytes or more. Required with a
+    /// file store, and with other stores for clients that keep Authorization across a redirect
+    #[arg(long, env = "EXPORTS_SIGNING_KEY", value_name = "TEXT", hide_env_values = true, value_parser = trimmed(parse_signing_key))]
     pub signing_key: Option<SecretString>,
 }
 
-/// What the worker needs besides.
+/// The worker.
 #[derive(Debug, Clone, Args)]
 pub struct WorkerSettings {
     /// The address of /healthz, /readyz and /metrics; off unless set
@@ -116,13 +74,13 @@ pub struct WorkerSettings {
     /// How long a finished file can be downloaded
     #[arg(long, env = "EXPORTS_FILE_TTL", value_name = "DURATION", default_value = "7d", value_parser = trimmed(parse_duration))]
     pub file_ttl: Duration,
-    /// How long the record of an export without a file is kept
+    /// How long the record of a failed or expired export is kept
     #[arg(long, env = "EXPORTS_RECORD_TTL", value_name = "DURATION", default_value = "90d", value_parser = trimmed(parse_duration))]
     pub record_ttl: Duration,
-    /// How long a worker that says nothing keeps an export
+    /// How long a worker holds an export without a heartbeat
     #[arg(long, env = "EXPORTS_LEASE", value_name = "DURATION", default_value = "30s", value_parser = trimmed(parse_duration))]
     pub lease: Duration,
-    /// How often an export is tried before it fails
+    /// How many attempts an export has before it fails
     #[arg(long, env = "EXPORTS_MAX_ATTEMPTS", value_name = "COUNT", default_value_t = 8, value_parser = trimmed(value_parser!(u32).range(1..=1000)))]
     pub max_attempts: u32,
     /// How long one attempt may take
@@ -131,10 +89,10 @@ pub struct WorkerSettings {
     /// Exports at a time per worker
     #[arg(long, env = "EXPORTS_CONCURRENCY", value_name = "COUNT", default_value_t = 2, value_parser = trimmed(value_parser!(u16).range(1..=256)))]
     pub concurrency: u16,
-    /// Connections by which one large export reads [default: as many as the machine has cores, at most 4]
+    /// Connections that read one large export [default: the number of cores, at most 4]
     #[arg(long, env = "EXPORTS_READERS", value_name = "COUNT", value_parser = trimmed(value_parser!(u16).range(1..=16)))]
     pub readers: Option<u16>,
-    /// How long exports may go on after SIGTERM before they are given back
+    /// How long exports may continue after SIGTERM before they are released
     #[arg(long, env = "EXPORTS_SHUTDOWN_GRACE", value_name = "DURATION", default_value = "25s", value_parser = trimmed(parse_duration))]
     pub shutdown_grace: Duration,
 }
@@ -142,27 +100,21 @@ pub struct WorkerSettings {
 /// The logs.
 #[derive(Debug, Clone, Args)]
 pub struct LogSettings {
-    /// The form of the log lines on standard error
-    #[arg(
-        long,
-        env = "EXPORTS_LOG_FORMAT",
-        value_name = "FORMAT",
-        default_value = "text",
-        value_parser = trimmed(EnumValueParser::<LogFormat>::new())
-    )]
+    /// The format of the log lines on standard error
+    #[arg(long, env = "EXPORTS_LOG_FORMAT", value_name = "FORMAT", default_value = "text", value_parser = trimmed(EnumValueParser::<LogFormat>::new()))]
     pub log_format: LogFormat,
 }
 
-/// The form of a log line.
+/// The format of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// For people
     Text,
-    /// One JSON object a line
+    /// One JSON object per line
     Json,
 }
 
-/// Every `EXPORTS_*` name of the groups above; a test holds the two together.
+/// Every `EXPORTS_*` name of the groups above; a test compares them.
 pub(crate) const NAMES: [&str; 18] = [
     "EXPORTS_CONCURRENCY",
     "EXPORTS_FILE_TTL",
@@ -199,7 +151,7 @@ fn parse_public_url(text: &str) -> Result<Url, String> {
     }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "the shape of a parser")]
+#[expect(clippy::unnecessary_wraps, reason = "the signature of a parser")]
 fn parse_secret(text: &str) -> Result<SecretString, Infallible> {
     Ok(SecretString::from(text))
 }

@@ -1,8 +1,8 @@
-//! The settings of every program, from the environment, parsed once at start.
+//! The settings of all programs, parsed once from the environment at start.
 //!
-//! `groups` is the one table of variables. Each program composes the groups it needs into a
-//! `clap` parser of its own and calls [`parse()`]; it ignores the rest of the table and refuses an
-//! `EXPORTS_*` name outside it. How a value is used is not decided here.
+//! `groups` is the table of all variables. Each program combines the groups that it uses into a `clap` parser
+//! and calls [`parse()`]. It ignores the other variables of the table, and refuses an `EXPORTS_*` name that is
+//! not in the table.
 
 mod duration;
 mod groups;

@@ -1,5 +1,4 @@
-//! Reading a program's settings, and saying what is wrong with them in one line that names the
-//! variable.
+//! Parses the settings of a program. An error is one line that names the variable.
 
 use std::ffi::OsString;
 
@@ -9,49 +8,49 @@ use clap::{Command, CommandFactory, Parser};
 use crate::logging::print_error;
 use crate::settings::groups::NAMES;
 
-/// Why a program cannot start with these settings: one line.
+/// The settings are invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
-    /// A variable, or its value, is wrong.
+    /// A variable or its value is invalid: one line.
     #[error("{0}")]
-    Wrong(String),
-    /// The command line itself is wrong, or asked for help: clap's own text.
+    Invalid(String),
+    /// The command line is invalid or requests help: the message of clap.
     #[error(transparent)]
     CommandLine(clap::Error),
 }
 
-/// Reads the settings of this process; on a mistake prints one line and exits with code 2.
+/// Parses the settings of this process. If they are invalid, prints one line and exits with code 2.
 #[must_use]
 pub fn parse<T: Parser>() -> T {
     match try_parse_from(std::env::args_os()) {
         Ok(settings) => settings,
         Err(SettingsError::CommandLine(error)) => error.exit(),
-        Err(SettingsError::Wrong(line)) => {
+        Err(SettingsError::Invalid(line)) => {
             print_error(&line);
             std::process::exit(2);
         }
     }
 }
 
-/// [`parse`] for given arguments, with the mistake as a value. The environment is this process's.
+/// Like [`parse`], but with these arguments, and returns the error. Uses the environment of this process.
 pub fn try_parse_from<T: Parser>(
     arguments: impl IntoIterator<Item = OsString>,
 ) -> Result<T, SettingsError> {
     refuse_unknown_names(std::env::vars_os().map(|(name, _)| name))?;
     let mut command = <T as CommandFactory>::command();
-    // Until then the arguments of subcommands cannot be asked for their names.
+    // Required before the arguments of subcommands can be formatted.
     command.build();
-    let explain = |error: clap::Error, command: &Command| match one_line(&error, command) {
-        Some(line) => SettingsError::Wrong(line),
+    let to_error = |error: clap::Error, command: &Command| match one_line(&error, command) {
+        Some(line) => SettingsError::Invalid(line),
         None => SettingsError::CommandLine(error),
     };
     let mut matches = command
         .try_get_matches_from_mut(arguments)
-        .map_err(|error| explain(error, &command))?;
-    T::from_arg_matches_mut(&mut matches).map_err(|error| explain(error, &command))
+        .map_err(|error| to_error(error, &command))?;
+    T::from_arg_matches_mut(&mut matches).map_err(|error| to_error(error, &command))
 }
 
-/// A misspelt variable would otherwise be a default in silence.
+/// Otherwise a misspelt variable would silently mean the default.
 fn refuse_unknown_names(names: impl Iterator<Item = OsString>) -> Result<(), SettingsError> {
     let unknown = names
         .filter_map(|name| name.into_string().ok())
@@ -59,13 +58,13 @@ fn refuse_unknown_names(names: impl Iterator<Item = OsString>) -> Result<(), Set
         .find(|name| !NAMES.contains(&name.as_str()));
     match unknown {
         None => Ok(()),
-        Some(name) => Err(SettingsError::Wrong(format!(
+        Some(name) => Err(SettingsError::Invalid(format!(
             "{name} is not a setting; unset it, or correct its name (--help lists them)"
         ))),
     }
 }
 
-/// `None` where the mistake is not a variable's.
+/// The error as one line; `None` if it is not about a variable.
 fn one_line(error: &clap::Error, command: &Command) -> Option<String> {
     let variable = |text: &str| {
         arguments_of(command).into_iter().find_map(|argument| {
@@ -124,7 +123,7 @@ mod tests {
         log: LogSettings,
     }
 
-    fn complaint(flag: &str, value: &str) -> String {
+    fn error_line(flag: &str, value: &str) -> String {
         let arguments = ["program", flag, value].map(OsString::from);
         try_parse_from::<Program>(arguments)
             .unwrap_err()
@@ -132,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_value_is_one_line_that_names_the_variable() {
+    fn an_invalid_value_is_one_line_that_names_the_variable() {
         for (flag, value, line) in [
             (
                 "--lease",
@@ -160,7 +159,7 @@ mod tests {
                 "EXPORTS_SIGNING_KEY: invalid value: must be 32 bytes or more, it has 7",
             ),
         ] {
-            assert_eq!(complaint(flag, value), line);
+            assert_eq!(error_line(flag, value), line);
         }
     }
 
@@ -173,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_argument_that_is_no_variable_is_clap_s_to_explain() {
+    fn an_invalid_argument_that_is_not_a_variable_has_the_message_of_clap() {
         let arguments = ["program", "run", "--count", "0"].map(OsString::from);
         let error = try_parse_from::<Commands>(arguments).unwrap_err();
         assert!(matches!(error, SettingsError::CommandLine(_)));

@@ -1,16 +1,16 @@
-//! Values that come from files and secrets: what surrounds them is dropped before they are parsed.
+//! Trims values before they are parsed: values from files and secrets often have a line break at the end.
 
 use std::ffi::OsStr;
 
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Arg, Command, Error};
 
-/// Another parser for values without blanks, line breaks and a byte order mark around them. A control character inside is
-/// refused: no setting has one, and clients further down would panic over it.
+/// Removes whitespace, line breaks and a byte order mark around a value, then uses another parser. A control
+/// character inside the value is refused: no setting has one, and some client libraries panic on it.
 #[derive(Debug, Clone)]
 pub struct Trimmed<P>(P);
 
-/// Makes a [`Trimmed`] parser.
+/// Creates a [`Trimmed`] parser.
 #[must_use]
 pub fn trimmed<P: TypedValueParser>(parser: P) -> Trimmed<P> {
     Trimmed(parser)
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn what_surrounds_a_value_is_dropped() {
+    fn whitespace_around_a_value_is_removed() {
         for value in ["7", "7\n", " 7\r\n", "\u{feff}7\n\n", "\t7"] {
             assert_eq!(parse(value_parser!(u16), value).unwrap(), 7, "{value:?}");
             assert_eq!(parse(StringValueParser::new(), value).unwrap(), "7");

@@ -1,5 +1,5 @@
-//! Ends what nobody ends: files whose time is over, attempts that ended without a word, objects
-//! that nothing refers to. Every worker has one; they do not tread on each other.
+//! The janitor: expires files, fails exports without attempts left, deletes objects that are pending
+//! deletion, and prunes old records. Every worker runs one; several at the same time do no harm.
 
 use std::time::{Duration, Instant};
 
@@ -8,46 +8,41 @@ use exports_domain::error_line;
 use exports_domain::{Failure, FailureCode};
 use tokio_util::sync::CancellationToken;
 
-use crate::background::queue_hints::Memory;
+use crate::background::queue_hints::SharedHints;
 use crate::context::{Context, jittered};
-use crate::metrics::{Cause, SweepResult};
+use crate::metrics::SweepResult;
 
-/// How often to sweep.
-const PERIOD: Duration = Duration::from_secs(5);
-/// How much to take up at a time.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
+/// Rows per statement.
 const BATCH: u16 = 100;
-/// When a lost attempt's object is deleted for the second time: its worker may have been stopped
-/// in the middle of a request, and may go on with it.
-const SECOND_SWEEP: Duration = Duration::from_hours(1);
-/// Idempotency keys are good for a day; clearing them is in no hurry.
-const KEYS_PERIOD: Duration = Duration::from_mins(1);
-/// Old records are in no hurry either.
-const RECORDS_PERIOD: Duration = Duration::from_mins(1);
+/// When the object of a lost attempt is deleted again: its worker may have been suspended inside a request,
+/// and may complete the request later.
+const SECOND_DELETION: Duration = Duration::from_hours(1);
+/// How often stale idempotency keys are cleared and old records are pruned. Neither is urgent.
+const PRUNE_INTERVAL: Duration = Duration::from_mins(1);
 
-/// When what is in no hurry was done.
+/// When the steps that are not urgent last succeeded.
 #[derive(Default)]
-struct LatestRuns {
-    keys: Option<Instant>,
+struct LastRuns {
+    idempotency_keys: Option<Instant>,
     records: Option<Instant>,
 }
 
 /// Sweeps until `stop`.
-pub(crate) async fn run(context: Context, memory: Memory, stop: CancellationToken) {
-    let mut done = LatestRuns::default();
+pub(crate) async fn run(context: Context, hints: SharedHints, stop: CancellationToken) {
+    let mut last = LastRuns::default();
     loop {
-        let Some(()) = stop
-            .run_until_cancelled(tokio::time::sleep(jittered(PERIOD)))
-            .await
-        else {
+        let pause = tokio::time::sleep(jittered(SWEEP_INTERVAL));
+        if stop.run_until_cancelled(pause).await.is_none() {
             return;
-        };
-        let swept = stop.run_until_cancelled(sweep(&context, &memory, &mut done));
+        }
+        let swept = stop.run_until_cancelled(sweep(&context, &hints, &mut last));
         let sweeps = &context.metrics.janitor.sweeps;
         match swept.await {
             Some(Ok(())) => sweeps.inc(SweepResult::Ok),
             Some(Err(error)) => {
                 sweeps.inc(SweepResult::Failed);
-                tracing::warn!(error = error_line(&error), "a sweep broke off");
+                tracing::warn!(error = error_line(&error), "a sweep failed");
             }
             // The worker stops.
             None => {}
@@ -55,23 +50,27 @@ pub(crate) async fn run(context: Context, memory: Memory, stop: CancellationToke
     }
 }
 
-async fn sweep(context: &Context, memory: &Memory, done: &mut LatestRuns) -> Result<(), Error> {
+async fn sweep(context: &Context, hints: &SharedHints, last: &mut LastRuns) -> Result<(), Error> {
     expire(context).await?;
-    // Its search is a long one beside a long export, and nearly always for nothing.
-    let lease_ended = memory.borrow().lease_ended();
-    if lease_ended {
+    // The statement is slow while a long export holds back vacuum, and it seldom finds anything.
+    let has_expired_lease = hints.borrow().has_expired_lease();
+    if has_expired_lease {
         fail_exhausted(context).await?;
     }
-    delete_doomed(context).await?;
-    if done.keys.is_none_or(|at| at.elapsed() >= KEYS_PERIOD) {
+    delete_pending(context).await?;
+    if is_due(last.idempotency_keys) {
         context.database.clear_stale_idempotency_keys(BATCH).await?;
-        done.keys = Some(Instant::now());
+        last.idempotency_keys = Some(Instant::now());
     }
-    if done.records.is_none_or(|at| at.elapsed() >= RECORDS_PERIOD) {
+    if is_due(last.records) {
         prune_records(context).await?;
-        done.records = Some(Instant::now());
+        last.records = Some(Instant::now());
     }
     Ok(())
+}
+
+fn is_due(last: Option<Instant>) -> bool {
+    last.is_none_or(|at| at.elapsed() >= PRUNE_INTERVAL)
 }
 
 async fn prune_records(context: &Context) -> Result<(), Error> {
@@ -88,7 +87,7 @@ async fn prune_records(context: &Context) -> Result<(), Error> {
         }
     }
     if pruned > 0 {
-        tracing::info!(records = pruned, "old records of exports were deleted");
+        tracing::info!(records = pruned, "old export records deleted");
     }
     Ok(())
 }
@@ -110,28 +109,30 @@ async fn fail_exhausted(context: &Context) -> Result<(), Error> {
     let max_attempts = context.settings.max_attempts;
     let failure = Failure {
         code: FailureCode::AttemptsExhausted,
-        message: "The export was tried as often as it may and was never finished. Please create \
-                  it again; if that fails too, contact support with this export's id."
-            .to_owned(),
+        message:
+            "The export was not finished within the maximum number of attempts. Please create it \
+                  again. If that fails too, contact support with the id of this export."
+                .to_owned(),
     };
     let failed = context
         .database
         .fail_exhausted(max_attempts, &failure, BATCH)
         .await?;
-    let metrics = &context.metrics;
-    metrics.janitor.exhausted.inc_by(failed.len() as u64);
-    metrics
-        .failures
-        .inc_by(Cause(failure.code), failed.len() as u64);
+    let count = failed.len() as u64;
+    context.metrics.janitor.exhausted.inc_by(count);
+    context.metrics.failures.inc_by(failure.code, count);
     for id in failed {
-        tracing::error!(export.id = %id, "the export failed: its last worker stopped without a word");
+        tracing::error!(
+            export.id = %id,
+            "the export failed: its lease expired and no attempts are left"
+        );
     }
     Ok(())
 }
 
-async fn delete_doomed(context: &Context) -> Result<(), Error> {
+async fn delete_pending(context: &Context) -> Result<(), Error> {
     loop {
-        let objects = context.database.take_doomed_objects(BATCH).await?;
+        let objects = context.database.take_pending_deletions(BATCH).await?;
         for object in &objects {
             delete(context, object).await?;
         }
@@ -141,7 +142,7 @@ async fn delete_doomed(context: &Context) -> Result<(), Error> {
     }
 }
 
-/// An object that cannot be deleted now is taken up again a minute later.
+/// Deletes an object. If that fails, it is due again a minute later.
 async fn delete(context: &Context, object: &PendingDeletion) -> Result<(), Error> {
     let deleted = async {
         context
@@ -156,7 +157,7 @@ async fn delete(context: &Context, object: &PendingDeletion) -> Result<(), Error
             tracing::debug!(object.key, "object deleted");
             context
                 .database
-                .object_deleted(&object.key, SECOND_SWEEP)
+                .object_deleted(&object.key, SECOND_DELETION)
                 .await
         }
         Err(error) => {

@@ -1,4 +1,4 @@
-//! What a worker does beside its exports: clean up, and know where and when to look for work.
+//! What a worker does besides its exports: the janitor, notifications and queue hints.
 
 pub(crate) mod janitor;
 pub(crate) mod notify;

@@ -1,5 +1,5 @@
-//! Tells the claim loop when to look into the queue: at once when something was queued, and every
-//! second or so in any case. Only the second is needed; the first makes it quick.
+//! Wakes the claim loop: immediately when an export is queued (LISTEN/NOTIFY), and after a poll interval in
+//! any case. Correctness depends only on polling; notifications reduce the latency.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,39 +10,39 @@ use tokio_util::sync::CancellationToken;
 
 use crate::context::jittered;
 
-/// How often the queue is looked at when nothing tells of new work. With sweeps and surveys, an idle
-/// worker asks the database less than two things a second.
-const POLL: Duration = Duration::from_millis(1250);
-/// How long after a listener broke the next one is made.
-const RELISTEN: Duration = Duration::from_secs(2);
+/// The poll interval. Including sweeps and queue hints, an idle worker sends fewer than two statements per
+/// second.
+const POLL_INTERVAL: Duration = Duration::from_millis(1250);
+/// The pause before a listener that failed is opened again.
+const RECONNECT: Duration = Duration::from_secs(2);
 
-/// The receiving end, for one waiter.
-pub(crate) struct Wakeup {
+/// Wakes one waiter.
+pub(crate) struct QueueWakeup {
     queued: Arc<Notify>,
 }
 
-impl Wakeup {
-    /// Waits until the queue should be looked at.
-    pub(crate) async fn next(&self) {
+impl QueueWakeup {
+    /// Waits for a notification or for the poll interval.
+    pub(crate) async fn wait(&self) {
         tokio::select! {
             () = self.queued.notified() => {}
-            () = tokio::time::sleep(jittered(POLL)) => {}
+            () = tokio::time::sleep(jittered(POLL_INTERVAL)) => {}
         }
     }
 }
 
-/// Listens until `stop`.
-pub(crate) fn spawn(database: Database, stop: CancellationToken) -> Wakeup {
+/// Listens for notifications until `stop`.
+pub(crate) fn spawn(database: Database, stop: CancellationToken) -> QueueWakeup {
     let queued = Arc::new(Notify::new());
-    let wakeup = Wakeup {
+    let wakeup = QueueWakeup {
         queued: queued.clone(),
     };
     tokio::spawn(async move {
         stop.run_until_cancelled(async {
             loop {
                 let error = listen(&database, &queued).await;
-                tracing::debug!(%error, "listening for new exports broke off, polling goes on");
-                tokio::time::sleep(jittered(RELISTEN)).await;
+                tracing::debug!(%error, "the listener for new exports failed, polling continues");
+                tokio::time::sleep(jittered(RECONNECT)).await;
             }
         })
         .await;
@@ -50,13 +50,13 @@ pub(crate) fn spawn(database: Database, stop: CancellationToken) -> Wakeup {
     wakeup
 }
 
-/// One listener, until it breaks.
+/// Runs one listener until it fails.
 async fn listen(database: &Database, queued: &Notify) -> exports_database::Error {
     let mut listener = match database.listen().await {
         Ok(listener) => listener,
         Err(error) => return error,
     };
-    // Something may have been queued while nobody listened.
+    // Notifications that were sent before the connection was open are lost.
     queued.notify_one();
     loop {
         match listener.queued().await {

@@ -1,5 +1,5 @@
-//! Keeps what this worker remembers of the queue up to date, so that its claims stay quick beside
-//! a long export. Claims read the rest by themselves: an old memory makes them slow, not wrong.
+//! Refreshes the queue hints of this worker, so that claims stay fast while a long export holds back vacuum.
+//! Claims do not depend on them: old hints make a claim slower, not wrong.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,49 +11,52 @@ use tokio_util::sync::CancellationToken;
 
 use crate::context::jittered;
 
-/// How often to look over the queue: a claim reads again what came in since.
-const PERIOD: Duration = Duration::from_secs(5);
-/// How long an export that a survey missed may stay unseen, unless surveys from nothing are slow.
-const FROM_NOTHING: Duration = Duration::from_mins(1);
-/// These take at most one part in so many of the time.
-const SHARE: u32 = 200;
+/// The refresh interval. A claim reads what was queued since the last refresh.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(5);
+/// The interval of full refreshes, which do not start from the previous hints. An export that a refresh
+/// missed is found by the next full refresh.
+const FULL_REFRESH_INTERVAL: Duration = Duration::from_mins(1);
+/// If a full refresh is slow, the interval is at least this many times its duration.
+const FULL_REFRESH_SHARE: u32 = 200;
 
-/// What the worker remembers of the queue.
-pub(crate) type Memory = watch::Receiver<Arc<QueueHints>>;
+/// The latest hints.
+pub(crate) type SharedHints = watch::Receiver<Arc<QueueHints>>;
 
-/// Surveys until `stop`.
-pub(crate) fn spawn(database: Database, stop: CancellationToken) -> Memory {
-    let (memory, reader) = watch::channel(Arc::default());
+/// Refreshes the hints until `stop`.
+pub(crate) fn spawn(database: Database, stop: CancellationToken) -> SharedHints {
+    let (hints, receiver) = watch::channel(Arc::default());
     tokio::spawn(async move {
-        stop.run_until_cancelled(survey_for_ever(&database, &memory))
+        stop.run_until_cancelled(refresh_forever(&database, &hints))
             .await;
     });
-    reader
+    receiver
 }
 
-async fn survey_for_ever(database: &Database, memory: &watch::Sender<Arc<QueueHints>>) {
-    let mut from_nothing_at = Instant::now();
+async fn refresh_forever(database: &Database, hints: &watch::Sender<Arc<QueueHints>>) {
+    let mut full_refresh_at = Instant::now();
     loop {
-        let begun = Instant::now();
-        let from_nothing = begun >= from_nothing_at;
-        let known = if from_nothing {
+        let started = Instant::now();
+        let is_full = started >= full_refresh_at;
+        let previous = if is_full {
             Arc::default()
         } else {
-            memory.borrow().clone()
+            hints.borrow().clone()
         };
-        match database.queue_hints(&known).await {
-            Ok(survey) => {
-                memory.send_replace(Arc::new(survey));
-                if from_nothing {
-                    from_nothing_at = begun + FROM_NOTHING.max(begun.elapsed() * SHARE);
+        match database.queue_hints(&previous).await {
+            Ok(refreshed) => {
+                hints.send_replace(Arc::new(refreshed));
+                if is_full {
+                    let interval = started.elapsed() * FULL_REFRESH_SHARE;
+                    full_refresh_at = started + interval.max(FULL_REFRESH_INTERVAL);
                 }
             }
             Err(error) => {
-                tracing::debug!(error = error_line(&error), "the queue was not surveyed");
-                // It may be another server, with another clock, that answers next.
-                from_nothing_at = begun;
+                let error = error_line(&error);
+                tracing::debug!(error, "the queue hints could not be refreshed");
+                // The next answer may come from another server, with another clock.
+                full_refresh_at = started;
             }
         }
-        tokio::time::sleep(jittered(PERIOD)).await;
+        tokio::time::sleep(jittered(REFRESH_INTERVAL)).await;
     }
 }

@@ -1,46 +1,29 @@
-//! One attempt at an export, from its claim to what is written down of it.
+//! One attempt at an export, from its claim to its recorded outcome.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use exports_database::{Claim, Completed, Fenced, FinishedFile};
+use exports_database::{Claim, FinishedFile, Leased};
 use exports_domain::RetryPolicy;
 use exports_domain::error_line;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::context::{Context, jittered};
-use crate::job::Counters;
-use crate::job::error::{Fate, JobError, WriteError};
 use crate::job::export;
 use crate::job::heartbeat::Heartbeat;
+use crate::job::{AttemptError, JobError, SharedProgress};
 use crate::metrics::{Outcome, PhaseClock, Running};
 use crate::pipeline::upload::FileUpload;
 
-/// An export in this worker's hands.
+/// The pause before a completion that could not be recorded is recorded again. It doubles each time.
+const COMPLETE_RETRY: Duration = Duration::from_millis(100);
+const MAX_COMPLETE_RETRY: Duration = Duration::from_secs(2);
+
+/// A claimed export.
 pub(crate) struct Attempt {
     context: Context,
     claim: Claim,
     claimed_at: Instant,
-}
-
-/// How the work ended.
-enum Ended {
-    /// The file is in the store; nobody knows of it yet.
-    Written(FinishedFile),
-    Failed(JobError),
-    /// The lease is over: another worker has the export, or will have.
-    LeaseLost,
-    /// The worker shuts down and cannot wait.
-    Abandoned,
-}
-
-/// What the database said of a finished file.
-enum Settled {
-    Completed,
-    Refused,
-    /// It did not say. The file may be an export's by now, so it must stay; if it is not, the
-    /// export's next claim dooms it.
-    Unknown,
 }
 
 impl Attempt {
@@ -52,106 +35,109 @@ impl Attempt {
         }
     }
 
-    /// Works until the file is there and recorded, or until the reason why not is.
-    pub(crate) async fn run(self, abandon: &CancellationToken) {
+    /// Runs until the outcome is recorded. `shutdown` stops the work and releases the export.
+    pub(crate) async fn run(self, shutdown: &CancellationToken) {
         let span = tracing::info_span!(
             "export",
             export.id = %self.claim.lease.export,
             attempt = self.claim.attempt,
         );
         let _running = Running::begin(&self.context.metrics);
-        let outcome = self.run_to_completion(abandon).instrument(span).await;
+        let outcome = self.run_to_completion(shutdown).instrument(span).await;
         self.context.metrics.ended(outcome);
     }
 
-    async fn run_to_completion(&self, abandon: &CancellationToken) -> Outcome {
-        let settings = &self.context.settings;
-        let progress = Counters::default();
+    async fn run_to_completion(&self, shutdown: &CancellationToken) -> Outcome {
+        let progress = SharedProgress::default();
         let heartbeat = Heartbeat::start(
             self.context.database.clone(),
             self.claim.lease,
-            settings.lease,
+            self.context.settings.lease,
             self.claimed_at,
             progress.clone(),
         );
         let mut file = FileUpload::new(&self.context, &self.claim);
-        let mut clock = PhaseClock::start(self.context.metrics.clone(), self.claimed_at);
-        let ended = tokio::select! {
-            biased;
-            () = heartbeat.lost() => Ended::LeaseLost,
-            () = abandon.cancelled() => Ended::Abandoned,
-            () = tokio::time::sleep(settings.max_duration) =>
-                Ended::Failed(JobError::timed_out(settings.max_duration)),
-            written = export::write(&self.context, &self.claim, &progress, &mut file, &mut clock) => match written {
-                Ok(facts) => Ended::Written(facts),
-                Err(WriteError::LeaseLost) => Ended::LeaseLost,
-                Err(WriteError::Failed(error)) => Ended::Failed(error),
-            },
-        };
-        match ended {
-            Ended::Written(facts) => match self.settle(&heartbeat, &facts).await {
-                Settled::Completed => {
-                    self.log_completed(&facts);
-                    self.context.metrics.completed(&facts);
-                    Outcome::Completed
-                }
-                Settled::Refused => {
-                    tracing::warn!("the lease was lost before the file was recorded");
-                    file.discard().await;
-                    Outcome::LeaseLost
-                }
-                Settled::Unknown => {
-                    tracing::warn!(
-                        "the database did not say whether the export is completed; its lease decides"
-                    );
-                    Outcome::Unknown
-                }
-            },
-            Ended::Failed(error) => {
-                file.discard().await;
-                self.record_failure(&error).await
-            }
-            Ended::LeaseLost => {
+        let written = self.write(&heartbeat, shutdown, &progress, &mut file);
+        let outcome = match written.await {
+            Ok(written) => self.complete(&heartbeat, &written).await,
+            Err(AttemptError::LeaseLost) => {
                 tracing::warn!("the lease was lost, the work stops");
-                file.discard().await;
                 Outcome::LeaseLost
             }
-            Ended::Abandoned => {
-                file.discard().await;
-                self.release().await
+            Err(AttemptError::Shutdown) => {
+                file.abort().await;
+                return self.release().await;
             }
+            Err(AttemptError::Failed(error)) => {
+                file.abort().await;
+                return self.record_failure(&error).await;
+            }
+        };
+        // With an unknown outcome the file stays: the export may be completed with it. If it is not, the
+        // next claim marks the file as pending deletion.
+        if outcome == Outcome::LeaseLost {
+            file.abort().await;
+        }
+        outcome
+    }
+
+    /// Writes the file, until something stops that.
+    async fn write(
+        &self,
+        heartbeat: &Heartbeat,
+        shutdown: &CancellationToken,
+        progress: &SharedProgress,
+        file: &mut FileUpload,
+    ) -> Result<FinishedFile, AttemptError> {
+        let max_duration = self.context.settings.max_duration;
+        let mut clock = PhaseClock::start(self.context.metrics.clone(), self.claimed_at);
+        tokio::select! {
+            biased;
+            () = heartbeat.lost() => Err(AttemptError::LeaseLost),
+            () = shutdown.cancelled() => Err(AttemptError::Shutdown),
+            () = tokio::time::sleep(max_duration) => Err(JobError::timed_out(max_duration).into()),
+            written = export::write(&self.context, &self.claim, progress, file, &mut clock) => written,
         }
     }
 
-    /// Records the file, asking again while the lease lasts when no answer came.
-    async fn settle(&self, heartbeat: &Heartbeat, facts: &FinishedFile) -> Settled {
-        let ask = async {
-            let mut pause = std::time::Duration::from_millis(100);
+    /// Records the file. Repeats that while the lease lasts, if the database does not answer.
+    async fn complete(&self, heartbeat: &Heartbeat, file: &FinishedFile) -> Outcome {
+        let key = &self.claim.object_key;
+        let complete = async {
+            let mut pause = COMPLETE_RETRY;
             loop {
-                let key = &self.claim.object_key;
-                match self
-                    .context
-                    .database
-                    .complete(self.claim.lease, key, facts)
-                    .await
-                {
-                    Ok(Completed::Done { .. }) => return Settled::Completed,
-                    Ok(Completed::Lost) => return Settled::Refused,
+                let database = &self.context.database;
+                match database.complete(self.claim.lease, key, file).await {
+                    Ok(completed) => return completed,
                     Err(error) => {
-                        tracing::warn!(
-                            error = error_line(&error),
-                            "the file could not be recorded"
-                        );
+                        let error = error_line(&error);
+                        tracing::warn!(error, "the file could not be recorded");
                     }
                 }
                 tokio::time::sleep(jittered(pause)).await;
-                pause = (pause * 2).min(std::time::Duration::from_secs(2));
+                pause = (pause * 2).min(MAX_COMPLETE_RETRY);
             }
         };
         tokio::select! {
             biased;
-            settled = ask => settled,
-            () = heartbeat.lost() => Settled::Unknown,
+            completed = complete => match completed {
+                Leased::Held(_) => {
+                    self.log_completed(file);
+                    self.context.metrics.completed(file);
+                    Outcome::Completed
+                }
+                Leased::Lost => {
+                    tracing::warn!("the lease was lost before the file was recorded");
+                    Outcome::LeaseLost
+                }
+            },
+            () = heartbeat.lost() => {
+                tracing::warn!(
+                    "it is unknown whether the export is completed: \
+                     the database did not answer before the lease expired"
+                );
+                Outcome::Unknown
+            }
         }
     }
 
@@ -159,12 +145,12 @@ impl Attempt {
         let policy = RetryPolicy {
             max_attempts: self.context.settings.max_attempts,
         };
-        let pause = match error.fate {
-            Fate::Retry => policy.pause_after(self.claim.attempt, rand::random()),
-            Fate::Fail => None,
-        };
+        let pause = error
+            .is_retryable
+            .then(|| policy.pause_after(self.claim.attempt, rand::random()))
+            .flatten();
         let (database, lease) = (&self.context.database, self.claim.lease);
-        let (recorded, ended) = if let Some(pause) = pause {
+        let (recorded, outcome) = if let Some(pause) = pause {
             tracing::warn!(
                 error = error.reason,
                 retry_in_s = pause.as_secs(),
@@ -181,23 +167,22 @@ impl Attempt {
             let recorded = database.fail(lease, &error.failure, &error.reason).await;
             (recorded, Outcome::Failed)
         };
-        let outcome = outcome_of(recorded, ended);
+        let outcome = if_recorded(recorded, outcome);
         self.context.metrics.failed(outcome, error.failure.code);
         outcome
     }
 
     async fn release(&self) -> Outcome {
-        tracing::info!("the export is given back");
+        tracing::info!("the export is released");
         let recorded = self.context.database.release(self.claim.lease).await;
-        outcome_of(recorded, Outcome::Released)
+        if_recorded(recorded, Outcome::Released)
     }
 
-    fn log_completed(&self, facts: &FinishedFile) {
-        let millis =
-            |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    fn log_completed(&self, file: &FinishedFile) {
+        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         tracing::info!(
-            rows = facts.row_count,
-            size_bytes = facts.size_bytes,
+            rows = file.row_count,
+            size_bytes = file.size_bytes,
             queued_ms = millis(self.claim.waited),
             duration_ms = millis(self.claimed_at.elapsed()),
             "export completed"
@@ -205,19 +190,19 @@ impl Attempt {
     }
 }
 
-/// `ended`, if that is what the database knows. What could not be recorded is found by whoever
-/// claims the export when its lease ends.
-fn outcome_of(recorded: Result<Fenced, exports_database::Error>, ended: Outcome) -> Outcome {
+/// The outcome, if the database has recorded it. Otherwise the export is claimed again when its lease
+/// expires.
+fn if_recorded(recorded: Result<Leased, exports_database::Error>, outcome: Outcome) -> Outcome {
     match recorded {
-        Ok(Fenced::Held) => ended,
-        Ok(Fenced::Lost) => {
-            tracing::warn!("the lease was lost before the end was recorded");
+        Ok(Leased::Held(())) => outcome,
+        Ok(Leased::Lost) => {
+            tracing::warn!("the lease was lost before the outcome was recorded");
             Outcome::LeaseLost
         }
         Err(error) => {
             tracing::warn!(
                 error = error_line(&error),
-                "the attempt's end was not recorded, its lease will end it"
+                "the outcome could not be recorded; the lease expires instead"
             );
             Outcome::Unknown
         }

@@ -1,126 +1,133 @@
-//! The work itself: one export is one snapshot is one file.
+//! The work of an attempt: one snapshot is read and written as one file.
 
 use exports_database::{Claim, FinishedFile};
+use exports_formats::RowFormat;
+use exports_formats::csv::CsvWriter;
 use exports_source::Error as SourceError;
-use exports_source::{EndpointUrls, Estimate, SourceSession, TimeSlice, UrlColumn};
+use exports_source::{Estimate, SourceSession, TimeSlice};
 use tokio::sync::oneshot;
 
 use crate::context::Context;
-use crate::job::Counters;
-use crate::job::{JobError, WriteError};
+use crate::job::{AttemptError, JobError, SharedProgress};
 use crate::metrics::{Phase, PhaseClock};
 use crate::pipeline::partition::TimePartition;
-use crate::pipeline::readers::{Joining, Reading};
-use crate::pipeline::reorder_buffer;
+use crate::pipeline::readers::{JoiningReaders, Readers};
+use crate::pipeline::reorder_buffer::{self, OrderedOutput};
 use crate::pipeline::upload::FileUpload;
-use exports_formats::csv::{self, EndpointFields, UrlSource};
 
-/// Slices that can wait for their turns besides those that are being read: so many evens out that
-/// one reader is slower for a moment.
-const AHEAD: usize = 2;
+/// Slots of the reorder buffer in addition to one per reader. They compensate for a reader that is slow for
+/// a moment.
+const EXTRA_SLOTS: usize = 2;
 
-/// Projects with more endpoints than this have the URL joined to each row instead of a map of all
-/// in memory.
-const MOST_ENDPOINTS: u16 = 2_000;
+/// Up to this number of endpoints, their URLs are loaded into memory. Above it, the query joins the URL to
+/// each row.
+const MAX_ENDPOINTS_IN_MEMORY: u16 = 2_000;
 
-/// So many messages the session reads itself: they are read sooner than others have joined it.
-const FEW: u32 = 2_048;
+/// Up to this number of messages, one session reads alone: other sessions would need longer to join.
+const SINGLE_READER_MESSAGES: u32 = 2_048;
 
-/// Streams the messages of an export into its file. Dropping it midway leaves `file` to be
-/// discarded and closes the session.
+/// Writes the messages of an export into its file. If the future is dropped, the session is closed, and the
+/// caller has to abort `file`.
 pub(crate) async fn write(
     context: &Context,
     claim: &Claim,
-    progress: &Counters,
+    progress: &SharedProgress,
     file: &mut FileUpload,
     clock: &mut PhaseClock,
-) -> Result<FinishedFile, WriteError> {
+) -> Result<FinishedFile, AttemptError> {
     let source = |error: SourceError| JobError::rows(&error);
+    let direction = claim.filter.direction;
     let session = context.sessions.begin(&claim.project, &claim.filter).await;
     let mut session = session.map_err(|error| JobError::source(&error))?;
     let urls = session
-        .endpoint_urls(claim.filter.direction, MOST_ENDPOINTS)
+        .endpoint_urls(direction, MAX_ENDPOINTS_IN_MEMORY)
         .await
         .map_err(source)?;
-    let (column, urls) = match urls {
-        EndpointUrls::All(urls) => (
-            UrlColumn::Known,
-            UrlSource::Map(EndpointFields::new(claim.filter.direction, &urls)),
-        ),
-        EndpointUrls::TooMany => (UrlColumn::Joined, UrlSource::Row),
-    };
 
-    let (slicer, joining) = plan(context, claim, &mut session).await.map_err(source)?;
-    let (window, bytes) = reorder_buffer::new(usize::from(context.readers) + AHEAD);
-    let (begun, first_row) = oneshot::channel();
-    let reading = Reading::new(claim, column, urls, progress, slicer, window, begun);
-    // When either side stops, dropping its end of the window stops the encoders, and they the
+    let (partition, joining) = plan(context, claim, &mut session).await.map_err(source)?;
+    let (buffer, rows) = reorder_buffer::new(usize::from(context.readers) + EXTRA_SLOTS);
+    let (first_row, first_row_read) = oneshot::channel();
+    let readers = Readers::new(claim, urls, progress, partition, buffer, first_row);
+    // If one side stops, its end of the reorder buffer is dropped. That stops the encoders, and they stop the
     // other side.
-    let reading = reading.run(&mut session, joining);
-    let writing = async {
-        let mut chunks = bytes;
-        let header = csv::header(claim.filter.direction);
-        file.write(&header).await?;
-        progress.add_bytes(header.len());
-        while let Some(chunk) = chunks.next().await {
-            file.write(&chunk.bytes).await?;
-            progress.add_bytes(chunk.bytes.len());
-        }
-        Ok::<_, WriteError>(())
-    };
+    let reading = readers.run(&mut session, joining);
+    let uploading = upload(rows, claim, file, progress);
     let timing = async {
-        if first_row.await.is_ok() {
+        if first_row_read.await.is_ok() {
             clock.ended(Phase::FirstRow);
         }
     };
-    let (read, written, ()) = tokio::join!(reading, writing, timing);
-    written?;
-    // Only with this it is known that every slice came to its end.
+    let (read, uploaded, ()) = tokio::join!(reading, uploading, timing);
+    uploaded?;
+    // The file is complete only if every slice was read to its end.
     let row_count = read?;
     clock.ended(Phase::Streaming);
-    let confirmed = session.confirm().await;
+    let confirmed = session.commit_if_unchanged().await;
     confirmed.map_err(|error| JobError::source(&error))?;
     context.sessions.release(session).await;
 
-    let written = file.finish().await?;
+    let uploaded = file.finish().await?;
     clock.ended(Phase::UploadCompletion);
     Ok(FinishedFile {
         row_count,
-        size_bytes: written.size_bytes,
-        sha256: written.sha256,
+        size_bytes: uploaded.size_bytes,
+        sha256: uploaded.sha256,
         ttl: context.settings.file_ttl,
     })
 }
 
-/// How the export is read: at once, or in slices by others that join the snapshot.
+/// Writes header, rows and end of the file.
+async fn upload(
+    mut rows: OrderedOutput,
+    claim: &Claim,
+    file: &mut FileUpload,
+    progress: &SharedProgress,
+) -> Result<(), AttemptError> {
+    let header = CsvWriter::header(claim.filter.direction);
+    file.write(&header).await?;
+    progress.add_bytes(header.len());
+    while let Some(chunk) = rows.next().await {
+        file.write(&chunk.bytes).await?;
+        progress.add_bytes(chunk.bytes.len());
+    }
+    file.write(CsvWriter::END_OF_FILE).await?;
+    progress.add_bytes(CsvWriter::END_OF_FILE.len());
+    Ok(())
+}
+
+/// Decides how to read the export: in one statement, or in slices by several readers.
 async fn plan(
     context: &Context,
     claim: &Claim,
     session: &mut SourceSession,
-) -> Result<(TimePartition, Option<Joining>), SourceError> {
+) -> Result<(TimePartition, Option<JoiningReaders>), SourceError> {
     let whole = TimePartition::whole(TimeSlice::whole(&claim.filter.range));
     let readers = context.readers;
-    match session.estimate(&claim.filter, FEW).await? {
+    match session
+        .estimate(&claim.filter, SINGLE_READER_MESSAGES)
+        .await?
+    {
         Estimate::Few | Estimate::Unordered => Ok((whole, None)),
         Estimate::SingleStatement(reason) => {
             tracing::info!(
                 reason,
-                "one statement reads all messages: others could see another state of the source"
+                "one statement reads all messages: another session or statement could see a different \
+                 state of the source"
             );
             Ok((whole, None))
         }
         Estimate::Many { extent, sample } => {
-            let slicer = TimePartition::parts(extent, sample, readers);
-            let others = readers.saturating_sub(1);
-            if others == 0 {
-                return Ok((slicer, None));
+            let partition = TimePartition::slices(extent, sample, readers);
+            let count = readers.saturating_sub(1);
+            if count == 0 {
+                return Ok((partition, None));
             }
-            let joining = Joining {
-                others,
+            let joining = JoiningReaders {
+                count,
                 sessions: context.sessions.clone(),
                 snapshot: session.export_snapshot().await?,
             };
-            Ok((slicer, Some(joining)))
+            Ok((partition, Some(joining)))
         }
     }
 }

@@ -1,46 +1,49 @@
-//! Keeps a lease alive while its export is worked on, and tells the work when it is lost.
+//! Renews the lease while its export runs, and reports when the lease is lost.
 //!
-//! The worker counts a lease as lost before the database does: by a clock that never jumps, from
-//! the moment at which the last successful heartbeat was *sent*, less a margin. A worker that was
-//! stopped and continued therefore finds its lease lost before it does anything else.
+//! The worker considers a lease lost before the database does: it counts on a monotonic clock, from the time
+//! at which the last successful heartbeat was *sent*, minus a margin. A worker process that was suspended
+//! therefore sees that its lease is lost before it does anything else.
 
 use std::time::Duration;
 
-use exports_database::{Database, Fenced};
+use exports_database::{Database, Leased};
 use exports_domain::Lease;
 use exports_domain::error_line;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::job::Counters;
+use crate::job::SharedProgress;
 
-/// A lease that is kept alive for as long as this value lives.
+/// How many heartbeats are sent per lease duration.
+const HEARTBEATS_PER_LEASE: u32 = 4;
+
+/// Renews a lease until it is dropped.
 pub(crate) struct Heartbeat {
-    /// Until when the lease surely holds.
+    /// The lease is held at least until then.
     deadline: watch::Receiver<Instant>,
-    _beating: AbortOnDropHandle<()>,
+    _task: AbortOnDropHandle<()>,
 }
 
 impl Heartbeat {
-    /// Begins to beat, three times and more per lease, counting from `claimed_at`.
+    /// Starts the heartbeats of a lease that was acquired at `claimed_at`.
     pub(crate) fn start(
         database: Database,
         lease: Lease,
         duration: Duration,
         claimed_at: std::time::Instant,
-        progress: Counters,
+        progress: SharedProgress,
     ) -> Self {
-        let (sender, deadline) =
-            watch::channel(sure_until(Instant::from_std(claimed_at), duration));
-        let beating = tokio::spawn(beat(database, lease, duration, sender, progress));
+        let held_until = safe_deadline(Instant::from_std(claimed_at), duration);
+        let (sender, deadline) = watch::channel(held_until);
+        let task = tokio::spawn(renew(database, lease, duration, sender, progress));
         Self {
             deadline,
-            _beating: AbortOnDropHandle::new(beating),
+            _task: AbortOnDropHandle::new(task),
         }
     }
 
-    /// Ends when the lease is lost.
+    /// Returns when the lease is lost.
     pub(crate) async fn lost(&self) {
         let mut deadline = self.deadline.clone();
         loop {
@@ -49,7 +52,7 @@ impl Heartbeat {
                 biased;
                 () = tokio::time::sleep_until(until) => return,
                 changed = deadline.changed() => {
-                    // The heart has stopped: no later deadline will come.
+                    // The heartbeats have stopped: the deadline is final.
                     if changed.is_err() {
                         tokio::time::sleep_until(until).await;
                         return;
@@ -60,39 +63,39 @@ impl Heartbeat {
     }
 }
 
-/// The lease's end, less a tenth for the way to the store and the clocks' drift.
-fn sure_until(sent: Instant, duration: Duration) -> Instant {
+/// When the lease expires, minus a tenth for the network and for clock drift.
+fn safe_deadline(sent: Instant, duration: Duration) -> Instant {
     sent + duration.mul_f64(0.9)
 }
 
-async fn beat(
+async fn renew(
     database: Database,
     lease: Lease,
     duration: Duration,
     deadline: watch::Sender<Instant>,
-    progress: Counters,
+    progress: SharedProgress,
 ) {
-    let rhythm = duration / 4;
-    let mut pause = rhythm;
+    let interval = duration / HEARTBEATS_PER_LEASE;
+    let mut pause = interval;
     loop {
         tokio::time::sleep(pause).await;
         let until = *deadline.borrow();
         let sent = Instant::now();
-        let beat = database.heartbeat(lease, duration, progress.read());
-        match tokio::time::timeout_at(until, beat).await {
-            Ok(Ok(Fenced::Held)) => {
-                deadline.send_replace(sure_until(sent, duration));
-                pause = rhythm;
+        let heartbeat = database.heartbeat(lease, duration, progress.load());
+        match tokio::time::timeout_at(until, heartbeat).await {
+            Ok(Ok(Leased::Held(()))) => {
+                deadline.send_replace(safe_deadline(sent, duration));
+                pause = interval;
             }
-            Ok(Ok(Fenced::Lost)) => {
+            Ok(Ok(Leased::Lost)) => {
                 deadline.send_replace(sent);
                 return;
             }
             Ok(Err(error)) => {
                 tracing::warn!(error = error_line(&error), "a heartbeat failed");
-                pause = rhythm / 4;
+                pause = interval / 4;
             }
-            Err(_too_late) => return,
+            Err(_timeout) => return,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! One export from its claim to what is recorded of it.
+//! Runs one export from its claim to its recorded outcome.
 
 mod attempt;
 mod error;
@@ -7,5 +7,5 @@ mod heartbeat;
 mod progress;
 
 pub(crate) use attempt::Attempt;
-pub(crate) use error::{JobError, WriteError};
-pub(crate) use progress::Counters;
+pub(crate) use error::{AttemptError, JobError};
+pub(crate) use progress::SharedProgress;

@@ -1,36 +1,33 @@
-//! How far an attempt is: counted where the file is made, told by the heartbeat.
+//! The progress of an attempt.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use exports_database::Progress;
 
-/// Two counts, shared by those who make the file and the heartbeat. They may be of two moments.
+/// The progress that the pipeline counts and the heartbeat reports.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Counters(Arc<Counts>);
-
-#[derive(Debug, Default)]
-struct Counts {
-    rows: AtomicU64,
-    bytes: AtomicU64,
+pub(crate) struct SharedProgress {
+    rows: Arc<AtomicU64>,
+    bytes: Arc<AtomicU64>,
 }
 
-impl Counters {
-    /// So many rows more are encoded.
+impl SharedProgress {
+    /// Counts encoded rows.
     pub(crate) fn add_rows(&self, rows: u64) {
-        self.0.rows.fetch_add(rows, Ordering::Relaxed);
+        self.rows.fetch_add(rows, Ordering::Relaxed);
     }
 
-    /// So many bytes more are on their way.
+    /// Counts bytes that the upload has taken.
     pub(crate) fn add_bytes(&self, bytes: usize) {
-        self.0.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    /// How far it is now.
-    pub(crate) fn read(&self) -> Progress {
+    /// The current progress. Rows and bytes are read one after the other, so they may differ slightly.
+    pub(crate) fn load(&self) -> Progress {
         Progress {
-            rows: self.0.rows.load(Ordering::Relaxed),
-            bytes: self.0.bytes.load(Ordering::Relaxed),
+            rows: self.rows.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
         }
     }
 }

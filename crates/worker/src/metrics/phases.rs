@@ -1,30 +1,30 @@
-//! Where an attempt's time goes.
+//! Measures the phases of an attempt.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::metrics::{Phase, WorkerMetrics};
 
-/// Runs through the phases of one attempt; each begins where the one before ended.
+/// Observes the phases of one attempt; each starts when the phase before it ends.
 pub(crate) struct PhaseClock {
     metrics: Arc<WorkerMetrics>,
-    since: Instant,
+    phase_start: Instant,
 }
 
 impl PhaseClock {
-    /// The first phase after the queue began at the claim.
+    /// The first phase started with the claim.
     pub(crate) fn start(metrics: Arc<WorkerMetrics>, claimed_at: Instant) -> Self {
         Self {
             metrics,
-            since: claimed_at,
+            phase_start: claimed_at,
         }
     }
 
-    /// A phase ends now.
+    /// Ends a phase now.
     pub(crate) fn ended(&mut self, phase: Phase) {
         let now = Instant::now();
-        let seconds = now.duration_since(self.since).as_secs_f64();
+        let seconds = now.duration_since(self.phase_start).as_secs_f64();
         self.metrics.phases.observe(phase, seconds);
-        self.since = now;
+        self.phase_start = now;
     }
 }

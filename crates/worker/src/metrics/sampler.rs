@@ -1,40 +1,31 @@
-//! What a scrape of a worker asks for: the queue, and whether the database answers at all.
+//! The metrics that a scrape reads from the database: the queue, and whether the database is available.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use exports_database::{Database, QueueDepth};
 use exports_service::metrics::{DatabaseMetrics, Gauges, Label, Registry, Sample};
 
-/// Longer than this, and whoever scrapes has given up.
+/// Timeout of the query. Scrapes usually have a timeout of a few seconds.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Asks the database at each scrape.
+/// Reads the queue depth at each scrape.
 pub(crate) struct Sampler {
     database: Database,
     metrics: DatabaseMetrics,
-    exports: Gauges<QueueLabel>,
-    oldest_age: Gauges<QueueLabel>,
+    exports: Gauges<QueueState>,
+    oldest_age: Gauges<QueueState>,
 }
 
-#[derive(Debug, Clone, Copy)]
-enum QueueLabel {
+#[derive(Debug, Clone, Copy, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "snake_case")]
+enum QueueState {
     Pending,
     Retrying,
     Processing,
 }
 
-impl Label for QueueLabel {
+impl Label for QueueState {
     const NAME: &'static str = "state";
-    const ALL: &'static [Self] = &[Self::Pending, Self::Retrying, Self::Processing];
-
-    fn value(self) -> Cow<'static, str> {
-        Cow::Borrowed(match self {
-            Self::Pending => "pending",
-            Self::Retrying => "retrying",
-            Self::Processing => "processing",
-        })
-    }
 }
 
 impl Sampler {
@@ -44,22 +35,22 @@ impl Sampler {
             metrics: DatabaseMetrics::new(registry),
             exports: registry.gauges(
                 "exports_queue_exports",
-                "Exports in the queue of all workers: due (pending), waiting out the pause before a retry \
-                 (retrying), held by a worker (processing).",
+                "Exports in the queue of all workers: due (pending), waiting for a retry (retrying), held \
+                 by a worker (processing).",
             ),
             oldest_age: registry.gauges(
                 "exports_queue_oldest_age_seconds",
-                "Age of the oldest of them: since it was due, since it was created, since its attempt \
-                 began; 0 if there is none.",
+                "Age of the oldest export in each state: since it was due (pending), since it was created \
+                 (retrying), since its attempt started (processing). 0 if there is none.",
             ),
         }
     }
 
     fn set_queue(&self, depth: &QueueDepth) {
         for (label, state) in [
-            (QueueLabel::Pending, depth.pending),
-            (QueueLabel::Retrying, depth.retrying),
-            (QueueLabel::Processing, depth.processing),
+            (QueueState::Pending, depth.pending),
+            (QueueState::Retrying, depth.retrying),
+            (QueueState::Processing, depth.processing),
         ] {
             #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 exports")]
             self.exports.set(label, state.exports as f64);

@@ -1,61 +1,51 @@
-//! Memory that is used again and again.
+//! Reuses the memory of chunks and parts.
 //!
-//! Chunks and parts are large and short-lived: handed to the allocator one by one they fragment it,
-//! the worker's memory would grow with the length of the file, and the kernel would have to clear
-//! every page anew.
+//! They are large and short-lived. Allocated one by one they fragment the heap: the memory of the worker
+//! would grow with the length of the file, and the kernel would have to clear every page again.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The buffers of one file that wait for their next use.
+/// The unused buffers of one file. Clones share them.
 #[derive(Debug, Clone)]
-pub(crate) struct BufferPool(Arc<Waiting>);
-
-#[derive(Debug)]
-struct Waiting {
-    /// Of a new buffer, in bytes.
+pub(crate) struct BufferPool {
+    /// The capacity of a new buffer, in bytes.
     capacity: usize,
-    buffers: Mutex<Vec<Vec<u8>>>,
+    unused: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
-/// Bytes whose memory goes back to where it came from.
+/// Bytes whose memory returns to its pool on drop.
 #[derive(Debug)]
 pub(crate) struct Buffer {
     bytes: Vec<u8>,
-    home: BufferPool,
+    pool: BufferPool,
 }
 
 impl BufferPool {
-    /// None yet; new ones have this capacity.
+    /// An empty pool; new buffers have this capacity.
     pub(crate) fn new(capacity: usize) -> Self {
-        let buffers = Mutex::default();
-        Self(Arc::new(Waiting { capacity, buffers }))
+        let unused = Arc::default();
+        Self { capacity, unused }
     }
 
-    /// An empty buffer: one that came back, or a new one.
+    /// An empty buffer from the pool, or a new one.
     pub(crate) fn take(&self) -> Buffer {
-        let back = self.waiting(Vec::pop);
-        self.buffer(back.unwrap_or_else(|| Vec::with_capacity(self.0.capacity)))
+        let unused = self.unused().pop();
+        self.buffer(unused.unwrap_or_else(|| Vec::with_capacity(self.capacity)))
     }
 
-    /// A buffer that has no memory yet, for what may turn out to be little.
-    pub(crate) fn take_none(&self) -> Buffer {
+    /// An empty buffer without memory, for content that may be small.
+    pub(crate) fn take_unallocated(&self) -> Buffer {
         self.buffer(Vec::new())
     }
 
     fn buffer(&self, bytes: Vec<u8>) -> Buffer {
-        let home = self.clone();
-        Buffer { bytes, home }
+        let pool = self.clone();
+        Buffer { bytes, pool }
     }
 
-    fn waiting<T>(&self, with: impl FnOnce(&mut Vec<Vec<u8>>) -> T) -> T {
-        with(
-            &mut self
-                .0
-                .buffers
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        )
+    fn unused(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.unused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -83,7 +73,7 @@ impl Drop for Buffer {
     fn drop(&mut self) {
         let mut bytes = std::mem::take(&mut self.bytes);
         bytes.clear();
-        self.home.waiting(|waiting| waiting.push(bytes));
+        self.pool.unused().push(bytes);
     }
 }
 
@@ -94,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_buffer_comes_back_when_its_bytes_are_done_with() {
+    fn a_buffer_returns_to_the_pool_when_its_last_reference_is_dropped() {
         let buffers = BufferPool::new(100);
         let mut buffer = buffers.take();
         buffer.extend_from_slice(b"part");

@@ -1,5 +1,5 @@
-//! Reads the rows of a COPY into chunks: nothing else, so that the connection is never kept
-//! waiting by decoding, encoding or hashing.
+//! Reads the rows of a COPY into chunks, and does nothing else: the connection never waits for decoding,
+//! encoding or hashing.
 
 use exports_postgres::CopyStream;
 use exports_source::Error;
@@ -7,23 +7,23 @@ use tokio::sync::mpsc;
 
 use crate::pipeline::buffer_pool::{Buffer, BufferPool};
 
-/// How many bytes of rows are handed on at a time: enough that handing on costs nothing, few
-/// enough that many exports at a time fit into memory.
+/// The size of a chunk in bytes. Large enough that sending it between tasks costs nothing; small enough
+/// for many exports at the same time.
 const CHUNK: usize = 128 * 1024;
 
-/// Reads to the end, or until nobody takes the chunks any more. Calls `begun` once, when the first
-/// row is there, or the end of none.
+/// Reads until the end of the COPY, or until the channel is closed. Calls `on_first_row` once: at the
+/// first row, or at the end of a COPY without rows.
 pub(crate) async fn read(
     mut rows: CopyStream<'_>,
     chunks: mpsc::Sender<Buffer>,
     buffers: &BufferPool,
-    begun: impl FnOnce(),
+    on_first_row: impl FnOnce(),
 ) -> Result<(), Error> {
     let mut chunk = buffers.take();
-    let mut begun = Some(begun);
+    let mut on_first_row = Some(on_first_row);
     while rows.read(&mut chunk, CHUNK).await? {
-        if let Some(begun) = begun.take() {
-            begun();
+        if let Some(on_first_row) = on_first_row.take() {
+            on_first_row();
         }
         if chunk.len() >= CHUNK {
             let full = std::mem::replace(&mut chunk, buffers.take());
@@ -32,7 +32,7 @@ pub(crate) async fn read(
             }
         }
     }
-    // If nobody takes the last chunk, whoever stopped knows why.
+    // If the channel is closed, the encoder reports the reason.
     chunks.send(chunk).await.ok();
     Ok(())
 }

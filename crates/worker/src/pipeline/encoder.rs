@@ -1,137 +1,134 @@
-//! Turns the bytes of a COPY into the bytes of the file: RFC 4180, CRLF, quotes where needed.
+//! Converts the bytes of a COPY into the bytes of the file.
 //!
-//! It works on a thread of its own: decoding and encoding never wait for the network, and the
+//! Each slice has its own encoder thread: decoding and encoding never wait for the network, and the
 //! network never waits for them.
 
-use std::sync::Arc;
-
-use exports_domain::Direction;
-use exports_formats::csv::{CsvWriter, UnwritableTime, UrlSource};
+use exports_formats::{Flush, RowFormat, UnwritableTime};
 use exports_source::Decoder;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::job::{Counters, JobError};
+use crate::job::{JobError, SharedProgress};
 use crate::pipeline::buffer_pool::{Buffer, BufferPool};
 use crate::pipeline::reorder_buffer::SliceInput;
 
-/// Chunks that may wait for the encoder.
-const WAITING: usize = 2;
+/// How many chunks the channel to the encoder holds. When it is full, the reader waits (backpressure).
+const QUEUED_CHUNKS: usize = 2;
 
-/// Encodes the rows of one slice of a file: one COPY.
+/// Encodes the rows of one COPY, which reads one slice of the export.
 #[derive(Debug)]
-pub struct Encoder {
+pub struct Encoder<F> {
     decoder: Decoder,
-    writer: CsvWriter,
-    /// The beginning of a row whose end is in the next chunk.
-    cut_off: Vec<u8>,
+    format: F,
+    /// The start of a row whose end is in the next chunk.
+    partial_row: Vec<u8>,
     rows: u64,
 }
 
 /// Why a chunk cannot be encoded.
 #[derive(Debug, thiserror::Error)]
 pub enum EncodeError {
-    /// It is not what the query gives.
+    /// The bytes are not a row of the query.
     #[error(transparent)]
     Decode(#[from] exports_source::Error),
     /// A time cannot be written.
     #[error(transparent)]
     Time(#[from] UnwritableTime),
-    /// A row cannot be kept in memory.
-    #[error("there is no memory for a row of more than {bytes} bytes")]
-    Memory {
-        /// What has come of it, and what its field at hand still needs.
+    /// A row does not fit into memory.
+    #[error("out of memory: a row has more than {bytes} bytes")]
+    OutOfMemory {
+        /// The bytes received so far, and those that the current field still needs.
         bytes: usize,
     },
-    /// There is less than the query gives.
+    /// The COPY ended before its trailer.
     #[error("the rows end early")]
-    EndsEarly,
+    UnexpectedEnd,
 }
 
-/// What a slice came to.
+/// The size of an encoded slice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Encoded {
+pub(crate) struct SliceSize {
     pub(crate) rows: u64,
     pub(crate) bytes: u64,
 }
 
-/// An encoder at work.
-pub(crate) type Encoding = JoinHandle<Result<Option<Encoded>, JobError>>;
+/// A running encoder. It returns `None` if its output was closed.
+pub(crate) type EncoderTask = JoinHandle<Result<Option<SliceSize>, JobError>>;
 
-/// Starts an encoder on a thread of its own: chunks of COPY go into the sender, CSV comes out of
-/// the slice. It ends when its input ends, or with `None` when nobody takes its output any more.
-pub(crate) fn spawn(
-    mut encoder: Encoder,
+/// Starts an encoder on its own thread. It takes chunks of a COPY from the channel and writes the encoded
+/// rows to `output`, until the channel or the output is closed.
+pub(crate) fn spawn<F: RowFormat + Send + 'static>(
+    mut encoder: Encoder<F>,
     output: SliceInput,
     buffers: BufferPool,
-    progress: Counters,
-) -> (mpsc::Sender<Buffer>, Encoding) {
-    let (chunks, mut input) = mpsc::channel::<Buffer>(WAITING);
-    let work = tokio::task::spawn_blocking(move || {
-        let (mut bytes, mut is_taken) = (0, true);
-        let mut pass_on = |csv: &mut Vec<u8>| {
+    progress: SharedProgress,
+) -> (mpsc::Sender<Buffer>, EncoderTask) {
+    let (chunks, mut input) = mpsc::channel::<Buffer>(QUEUED_CHUNKS);
+    let task = tokio::task::spawn_blocking(move || {
+        let (mut bytes, mut is_open) = (0, true);
+        let mut flush = |file: &mut Vec<u8>| {
             let mut full = buffers.take();
-            std::mem::swap(&mut *full, csv);
+            std::mem::swap(&mut *full, file);
             bytes += full.len() as u64;
-            is_taken = is_taken && (full.is_empty() || output.blocking_send(full));
-            is_taken
+            is_open = is_open && (full.is_empty() || output.blocking_send(full));
+            is_open
         };
-        let mut csv = buffers.take();
+        let mut file = buffers.take();
         while let Some(chunk) = input.blocking_recv() {
-            csv.reserve(chunk.len() * 2);
+            file.reserve(chunk.len() * 2);
             let before = encoder.rows;
-            encoder.encode(&chunk, &mut csv, &mut |csv| {
-                pass_on(csv);
+            encoder.encode(&chunk, &mut file, &mut |file| {
+                flush(file);
             })?;
             progress.add_rows(encoder.rows - before);
-            if !pass_on(&mut csv) {
-                // Whoever took it knows why it stopped.
+            if !flush(&mut file) {
+                // The task that closed the output reports the reason.
                 return Ok(None);
             }
         }
         let rows = encoder.finish()?;
-        Ok(Some(Encoded { rows, bytes }))
+        Ok(Some(SliceSize { rows, bytes }))
     });
-    (chunks, work)
+    (chunks, task)
 }
 
-impl Encoder {
-    /// Encodes messages of this direction.
+impl<F: RowFormat> Encoder<F> {
+    /// Encodes rows in this format.
     #[must_use]
-    pub fn new(direction: Direction, urls: Arc<UrlSource>) -> Self {
+    pub fn new(format: F) -> Self {
         Self {
             decoder: Decoder::default(),
-            writer: CsvWriter::new(direction, urls),
-            cut_off: Vec::new(),
+            format,
+            partial_row: Vec::new(),
             rows: 0,
         }
     }
 
-    /// Appends the next bytes of the COPY to the file, as far as they are whole rows; a row that is
-    /// cut off is completed by the next call. In the middle of a long text, `pass_on` takes what is
-    /// written so far, so that a row is in memory once: as it came. After an error the end of `csv`
-    /// is of no use.
+    /// Appends the complete rows of the chunk to `file`; the next call completes a partial row.
+    ///
+    /// Inside a long text, `flush` takes the bytes written so far, so that only the undecoded row is in
+    /// memory. After an error the end of `file` is unusable.
     pub fn encode(
         &mut self,
         chunk: &[u8],
-        csv: &mut Vec<u8>,
-        pass_on: &mut dyn FnMut(&mut Vec<u8>),
+        file: &mut Vec<u8>,
+        flush: &mut Flush<'_>,
     ) -> Result<(), EncodeError> {
         let mut rest = chunk;
-        while !self.cut_off.is_empty() && !rest.is_empty() {
-            rest = self.complete(rest, csv, pass_on)?;
+        while !self.partial_row.is_empty() && !rest.is_empty() {
+            rest = self.complete_row(rest, file, flush)?;
         }
-        self.encode_rows(&mut rest, csv, pass_on)?;
-        self.cut_off.extend_from_slice(rest);
+        self.encode_rows(&mut rest, file, flush)?;
+        self.partial_row.extend_from_slice(rest);
         Ok(())
     }
 
-    /// The number of rows, once there are all: the COPY's end was among the bytes.
+    /// The number of rows, if the end of the COPY was among the bytes.
     pub fn finish(self) -> Result<u64, EncodeError> {
-        if self.decoder.is_finished() && self.cut_off.is_empty() {
+        if self.decoder.is_finished() && self.partial_row.is_empty() {
             Ok(self.rows)
         } else {
-            Err(EncodeError::EndsEarly)
+            Err(EncodeError::UnexpectedEnd)
         }
     }
 
@@ -141,46 +138,45 @@ impl Encoder {
         self.rows
     }
 
-    /// Puts some of the next bytes behind the row that is cut off, and encodes it if that completes
-    /// it. Gives the bytes behind those it took.
-    fn complete<'a>(
+    /// Appends some of the next bytes to the partial row, and encodes the row if it is complete. Returns
+    /// the bytes that were not used.
+    fn complete_row<'a>(
         &mut self,
         next: &'a [u8],
-        csv: &mut Vec<u8>,
-        pass_on: &mut dyn FnMut(&mut Vec<u8>),
+        file: &mut Vec<u8>,
+        flush: &mut Flush<'_>,
     ) -> Result<&'a [u8], EncodeError> {
-        let carried = self.cut_off.len();
-        let mut joined = std::mem::take(&mut self.cut_off);
+        let carried = self.partial_row.len();
+        let mut joined = std::mem::take(&mut self.partial_row);
         let missing = self.decoder.missing();
         if missing > next.len() {
-            // All that it needs at once: a vector that grows takes twice as much, for a moment three
-            // times.
+            // Exactly what the row needs: a vector that doubles needs three times as much for a moment.
             let reserved = joined.try_reserve_exact(missing + next.len());
             let bytes = carried + missing;
-            reserved.map_err(|_| EncodeError::Memory { bytes })?;
+            reserved.map_err(|_| EncodeError::OutOfMemory { bytes })?;
         }
-        // Twice as many each time: short rows copy little, long ones are looked at a few times.
+        // Twice as many bytes each time: short rows copy little, long rows are decoded only a few times.
         let some = next.len().min(carried.max(512));
         joined.extend_from_slice(&next[..some]);
         let mut rest = joined.as_slice();
-        self.encode_rows(&mut rest, csv, pass_on)?;
+        self.encode_rows(&mut rest, file, flush)?;
         let used = joined.len() - rest.len();
         if used >= carried {
             return Ok(&next[used - carried..]);
         }
         joined.drain(..used);
-        self.cut_off = joined;
+        self.partial_row = joined;
         Ok(&next[some..])
     }
 
     fn encode_rows(
         &mut self,
         bytes: &mut &[u8],
-        csv: &mut Vec<u8>,
-        pass_on: &mut dyn FnMut(&mut Vec<u8>),
+        file: &mut Vec<u8>,
+        flush: &mut Flush<'_>,
     ) -> Result<(), EncodeError> {
         while let Some(row) = self.decoder.next_row(bytes)? {
-            self.writer.push(csv, &row, pass_on)?;
+            self.format.push_row(file, &row, flush)?;
             self.rows += 1;
         }
         Ok(())
@@ -197,7 +193,7 @@ impl From<EncodeError> for JobError {
                 ),
                 error.to_string(),
             ),
-            EncodeError::EndsEarly | EncodeError::Memory { .. } => Self::internal(&error),
+            EncodeError::UnexpectedEnd | EncodeError::OutOfMemory { .. } => Self::internal(&error),
         }
     }
 }

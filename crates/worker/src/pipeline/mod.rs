@@ -1,8 +1,9 @@
-//! The path of the rows, from the source to the object store.
+//! The path of the rows from the source to the object store.
 //!
-//! `partition` cuts the export's time into slices, `readers` read these at the same time, each by
-//! `chunks` and `encoder`, `reorder_buffer` puts them together in order, `upload` stores the file.
-//! `buffer_pool` keeps the memory in between.
+//! `partition` cuts the time range of an export into slices. `readers` reads several slices at the same
+//! time, each through `chunks` and `encoder`. `reorder_buffer` puts the slices back in order, and `upload`
+//! stores the file. `buffer_pool` reuses the memory. Every step is bounded, so a slow step slows down the
+//! steps before it (backpressure).
 
 pub(crate) mod buffer_pool;
 mod chunks;

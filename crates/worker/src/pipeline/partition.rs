@@ -1,53 +1,54 @@
-//! Cuts an export's time into slices of about the same work, by what the slices before came to.
+//! Cuts the time range of an export into slices of about equal work.
 //!
-//! A slice is a guess at how much it holds. A bad one costs time, never memory: see `window`.
+//! The width of a slice is estimated from the slices before it. A wrong estimate costs time but no memory:
+//! `reorder_buffer` bounds that.
 
 use exports_domain::PgTimestamp;
 use exports_source::TimeSlice;
 
-/// How many rows a slice is to have: so many that asking for it costs nothing beside reading it.
+/// The intended rows of a slice: so many that starting its COPY costs nothing compared with reading it.
 const ROWS: u64 = 16_384;
-/// The bytes that count as much, for rows that are long. A slice of this size that is not yet the
-/// file's turn is read to its end all the same.
+/// The intended bytes of a slice, which limit slices of long rows. A slice of this size fits into its part
+/// of the reorder buffer, so its reader never waits for its turn.
 pub(crate) const BYTES: u64 = 4 * 1024 * 1024;
-/// How much wider than the one before it a slice can be.
-const GROWTH: i64 = 8;
-/// Even where the rows asked for are rare, each reader gets several slices.
+/// A slice is at most this many times wider than the slice before it.
+const MAX_GROWTH: i64 = 8;
+/// Each reader gets at least this many slices, even if matching rows are rare.
 const SLICES_PER_READER: i64 = 8;
-/// How much narrower than others the last slices can be.
-const SHRINKAGE: i64 = 8;
+/// The last slices are at most this many times narrower than the others.
+const MAX_SHRINKAGE: i64 = 8;
 
-/// The time that nobody has taken yet, and how wide to cut it.
+/// The time range that no reader has taken yet, and the width of the next slice.
 #[derive(Debug)]
 pub(crate) struct TimePartition {
-    left: Option<TimeSlice>,
-    /// Of the next slice, in microseconds.
+    remaining: Option<TimeSlice>,
+    /// The width of the next slice, in microseconds.
     width: i64,
-    /// After a gap nothing is known of what follows: this much is not too much.
+    /// The narrowest estimate so far. It is the width after a gap, where the density is unknown.
     narrowest: i64,
     widest: i64,
     readers: i64,
 }
 
 impl TimePartition {
-    /// All of `slice` at once.
-    pub(crate) fn whole(slice: TimeSlice) -> Self {
+    /// One slice for the whole range.
+    pub(crate) fn whole(range: TimeSlice) -> Self {
         Self {
-            left: Some(slice),
-            width: slice.width(),
+            remaining: Some(range),
+            width: range.width(),
             narrowest: 1,
-            widest: slice.width(),
+            widest: range.width(),
             readers: 1,
         }
     }
 
-    /// In parts, the first of which are as wide as a `sample` of the time that holds some rows, but
-    /// not more than a slice is to have.
-    pub(crate) fn parts(extent: TimeSlice, sample: TimeSlice, readers: u16) -> Self {
+    /// Several slices. The first are as wide as `sample`, a part of the range that has some rows, but
+    /// fewer than the intended rows of a slice.
+    pub(crate) fn slices(range: TimeSlice, sample: TimeSlice, readers: u16) -> Self {
         let readers = i64::from(readers.max(1));
-        let widest = (extent.width() / (readers * SLICES_PER_READER)).max(1);
+        let widest = (range.width() / (readers * SLICES_PER_READER)).max(1);
         Self {
-            left: Some(extent),
+            remaining: Some(range),
             width: sample.width().min(widest),
             narrowest: i64::MAX,
             widest,
@@ -55,70 +56,69 @@ impl TimePartition {
         }
     }
 
-    /// The next slice, in the order of time.
-    pub(crate) fn take(&mut self) -> Option<TimeSlice> {
-        let left = self.left?;
-        // Towards the end each takes no more than its share of what is left, so that all readers
-        // are done at about the same time.
-        let share = (left.width() / self.readers).max(self.width / SHRINKAGE);
+    /// Takes the next slice, in time order.
+    pub(crate) fn next_slice(&mut self) -> Option<TimeSlice> {
+        let remaining = self.remaining?;
+        // At the end, each slice is at most a reader's share of the rest: all readers finish at about the
+        // same time.
+        let share = (remaining.width() / self.readers).max(self.width / MAX_SHRINKAGE);
         let width = self.width.min(share).max(1);
-        if left.width() <= width {
-            self.left = None;
-            return Some(left);
+        if remaining.width() <= width {
+            self.remaining = None;
+            return Some(remaining);
         }
-        let end = left.first.0 + width;
-        self.left = Some(TimeSlice {
+        let end = remaining.first.0 + width;
+        self.remaining = Some(TimeSlice {
             first: PgTimestamp(end),
-            last: left.last,
+            last: remaining.last,
         });
         Some(TimeSlice {
-            first: left.first,
+            first: remaining.first,
             last: PgTimestamp(end - 1),
         })
     }
 
-    /// What is left, for whoever looks for its first row.
-    pub(crate) fn left(&self) -> Option<TimeSlice> {
-        self.left
+    /// The time range that no reader has taken yet.
+    pub(crate) fn remaining(&self) -> Option<TimeSlice> {
+        self.remaining
     }
 
-    /// A slice turned out to have so many rows, of so many bytes.
-    pub(crate) fn learn(&mut self, slice: TimeSlice, rows: u64, bytes: u64) {
+    /// Adjusts the width to what a slice contained.
+    pub(crate) fn adjust_width(&mut self, slice: TimeSlice, rows: u64, bytes: u64) {
         let width = i128::from(slice.width());
-        // In units of a row and of a byte of a slice that is just right.
+        // Rows and bytes in a common unit: a slice of the intended size is ROWS * BYTES.
         let by_rows = rows.saturating_mul(BYTES);
         let by_bytes = bytes.saturating_mul(ROWS);
         let work = i128::from(by_rows.max(by_bytes)).max(1);
-        let right = i128::from(ROWS.saturating_mul(BYTES)) * width / work;
-        let right = i64::try_from(right).unwrap_or(i64::MAX);
-        let most = slice.width().saturating_mul(GROWTH).min(self.widest);
-        self.width = right.clamp(1, most);
+        let intended = i128::from(ROWS.saturating_mul(BYTES)) * width / work;
+        let intended = i64::try_from(intended).unwrap_or(i64::MAX);
+        let most = slice.width().saturating_mul(MAX_GROWTH).min(self.widest);
+        self.width = intended.clamp(1, most);
         if rows > 0 {
             self.narrowest = self.narrowest.min(self.width);
         }
     }
 
-    /// Of `searched`, the first row was found then, or none at all.
-    pub(crate) fn skip(&mut self, searched: TimeSlice, first_row: Option<PgTimestamp>) {
-        let Some(left) = self.left else { return };
-        // Others may have taken some of it meanwhile, or all.
-        if left.first < searched.first {
-            return;
-        }
-        let Some(first) = first_row else {
-            self.left = None;
+    /// Skips to the first row of an earlier [`Self::remaining`]; without one, nothing remains.
+    pub(crate) fn skip_to(&mut self, first_row: Option<PgTimestamp>) {
+        let Some(remaining) = self.remaining else {
             return;
         };
-        if first <= left.first {
+        let Some(first) = first_row else {
+            self.remaining = None;
+            return;
+        };
+        // Other readers have taken more in the meantime.
+        if first <= remaining.first {
             return;
         }
-        // A stretch in which a slice would have been empty; less is the distance between rows.
-        if first.0 - left.first.0 > self.width {
+        // A gap is wider than a slice; less is only the distance between two rows.
+        if first.0 - remaining.first.0 > self.width {
             self.width = self.narrowest.min(self.widest).max(1);
         }
-        self.left = (first <= left.last).then_some(TimeSlice {
+        self.remaining = (first <= remaining.last).then_some(TimeSlice {
             first,
-            last: left.last,
+            last: remaining.last,
         });
     }
 }
@@ -136,22 +136,21 @@ mod tests {
         }
     }
 
-    /// Reads rows at these times (sorted) as readers do, one after the other. Gives the slices and
-    /// how many rows each has.
+    /// Reads rows at these times (sorted) like one reader. Returns the slices and the rows of each.
     fn read(times: &[i64], sample_rows: usize) -> Vec<(TimeSlice, usize)> {
         let extent = slice(times[0], times[times.len() - 1]);
         let sample = slice(times[0], times[sample_rows.min(times.len() - 1)]);
-        let mut slicer = TimePartition::parts(extent, sample, 2);
+        let mut partition = TimePartition::slices(extent, sample, 2);
         let mut read = Vec::new();
-        while let Some(taken) = slicer.take() {
+        while let Some(taken) = partition.next_slice() {
             let from = times.partition_point(|&time| time < taken.first.0);
             let to = times.partition_point(|&time| time <= taken.last.0);
-            slicer.learn(taken, (to - from) as u64, 200 * (to - from) as u64);
+            partition.adjust_width(taken, (to - from) as u64, 200 * (to - from) as u64);
             if from == to
-                && let Some(left) = slicer.left()
+                && let Some(remaining) = partition.remaining()
             {
-                let next = times.iter().find(|&&time| time >= left.first.0);
-                slicer.skip(left, next.map(|&time| PgTimestamp(time)));
+                let next = times.iter().find(|&&time| time >= remaining.first.0);
+                partition.skip_to(next.map(|&time| PgTimestamp(time)));
             }
             read.push((taken, to - from));
         }
@@ -178,15 +177,15 @@ mod tests {
     fn evenly_spread_rows_are_cut_evenly() {
         let times: Vec<i64> = (0..1_000_000).map(|row| row * 130).collect();
         let slices = read(&times, 4096);
-        let usual = usize::try_from(ROWS).unwrap();
-        // Only the first is not known yet, and the last are narrower.
+        let intended = usize::try_from(ROWS).unwrap();
+        // The width of the first slices is not known yet, and the last slices are narrower.
         let even = &slices[2..slices.len() - 8];
         let uneven = even
             .iter()
-            .filter(|(_, rows)| rows.abs_diff(usual) > usual / 10);
+            .filter(|(_, rows)| rows.abs_diff(intended) > intended / 10);
         assert_eq!(uneven.count(), 0, "{slices:?}");
         let (_, last) = slices[slices.len() - 1];
-        assert!(last <= usual / 4, "{slices:?}");
+        assert!(last <= intended / 4, "{slices:?}");
     }
 
     #[test]

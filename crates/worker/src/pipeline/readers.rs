@@ -1,96 +1,96 @@
-//! Several connections that read one export at the same time, under one snapshot.
+//! Reads one export over several connections at the same time, all in one snapshot.
 //!
-//! The session that began the snapshot reads from the start, others as soon as they have joined. One
-//! that cannot join is left out: the export only takes longer.
+//! The session that began the snapshot starts to read at once; the others read as soon as they have joined.
+//! A reader that cannot join is skipped: the export only takes longer.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use exports_database::Claim;
 use exports_domain::error_line;
-use exports_source::Error as SourceError;
-use exports_source::{SnapshotId, SourceSession, TimeSlice, UrlColumn};
+use exports_formats::csv::{CsvWriter, EndpointFields};
+use exports_source::{EndpointUrls, Error as SourceError, SessionPool};
+use exports_source::{SnapshotId, SourceSession, TimeSlice};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::job::Counters;
-use crate::job::JobError;
+use crate::job::{JobError, SharedProgress};
 use crate::pipeline::buffer_pool::BufferPool;
 use crate::pipeline::chunks;
-use crate::pipeline::encoder::{self, Encoded, Encoder};
+use crate::pipeline::encoder::{self, Encoder, SliceSize};
 use crate::pipeline::partition::TimePartition;
 use crate::pipeline::reorder_buffer::{ReorderBuffer, SliceInput};
-use exports_formats::csv::UrlSource;
-use exports_source::SessionPool;
 
 /// What the readers of one export share.
-pub(crate) struct Reading {
+pub(crate) struct Readers {
     claim: Claim,
-    column: UrlColumn,
-    urls: Arc<UrlSource>,
-    progress: Counters,
-    /// For what comes from the source, and for what goes to the file.
+    urls: EndpointUrls,
+    endpoints: Arc<EndpointFields>,
+    progress: SharedProgress,
+    /// For chunks of the source and for encoded bytes.
     buffers: BufferPool,
-    window: ReorderBuffer,
-    work: Mutex<Work>,
+    reorder_buffer: ReorderBuffer,
+    state: Mutex<State>,
 }
 
-/// What is left, and what was read.
-struct Work {
-    slicer: TimePartition,
+struct State {
+    partition: TimePartition,
+    /// The rows of the finished slices.
     rows: u64,
-    /// Told once, when the first row is there, or the end of none.
-    begun: Option<oneshot::Sender<()>>,
+    /// Notified once: at the first row, or at the end of a slice without rows.
+    first_row: Option<oneshot::Sender<()>>,
 }
 
-/// Who is to join the session that has the snapshot.
-pub(crate) struct Joining {
-    pub(crate) others: u16,
+/// Readers that join the snapshot of the first session.
+pub(crate) struct JoiningReaders {
+    pub(crate) count: u16,
     pub(crate) sessions: SessionPool,
     pub(crate) snapshot: SnapshotId,
 }
 
-impl Reading {
+impl Readers {
     pub(crate) fn new(
         claim: &Claim,
-        column: UrlColumn,
-        urls: UrlSource,
-        progress: &Counters,
-        slicer: TimePartition,
-        window: ReorderBuffer,
-        begun: oneshot::Sender<()>,
+        urls: EndpointUrls,
+        progress: &SharedProgress,
+        partition: TimePartition,
+        reorder_buffer: ReorderBuffer,
+        first_row: oneshot::Sender<()>,
     ) -> Self {
+        let endpoints = match &urls {
+            EndpointUrls::All(urls) => EndpointFields::known(claim.filter.direction, urls),
+            EndpointUrls::InRows => EndpointFields::from_rows(),
+        };
         Self {
             claim: claim.clone(),
-            column,
-            urls: Arc::new(urls),
+            urls,
+            endpoints: Arc::new(endpoints),
             progress: progress.clone(),
-            // A small export takes the memory that it needs.
+            // No initial capacity: a small export uses only the memory that it needs.
             buffers: BufferPool::new(0),
-            window,
-            work: Mutex::new(Work {
-                slicer,
+            reorder_buffer,
+            state: Mutex::new(State {
+                partition,
                 rows: 0,
-                begun: Some(begun),
+                first_row: Some(first_row),
             }),
         }
     }
 
-    /// Reads everything, by the session and by those who join it. Gives the number of rows. Dropping
-    /// it midway ends all of it.
+    /// Reads everything and returns the number of rows. Dropping the future stops all readers.
     pub(crate) async fn run(
         self,
         session: &mut SourceSession,
-        joining: Option<Joining>,
+        joining: Option<JoiningReaders>,
     ) -> Result<u64, JobError> {
-        let reading = Arc::new(self);
+        let readers = Arc::new(self);
         let all_taken = CancellationToken::new();
         let mut others = JoinSet::new();
         if let Some(joining) = joining {
             let joining = Arc::new(joining);
-            for _ in 0..joining.others {
-                let other = join_and_read(reading.clone(), joining.clone(), all_taken.clone());
+            for _ in 0..joining.count {
+                let other = join_and_read(readers.clone(), joining.clone(), all_taken.clone());
                 others.spawn(other.in_current_span());
             }
         }
@@ -100,25 +100,25 @@ impl Reading {
             }
             Ok(())
         };
-        let own = async {
-            reading.read_slices(session).await?;
+        let first = async {
+            readers.read_slices(session).await?;
             all_taken.cancel();
             Ok::<_, JobError>(())
         };
-        // The first that fails ends all.
-        tokio::try_join!(own, others)?;
-        let rows = reading.lock().rows;
+        // The first error stops all readers.
+        tokio::try_join!(first, others)?;
+        let rows = readers.lock().rows;
         Ok(rows)
     }
 
-    /// Reads one slice after the other until nothing is left.
+    /// Reads one slice after the other until no time remains.
     async fn read_slices(&self, session: &mut SourceSession) -> Result<(), JobError> {
         while let Some((slice, output)) = self.next_slice().await {
-            let encoded = self.read_slice(session, slice, output).await?;
-            // Nobody takes the file's bytes any more, and knows why.
-            let Some(encoded) = encoded else { break };
-            self.learn(slice, encoded);
-            if encoded.rows == 0 {
+            let size = self.read_slice(session, slice, output).await?;
+            // The output is closed; the task that closed it reports the reason.
+            let Some(size) = size else { break };
+            self.finish_slice(slice, size);
+            if size.rows == 0 {
                 self.skip_gap(session).await?;
             }
         }
@@ -130,19 +130,21 @@ impl Reading {
         session: &mut SourceSession,
         slice: TimeSlice,
         output: SliceInput,
-    ) -> Result<Option<Encoded>, JobError> {
+    ) -> Result<Option<SliceSize>, JobError> {
         let source = |error: SourceError| JobError::rows(&error);
-        let encoder = Encoder::new(self.claim.filter.direction, self.urls.clone());
+        let direction = self.claim.filter.direction;
+        let encoder = Encoder::new(CsvWriter::new(direction, self.endpoints.clone()));
         let (buffers, progress) = (self.buffers.clone(), self.progress.clone());
         let (chunks, encoding) = encoder::spawn(encoder, output, buffers, progress);
-        let rows = session.rows(&self.claim.filter, slice, self.column).await;
-        let begun = || {
-            if let Some(begun) = self.lock().begun.take() {
-                // Who does not wait for it has given up.
-                begun.send(()).ok();
+        let rows = session.rows(&self.claim.filter, slice, &self.urls);
+        let rows = rows.await;
+        let on_first_row = || {
+            if let Some(first_row) = self.lock().first_row.take() {
+                // Without a receiver, the attempt has stopped.
+                first_row.send(()).ok();
             }
         };
-        chunks::read(rows.map_err(source)?, chunks, &self.buffers, begun)
+        chunks::read(rows.map_err(source)?, chunks, &self.buffers, on_first_row)
             .await
             .map_err(source)?;
         encoding
@@ -150,56 +152,56 @@ impl Reading {
             .map_err(|panicked| JobError::internal(&panicked))?
     }
 
-    /// Takes the next slice and opens its place in the file, once there is one.
+    /// Waits for a slot in the reorder buffer, then takes the next slice.
     async fn next_slice(&self) -> Option<(TimeSlice, SliceInput)> {
-        let place = self.window.place().await?;
-        // Under one lock: slices are opened in the order of time.
-        let mut work = self.lock();
-        let slice = work.slicer.take()?;
-        Some((slice, self.window.open(place)))
+        let slot = self.reorder_buffer.slot().await?;
+        // Both under one lock: slices must be opened in time order.
+        let mut state = self.lock();
+        let slice = state.partition.next_slice()?;
+        Some((slice, self.reorder_buffer.open(slot)))
     }
 
-    fn learn(&self, slice: TimeSlice, encoded: Encoded) {
-        let mut work = self.lock();
-        work.slicer.learn(slice, encoded.rows, encoded.bytes);
-        work.rows += encoded.rows;
+    fn finish_slice(&self, slice: TimeSlice, size: SliceSize) {
+        let mut state = self.lock();
+        state.partition.adjust_width(slice, size.rows, size.bytes);
+        state.rows += size.rows;
     }
 
-    /// After a slice without rows: goes on where there are some again.
+    /// After a slice without rows, continues at the next row.
     async fn skip_gap(&self, session: &mut SourceSession) -> Result<(), JobError> {
-        let Some(left) = self.lock().slicer.left() else {
+        let Some(remaining) = self.lock().partition.remaining() else {
             return Ok(());
         };
-        let first = session.first_time(&self.claim.filter, left).await;
+        let first = session.first_time(&self.claim.filter, remaining).await;
         let first = first.map_err(|error| JobError::rows(&error))?;
-        self.lock().slicer.skip(left, first);
+        self.lock().partition.skip_to(first);
         Ok(())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Work> {
-        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Another reader. It no longer joins when there is nothing left to take.
+/// Joins the snapshot, unless no slice is left by then, and reads slices.
 async fn join_and_read(
-    reading: Arc<Reading>,
-    joining: Arc<Joining>,
+    readers: Arc<Readers>,
+    joining: Arc<JoiningReaders>,
     all_taken: CancellationToken,
 ) -> Result<(), JobError> {
     let sessions = &joining.sessions;
-    let joined = sessions.join(&reading.claim.project, &joining.snapshot);
+    let joined = sessions.join(&readers.claim.project, &joining.snapshot);
     match all_taken.run_until_cancelled(joined).await {
         None => Ok(()),
         Some(Ok(mut session)) => {
-            reading.read_slices(&mut session).await?;
+            readers.read_slices(&mut session).await?;
             sessions.release(session).await;
             Ok(())
         }
         Some(Err(error)) => {
             tracing::info!(
                 error = error_line(&error),
-                "a reader is left out: it cannot join the export's snapshot"
+                "a reader could not join the snapshot and is skipped"
             );
             Ok(())
         }

@@ -1,12 +1,14 @@
-//! Puts slices together in order: they are read at the same time, and written one after the other.
+//! Puts slices back in order: they are read at the same time, and written one after the other.
 //!
-//! Each slice has room for [`ROOM`] bytes that wait for their turn. Whoever fills it waits; the
-//! slice whose turn it is empties its room as it goes, so it always flows, however much it holds.
-//! Slices get their turns in the order in which they were opened, and a reader opens one only when
-//! it is done with the one before: there is always a reader for the slice whose turn it is.
+//! This is the backpressure between the readers and the upload:
 //!
-//! So many slices have a place at the same time, the one whose turn it is among them: a reader
-//! that is far ahead of another waits for a place before it begins another slice.
+//! - Each slice has a byte budget. When the bytes that wait for the turn of the slice use it up, its encoder
+//!   waits, and so does its reader. The slice whose turn it is flows through, whatever its size.
+//! - The number of slots limits the slices that exist at the same time, including the one whose turn it is.
+//!   A reader that is far ahead waits for a slot.
+//!
+//! It cannot deadlock: slices get their turns in the order in which they were opened, and a reader finishes
+//! its slice before it opens another. So the slice whose turn it is always has a reader.
 
 use std::sync::Arc;
 
@@ -16,89 +18,85 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use crate::pipeline::buffer_pool::Buffer;
 use crate::pipeline::partition;
 
-/// Bytes of one slice that can wait: a slice of the intended size and half as much.
+/// The bytes of a slice that can wait for its turn: one and a half times the intended size.
 #[expect(clippy::cast_possible_truncation, reason = "6 MiB")]
-const ROOM: u32 = (partition::BYTES + partition::BYTES / 2) as u32;
+const BYTE_BUDGET: u32 = (partition::BYTES + partition::BYTES / 2) as u32;
 
-/// Opens slices.
+/// The input side: opens slices.
 #[derive(Debug)]
 pub(crate) struct ReorderBuffer {
     slices: mpsc::UnboundedSender<SliceOutput>,
-    places: Arc<Semaphore>,
+    slots: Arc<Semaphore>,
 }
 
 /// The right to open a slice.
-#[derive(Debug)]
-pub(crate) struct Place {
-    _permit: OwnedSemaphorePermit,
-}
+pub(crate) type Slot = OwnedSemaphorePermit;
 
-/// Gives out the slices' bytes, in order.
+/// The output side: the bytes of all slices, in order. Dropping it closes the input side.
 #[derive(Debug)]
-pub(crate) struct WindowOutput {
+pub(crate) struct OrderedOutput {
     slices: mpsc::UnboundedReceiver<SliceOutput>,
     current: Option<SliceOutput>,
-    places: Arc<Semaphore>,
+    slots: Arc<Semaphore>,
 }
 
 /// Takes the bytes of one slice.
 #[derive(Debug)]
 pub(crate) struct SliceInput {
     chunks: mpsc::UnboundedSender<Chunk>,
-    room: Arc<Semaphore>,
+    budget: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
 struct SliceOutput {
     chunks: mpsc::UnboundedReceiver<Chunk>,
-    room: Arc<Semaphore>,
-    _place: Place,
+    budget: Arc<Semaphore>,
+    _slot: Slot,
 }
 
-/// Bytes on their way, and the room that they take up until they are dropped.
+/// Bytes of a slice. They count towards its byte budget until they are dropped.
 #[derive(Debug)]
 pub(crate) struct Chunk {
     pub(crate) bytes: Buffer,
-    _room: OwnedSemaphorePermit,
+    _budget: OwnedSemaphorePermit,
 }
 
-/// An empty window with places for so many slices.
-pub(crate) fn new(places: usize) -> (ReorderBuffer, WindowOutput) {
+/// Both sides of a new buffer with this number of slots.
+pub(crate) fn new(slots: usize) -> (ReorderBuffer, OrderedOutput) {
     let (opened, slices) = mpsc::unbounded_channel();
-    let places = Arc::new(Semaphore::new(places));
-    let output = WindowOutput {
+    let slots = Arc::new(Semaphore::new(slots));
+    let output = OrderedOutput {
         slices,
         current: None,
-        places: places.clone(),
+        slots: slots.clone(),
     };
     let slices = opened;
-    (ReorderBuffer { slices, places }, output)
+    (ReorderBuffer { slices, slots }, output)
 }
 
 impl ReorderBuffer {
-    /// Waits for a place; `None` if nobody takes the bytes any more.
-    pub(crate) async fn place(&self) -> Option<Place> {
-        let permit = self.places.clone().acquire_owned().await.ok()?;
-        Some(Place { _permit: permit })
+    /// Waits for a slot; `None` if the output is closed.
+    pub(crate) async fn slot(&self) -> Option<Slot> {
+        self.slots.clone().acquire_owned().await.ok()
     }
 
-    /// Opens the next slice. Its turn comes when those before are at their ends.
-    pub(crate) fn open(&self, place: Place) -> SliceInput {
+    /// Opens the next slice. Its turn comes after all slices that were opened before it.
+    pub(crate) fn open(&self, slot: Slot) -> SliceInput {
         let (chunks, waiting) = mpsc::unbounded_channel();
-        let room = Arc::new(Semaphore::new(ROOM as usize));
+        let budget = Arc::new(Semaphore::new(BYTE_BUDGET as usize));
         let output = SliceOutput {
             chunks: waiting,
-            room: room.clone(),
-            _place: place,
+            budget: budget.clone(),
+            _slot: slot,
         };
-        // If nobody takes the bytes any more, the input notices by its room.
+        // If the output is closed, this drops the slice, which closes its budget: the next send fails.
         self.slices.send(output).ok();
-        SliceInput { chunks, room }
+        SliceInput { chunks, budget }
     }
 }
 
-impl WindowOutput {
-    /// The next bytes; `None` when every slice that was opened is at its end, and the window gone.
+impl OrderedOutput {
+    /// The next bytes; `None` when the input side is closed and every slice has ended.
     pub(crate) async fn next(&mut self) -> Option<Chunk> {
         loop {
             if let Some(slice) = &mut self.current {
@@ -113,28 +111,34 @@ impl WindowOutput {
 }
 
 impl SliceInput {
-    /// Hands on bytes; waits for room. `false`: nobody takes them any more. For threads that may
-    /// block.
+    /// Sends bytes and waits while the byte budget is used up. `false` if the output is closed. Only for
+    /// threads that may block.
     pub(crate) fn blocking_send(&self, bytes: Buffer) -> bool {
-        // What is larger than the room takes all of it.
-        let size = u32::try_from(bytes.len()).map_or(ROOM, |size| size.min(ROOM));
-        let room = self.room.clone().acquire_many_owned(size);
-        match Handle::current().block_on(room) {
-            Ok(room) => self.chunks.send(Chunk { bytes, _room: room }).is_ok(),
+        // More than the budget takes all of it.
+        let size = u32::try_from(bytes.len()).map_or(BYTE_BUDGET, |size| size.min(BYTE_BUDGET));
+        let budget = self.budget.clone().acquire_many_owned(size);
+        match Handle::current().block_on(budget) {
+            Ok(permit) => {
+                let chunk = Chunk {
+                    bytes,
+                    _budget: permit,
+                };
+                self.chunks.send(chunk).is_ok()
+            }
             Err(_closed) => false,
         }
     }
 }
 
-impl Drop for WindowOutput {
+impl Drop for OrderedOutput {
     fn drop(&mut self) {
-        self.places.close();
+        self.slots.close();
     }
 }
 
 impl Drop for SliceOutput {
     fn drop(&mut self) {
-        self.room.close();
+        self.budget.close();
     }
 }
 
@@ -157,15 +161,15 @@ mod tests {
         buffer(&vec![0; length])
     }
 
-    async fn open(window: &ReorderBuffer) -> SliceInput {
-        window.open(window.place().await.unwrap())
+    async fn open(slices: &ReorderBuffer) -> SliceInput {
+        slices.open(slices.slot().await.unwrap())
     }
 
     #[tokio::test]
     async fn slices_come_out_in_the_order_in_which_they_were_opened() {
-        let (window, mut output) = new(2);
-        let (first, second) = (open(&window).await, open(&window).await);
-        drop(window);
+        let (slices, mut output) = new(2);
+        let (first, second) = (open(&slices).await, open(&slices).await);
+        drop(slices);
         let late = spawn_blocking(move || {
             assert!(second.blocking_send(buffer(b"b")));
             drop(second);
@@ -181,15 +185,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_slice_that_waits_for_its_turn_holds_no_more_than_its_room() {
-        let (window, mut output) = new(2);
-        let (head, waiting) = (open(&window).await, open(&window).await);
-        drop(window);
-        let room = waiting.room.clone();
+    async fn a_slice_that_waits_for_its_turn_holds_at_most_its_byte_budget() {
+        let (slices, mut output) = new(2);
+        let (head, waiting) = (open(&slices).await, open(&slices).await);
+        drop(slices);
+        let budget = waiting.budget.clone();
         let sending = spawn_blocking(move || {
-            (0..20).all(|_| waiting.blocking_send(zeros(ROOM as usize / 4)))
+            (0..20).all(|_| waiting.blocking_send(zeros(BYTE_BUDGET as usize / 4)))
         });
-        while room.available_permits() >= ROOM as usize / 4 {
+        while budget.available_permits() >= BYTE_BUDGET as usize / 4 {
             tokio::task::yield_now().await;
         }
         assert!(!sending.is_finished());
@@ -203,30 +207,30 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_waits_for_room_learns_that_nobody_takes_the_bytes() {
-        let (window, output) = new(1);
-        let slice = open(&window).await;
+    async fn an_encoder_that_waits_for_its_budget_sees_that_the_output_is_closed() {
+        let (slices, output) = new(1);
+        let slice = open(&slices).await;
         let sending =
-            spawn_blocking(move || while slice.blocking_send(zeros(2 * ROOM as usize)) {});
+            spawn_blocking(move || while slice.blocking_send(zeros(2 * BYTE_BUDGET as usize)) {});
         drop(output);
-        drop(window);
+        drop(slices);
         sending.await.unwrap();
     }
 
     #[tokio::test]
-    async fn whoever_is_far_ahead_waits_for_a_place() {
-        let (window, mut output) = new(2);
-        let (head, ahead) = (open(&window).await, open(&window).await);
-        // All of the second slice is there, but not its turn.
+    async fn a_reader_that_is_far_ahead_waits_for_a_slot() {
+        let (slices, mut output) = new(2);
+        let (head, ahead) = (open(&slices).await, open(&slices).await);
+        // The second slice is complete, but it is not its turn.
         drop(ahead);
-        let mut place = std::pin::pin!(window.place());
-        assert!(futures_util::poll!(&mut place).is_pending());
+        let mut slot = std::pin::pin!(slices.slot());
+        assert!(futures_util::poll!(&mut slot).is_pending());
         drop(head);
-        // There is nothing more yet, but the two slices are behind it.
+        // It waits for a third slice, so the first two have ended.
         let next = tokio::time::timeout(Duration::from_millis(1), output.next());
         assert!(next.await.is_err());
-        assert!(place.await.is_some());
+        assert!(slot.await.is_some());
         drop(output);
-        assert!(window.place().await.is_none());
+        assert!(slices.slot().await.is_none());
     }
 }

@@ -1,32 +1,31 @@
-//! The file on its way into the object store: cut into parts, hashed, uploaded, or taken back.
+//! Uploads the file: cuts it into parts, hashes it, and aborts it if the attempt fails.
 //!
-//! What fits into one part is a single PUT; what does not is a multipart upload, whose id is
-//! recorded before its first part. Memory: one part being filled and [`IN_FLIGHT`] on their way.
+//! A file that fits into one part is a single PUT. Any other is a multipart upload, whose id is recorded
+//! before its first part. Memory is bounded: one part that is filled, and [`MAX_IN_FLIGHT`] that are sent.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use exports_database::{Claim, Database, Fenced};
-use exports_domain::Lease;
-use exports_domain::error_line;
+use exports_database::{Claim, Database, Leased};
+use exports_domain::{Lease, error_line};
 use exports_objects::{FileHeaders, MAX_FILE_SIZE, Store, StoreError, Upload};
 use sha2::{Digest, Sha256};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::context::{Context, jittered};
-use crate::job::{JobError, WriteError};
+use crate::job::{AttemptError, JobError};
 use crate::metrics::{UploadOperation, WorkerMetrics};
 use crate::pipeline::buffer_pool::{Buffer, BufferPool};
 
 /// Parts that are sent at the same time.
-const IN_FLIGHT: usize = 2;
-/// After how long an upload that could not be recorded is tried again.
-const RECORD_AGAIN: Duration = Duration::from_secs(1);
-/// How long to try to take back what is in the store; janitors do it otherwise.
-const DISCARD_LIMIT: Duration = Duration::from_secs(5);
+const MAX_IN_FLIGHT: usize = 2;
+/// The pause before an upload that could not be recorded is recorded again.
+const RECORD_RETRY: Duration = Duration::from_secs(1);
+/// Timeout of an abort. A janitor deletes what is left in the store.
+const ABORT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// One attempt's file.
+/// The file of one attempt.
 pub(crate) struct FileUpload {
     store: Store,
     database: Database,
@@ -39,17 +38,16 @@ pub(crate) struct FileUpload {
     buffers: BufferPool,
     parts: usize,
     upload: Option<Upload>,
-    /// The upload that is being begun: see [`FileUpload::begin_upload`].
-    beginning: Option<JoinHandle<Result<Upload, StoreError>>>,
-    sending: JoinSet<Result<(), StoreError>>,
-    /// Something of it may be in the store.
-    touched: bool,
+    /// The request that creates it: see [`FileUpload::create_upload`].
+    creating: Option<JoinHandle<Result<Upload, StoreError>>>,
+    in_flight: JoinSet<Result<(), StoreError>>,
+    /// A request was sent, so the store may have something of the file.
+    is_started: bool,
     hash: Sha256,
     size: u64,
 }
 
-/// What a whole file came to.
-pub(crate) struct Written {
+pub(crate) struct UploadedFile {
     pub(crate) size_bytes: u64,
     pub(crate) sha256: [u8; 32],
 }
@@ -67,94 +65,91 @@ impl FileUpload {
             key: claim.object_key.clone(),
             headers: FileHeaders::attachment(&name),
             part_size,
-            part: buffers.take_none(),
+            part: buffers.take_unallocated(),
             buffers,
             parts: 0,
             upload: None,
-            beginning: None,
-            sending: JoinSet::new(),
-            touched: false,
+            creating: None,
+            in_flight: JoinSet::new(),
+            is_started: false,
             hash: Sha256::new(),
             size: 0,
         }
     }
 
-    /// Takes the file's next bytes; waits while too much is on its way.
-    pub(crate) async fn write(&mut self, mut bytes: &[u8]) -> Result<(), WriteError> {
+    /// Appends bytes to the file. Waits while the maximum number of parts is in flight (backpressure).
+    pub(crate) async fn write(&mut self, mut bytes: &[u8]) -> Result<(), AttemptError> {
         self.hash.update(bytes);
         self.size += bytes.len() as u64;
         while !bytes.is_empty() {
-            // A part goes out when more follows, so that what fits into one part is a single PUT.
+            // A full part is sent only when more bytes follow: what fits into one part is a single PUT.
             if self.part.len() == self.part_size {
                 self.send_part().await?;
             }
-            let room = self.part_size - self.part.len();
-            let (now, later) = bytes.split_at(room.min(bytes.len()));
-            self.make_room(now.len());
+            let free = self.part_size - self.part.len();
+            let (now, later) = bytes.split_at(free.min(bytes.len()));
+            self.reserve(now.len());
             self.part.extend_from_slice(now);
             bytes = later;
         }
         Ok(())
     }
 
-    /// Sends what is left and puts the file in its place.
-    pub(crate) async fn finish(&mut self) -> Result<Written, WriteError> {
+    /// Sends the rest and completes the upload.
+    pub(crate) async fn finish(&mut self) -> Result<UploadedFile, AttemptError> {
         if self.upload.is_none() {
-            let body = std::mem::replace(&mut self.part, self.buffers.take_none());
-            self.touched = true;
-            self.store
-                .put(&self.key, Bytes::from_owner(body), &self.headers)
-                .await
-                .map_err(|error| self.failed(UploadOperation::Put, &error))?;
+            let part = std::mem::replace(&mut self.part, self.buffers.take_unallocated());
+            let body = Bytes::from_owner(part);
+            self.is_started = true;
+            let stored = self.store.put(&self.key, body, &self.headers).await;
+            stored.map_err(|error| self.failed(UploadOperation::Put, &error))?;
             self.metrics.bytes_uploaded.inc_by(self.size);
         } else {
             self.send_part().await?;
-            while self.one_part_sent().await? {}
+            while self.next_sent().await? {}
             if let Some(upload) = &mut self.upload {
                 let completed = upload.complete().await;
                 completed.map_err(|error| self.failed(UploadOperation::Complete, &error))?;
             }
         }
-        Ok(Written {
+        Ok(UploadedFile {
             size_bytes: self.size,
             sha256: self.hash.clone().finalize().into(),
         })
     }
 
-    /// Takes everything of it out of the store again, as far as that can be done now.
-    pub(crate) async fn discard(mut self) {
-        if !self.touched {
+    /// Aborts the upload and deletes the object, within [`ABORT_TIMEOUT`].
+    pub(crate) async fn abort(mut self) {
+        if !self.is_started {
             return;
         }
-        // First the parts, so that none arrives after the upload is gone.
-        self.sending.shutdown().await;
-        let failures = &self.metrics.upload_failures;
-        let taken_back = tokio::time::timeout(DISCARD_LIMIT, async {
-            if let Some(beginning) = self.beginning.take() {
-                abort_once_begun(beginning).await;
+        // The parts first, so that none arrives after the abort.
+        self.in_flight.shutdown().await;
+        let aborted = tokio::time::timeout(ABORT_TIMEOUT, async {
+            if let Some(creating) = self.creating.take() {
+                abort_once_created(creating).await;
             }
             if let Some(upload) = self.upload.take() {
                 upload.abort().await?;
             }
-            // It may have been put in its place, by a request whose answer nobody waited for.
+            // A request whose answer was not awaited may have completed the object.
             self.store.delete(&self.key).await
         });
-        match taken_back.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                failures.inc(UploadOperation::Discard);
-                tracing::warn!(error = error_line(&error), "a janitor has to clean up");
-            }
-            Err(_) => {
-                failures.inc(UploadOperation::Discard);
-                tracing::warn!("the store is slow, a janitor has to clean up");
-            }
-        }
+        let error = match aborted.await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error_line(&error),
+            Err(_) => "timeout".to_owned(),
+        };
+        self.metrics.upload_failures.inc(UploadOperation::Discard);
+        tracing::warn!(
+            error,
+            "the upload could not be aborted; a janitor deletes it later"
+        );
     }
 
-    /// A small file takes the memory that it needs; any other gets that of a part at once, rather
-    /// than that of a half and then that of twice as much.
-    fn make_room(&mut self, length: usize) {
+    /// Reserves the memory of a whole part as soon as the file is not small: growing by doubling would
+    /// need more. A small file uses only what it needs.
+    fn reserve(&mut self, length: usize) {
         const SMALL: usize = 512 * 1024;
         let length = self.part.len() + length;
         if length > SMALL && length > self.part.capacity() {
@@ -163,22 +158,22 @@ impl FileUpload {
         }
     }
 
-    async fn send_part(&mut self) -> Result<(), WriteError> {
+    async fn send_part(&mut self) -> Result<(), AttemptError> {
         if self.parts as u64 * self.part_size as u64 >= MAX_FILE_SIZE {
             return Err(JobError::too_large(MAX_FILE_SIZE).into());
         }
         if self.upload.is_none() {
-            self.begin_upload().await?;
+            self.create_upload().await?;
         }
-        while self.sending.len() >= IN_FLIGHT {
-            self.one_part_sent().await?;
+        while self.in_flight.len() >= MAX_IN_FLIGHT {
+            self.next_sent().await?;
         }
         let part = std::mem::replace(&mut self.part, self.buffers.take());
         if let Some(upload) = &mut self.upload {
             self.parts += 1;
             let (length, metrics) = (part.len() as u64, self.metrics.clone());
             let sent = upload.put_part(Bytes::from_owner(part));
-            self.sending.spawn(async move {
+            self.in_flight.spawn(async move {
                 sent.await?;
                 metrics.bytes_uploaded.inc_by(length);
                 Ok(())
@@ -187,14 +182,14 @@ impl FileUpload {
         Ok(())
     }
 
-    /// Begins it in a task of its own: if this attempt is broken off meanwhile, the store has an
-    /// upload all the same, whose id is known to nobody but who reads the answer.
-    async fn begin_upload(&mut self) -> Result<(), WriteError> {
-        self.touched = true;
+    /// Creates the multipart upload in a separate task. If the attempt stops during the request, the store
+    /// may have created it anyway, and only the answer contains the id that is needed to abort it.
+    async fn create_upload(&mut self) -> Result<(), AttemptError> {
+        self.is_started = true;
         let (store, key, headers) = (self.store.clone(), self.key.clone(), self.headers.clone());
-        let begin = async move { store.begin_upload(&key, &headers).await };
-        let answer = self.beginning.insert(tokio::spawn(begin)).await;
-        self.beginning = None;
+        let create = async move { store.begin_upload(&key, &headers).await };
+        let answer = self.creating.insert(tokio::spawn(create)).await;
+        self.creating = None;
         let upload = answer
             .map_err(|panicked| JobError::internal(&panicked))?
             .map_err(|error| self.failed(UploadOperation::Begin, &error))?;
@@ -202,13 +197,32 @@ impl FileUpload {
         let Some(id) = upload.id().map(str::to_owned) else {
             return Ok(());
         };
-        // Boxed: it is seldom needed, and large.
-        Box::pin(record_upload(&self.database, self.lease, &self.key, &id)).await
+        // Boxed: the future is large and seldom needed.
+        Box::pin(self.record_upload(&id)).await
     }
 
-    /// Waits for one of the parts on their way; `false` if there is none.
-    async fn one_part_sent(&mut self) -> Result<bool, WriteError> {
-        match self.sending.join_next().await {
+    /// Records the upload. Repeats that while the database is unavailable; the attempt stops when its lease
+    /// expires.
+    async fn record_upload(&mut self, id: &str) -> Result<(), AttemptError> {
+        loop {
+            match self.database.record_upload(self.lease, &self.key, id).await {
+                Ok(Leased::Held(())) => return Ok(()),
+                Ok(Leased::Lost) => return Err(AttemptError::LeaseLost),
+                Err(error) if error.is_transient() => {
+                    tracing::warn!(
+                        error = error_line(&error),
+                        "the upload could not be recorded and is retried"
+                    );
+                    tokio::time::sleep(jittered(RECORD_RETRY)).await;
+                }
+                Err(error) => return Err(JobError::internal(&error).into()),
+            }
+        }
+    }
+
+    /// Waits until one of the parts in flight is sent; `false` if there is none.
+    async fn next_sent(&mut self) -> Result<bool, AttemptError> {
+        match self.in_flight.join_next().await {
             None => Ok(false),
             Some(Ok(Ok(()))) => Ok(true),
             Some(Ok(Err(error))) => Err(self.failed(UploadOperation::Part, &error).into()),
@@ -222,39 +236,15 @@ impl FileUpload {
     }
 }
 
-/// Records an upload. A database that fails over is asked until it answers: whoever runs the
-/// attempt stops it when its lease ends.
-async fn record_upload(
-    database: &Database,
-    lease: Lease,
-    key: &str,
-    id: &str,
-) -> Result<(), WriteError> {
-    loop {
-        match database.record_upload(lease, key, id).await {
-            Ok(Fenced::Held) => return Ok(()),
-            Ok(Fenced::Lost) => return Err(WriteError::LeaseLost),
-            Err(error) if error.is_transient() => {
-                tracing::warn!(
-                    error = error_line(&error),
-                    "the upload could not be recorded, it is tried again"
-                );
-                tokio::time::sleep(jittered(RECORD_AGAIN)).await;
-            }
-            Err(error) => return Err(JobError::internal(&error).into()),
-        }
-    }
-}
-
-/// Goes on to its end when it is no longer waited for.
-async fn abort_once_begun(beginning: JoinHandle<Result<Upload, StoreError>>) {
+/// Aborts an upload as soon as it is created. The task continues after the caller's timeout.
+async fn abort_once_created(creating: JoinHandle<Result<Upload, StoreError>>) {
     let aborting = tokio::spawn(async move {
-        if let Ok(Ok(upload)) = beginning.await
+        if let Ok(Ok(upload)) = creating.await
             && let Err(error) = upload.abort().await
         {
             tracing::warn!(error = error_line(&error), "an upload could not be aborted");
         }
     });
-    // A panic in it was logged by the runtime.
+    // The runtime has logged a panic of the task.
     aborting.await.ok();
 }

@@ -1,5 +1,5 @@
-//! Messages as the database sends them, and as the `csv` crate writes them: what the encoder is
-//! held to.
+//! Messages as the database sends them, and as the `csv` crate writes them: input and expected output of the
+//! encoder.
 
 use std::collections::HashMap;
 
@@ -14,9 +14,9 @@ pub(crate) struct Message {
     pub(crate) endpoint: Option<Uuid>,
     pub(crate) status: Option<String>,
     pub(crate) attempt_count: Option<i32>,
-    /// When it was created, delivered, is tried next.
+    /// Created, delivered, next attempt.
     pub(crate) times: [Option<i64>; 3],
-    /// The response's status, its latency, the whole delivery's.
+    /// Status of the response, its latency, the latency of the whole delivery.
     pub(crate) response: [Option<i32>; 3],
     pub(crate) last_error: Option<String>,
     pub(crate) url: Option<String>,
@@ -66,7 +66,7 @@ fn fields(message: &Message) -> [Option<Vec<u8>>; 12] {
     ]
 }
 
-/// The cells of a row. `urls`: if they are not in the rows.
+/// The fields of a row. `urls` are the known URLs, if the rows do not contain them.
 pub(crate) fn record(
     direction: Direction,
     urls: Option<&Urls>,
@@ -77,7 +77,7 @@ pub(crate) fn record(
         None => message.url.as_ref(),
         Some(urls) => message.endpoint.and_then(|id| urls.get(&id)),
     };
-    let mut cells = vec![
+    let mut fields = vec![
         message.id.map(|id| id.to_string()).unwrap_or_default(),
         message
             .endpoint
@@ -90,14 +90,14 @@ pub(crate) fn record(
         message.status.clone().unwrap_or_default(),
         int(message.attempt_count),
     ];
-    cells.extend(message.times.map(|at| at.map(time).unwrap_or_default()));
+    fields.extend(message.times.map(|at| at.map(time).unwrap_or_default()));
     let numbers = match direction {
         Direction::Outbound => &message.response[..2],
         Direction::Inbound => &message.response,
     };
-    cells.extend(numbers.iter().map(|number| int(*number)));
-    cells.push(guarded(message.last_error.as_ref()));
-    cells.into()
+    fields.extend(numbers.iter().map(|number| int(*number)));
+    fields.push(guarded(message.last_error.as_ref()));
+    fields.into()
 }
 
 fn guarded(text: Option<&String>) -> String {
@@ -115,7 +115,7 @@ fn time(micros: i64) -> String {
     (epoch + TimeDelta::microseconds(micros)).to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
-/// What the `csv` crate makes of the rows.
+/// The rows as the `csv` crate writes them.
 pub(crate) fn written_by_the_csv_crate(records: &[csv::StringRecord]) -> Vec<u8> {
     let mut writer = csv::WriterBuilder::new()
         .terminator(csv::Terminator::CRLF)

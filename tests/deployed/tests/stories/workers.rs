@@ -70,8 +70,8 @@ fn a_worker_that_is_replaced_gives_back_what_it_cannot_finish() {
             // A released attempt does not count.
             assert_eq!(it.file_is_right(&id).await["attempt"], 1);
             assert_eq!(it.workers[old].ended().await, 0);
-            let given_back = "the export is given back";
-            assert!(it.workers[old].log().await.contains(given_back));
+            let released = "the export is released";
+            assert!(it.workers[old].log().await.contains(released));
             assert!(it.workers[new].log().await.contains("export completed"));
             it.nothing_is_left_over().await;
         },

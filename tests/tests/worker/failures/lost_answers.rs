@@ -91,7 +91,7 @@ async fn every_answer_to_the_completion_until_the_lease_is_over() {
         .await;
         proxy.refuse();
         worker
-            .wait_for_line("did not say whether the export is completed")
+            .wait_for_line("it is unknown whether the export is completed")
             .await;
         proxy.restore();
 
@@ -117,7 +117,7 @@ async fn every_completion_until_the_lease_is_over() {
         .await;
         database.make_unavailable();
         worker
-            .wait_for_line("did not say whether the export is completed")
+            .wait_for_line("it is unknown whether the export is completed")
             .await;
         database.restore();
 

@@ -71,7 +71,9 @@ async fn a_reader_that_cannot_connect_is_left_out() {
         fixture.read_file(id).await;
         assert_eq!(fixture.wait_until_completed(id).await.row_count, 110_002);
         assert_eq!(fixture.export(id).await.attempt, 1);
-        worker.wait_for_line("a reader is left out").await;
+        worker
+            .wait_for_line("a reader could not join the snapshot")
+            .await;
     })
     .await;
 }

@@ -30,7 +30,7 @@ async fn an_export_that_is_requeued_mid_file_is_begun_again_and_its_file_is_righ
         let answer = fixture
             .database()
             .storage()
-            .requeue_by_hand(id)
+            .force_requeue(id)
             .await
             .unwrap();
         let holder = holder.as_str().map(str::to_owned);
@@ -57,11 +57,7 @@ async fn an_export_that_is_ended_mid_file_leaves_nothing_in_the_store() {
             code: FailureCode::EndedByOperator,
             message: "Please choose a shorter time range.".to_owned(),
         };
-        let answer = fixture
-            .database()
-            .storage()
-            .fail_by_hand(id, &failure)
-            .await;
+        let answer = fixture.database().storage().force_fail(id, &failure).await;
         assert!(matches!(answer, Ok(Overridden::Done { holder: Some(_) })));
         held.wait_for_event(LOST).await;
 

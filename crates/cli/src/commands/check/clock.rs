@@ -1,35 +1,37 @@
-//! How far another clock is from this machine's: links that are signed by a wrong one do not open.
+//! Compares another clock with this machine's. A wrong clock breaks signed links.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::report::Finding;
 
-/// From here on it is worth a look.
-const WORTH_A_LOOK: TimeDelta = TimeDelta::seconds(1);
-/// From here on links are refused, or live longer than they should.
-const TOO_FAR: TimeDelta = TimeDelta::seconds(30);
+/// Warn from this difference on.
+const WARN_FROM: TimeDelta = TimeDelta::seconds(1);
+/// From this difference on stores may refuse links, or links live too long.
+const FAIL_FROM: TimeDelta = TimeDelta::seconds(30);
 
-/// Judges a clock that said `theirs` between two looks at ours; `grain` is how coarsely it tells.
+/// Compares `theirs`, which was read between `before` and `after` of our clock, with `resolution`.
 pub(super) fn compare(
     theirs: DateTime<Utc>,
     before: DateTime<Utc>,
     after: DateTime<Utc>,
-    grain: TimeDelta,
+    resolution: TimeDelta,
 ) -> Finding {
-    // What lies between the looks, or within a grain of them, is no difference.
+    // A time between our two readings, within the resolution, counts as equal.
     let ahead = theirs - after;
-    let behind = before - (theirs + grain);
-    let apart = ahead.max(behind).max(TimeDelta::zero());
-    let seconds = apart.as_seconds_f64();
-    let mend = "run a time service (NTP) on both machines";
-    if apart > TOO_FAR {
+    let behind = before - (theirs + resolution);
+    let difference = ahead.max(behind).max(TimeDelta::zero());
+    let seconds = difference.as_seconds_f64();
+    let fix = "synchronize both clocks with NTP";
+    if difference > FAIL_FROM {
         Finding::fail(format!(
-            "{seconds:.1} s from this machine's, signed links break: {mend}"
+            "differs by {seconds:.1} s from this machine's clock, so signed links fail: {fix}"
         ))
-    } else if apart > WORTH_A_LOOK {
-        Finding::warn(format!("{seconds:.1} s from this machine's: {mend}"))
+    } else if difference > WARN_FROM {
+        Finding::warn(format!(
+            "differs by {seconds:.1} s from this machine's clock: {fix}"
+        ))
     } else {
-        Finding::ok("within a second of this machine's")
+        Finding::ok("differs by less than 1 s from this machine's clock")
     }
 }
 
@@ -39,18 +41,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_is_judged_by_what_the_looks_do_not_explain() {
+    fn only_the_difference_beyond_the_readings_counts() {
         let at = |millis: i64| DateTime::from_timestamp_millis(1_000_000 + millis).unwrap();
-        let judge = |theirs, grain| {
+        let verdict = |theirs, grain| {
             let grain = TimeDelta::milliseconds(grain);
             compare(at(theirs), at(0), at(2_000), grain).verdict
         };
-        assert_eq!(judge(1_000, 0), Verdict::Ok);
-        assert_eq!(judge(2_900, 0), Verdict::Ok);
-        assert_eq!(judge(3_100, 0), Verdict::Warn);
-        assert_eq!(judge(-1_500, 0), Verdict::Warn);
-        assert_eq!(judge(-1_500, 1_000), Verdict::Ok);
-        assert_eq!(judge(33_000, 0), Verdict::Fail);
-        assert_eq!(judge(-31_000, 0), Verdict::Fail);
+        assert_eq!(verdict(1_000, 0), Verdict::Ok);
+        assert_eq!(verdict(2_900, 0), Verdict::Ok);
+        assert_eq!(verdict(3_100, 0), Verdict::Warn);
+        assert_eq!(verdict(-1_500, 0), Verdict::Warn);
+        assert_eq!(verdict(-1_500, 1_000), Verdict::Ok);
+        assert_eq!(verdict(33_000, 0), Verdict::Fail);
+        assert_eq!(verdict(-31_000, 0), Verdict::Fail);
     }
 }

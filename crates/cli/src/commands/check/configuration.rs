@@ -1,13 +1,13 @@
-//! Which variables are set. Their values are parsed before a check begins.
+//! Lists the environment variables that are set. Their values are parsed before the checks start.
 
 use exports_objects::ignored_variables;
 
 use super::report::Finding;
 
-/// What the services read of the environment: the table's names, and the clouds'.
+/// Prefixes of the variables of the services and of the cloud providers.
 const PREFIXES: [&str; 4] = ["EXPORTS_", "AWS_", "GOOGLE_", "AZURE_"];
 
-/// Names, never values.
+/// Shows names, never values.
 pub(super) fn variables() -> Finding {
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     let mut names: Vec<_> = names
@@ -17,12 +17,12 @@ pub(super) fn variables() -> Finding {
         .collect();
     names.sort_unstable();
     Finding::ok(match names.as_slice() {
-        [] => "no variables are set: everything came by options".to_owned(),
+        [] => "no environment variables are set, only options".to_owned(),
         names => format!("set: {}", names.join(", ")),
     })
 }
 
-/// Those that the clouds' own clients know and that have no effect here, each with what to use instead.
+/// Variables of the cloud providers' own clients that have no effect here, with alternatives.
 pub(super) fn ignored(store_url: &str) -> Option<Finding> {
     let mut names: Vec<_> = std::env::vars_os()
         .filter(|(_, value)| !value.is_empty())

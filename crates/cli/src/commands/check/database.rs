@@ -1,5 +1,4 @@
-//! The service's own database: is it there, whose session is it, has it the schema, is its clock
-//! ours.
+//! Checks the service's own database: connection, session, schema, clock.
 
 use chrono::TimeDelta;
 use exports_database::{Database, MigrationState};
@@ -11,31 +10,33 @@ use super::clock;
 use super::report::{Finding, Report};
 use crate::error::Result;
 
-/// Tells whether it answers and has the schema.
+/// Returns whether it is reachable and its schema is up to date.
 pub(super) async fn check(report: &mut Report, database: &Database) -> Result<bool> {
-    // Asked once on a connection of its own, for the reason why it fails.
-    let reached = database.check().await;
-    let before = SystemClock.now();
-    let facts = match reached {
-        Ok(reached) => database.server_info().await.map(|facts| (facts, reached)),
-        Err(error) => Err(error),
+    // A dedicated connection reports the reason if it fails.
+    let found = async {
+        let server = database.check().await?;
+        let before = SystemClock.now();
+        Ok::<_, exports_postgres::Error>((server, before, database.server_info().await?))
     };
-    let (facts, reached) = match facts {
-        Ok(facts) => facts,
+    let (server, before, info) = match found.await {
+        Ok(found) => found,
         Err(error) => {
-            let text = format!("{}: correct DATABASE_URL, or start it", error_line(&error));
+            let text = format!(
+                "{}: correct DATABASE_URL, or start the database",
+                error_line(&error)
+            );
             report.add("database", &Finding::fail(text))?;
             return Ok(false);
         }
     };
-    let difference = clock::compare(facts.clock, before, SystemClock.now(), TimeDelta::zero());
-    report.add("database", &described(&facts, &reached))?;
+    let difference = clock::compare(info.clock, before, SystemClock.now(), TimeDelta::zero());
+    report.add("database", &describe(&info, &server))?;
     report.add("database clock", &difference)?;
     let (finding, is_current) = match database.migration_state().await {
         Ok(state @ MigrationState::Current) => (Finding::ok(state.to_string()), true),
         Ok(state) => (Finding::fail(state.to_string()), false),
         Err(error) => {
-            let text = format!("{}: grant this role its rights", error_line(&error));
+            let text = format!("{}: grant this role the missing rights", error_line(&error));
             (Finding::fail(text), false)
         }
     };
@@ -43,12 +44,12 @@ pub(super) async fn check(report: &mut Report, database: &Database) -> Result<bo
     Ok(is_current)
 }
 
-/// The server that was chosen and the session, in one line.
-pub(super) fn described(facts: &ServerInfo, reached: &ConnectedServer) -> Finding {
-    let tls = if reached.tls { "TLS" } else { "no TLS" };
-    let pooler = if reached.pooler { ", a pooler" } else { "" };
+/// The server and the session in one line.
+pub(super) fn describe(info: &ServerInfo, server: &ConnectedServer) -> Finding {
+    let tls = if server.tls { "TLS" } else { "no TLS" };
+    let pooler = if server.pooler { ", via a pooler" } else { "" };
     Finding::ok(format!(
         "PostgreSQL {}, role {}, {tls}, at {}{pooler}",
-        facts.version, facts.role, reached.server
+        info.version, info.role, server.server
     ))
 }

@@ -1,31 +1,30 @@
-//! The index that exports are read by: whether the plan of a worker's statement goes by one.
+//! Checks that the planner uses an index for the statement of an export.
 
 use exports_domain::{MessageFilter, ProjectId, TimeRange};
-use exports_source::{Error as StorageError, Source};
+use exports_source::{Error as SourceError, Source};
 use exports_source::{Sample, SourceSession};
 
 use super::report::Finding;
 
 const INDEX: &str = "(project_id, direction, created_at, id)";
 
-/// Asks for the plan of the very statement that a worker sends, for a day around some message.
-pub(super) async fn check(source: &Source) -> std::result::Result<Finding, StorageError> {
+/// Explains the statement that a worker sends, for a day around one message.
+pub(super) async fn check(source: &Source) -> std::result::Result<Finding, SourceError> {
     let mut session = source.open_session().await?;
-    // Whose it is does not matter yet; no project has this id.
-    let nobody = "proj_check".parse::<ProjectId>();
-    let Ok(nobody) = nobody else {
-        return Ok(Finding::skip("no project to ask for"));
+    // To find a sample, any project id will do.
+    let Ok(any_project) = "proj_check".parse::<ProjectId>() else {
+        return Ok(Finding::skip("no valid project id"));
     };
-    session.begin(&nobody).await?;
+    session.begin(&any_project).await?;
     let (sample, few) = session.sample().await?;
     let Some((project, filter)) = sample.as_ref().and_then(day_around) else {
         return Ok(Finding::skip(
-            "there are no messages yet: check again when there are",
+            "there are no messages yet: run the check again later",
         ));
     };
     let mut session = session.finish().await?;
     session.begin(&project).await?;
-    judge(&mut session, &filter, few).await
+    check_plan(&mut session, &filter, few).await
 }
 
 fn day_around(sample: &Sample) -> Option<(ProjectId, MessageFilter)> {
@@ -41,29 +40,29 @@ fn day_around(sample: &Sample) -> Option<(ProjectId, MessageFilter)> {
     Some((sample.project.parse().ok()?, filter))
 }
 
-async fn judge(
+async fn check_plan(
     session: &mut SourceSession,
     filter: &MessageFilter,
     few: bool,
-) -> std::result::Result<Finding, StorageError> {
-    let now = session.plan(filter, false).await?;
-    if let Some(index) = carried_by(&now) {
-        return Ok(Finding::ok(format!("exports are read by {index}")));
+) -> std::result::Result<Finding, SourceError> {
+    let plan = session.plan(filter, false).await?;
+    if let Some(index) = index_in_order(&plan) {
+        return Ok(Finding::ok(format!("exports use the index {index}")));
     }
-    let by_index = session.plan(filter, true).await?;
-    if let Some(index) = carried_by(&by_index) {
+    let without_scans = session.plan(filter, true).await?;
+    if let Some(index) = index_in_order(&without_scans) {
         return Ok(if few {
             Finding::ok(format!(
-                "{index} is there; so few messages are read without"
+                "{index} exists, but is not needed for so few messages"
             ))
         } else {
             Finding::warn(format!(
-                "{index} is there, but the planner does not use it: run ANALYZE on the messages"
+                "{index} exists, but the planner does not use it: run ANALYZE on messages"
             ))
         });
     }
     let text = format!(
-        "no index carries an export, it would read and sort all messages: CREATE INDEX CONCURRENTLY ON messages {INDEX}, or on the tables behind the view"
+        "no index supports exports, so each export scans and sorts all messages: CREATE INDEX CONCURRENTLY ON messages {INDEX}, or on the tables of the view"
     );
     Ok(if few {
         Finding::warn(text)
@@ -72,8 +71,8 @@ async fn judge(
     })
 }
 
-/// The index that brings the rows in their order: no node scans a table, and none sorts.
-fn carried_by(plan: &[String]) -> Option<String> {
+/// The index of a plan that returns the rows in order, without a table scan and without a sort.
+fn index_in_order(plan: &[String]) -> Option<String> {
     let node = |line: &String| line.trim_start_matches([' ', '-', '>']).to_owned();
     let nodes: Vec<_> = plan.iter().map(node).collect();
     let other = |line: &String| {
@@ -87,7 +86,7 @@ fn carried_by(plan: &[String]) -> Option<String> {
         .iter()
         .any(|start| line.starts_with(start))
     };
-    // `Sort Key` belongs to a Sort, or to a Merge Append, which is no sort.
+    // `Sort Key` also appears in a Merge Append, which does not sort.
     let mut scans = nodes.iter().filter(|line| !line.starts_with("Sort Key"));
     if scans.any(other) {
         return None;
@@ -109,18 +108,24 @@ mod tests {
     }
 
     #[test]
-    fn an_index_carries_an_export_if_nothing_is_sorted_or_scanned() {
+    fn an_index_supports_exports_if_the_plan_has_no_sort_and_no_table_scan() {
         let good = "Index Scan using messages_export on messages m\n  Index Cond: (…)";
-        assert_eq!(carried_by(&lines(good)).as_deref(), Some("messages_export"));
+        assert_eq!(
+            index_in_order(&lines(good)).as_deref(),
+            Some("messages_export")
+        );
         let partitions = "Merge Append\n  Sort Key: m.created_at, m.id\n  ->  Index Scan using p1_idx on p1 m_1\n  ->  Index Scan using p2_idx on p2 m_2";
-        assert_eq!(carried_by(&lines(partitions)).as_deref(), Some("p1_idx"));
+        assert_eq!(
+            index_in_order(&lines(partitions)).as_deref(),
+            Some("p1_idx")
+        );
         for bad in [
             "Sort\n  Sort Key: created_at, id\n  ->  Index Scan using other on messages m",
             "Sort\n  Sort Key: created_at, id\n  ->  Seq Scan on messages m",
             "Incremental Sort\n  Presorted Key: created_at\n  ->  Index Scan using other on messages m",
             "Gather Merge\n  ->  Sort\n        Sort Key: created_at\n        ->  Parallel Seq Scan on messages m",
         ] {
-            assert_eq!(carried_by(&lines(bad)), None, "{bad}");
+            assert_eq!(index_in_order(&lines(bad)), None, "{bad}");
         }
     }
 }

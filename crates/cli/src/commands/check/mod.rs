@@ -1,7 +1,7 @@
-//! `exportctl check`: whether an installation works, one line for each thing it stands on.
+//! `exportctl check`: tests an installation and prints one line per check.
 //!
-//! It goes on after a failure with whatever does not depend on it. Nothing secret is printed:
-//! variables by name only, and addresses without what signs them.
+//! A failure skips only the checks that depend on it. No secret is printed: variables by name only,
+//! and no signed links.
 
 mod clock;
 mod configuration;
@@ -24,14 +24,14 @@ use exports_source::Source;
 use self::report::{Finding, Report};
 use crate::error::{Context, Error, Result};
 
-/// Checks configuration, databases and object store, as the services would use them
+/// Checks the configuration, the databases and the object store, as the services use them
 #[derive(Debug, Args)]
 pub(super) struct Check {
     #[command(flatten)]
     database: DatabaseSettings,
     #[command(flatten)]
     store: StoreSettings,
-    // Only so that what is wrong with them is told here and not at the services' start.
+    // Parsed only to report invalid settings of the services.
     #[command(flatten)]
     api: ApiSettings,
     #[command(flatten)]
@@ -42,7 +42,7 @@ pub(super) struct Check {
 
 impl Check {
     pub(super) async fn run(self) -> Result<()> {
-        // It fails only where one is installed already, which is as good.
+        // An error means that one is installed.
         rustls::crypto::ring::default_provider()
             .install_default()
             .ok();
@@ -53,8 +53,8 @@ impl Check {
         }
         let url = self.database.database_url.expose_secret();
         let database = Database::new(url, PoolPurpose::Command).context("DATABASE_URL")?;
-        let is_there = database::check(&mut report, &database).await?;
-        self.check_source(&mut report, &database, is_there).await?;
+        let is_ready = database::check(&mut report, &database).await?;
+        self.check_source(&mut report, &database, is_ready).await?;
         store::check(&mut report, &self.store, self.api.signing_key.is_some()).await?;
         match report.failures {
             0 => Ok(()),
@@ -67,11 +67,11 @@ impl Check {
         &self,
         report: &mut Report,
         database: &Database,
-        database_is_there: bool,
+        database_is_ready: bool,
     ) -> Result<()> {
         let source = match &self.database.source_database_url {
-            None if !database_is_there => {
-                let finding = Finding::skip("in the database, which cannot be asked");
+            None if !database_is_ready => {
+                let finding = Finding::skip("the source is in the database, which is not ready");
                 return report.add("source", &finding);
             }
             None => Source::same_as(database),
@@ -82,7 +82,7 @@ impl Check {
             SourceRowSecurity::Refuse => RowSecurity::Refuse,
             SourceRowSecurity::Apply => RowSecurity::Apply,
         });
-        let elsewhere = self.database.source_database_url.is_some();
-        source::check(report, &source, elsewhere).await
+        let is_separate = self.database.source_database_url.is_some();
+        source::check(report, &source, is_separate).await
     }
 }

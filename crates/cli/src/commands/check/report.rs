@@ -1,19 +1,19 @@
-//! The lines of a check, and whether all went well.
+//! The findings of the checks and their output.
 
 use crate::error::Result;
 use crate::output::print;
 use crate::table::printable;
 
-/// How one thing was found.
+/// The result of one check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// As it has to be.
+    /// It works.
     Ok,
-    /// It works, and somebody should look at it.
+    /// It works, but the operator should change something.
     Warn,
     /// It does not work.
     Fail,
-    /// It could not be asked, or does not apply.
+    /// It could not be checked, or does not apply.
     Skip,
 }
 
@@ -28,7 +28,7 @@ impl Verdict {
     }
 }
 
-/// One line of a check: what, and what was found; if it is not well, what to do.
+/// The verdict and its explanation. If it is not ok, the text says what to do.
 #[derive(Debug)]
 pub(super) struct Finding {
     pub(super) verdict: Verdict,
@@ -58,7 +58,7 @@ impl Finding {
     }
 }
 
-/// Prints each finding as it comes, and counts those that are failures.
+/// Prints each finding immediately, and counts failures.
 #[derive(Debug, Default)]
 pub(super) struct Report {
     pub(super) failures: usize,

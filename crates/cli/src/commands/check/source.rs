@@ -1,14 +1,13 @@
-//! Where messages and endpoints come from: the relations, their columns, and the statements that
-//! exports send.
+//! Checks the source: server, relations, columns, and the statements of an export.
 
 use chrono::{DateTime, TimeDelta};
 use exports_domain::error_line;
 use exports_domain::{Direction, EndpointId, MessageFilter, MessageStatus, ProjectId, TimeRange};
 use exports_postgres::ServerInfo;
 use exports_source::SourceSession;
-use exports_source::{Column, Error as StorageError, Source};
+use exports_source::{Column, Error as SourceError, Source};
 
-use super::database::described;
+use super::database::describe;
 use super::index;
 use super::report::{Finding, Report, Verdict};
 use crate::error::Result;
@@ -18,7 +17,7 @@ const TEXT: &str = "text";
 const TIME: &str = "timestamp with time zone";
 const INTEGER: &str = "integer";
 
-/// The columns that are read, with the types that migrations give them.
+/// The columns that exports read, with their types in `migrations/0003_source.sql`.
 const ENDPOINTS: [(&str, &str); 5] = [
     ("id", UUID),
     ("project_id", TEXT),
@@ -42,27 +41,26 @@ const MESSAGES: [(&str, &str); 13] = [
     ("last_error", TEXT),
 ];
 
-/// More than this behind, exports wait for the replica.
-const MUCH_LAG_S: f64 = 30.0;
+/// Exports wait at most this long for a replica.
+const MAX_LAG_S: f64 = 30.0;
 
-pub(super) async fn check(report: &mut Report, source: &Source, elsewhere: bool) -> Result<()> {
-    let reached = source.check().await;
-    let facts = match reached {
-        Ok(reached) => source.server_info().await.map(|facts| (facts, reached)),
-        Err(error) => Err(error),
+pub(super) async fn check(report: &mut Report, source: &Source, is_separate: bool) -> Result<()> {
+    let found = async {
+        let server = source.check().await?;
+        Ok::<_, SourceError>((source.server_info().await?, server))
     };
-    let (facts, reached) = match facts {
-        Ok(facts) => facts,
+    let (info, server) = match found.await {
+        Ok(found) => found,
         Err(error) => {
             let text = error_line(&error);
-            let mend = "correct EXPORTS_SOURCE_DATABASE_URL, or start it";
-            return report.add("source", &Finding::fail(format!("{text}: {mend}")));
+            let fix = "correct EXPORTS_SOURCE_DATABASE_URL, or start the database";
+            return report.add("source", &Finding::fail(format!("{text}: {fix}")));
         }
     };
-    if elsewhere {
-        report.add("source", &described(&facts, &reached))?;
+    if is_separate {
+        report.add("source", &describe(&info, &server))?;
     }
-    if let Some(finding) = replica(&facts) {
+    if let Some(finding) = replica(&info) {
         report.add("replica", &finding)?;
     }
     let session = source.open_session().await;
@@ -70,39 +68,39 @@ pub(super) async fn check(report: &mut Report, source: &Source, elsewhere: bool)
         .as_ref()
         .map(|session| session.catalogue().unsuitable_columns())
         .unwrap_or_default();
-    let mut are_complete = true;
+    let mut relations_ok = true;
     for (relation, expected) in [("endpoints", &ENDPOINTS[..]), ("messages", &MESSAGES[..])] {
         let finding = match source.columns(relation).await {
             Ok(found) => columns(relation, expected, &found, &unsuitable),
             Err(error) => Finding::fail(error_line(&error)),
         };
-        are_complete &= finding.verdict != Verdict::Fail;
+        relations_ok &= finding.verdict != Verdict::Fail;
         report.add(relation, &finding)?;
     }
     let mut session = match session {
         Ok(session) => session,
         Err(error) => {
-            let text = format!("no session can be opened: {}", error_line(&error));
+            let text = format!("cannot open a session: {}", error_line(&error));
             return report.add("source session", &Finding::fail(text));
         }
     };
     session_findings(report, &session)?;
     let finding = match statements(&mut session).await {
-        _ if !are_complete => Finding::skip("the relations are not as they must be"),
+        _ if !relations_ok => Finding::skip("the check of endpoints or messages failed"),
         Ok(()) => Finding::ok("the server accepts every statement of an export"),
-        Err(error) => unreadable(&session, &facts.role, &error),
+        Err(error) => unreadable(&session, &info.role, &error),
     };
     report.add("source statements", &finding)?;
     let is_readable = finding.verdict != Verdict::Fail;
     let finding = match index::check(source).await {
         Ok(finding) => finding,
-        Err(_) if !is_readable => Finding::skip("the messages cannot be read"),
+        Err(_) if !is_readable => Finding::skip("messages cannot be read"),
         Err(error) => Finding::fail(format!("messages cannot be read: {}", error_line(&error))),
     };
     report.add("index", &finding)
 }
 
-/// What the session on the source had to do without, and how that shows.
+/// Refused settings, sources without shared snapshots, and incomplete replication.
 fn session_findings(report: &mut Report, session: &SourceSession) -> Result<()> {
     for refused in session.refused_settings() {
         let text = format!(
@@ -111,24 +109,24 @@ fn session_findings(report: &mut Report, session: &SourceSession) -> Result<()> 
         );
         report.add("source setting", &Finding::warn(text))?;
     }
-    if let Some(reason) = session.catalogue().reason_to_read_alone() {
+    if let Some(reason) = session.catalogue().single_reader_reason() {
         let text = format!(
-            "{reason}: each session or statement may see another state, so one statement reads all \
-             messages of an export, whatever EXPORTS_READERS says"
+            "{reason}: sessions and statements may see different states, so one statement reads all \
+             messages of an export, and EXPORTS_READERS has no effect"
         );
         report.add("source snapshot", &Finding::warn(text))?;
     }
-    if let Some(relation) = session.catalogue().copying.first() {
+    if let Some(relation) = session.catalogue().initial_copies.first() {
         let text = format!(
-            "the first copy of {relation} by logical replication has not ended: exports wait for it"
+            "the initial copy of {relation} by logical replication is not complete: exports wait for it"
         );
         report.add("source copy", &Finding::fail(text))?;
     }
     Ok(())
 }
 
-/// Has the server plan what an export sends, with each filter: what it refuses, it refuses here.
-async fn statements(session: &mut SourceSession) -> std::result::Result<(), StorageError> {
+/// Lets the server plan the statements of an export with every filter.
+async fn statements(session: &mut SourceSession) -> std::result::Result<(), SourceError> {
     let (Ok(project), Some(range)) = ("proj_check".parse::<ProjectId>(), some_range()) else {
         return Ok(());
     };
@@ -144,25 +142,25 @@ async fn statements(session: &mut SourceSession) -> std::result::Result<(), Stor
             session.try_statements(&filter).await?;
         }
     }
-    session.confirm().await
+    session.commit_if_unchanged().await
 }
 
-/// Any will do: nothing is read of it.
+/// Any range: the statements are only planned.
 fn some_range() -> Option<TimeRange> {
     let start = DateTime::from_timestamp(0, 0)?;
     TimeRange::new(start, start.checked_add_signed(TimeDelta::days(1))?).ok()
 }
 
-/// Why the messages cannot be read, and what to do about it.
-fn unreadable(session: &SourceSession, role: &str, error: &StorageError) -> Finding {
+/// The reason why messages cannot be read, and the fix.
+fn unreadable(session: &SourceSession, role: &str, error: &SourceError) -> Finding {
     let policies = &session.catalogue().policies;
     let reason = error_line(error);
     let is_forbidden = error.sql_state().as_deref() == Some("42501");
     if is_forbidden && !policies.is_empty() {
         return Finding::fail(format!(
-            "{reason}: row-level security of {} hides rows from role {role}, whose exports would lack \
-             them. ALTER ROLE {role} BYPASSRLS, or, if the role is meant to see only some rows, set \
-             EXPORTS_SOURCE_ROW_SECURITY=apply",
+            "{reason}: row-level security on {} hides rows from role {role}, so exports would be incomplete. \
+             Run ALTER ROLE {role} BYPASSRLS, or set EXPORTS_SOURCE_ROW_SECURITY=apply if the role is \
+             meant to see only some rows",
             policies.join(", ")
         ));
     }
@@ -171,19 +169,19 @@ fn unreadable(session: &SourceSession, role: &str, error: &StorageError) -> Find
     ))
 }
 
-fn replica(facts: &ServerInfo) -> Option<Finding> {
-    let lag = facts.replica_lag_s?;
-    let text = format!("{lag:.1} s behind what it has received");
-    Some(if lag > MUCH_LAG_S {
+fn replica(info: &ServerInfo) -> Option<Finding> {
+    let lag = info.replica_lag_s?;
+    let text = format!("replay is {lag:.1} s behind the received WAL");
+    Some(if lag > MAX_LAG_S {
         Finding::warn(format!(
-            "{text}: exports wait up to 30 s for it and are then tried again"
+            "{text}: exports wait up to 30 s for it and are then retried"
         ))
     } else {
         Finding::ok(text)
     })
 }
 
-/// A column that is missing is a failure; one of another type may do, since each is cast.
+/// A missing column is a failure. A column of another type is cast, so it is a warning.
 fn columns(
     relation: &str,
     expected: &[(&str, &str)],
@@ -192,7 +190,7 @@ fn columns(
 ) -> Finding {
     if found.is_empty() {
         return Finding::fail(format!(
-            "there is no relation {relation}: run 'exportctl migrate', or create a view of that name"
+            "relation {relation} does not exist: run 'exportctl migrate', or create a view with this name"
         ));
     }
     let type_of = |name: &str| found.iter().find(|column| column.name == name);
@@ -203,7 +201,7 @@ fn columns(
         .collect();
     if !missing.is_empty() {
         return Finding::fail(format!(
-            "lacks {}: add what migrations/0003_source.sql has",
+            "lacks {}: add the columns of migrations/0003_source.sql",
             missing.join(", ")
         ));
     }
@@ -226,10 +224,10 @@ fn columns(
         })
         .collect();
     if others.is_empty() {
-        Finding::ok("has its columns and types")
+        Finding::ok("has all columns with the expected types")
     } else {
         Finding::warn(format!(
-            "{}: it is cast for every row, and an index may not serve",
+            "{}: cast for every row, so an index on it may not be used",
             others.join("; ")
         ))
     }

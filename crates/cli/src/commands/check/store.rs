@@ -1,4 +1,4 @@
-//! The object store: a file of our own goes the way of an export's file, and is removed.
+//! Checks the object store with an object of its own: writes, reads, signs and deletes it.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::error::Result;
 
 const CONTENT: &[u8] = b"exportctl check\r\n";
 const LINK_TTL: Duration = Duration::from_mins(1);
-const FETCH_LIMIT: Duration = Duration::from_secs(10);
+const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) async fn check(
     report: &mut Report,
@@ -30,27 +30,27 @@ pub(super) async fn check(
     let store = match Store::open_existing(&config) {
         Ok(store) => store,
         Err(error) => {
-            let mend = match &error {
-                // They name the variable, or say what to do.
+            let fix = match &error {
+                // These name the variable or the fix.
                 OpenError::Environment(_) | OpenError::Directory(_) => "",
                 OpenError::Url(_) => ": correct EXPORTS_OBJECT_STORE_URL",
                 OpenError::PublicEndpoint(_) => ": correct EXPORTS_OBJECT_STORE_PUBLIC_ENDPOINT",
             };
-            return report.add("store", &Finding::fail(format!("{error}{mend}")));
+            return report.add("store", &Finding::fail(format!("{error}{fix}")));
         }
     };
     if let Err(error) = store.check().await {
         return report.add("store", &failed(&error));
     }
-    report.add("store", &Finding::ok(format!("{store} answers")))?;
+    report.add("store", &Finding::ok(format!("{store} is reachable")))?;
     let key = format!("exportctl-check/{}.csv", Uuid::new_v4());
-    let used = use_it(report, &store, &key, has_signing_key).await;
+    let checked = check_object(report, &store, &key, has_signing_key).await;
     let deleted = delete(&store, &key).await;
     report.add("store delete", &deleted)?;
-    used
+    checked
 }
 
-async fn use_it(
+async fn check_object(
     report: &mut Report,
     store: &Store,
     key: &str,
@@ -61,8 +61,8 @@ async fn use_it(
     if let Err(error) = written {
         return report.add("store write", &failed(&error));
     }
-    report.add("store write", &Finding::ok("a file was stored"))?;
-    report.add("store look-up", &look_up(store, key).await)?;
+    report.add("store write", &Finding::ok("an object was written"))?;
+    report.add("store look-up", &check_size(store, key).await)?;
     if store.signs() {
         fetch_link(report, store, key).await?;
     } else {
@@ -72,11 +72,13 @@ async fn use_it(
     report.add("store upload", &begin_and_abort(store, key, &headers).await)
 }
 
-async fn look_up(store: &Store, key: &str) -> Finding {
+async fn check_size(store: &Store, key: &str) -> Finding {
     match store.size(key).await {
-        Ok(Some(size)) if size == CONTENT.len() as u64 => Finding::ok("it has its size"),
+        Ok(Some(size)) if size == CONTENT.len() as u64 => {
+            Finding::ok("the object has the expected size")
+        }
         Ok(size) => Finding::fail(format!(
-            "it is said to have {size:?} bytes instead of {}: what was written is not what is there",
+            "the store reports a size of {size:?} instead of {}: the object is not the one that was written",
             CONTENT.len()
         )),
         Err(error) => failed(&error),
@@ -85,55 +87,62 @@ async fn look_up(store: &Store, key: &str) -> Finding {
 
 async fn read_file(store: &Store, key: &str) -> Finding {
     match store.read(key, None).await {
-        Ok(_) => Finding::ok("it can be opened"),
+        Ok(_) => Finding::ok("the object can be read"),
         Err(error) => failed(&error),
     }
 }
 
 fn api_serves(has_signing_key: bool) -> Finding {
     if has_signing_key {
-        Finding::skip("exports-api signs and serves the links of a directory")
+        Finding::skip("exports-api signs and serves the links of a file store")
     } else {
-        Finding::warn("exports-api serves the links of a directory: it needs EXPORTS_SIGNING_KEY")
+        Finding::warn(
+            "exports-api serves the links of a file store: set EXPORTS_SIGNING_KEY for it",
+        )
     }
 }
 
-/// As a consumer would: by the link alone, at the address that consumers see.
+/// Downloads by a signed link, at the public address, as a consumer does.
 async fn fetch_link(report: &mut Report, store: &Store, key: &str) -> Result<()> {
     let link = match store.sign(key, LINK_TTL).await {
         Ok(Some(link)) => link,
-        Ok(None) => return report.add("signed link", &Finding::skip("this store has none")),
+        Ok(None) => {
+            return report.add(
+                "signed link",
+                &Finding::skip("this store has no signed links"),
+            );
+        }
         Err(error) => return report.add("signed link", &failed(&error)),
     };
     let before = SystemClock.now();
-    let fetched = tokio::time::timeout(FETCH_LIMIT, fetch(store, &link)).await;
+    let fetched = tokio::time::timeout(FETCH_TIMEOUT, fetch(store, &link)).await;
     let host = link.host_str().unwrap_or_default().to_owned();
-    let mend = "consumers cannot download: correct EXPORTS_OBJECT_STORE_PUBLIC_ENDPOINT";
+    let fix = "consumers cannot download: correct EXPORTS_OBJECT_STORE_PUBLIC_ENDPOINT";
     let (status, body, date) = match fetched {
         Ok(Ok(fetched)) => fetched,
         Ok(Err(error)) => {
-            // Without the address, which is signed.
+            // Without the URL, which contains the signature.
             let reason = error_line(&error.without_url());
-            let text = format!("{host} does not answer: {reason}; {mend}");
+            let text = format!("{host} is not reachable: {reason}; {fix}");
             return report.add("signed link", &Finding::fail(text));
         }
         Err(_) => {
-            let text = format!("{host} does not answer within 10 s; {mend}");
+            let text = format!("{host} does not respond within 10 s; {fix}");
             return report.add("signed link", &Finding::fail(text));
         }
     };
     let finding = if status == 200 && body == CONTENT {
-        Finding::ok(format!("{host} gives the file without credentials"))
+        Finding::ok(format!("{host} serves the file without credentials"))
     } else {
         Finding::fail(format!(
-            "{host} answers {status} and not the file: {mend}, the credentials, or the clock"
+            "{host} responds {status} instead of the file: {fix}, the credentials, or the clock"
         ))
     };
     report.add("signed link", &finding)?;
     let finding = match date {
-        // The header tells whole seconds.
+        // The `Date` header has whole seconds.
         Some(date) => clock::compare(date, before, SystemClock.now(), TimeDelta::seconds(1)),
-        None => Finding::skip("the store does not tell the time"),
+        None => Finding::skip("the store sends no Date header"),
     };
     report.add("store clock", &finding)
 }
@@ -142,17 +151,17 @@ type Fetched = (u16, Vec<u8>, Option<DateTime<Utc>>);
 
 async fn fetch(store: &Store, link: &Url) -> std::result::Result<Fetched, reqwest::Error> {
     let client = reqwest::Client::builder()
-        // As a consumer who trusts the store has to.
+        // The certificates that consumers of this store must trust.
         .tls_certs_merge(store.roots())
         .redirect(reqwest::redirect::Policy::none())
         .build()?;
-    let answer = client.get(link.clone()).send().await?;
-    let date = answer.headers().get(reqwest::header::DATE);
+    let response = client.get(link.clone()).send().await?;
+    let date = response.headers().get(reqwest::header::DATE);
     let date = date
         .and_then(|date| DateTime::parse_from_rfc2822(date.to_str().ok()?).ok())
         .map(|date| date.to_utc());
-    let status = answer.status().as_u16();
-    Ok((status, answer.bytes().await?.to_vec(), date))
+    let status = response.status().as_u16();
+    Ok((status, response.bytes().await?.to_vec(), date))
 }
 
 async fn begin_and_abort(store: &Store, key: &str, headers: &FileHeaders) -> Finding {
@@ -161,7 +170,7 @@ async fn begin_and_abort(store: &Store, key: &str, headers: &FileHeaders) -> Fin
         Err(error) => return failed(&error),
     };
     match upload.abort().await {
-        Ok(()) => Finding::ok("an upload in parts was begun and aborted"),
+        Ok(()) => Finding::ok("a multipart upload was started and aborted"),
         Err(error) => failed(&error),
     }
 }
@@ -169,18 +178,20 @@ async fn begin_and_abort(store: &Store, key: &str, headers: &FileHeaders) -> Fin
 async fn delete(store: &Store, key: &str) -> Finding {
     if let Err(error) = store.delete(key).await {
         return Finding::fail(format!(
-            "{}: allow deletion, and delete {key} by hand",
+            "{}: allow deletion, and delete {key} manually",
             error_line(&error)
         ));
     }
     match store.size(key).await {
-        Ok(None) => Finding::ok("what the check stored is gone"),
-        Ok(Some(_)) => Finding::fail(format!("{key} is still there: delete it by hand")),
+        Ok(None) => Finding::ok("the object was deleted"),
+        Ok(Some(_)) => Finding::fail(format!(
+            "{key} still exists after its deletion: delete it manually"
+        )),
         Err(error) => failed(&error),
     }
 }
 
 fn failed(error: &StoreError) -> Finding {
-    // It says itself what to do, which differs.
+    // The error itself says what to do.
     Finding::fail(error.to_string())
 }

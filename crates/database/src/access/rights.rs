@@ -1,0 +1,116 @@
+//! Least privilege: the rights that each program needs in the database.
+//!
+//! `exports-api` and `exports-worker` each run as a role that owns nothing. An attacker who controls
+//! `exports-api` cannot read messages, create keys or complete an export. One who controls
+//! `exports-worker` cannot read keys or change requests.
+
+/// A program with its own role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Program {
+    /// `exports-api`.
+    Api,
+    /// `exports-worker`.
+    Worker,
+}
+
+/// The rights of the programs on one of our tables, in `GRANT` syntax. Empty: none.
+pub(super) struct Rights {
+    pub(super) table: &'static str,
+    api: &'static str,
+    worker: &'static str,
+}
+
+impl Rights {
+    pub(super) const fn of(&self, program: Program) -> &'static str {
+        match program {
+            Program::Api => self.api,
+            Program::Worker => self.worker,
+        }
+    }
+}
+
+/// Our tables. A row lock (`FOR UPDATE`) needs UPDATE on at least one column.
+pub(super) const OWN_TABLES: [Rights; 5] = [
+    Rights {
+        // For the check of the schema, at the start and for /readyz.
+        table: "_sqlx_migrations",
+        api: "SELECT",
+        worker: "SELECT",
+    },
+    Rights {
+        // Neither reads it. Foreign keys are checked with the rights of the owner.
+        table: "projects",
+        api: "",
+        worker: "",
+    },
+    Rights {
+        table: "api_keys",
+        api: "SELECT (id, project_id, key_sha256, last_used_at, revoked_at), UPDATE (last_used_at)",
+        worker: "",
+    },
+    Rights {
+        // The API creates and deletes. Only a worker changes the status and deletes old records. It
+        // cannot change the request or its project.
+        table: "exports",
+        api: "SELECT, DELETE, UPDATE (idempotency_key), \
+              INSERT (id, project_id, created_at, due_at, status, direction, filter_start_time, \
+                      filter_end_time, filter_status, filter_endpoint_id, idempotency_key)",
+        worker: "SELECT, DELETE, \
+                 UPDATE (status, attempt, due_at, lease_token, lease_expires_at, lease_owner, \
+                         attempt_error, started_at, completed_at, expires_at, row_count, \
+                         file_size_bytes, sha256, object_key, error_code, error_message, \
+                         idempotency_key, progress_rows, progress_bytes)",
+    },
+    Rights {
+        // The API marks and removes objects that it deletes. Workers record objects that they write.
+        table: "export_objects",
+        api: "SELECT, DELETE, UPDATE (state, sweep_at, sweeps_left)",
+        worker: "SELECT, DELETE, INSERT (key, export_id, state), \
+                 UPDATE (state, upload_id, sweep_at, sweeps_left)",
+    },
+];
+
+/// The columns of a source relation that the programs read.
+pub(super) struct SourceColumns {
+    pub(super) relation: &'static str,
+    api: &'static [&'static str],
+    worker: &'static [&'static str],
+}
+
+impl SourceColumns {
+    pub(super) const fn of(&self, program: Program) -> &'static [&'static str] {
+        match program {
+            Program::Api => self.api,
+            Program::Worker => self.worker,
+        }
+    }
+}
+
+/// The source relations. They may belong to another role and have more columns.
+pub(super) const SOURCE: [SourceColumns; 2] = [
+    SourceColumns {
+        relation: "endpoints",
+        // Without the URL, which may contain a secret of the consumer.
+        api: &["id", "project_id", "direction"],
+        worker: &["id", "project_id", "direction", "url", "created_at"],
+    },
+    SourceColumns {
+        relation: "messages",
+        api: &[],
+        worker: &[
+            "id",
+            "project_id",
+            "direction",
+            "endpoint_id",
+            "status",
+            "attempt_count",
+            "created_at",
+            "delivered_at",
+            "next_attempt_at",
+            "response_status",
+            "response_latency_ms",
+            "total_delivery_ms",
+            "last_error",
+        ],
+    },
+];

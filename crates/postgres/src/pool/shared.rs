@@ -1,0 +1,154 @@
+//! The connections of a pool, and how they are opened and checked.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use super::check;
+use super::health::{PoolHealth, Verdict};
+use super::session::{Session, State};
+use crate::connector::{Access, Connector};
+use crate::error::Error;
+
+/// A connection that was idle for longer is closed.
+const IDLE: Duration = Duration::from_mins(10);
+/// How long opening is retried while the server starts up or is full. It is shorter than the limit
+/// for acquiring a connection.
+const RETRY: Duration = Duration::from_secs(4);
+/// Connections beyond the pool's size, for statements that run again because the first connection
+/// does not answer.
+const SPARES: usize = 2;
+
+pub(super) struct Shared {
+    connector: Arc<Connector>,
+    pub(super) size: u32,
+    pub(super) permits: Arc<Semaphore>,
+    pub(super) spares: Arc<Semaphore>,
+    /// The connection that was used last is at the end, and is used next.
+    idle: Mutex<Vec<Session>>,
+    health: Mutex<PoolHealth>,
+}
+
+impl Shared {
+    pub(super) fn new(connector: Arc<Connector>, size: u32) -> Self {
+        Self {
+            connector,
+            size,
+            // A u32 fits on every platform that tokio runs on.
+            permits: Arc::new(Semaphore::new(size as usize)),
+            spares: Arc::new(Semaphore::new(SPARES)),
+            idle: Mutex::default(),
+            health: Mutex::default(),
+        }
+    }
+
+    /// The idle connection that was used last. Closes connections that were idle for too long.
+    pub(super) fn take_idle(&self) -> Option<Session> {
+        let mut idle = self.idle();
+        let is_expired = |session: &Session| session.answered_at.elapsed() > IDLE;
+        // The connection that was idle for the longest time is first.
+        while idle.first().is_some_and(is_expired) {
+            tokio::spawn(idle.remove(0).close());
+        }
+        idle.pop()
+    }
+
+    /// Whether an idle connection can be used. Checks it if that is necessary.
+    pub(super) async fn is_usable(&self, session: &mut Session) -> bool {
+        let verdict = self.health().verdict(session);
+        match verdict {
+            Verdict::Use => true,
+            Verdict::Close => false,
+            Verdict::Check => match self.check(session).await {
+                Ok(()) => true,
+                Err(error) => {
+                    tracing::debug!(%error, "closing a pooled connection that failed its check");
+                    false
+                }
+            },
+        }
+    }
+
+    /// Opens and checks a connection. Retries for a short time while the server starts up.
+    pub(super) async fn open(&self) -> Result<Session, Error> {
+        if let Some(reason) = self.health().recently_read_only() {
+            return Err(Error::ReadOnly(reason));
+        }
+        let begun = Instant::now();
+        let mut pause = Duration::from_millis(10);
+        let connection = loop {
+            match self.connector.connect().await {
+                Ok(connection) => break connection,
+                Err(error) if error.is_starting() && begun.elapsed() + pause < RETRY => {
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_millis(500));
+                }
+                Err(error) => return Err(error),
+            }
+        };
+        let mut session = Session::new(connection);
+        let checked = self.check(&mut session).await;
+        if let Err(Error::ReadOnly(reason)) = checked {
+            self.health().read_only(reason);
+        }
+        checked.map(|()| session)
+    }
+
+    /// Checks that a connection answers and that its server is suitable. After an error the
+    /// connection is not usable.
+    async fn check(&self, session: &mut Session) -> Result<(), Error> {
+        session.state = State::Broken;
+        let sent = Instant::now();
+        match check::read_only_reason(&mut session.connection).await {
+            Ok(Some(reason)) if self.connector.access() == Access::ReadWrite => {
+                self.suspect();
+                Err(Error::ReadOnly(reason))
+            }
+            Ok(_) => {
+                session.answered();
+                session.checked_at = Some(session.answered_at);
+                Ok(())
+            }
+            Err(error) => {
+                if error.is_timeout() {
+                    self.unanswered(sent);
+                }
+                self.suspect();
+                Err(error)
+            }
+        }
+    }
+
+    pub(super) fn unanswered(&self, sent: Instant) {
+        self.health().unanswered(sent);
+    }
+
+    pub(super) fn suspect(&self) {
+        self.health().suspect();
+    }
+
+    pub(super) fn release(&self, session: Session) {
+        if !self.permits.is_closed() {
+            self.idle().push(session);
+        }
+    }
+
+    pub(super) fn idle(&self) -> MutexGuard<'_, Vec<Session>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn health(&self) -> MutexGuard<'_, PoolHealth> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("size", &self.size)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,222 @@
+//! The SQL statements of an export.
+//!
+//! Binary COPY has no types, so every column is cast to the type that `decode` expects. Values are
+//! literals made from typed values: with parameters or settings, the planner knows neither the number
+//! of rows nor the partitions. An unset filter is not in the text, where it would cost time per row.
+
+use std::fmt::Write;
+
+use exports_domain::{Direction, MessageFilter, ProjectId};
+
+use crate::catalogue::Catalogue;
+use crate::time_slice::{TimeSlice, literal, micros_of};
+
+/// The URL column of the rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UrlColumn {
+    /// Always NULL: the reader knows the URLs.
+    Null,
+    /// The URL of the endpoint.
+    Joined,
+}
+
+/// The COPY statement for the messages of a filter, without URLs, on tables that `exportctl migrate`
+/// created.
+#[must_use]
+pub fn copy_statement(project: &ProjectId, filter: &MessageFilter, slice: TimeSlice) -> String {
+    let catalogue = Catalogue::default();
+    Statements::new(project, filter, &catalogue).copy(slice, UrlColumn::Null)
+}
+
+/// The statements for one filter.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Statements<'a> {
+    project: &'a ProjectId,
+    filter: &'a MessageFilter,
+    catalogue: &'a Catalogue,
+}
+
+/// An end of a slice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    First,
+    Last,
+}
+
+impl<'a> Statements<'a> {
+    pub(crate) fn new(
+        project: &'a ProjectId,
+        filter: &'a MessageFilter,
+        catalogue: &'a Catalogue,
+    ) -> Self {
+        Self {
+            project,
+            filter,
+            catalogue,
+        }
+    }
+
+    pub(crate) fn project(&self) -> &'a ProjectId {
+        self.project
+    }
+
+    /// The COPY statement for the messages of a slice, in the order of the file.
+    pub(crate) fn copy(&self, slice: TimeSlice, url: UrlColumn) -> String {
+        format!(
+            "COPY ({}) TO STDOUT (FORMAT binary)",
+            self.select(slice, url)
+        )
+    }
+
+    /// The query of [`Self::copy`].
+    pub(crate) fn select(&self, slice: TimeSlice, url: UrlColumn) -> String {
+        let (url, join) = match url {
+            UrlColumn::Null => ("NULL", String::new()),
+            // In an operator's view, an id may have several rows. Like `endpoints_statement`, use the newest.
+            UrlColumn::Joined => (
+                "endpoint.url",
+                format!(
+                    " LEFT JOIN LATERAL (SELECT e.url FROM endpoints e \
+                     WHERE {} = {} AND {} \
+                     ORDER BY e.created_at DESC NULLS LAST, e.url LIMIT 1) endpoint ON true",
+                    self.catalogue.column("endpoints", "id").as_uuid("e.id"),
+                    self.message("endpoint_id").as_uuid("m.endpoint_id"),
+                    endpoints_of(self.catalogue, self.project, self.filter.direction),
+                ),
+            ),
+        };
+        let mut text = format!(
+            "SELECT m.id::uuid, m.endpoint_id::uuid, m.status::text, m.attempt_count::int4, \
+             m.created_at::timestamptz, m.delivered_at::timestamptz, m.next_attempt_at::timestamptz, \
+             m.response_status::int4, m.response_latency_ms::int4, m.total_delivery_ms::int4, \
+             m.last_error::text, {url}::text \
+             FROM messages m{join} WHERE {}",
+            self.in_slice(slice),
+        );
+        if let Some(status) = self.filter.status {
+            text.push_str(" AND ");
+            text.push_str(&self.message("status").is_text("m.status", status.as_str()));
+        }
+        if let Some(endpoint) = self.filter.endpoint {
+            let column = self.message("endpoint_id").as_uuid("m.endpoint_id");
+            // Writing to a String cannot fail.
+            let _ = write!(text, " AND {column} = '{}'::uuid", endpoint.0);
+        }
+        text.push_str(" ORDER BY ");
+        text.push_str(&self.order(""));
+        text
+    }
+
+    /// The statement for the time of one message of a slice: the one after the first `skip`, from its
+    /// beginning or its end. It needs only the index for exports. It ignores the filters by status and
+    /// endpoint, because an export also reads the messages that they exclude.
+    pub(crate) fn time(&self, slice: TimeSlice, from: End, skip: u32) -> String {
+        let order = self.order(match from {
+            End::First => "",
+            End::Last => " DESC",
+        });
+        // The time is computed outside the subquery: inside, it would be computed for skipped rows too.
+        format!(
+            "SELECT {} \
+             FROM (SELECT m.created_at FROM messages m WHERE {} ORDER BY {order} OFFSET {skip} LIMIT 1) one",
+            micros_of("created_at"),
+            self.in_slice(slice),
+        )
+    }
+
+    /// The order of the file. Ids are cast, because text may sort differently.
+    fn order(&self, direction: &str) -> String {
+        format!(
+            "{}{direction}, {}{direction}",
+            self.message("created_at").as_time("m.created_at"),
+            self.message("id").as_uuid("m.id"),
+        )
+    }
+
+    /// The conditions of the index for exports.
+    fn in_slice(&self, slice: TimeSlice) -> String {
+        let time = self.message("created_at").as_time("m.created_at");
+        format!(
+            "{} AND {} AND {time} >= {} AND {time} <= {}",
+            self.message("project_id")
+                .is_text("m.project_id", self.project.as_str()),
+            self.message("direction")
+                .is_text("m.direction", self.filter.direction.as_str()),
+            literal(slice.first),
+            literal(slice.last),
+        )
+    }
+
+    fn message(&self, column: &str) -> crate::column::ColumnType {
+        self.catalogue.column("messages", column)
+    }
+}
+
+/// The statement for the URLs of at most `limit` endpoints. Of several rows with the same id, the last
+/// one counts.
+pub(crate) fn endpoints_statement(
+    catalogue: &Catalogue,
+    project: &ProjectId,
+    direction: Direction,
+    limit: u32,
+) -> String {
+    format!(
+        "SELECT id::uuid, url::text FROM (SELECT e.id, e.url, e.created_at FROM endpoints e \
+         WHERE {} AND e.id IS NOT NULL LIMIT {limit}) few ORDER BY created_at NULLS FIRST, url DESC",
+        endpoints_of(catalogue, project, direction),
+    )
+}
+
+/// The conditions of the index on endpoints.
+fn endpoints_of(catalogue: &Catalogue, project: &ProjectId, direction: Direction) -> String {
+    let column = |name| catalogue.column("endpoints", name);
+    format!(
+        "{} AND {}",
+        column("project_id").is_text("e.project_id", project.as_str()),
+        column("direction").is_text("e.direction", direction.as_str()),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use exports_domain::{EndpointId, MessageStatus, TimeRange, time};
+
+    use super::*;
+
+    fn filter(status: Option<MessageStatus>, endpoint: Option<EndpointId>) -> MessageFilter {
+        let at = |text| time::parse(text).unwrap();
+        MessageFilter {
+            range: TimeRange::new(
+                at("0001-01-01T00:00:00Z"),
+                at("9999-12-31T23:59:59.999999Z"),
+            )
+            .unwrap(),
+            direction: Direction::Inbound,
+            status,
+            endpoint,
+        }
+    }
+
+    #[test]
+    fn an_unset_filter_is_not_in_the_text() {
+        let project = "proj_a".parse().unwrap();
+        let statement = |filter: MessageFilter, url| {
+            let catalogue = Catalogue::default();
+            let statements = Statements::new(&project, &filter, &catalogue);
+            statements.copy(TimeSlice::whole(&filter.range), url)
+        };
+        let text = statement(filter(None, None), UrlColumn::Null);
+        assert!(
+            !text.contains("m.status =") && !text.contains("m.endpoint_id ="),
+            "{text}"
+        );
+        assert!(text.contains("m.created_at <= '9999-12-31T23:59:59.999999Z'::timestamptz ORDER"));
+
+        let endpoint = EndpointId::parse_inbound("550e8400-e29b-41d4-a716-446655440000").unwrap();
+        let text = statement(
+            filter(Some(MessageStatus::PendingRetry), Some(endpoint)),
+            UrlColumn::Joined,
+        );
+        assert!(text.contains(" AND m.status = 'pending_retry' AND m.endpoint_id = '550e8400-"));
+    }
+}
