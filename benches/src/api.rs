@@ -1,4 +1,4 @@
-//! Point 7: reads and creates over HTTP, beside `pgbench` on the same database.
+//! Point 7: reads and creates over HTTP, compared with `pgbench` on the same database.
 
 mod creates;
 mod http;
@@ -12,18 +12,18 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::scene::{Database, Scene, Service};
+use crate::fixture::{Database, Fixture, Service};
 use crate::table::Table;
 use load::Answered;
 
-/// At the same time, of the API and of `pgbench`.
+/// Concurrent connections of the API and of `pgbench`.
 const CONNECTIONS: usize = 32;
 const ROUNDS: usize = 5;
 const PROJECT: &str = "proj_bench";
 
-/// An API under load, and who asks it.
-struct Stage<'a> {
-    scene: &'a Scene,
+/// An API under load, and its client.
+struct LoadTest<'a> {
+    fixture: &'a Fixture,
     database: &'a Database,
     service: &'a Service,
     address: SocketAddr,
@@ -31,35 +31,35 @@ struct Stage<'a> {
     span: Duration,
 }
 
-pub(crate) async fn run(scene: &mut Scene, table: &mut Table) -> Result<()> {
-    let database = scene.database().await?;
-    let key = scene.project(&database, PROJECT).await?;
-    let store = scene.file_store()?;
-    let service = scene.api(&database, &store, &[]).await?;
+pub(crate) async fn run(fixture: &mut Fixture, table: &mut Table) -> Result<()> {
+    let database = fixture.database().await?;
+    let key = fixture.project(&database, PROJECT).await?;
+    let store = fixture.file_store()?;
+    let service = fixture.api(&database, &store, &[]).await?;
     let address = service.address();
     let address = address.strip_prefix("http://").unwrap_or(address);
-    let stage = Stage {
-        scene,
+    let test = LoadTest {
+        fixture,
         database: &database,
         service: &service,
         address: address.parse().context("the API's address")?,
         key,
-        span: Duration::from_secs(if scene.quick() { 1 } else { 5 }),
+        span: Duration::from_secs(if fixture.quick() { 1 } else { 5 }),
     };
     table.note(
-        "What reads and creates are measured with",
+        "The load of reads and creates",
         format!(
             "{CONNECTIONS} connections, one request after the other on each, from one thread of this program; \
-             {ROUNDS} rounds of {} s, `pgbench` (2 threads) and the API in turns, medians. The API, PostgreSQL and what \
-             asks share the machine's cores, on the loopback interface: both sides pay for their client.",
-            stage.span.as_secs()
+             {ROUNDS} rounds of {} s, `pgbench` (2 threads) and the API in turns, medians. The API, PostgreSQL and the \
+             client share the machine's cores and use the loopback interface.",
+            test.span.as_secs()
         ),
     );
-    reads::run(&stage, table).await?;
-    creates::run(&stage, table).await?;
-    revocation::run(&stage, table).await?;
+    reads::run(&test, table).await?;
+    creates::run(&test, table).await?;
+    revocation::run(&test, table).await?;
     service.stop().await?;
-    scene.drop_database(database).await
+    fixture.drop_database(database).await
 }
 
 /// p50 and p99, in milliseconds.

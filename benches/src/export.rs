@@ -1,11 +1,10 @@
-//! Points 1 to 3: a large export beside `psql`, into files and into S3, with one reader and several.
+//! Points 1 to 3: a large export compared with `psql`, into files and into S3, with one reader and several.
 //!
-//! Owns the data and the order of measurements: what is compared is measured in turns, so that a
-//! machine that is slower for a minute is so for all of it. `rivals` is what `psql` is asked,
-//! `same_bytes` proves that it gives the same, `figures` tells what came out.
+//! The measurements take turns, so that a slow minute of the machine affects all of them. `baselines` has the statements of `psql`,
+//! `same_bytes` compares the files, `figures` has the results.
 
+mod baselines;
 mod figures;
-mod rivals;
 mod same_bytes;
 
 use std::fs;
@@ -13,10 +12,11 @@ use std::fs;
 use anyhow::{Context, Result};
 use chrono::{DateTime, Utc};
 use exports_domain::{Direction, MessageFilter, TimeRange};
+use exports_sandbox::garage::Garage;
+use tokio::task::spawn_blocking;
 
-use crate::garage::Garage;
+use crate::fixture::{Database, Fixture, Store};
 use crate::measured::{Exporter, PROJECT};
-use crate::scene::{Database, Scene};
 use crate::table::Table;
 
 use figures::{Figures, READERS};
@@ -25,55 +25,54 @@ const MESSAGES: u64 = 5_000_000;
 const EXPORTED: u64 = 4_000_000;
 const ROUNDS: usize = 3;
 
-/// The seed's texts, but none that `psql` would write in another way than the contract: no CR, and
-/// nothing that a spreadsheet takes for a formula. Done on the way in, so that the table is as the
-/// seed leaves it.
+/// Changes the seed's texts that `psql` writes differently from the contract: those with CR, and those that a spreadsheet treats as
+/// a formula. A trigger does it during the insert, so that the table has no dead rows.
 const TAME_TEXTS: &str = "\
     CREATE FUNCTION tame() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
         NEW.last_error := 'error: ' || replace(NEW.last_error, E'\\r', ''); RETURN NEW; END $$; \
     CREATE TRIGGER tame BEFORE INSERT ON messages FOR EACH ROW \
         WHEN (NEW.last_error ~ E'^[-=+@\\t]|\\r') EXECUTE FUNCTION tame()";
 
-pub(crate) async fn run(scene: &mut Scene, table: &mut Table) -> Result<()> {
-    let database = scene.database().await?;
-    seed(scene, &database).await?;
-    let garage = Garage::start().await?;
-    let contest = Contest {
-        filter: filter(scene, &database).await?,
-        files: Exporter::into_files(scene, &database)?,
+pub(crate) async fn run(fixture: &mut Fixture, table: &mut Table) -> Result<()> {
+    let database = fixture.database().await?;
+    seed(fixture, &database).await?;
+    let garage = spawn_blocking(Garage::on_port).await??;
+    let comparison = Comparison {
+        filter: filter(fixture, &database).await?,
+        files: Exporter::into_files(fixture, &database)?,
         s3: Exporter {
-            scene,
+            fixture,
             database: &database,
-            store: garage.store(),
+            store: Store::in_bucket(&garage)?,
         },
     };
     let mut figures = Figures::default();
     for round in 1..=ROUNDS {
         eprintln!("export: round {round} of {ROUNDS}");
-        contest.files_and_rivals(&mut figures).await?;
-        contest.readers(&mut figures).await?;
-        contest.s3(&mut figures).await?;
+        comparison.files_and_baselines(&mut figures).await?;
+        comparison.readers(&mut figures).await?;
+        comparison.s3(&mut figures).await?;
     }
-    figures.tell(table);
-    table.note("What psql was asked", contest.questions().await?);
-    drop(contest);
-    scene.drop_database(database).await
+    figures.add_to(table);
+    table.note("The statements of psql", comparison.questions().await?);
+    drop(comparison);
+    fixture.drop_database(database).await
 }
 
-async fn seed(scene: &Scene, database: &Database) -> Result<()> {
-    let messages = scene.scaled(MESSAGES).to_string();
+async fn seed(fixture: &Fixture, database: &Database) -> Result<()> {
+    let messages = fixture.scaled(MESSAGES).to_string();
     eprintln!("export: seeding {messages} messages");
-    scene.project(database, PROJECT).await?;
+    fixture.project(database, PROJECT).await?;
     database.sql(TAME_TEXTS).await?;
     let arguments = ["seed", "--project", PROJECT, "--messages", &messages];
-    scene.exportctl(database, &arguments).await?;
+    fixture.exportctl(database, &arguments).await?;
     database.sql("DROP TRIGGER tame ON messages").await?;
     database.settle().await
 }
 
-/// From the first message to the outbound one that makes the number full.
-async fn filter(scene: &Scene, database: &Database) -> Result<MessageFilter> {
-    let last = scene.scaled(EXPORTED).cast_signed() - 1;
+/// From the first message to the last outbound one of the wanted number.
+async fn filter(fixture: &Fixture, database: &Database) -> Result<MessageFilter> {
+    let last = fixture.scaled(EXPORTED).cast_signed() - 1;
     let times: (DateTime<Utc>, DateTime<Utc>) = sqlx::query_as(
         "SELECT (SELECT min(created_at) FROM messages), \
          (SELECT created_at FROM messages WHERE project_id = $1 AND direction = 'outbound' \
@@ -91,45 +90,47 @@ async fn filter(scene: &Scene, database: &Database) -> Result<MessageFilter> {
     })
 }
 
-/// Everybody writes the same messages.
-struct Contest<'a> {
+/// All of them export the same messages.
+struct Comparison<'a> {
     filter: MessageFilter,
     files: Exporter<'a>,
     s3: Exporter<'a>,
 }
 
-impl Contest<'_> {
-    /// Ours, and what people type today. The first file of ours is held against `psql`'s.
-    async fn files_and_rivals(&self, figures: &mut Figures) -> Result<()> {
+impl Comparison<'_> {
+    /// Our export and the commands of `psql`. Compares the first file with `psql`'s.
+    async fn files_and_baselines(&self, figures: &mut Figures) -> Result<()> {
         let ours = self.files.export(&self.filter, &[]).await?;
         let exported = &ours.exported;
         figures.files.add(&ours);
 
-        let theirs = self.files.scene.folder().join("theirs.csv");
-        let file = theirs.to_str().context("a folder whose name is no text")?;
-        let same_fields = rivals::copy(&rivals::same_fields(PROJECT, &self.filter), file);
+        let theirs = self.files.fixture.folder().join("theirs.csv");
+        let file = theirs
+            .to_str()
+            .context("a folder whose name is not UTF-8")?;
+        let same_fields = baselines::copy(&baselines::same_fields(PROJECT, &self.filter), file);
         figures.same_fields.add(self.psql(&[&same_fields]).await?);
         if figures.sha256.is_empty() {
             let file = self.files.store.file(&exported.object_key)?;
-            // The header is a record too.
+            // With the header.
             let records = exported.rows.cast_unsigned() + 1;
             figures.sha256 = same_bytes::assert_same(&file, &theirs, records)?;
             figures.exported = Some(exported.clone());
         }
         self.files.store.remove(&exported.object_key)?;
 
-        let plain_columns = rivals::copy(&rivals::plain_columns(PROJECT, &self.filter), file);
+        let plain_columns = baselines::copy(&baselines::plain_columns(PROJECT, &self.filter), file);
         figures
             .plain_columns
             .add(self.psql(&[&plain_columns]).await?);
         fs::remove_file(&theirs)?;
 
-        let [jit, copy] = rivals::binary_copy(&PROJECT.parse()?, &self.filter);
+        let [jit, copy] = baselines::binary_copy(&PROJECT.parse()?, &self.filter);
         figures.binary.add(self.psql(&[&jit, &copy]).await?);
         Ok(())
     }
 
-    /// In the same round as binary COPY thrown away, which one reader is held against.
+    /// In the same round as binary COPY to /dev/null, which is compared with one reader.
     async fn readers(&self, figures: &mut Figures) -> Result<()> {
         for (readers, repeated) in READERS.iter().zip(&mut figures.readers) {
             let setting = [("EXPORTS_READERS", *readers)];
@@ -154,21 +155,21 @@ impl Contest<'_> {
         Ok(())
     }
 
-    /// How many seconds `psql` takes for these commands, whose output nobody reads.
+    /// The duration of these commands in `psql`, in seconds, with the output to /dev/null.
     async fn psql(&self, commands: &[&str]) -> Result<f64> {
         let mut arguments = vec!["-o", "/dev/null"];
         for command in commands {
             arguments.extend(["-c", *command]);
         }
-        let time = self.files.scene.psql(self.files.database, &arguments);
+        let time = self.files.fixture.psql(self.files.database, &arguments);
         Ok(time.await?.as_secs_f64())
     }
 
     async fn questions(&self) -> Result<String> {
-        let same_fields = rivals::same_fields(PROJECT, &self.filter);
+        let same_fields = baselines::same_fields(PROJECT, &self.filter);
         let plan = self.files.database.explain(&same_fields).await?;
-        let plain_columns = rivals::plain_columns(PROJECT, &self.filter);
-        let [_, binary] = rivals::binary_copy(&PROJECT.parse()?, &self.filter);
+        let plain_columns = baselines::plain_columns(PROJECT, &self.filter);
+        let [_, binary] = baselines::binary_copy(&PROJECT.parse()?, &self.filter);
         Ok(format!(
             "The same fields, and their plan:\n\n```sql\n{same_fields}\n```\n\n{plan}\n\
              The plain columns:\n\n```sql\n{plain_columns}\n```\n\n\

@@ -1,7 +1,7 @@
-//! Point 5: cost grows with the rows that are exported and with nothing else.
+//! Point 5: the cost of an export depends only on its rows.
 //!
-//! `sizes` is one project by the number of its rows, for point 4 as well; `filters` picks few of
-//! them; `tenants` is a small project among many.
+//! `sizes`: one project with more and more rows, also for point 4. `filters`: selective filters. `tenants`: a small project among
+//! many.
 
 mod filters;
 mod sizes;
@@ -9,33 +9,31 @@ mod tenants;
 
 use anyhow::Result;
 
+use crate::fixture::Fixture;
 use crate::measured::{Exporter, PROJECT};
 use crate::rows::{self, Rows};
-use crate::scene::Scene;
 use crate::table::Table;
 
 const SMALL_PRINT: &str = "\
-    Outbound messages made by `INSERT … SELECT`, in the order of their times except where a row says \
-    otherwise, each scene in a database of its own; `messages_export` and the primary key are built \
-    after the rows; then `VACUUM (ANALYZE)` and `CHECKPOINT`. Every export is by a worker that was \
-    started for it a second before, at its defaults, into the file store; where one project is exported by the \
-    number of its rows, the worker has exported its last 4000000 just before, but where its first export is \
-    measured. Times are medians, in brackets the least and the largest. Plans are those of the worker's statement \
-    for one reader, run twice: what they read is in PostgreSQL's \
-    or the system's cache as far as it fits.";
+    Outbound messages from `INSERT … SELECT`, ordered by time unless a row says otherwise, each case in its own \
+    database. `messages_export` and the primary key are built after the rows; then `VACUUM (ANALYZE)` and \
+    `CHECKPOINT`. A worker with default settings starts one second before each export, and writes into the file \
+    store. For the rows by size, the worker first exports its last 4000000 rows, except for \"a worker's first \
+    export\". Times are medians, with the minimum and the maximum. Plans are of the worker's statement for one reader, \
+    executed twice, so the data is in the cache of PostgreSQL or of the system if it fits.";
 
-pub(crate) async fn run(scene: &mut Scene, table: &mut Table) -> Result<()> {
-    one_project(scene, table).await?;
-    tenants::run(scene, table).await?;
+pub(crate) async fn run(fixture: &mut Fixture, table: &mut Table) -> Result<()> {
+    one_project(fixture, table).await?;
+    tenants::run(fixture, table).await?;
     table.note("The data of points 4 and 5", SMALL_PRINT);
     Ok(())
 }
 
-async fn one_project(scene: &Scene, table: &mut Table) -> Result<()> {
-    let count = scene.scaled(sizes::MOST_ROWS);
+async fn one_project(fixture: &Fixture, table: &mut Table) -> Result<()> {
+    let count = fixture.scaled(sizes::MOST_ROWS);
     eprintln!("growth: {count} rows of one project");
-    let database = scene.database().await?;
-    scene.project(&database, PROJECT).await?;
+    let database = fixture.database().await?;
+    fixture.project(&database, PROJECT).await?;
     let rows = Rows {
         count,
         endpoint: filters::ENDPOINTS,
@@ -43,9 +41,9 @@ async fn one_project(scene: &Scene, table: &mut Table) -> Result<()> {
         ..Rows::default()
     };
     rows::fill(&database, rows).await?;
-    let exporter = Exporter::into_files(scene, &database)?;
+    let exporter = Exporter::into_files(fixture, &database)?;
     sizes::run(&exporter, table).await?;
     filters::run(&exporter, table).await?;
     drop(exporter);
-    scene.drop_database(database).await
+    fixture.drop_database(database).await
 }

@@ -1,18 +1,16 @@
-//! `make bench`: what the service costs, measured on this machine beside what it is compared with.
+//! `make bench`: measures the service and its baselines on this machine.
 //!
-//! Owns which topics there are and their order. Each has a module of its own; what they need is in
-//! [`scene`], what they find out goes into one [`table`].
+//! Each topic has a module. All use one [`fixture`] and write into one [`table`].
 
 mod api;
 mod export;
-mod garage;
+mod fixture;
 mod growth;
 mod measured;
 mod memory;
 mod queue;
 mod rows;
 mod samples;
-mod scene;
 mod table;
 
 use std::path::PathBuf;
@@ -22,24 +20,24 @@ use anyhow::{Context, Result, bail};
 use clap::{Parser, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
-use scene::Scene;
+use fixture::Fixture;
 use table::Table;
 
-/// Measures the service on a private PostgreSQL and prints one table
+/// Measure the service on a private PostgreSQL and print one table
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Everything at a twentieth of its size: to try the benchmarks, not the service
+    /// Divide all sizes by 20, to test the benchmarks
     #[arg(long)]
     quick: bool,
-    /// Only these topics
+    /// Run only these topics
     #[arg(long, value_enum, value_delimiter = ',', value_name = "TOPIC,…")]
     only: Vec<Topic>,
-    /// Also writes the table, with the machine and the date, into this file
+    /// Also write the table, with the machine and the date, into this file
     #[arg(long, value_name = "FILE")]
     write: Option<PathBuf>,
 }
 
-/// In the order in which they are measured.
+/// In the order of measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Topic {
     Export,
@@ -61,38 +59,37 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<()> {
-    // From here on a signal ends what is being measured, and then this program: the scene is
-    // dropped in the ordinary way.
+    // A signal ends the measurement, and then the program, so that the fixture is removed.
     let interrupted = interrupted()?;
-    let mut scene = Scene::start(arguments.quick).await?;
-    let mut table = Table::new(&scene).await?;
+    let mut fixture = Fixture::start(arguments.quick).await?;
+    let mut table = Table::new(&fixture).await?;
     let measured = tokio::select! {
-        measured = measure(&arguments, &mut scene, &mut table) => measured,
+        measured = measure(&arguments, &mut fixture, &mut table) => measured,
         () = interrupted => bail!("interrupted"),
     };
-    scene.stop().await?;
+    fixture.stop().await?;
     match &arguments.write {
         Some(file) if measured.is_ok() => {
             table.write(file)?;
             table.print()?;
         }
-        // What was measured before something went wrong is shown all the same.
+        // After an error, the results so far.
         Some(_) | None => table.print_with_notes()?,
     }
     measured
 }
 
-async fn measure(arguments: &Arguments, scene: &mut Scene, table: &mut Table) -> Result<()> {
+async fn measure(arguments: &Arguments, fixture: &mut Fixture, table: &mut Table) -> Result<()> {
     for topic in Topic::value_variants() {
         if !arguments.only.is_empty() && !arguments.only.contains(topic) {
             continue;
         }
         let measured = match topic {
-            Topic::Export => export::run(scene, table).await,
-            Topic::Memory => memory::run(scene, table).await,
-            Topic::Growth => growth::run(scene, table).await,
-            Topic::Queue => queue::run(scene, table).await,
-            Topic::Api => api::run(scene, table).await,
+            Topic::Export => export::run(fixture, table).await,
+            Topic::Memory => memory::run(fixture, table).await,
+            Topic::Growth => growth::run(fixture, table).await,
+            Topic::Queue => queue::run(fixture, table).await,
+            Topic::Api => api::run(fixture, table).await,
         };
         measured.with_context(|| format!("{topic:?}"))?;
     }

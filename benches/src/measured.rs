@@ -1,65 +1,63 @@
-//! Exports by workers of their own: how long they took, and what they cost whom.
+//! Measures exports: duration, processor time and peak memory, each with its own worker.
 
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use exports_domain::MessageFilter;
 
+use crate::fixture::{Database, Exported, Fixture, Store, cluster_cpu_seconds};
 use crate::samples::Samples;
-use crate::scene::{Database, Exported, Scene, Store, cluster_cpu_seconds};
 
-/// Whose messages are exported.
+/// The project of the messages.
 pub(crate) const PROJECT: &str = "proj_bench";
 
-/// How long a worker has rested before it is measured: no export pays for what came before.
+/// The pause between the start of a worker and the measurement.
 const AT_REST: Duration = Duration::from_secs(1);
 
-/// The same for a worker that has had an export. A machine that has nothing to do for long is slow
-/// when it has again.
+/// The pause after an earlier export. It is shorter, because an idle machine gets slow.
 const BETWEEN: Duration = Duration::from_millis(300);
 
-/// Where exports are made, and where their files go.
+/// A database with messages, and the store of the files.
 #[derive(Debug)]
 pub(crate) struct Exporter<'a> {
-    pub(crate) scene: &'a Scene,
+    pub(crate) fixture: &'a Fixture,
     pub(crate) database: &'a Database,
     pub(crate) store: Store,
 }
 
-/// An export that is completed.
+/// A completed export.
 #[derive(Debug, Clone)]
 pub(crate) struct Measured {
     pub(crate) exported: Exported,
     /// Processor time of the worker, user and system.
     worker_cpu: f64,
-    /// Processor time of all of PostgreSQL's processes.
+    /// Processor time of all PostgreSQL processes.
     database_cpu: f64,
-    /// The worker's, in bytes.
+    /// Of the worker, in bytes.
     peak_memory: u64,
 }
 
-/// Several exports of the same.
+/// Repeated exports of the same messages.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Repeated {
     pub(crate) seconds: Samples,
     worker_cpu: Samples,
     database_cpu: Samples,
-    /// The most of all of them, in bytes.
+    /// The maximum, in bytes.
     pub(crate) peak_memory: u64,
 }
 
 impl<'a> Exporter<'a> {
-    /// Into a folder of its own.
-    pub(crate) fn into_files(scene: &'a Scene, database: &'a Database) -> Result<Self> {
+    /// Exports into a new folder.
+    pub(crate) fn into_files(fixture: &'a Fixture, database: &'a Database) -> Result<Self> {
         Ok(Self {
-            scene,
+            fixture,
             database,
-            store: scene.file_store()?,
+            store: fixture.file_store()?,
         })
     }
 
-    /// Starts a worker, exports once with it, and ends it: nobody else takes the export, and its
-    /// peak memory is this export's. The file stays.
+    /// Starts a worker for one export and stops it, so its peak memory is that of the export. The file stays.
     pub(crate) async fn export(
         &self,
         filter: &MessageFilter,
@@ -68,7 +66,7 @@ impl<'a> Exporter<'a> {
         self.export_after(None, filter, settings).await
     }
 
-    /// The same, perhaps by a worker that has had another export before.
+    /// The same; with `before`, the worker runs another export first.
     async fn export_after(
         &self,
         before: Option<&MessageFilter>,
@@ -76,7 +74,7 @@ impl<'a> Exporter<'a> {
         settings: &[(&str, &str)],
     ) -> Result<Measured> {
         let pool = self.database.pool();
-        let worker = self.scene.worker(self.database, &self.store, settings);
+        let worker = self.fixture.worker(self.database, &self.store, settings);
         let worker = worker.await?;
         tokio::time::sleep(AT_REST).await;
         if let Some(before) = before {
@@ -97,12 +95,12 @@ impl<'a> Exporter<'a> {
         Ok(measured)
     }
 
-    /// The same at the worker's defaults, into files, which do not stay. It has to have so many rows.
+    /// The same with default settings. Checks the number of rows and deletes the file.
     pub(crate) async fn export_rows(&self, filter: &MessageFilter, rows: u64) -> Result<Measured> {
         self.export_rows_after(None, filter, rows).await
     }
 
-    /// The same, perhaps by a worker that has had another export before.
+    /// The same; with `before`, the worker runs another export first.
     pub(crate) async fn export_rows_after(
         &self,
         before: Option<&MessageFilter>,
@@ -119,7 +117,7 @@ impl<'a> Exporter<'a> {
         Ok(measured)
     }
 
-    /// That several times.
+    /// The same, several times.
     pub(crate) async fn repeat(
         &self,
         filter: &MessageFilter,
@@ -142,7 +140,7 @@ impl Repeated {
         self.peak_memory = self.peak_memory.max(measured.peak_memory);
     }
 
-    /// Time and processor time, for a table.
+    /// Duration and processor time, for a table.
     pub(crate) fn shown(&self) -> String {
         format!(
             "{}; CPU: worker {:.1} s, database {:.1} s",
@@ -152,7 +150,7 @@ impl Repeated {
         )
     }
 
-    /// Its time in that of `other`.
+    /// Its duration divided by that of `other`.
     pub(crate) fn ratio(&self, other: &Self) -> f64 {
         self.seconds.median() / other.seconds.median()
     }

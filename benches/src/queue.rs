@@ -1,4 +1,4 @@
-//! Point 6: small exports by the hundred, pickup, idle workers, and claims beside a long export.
+//! Point 6: small exports, pickup, idle workers, and claims during a long export.
 
 mod claims;
 mod idle;
@@ -10,28 +10,28 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use exports_domain::{Direction, MessageFilter, TimeRange, time};
 
-use crate::scene::{Database, Scene};
+use crate::fixture::{Database, Fixture};
 use crate::table::Table;
 
-/// Enough for turns between projects to matter.
+/// Enough that fairness between projects matters.
 const PROJECTS: u32 = 10;
-/// Of each project: all of them are in every export.
+/// Messages of each project, all in every export.
 const MESSAGES: u32 = 100;
 const LIMIT: Duration = Duration::from_mins(3);
-/// Times are the database's, so this costs no accuracy.
+/// Does not affect the results, which are times of the database.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-pub(crate) async fn run(scene: &mut Scene, table: &mut Table) -> Result<()> {
-    let database = scene.database().await?;
+pub(crate) async fn run(fixture: &mut Fixture, table: &mut Table) -> Result<()> {
+    let database = fixture.database().await?;
     seed(&database).await?;
-    small::run(scene, &database, table).await?;
-    pickup::run(scene, &database, table).await?;
-    idle::run(scene, &database, table).await?;
-    scene.drop_database(database).await?;
-    claims::run(scene, table).await
+    small::run(fixture, &database, table).await?;
+    pickup::run(fixture, &database, table).await?;
+    idle::run(fixture, &database, table).await?;
+    fixture.drop_database(database).await?;
+    claims::run(fixture, table).await
 }
 
-/// Projects with a hundred messages each.
+/// Creates projects with a hundred messages each.
 async fn seed(database: &Database) -> Result<()> {
     database
         .sql(format!(
@@ -50,7 +50,7 @@ async fn seed(database: &Database) -> Result<()> {
     database.sql("VACUUM ANALYZE").await
 }
 
-/// Waits until nothing is in the queue. A failed export is an error.
+/// Waits until the queue is empty. A failed export is an error.
 async fn all_ended(database: &Database) -> Result<()> {
     let begun = Instant::now();
     loop {
@@ -70,7 +70,7 @@ async fn all_ended(database: &Database) -> Result<()> {
     }
 }
 
-/// The project of the export of that number.
+/// The project of an export, by its number.
 fn project(number: u64) -> String {
     format!("proj_{}", number % u64::from(PROJECTS))
 }

@@ -1,8 +1,8 @@
-//! Repeated measurements of one thing: what stands in a table is their median, with the spread.
+//! Repeated measurements; tables show the median and the range.
 
 use std::time::Duration;
 
-/// Seconds, or whatever the caller measures, in the order in which they came.
+/// Values in seconds, or in another unit of the caller, in order of arrival.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Samples(Vec<f64>);
 
@@ -15,7 +15,7 @@ impl Samples {
         self.add(time.as_secs_f64());
     }
 
-    /// The middle one: a machine that was busy for a moment does not move it. NaN if there is none.
+    /// The median, which short disturbances do not change. NaN without values.
     pub(crate) fn median(&self) -> f64 {
         let sorted = self.sorted();
         match (sorted.len(), sorted.len() / 2) {
@@ -25,14 +25,14 @@ impl Samples {
         }
     }
 
-    /// The least value that so many percent of them do not exceed. NaN if there is none.
+    /// A percentile. NaN without values.
     pub(crate) fn percentile(&self, percent: usize) -> f64 {
         let sorted = self.sorted();
         let rank = (sorted.len() * percent).div_ceil(100).max(1);
         sorted.get(rank - 1).copied().unwrap_or(f64::NAN)
     }
 
-    /// The median as seconds, with the least and the largest if there are several.
+    /// The median in seconds, with the minimum and maximum of several values.
     pub(crate) fn seconds(&self) -> String {
         let sorted = self.sorted();
         let median = self.median();

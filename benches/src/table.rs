@@ -1,5 +1,4 @@
-//! The one table that everything measured goes into, and its form: Markdown, on standard output
-//! and in the file that keeps it.
+//! The table of all results, as Markdown, on standard output and in a file.
 
 use std::fs;
 use std::io::Write;
@@ -7,17 +6,17 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::scene::Scene;
+use crate::fixture::Fixture;
 
 mod machine;
 
 use machine::Machine;
 
-/// What the issue asks of a ratio, or of a figure.
+/// The limit of a ratio or of a value.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Bar {
-    /// Nothing: the figure is told.
-    Told,
+pub(crate) enum Limit {
+    /// No limit.
+    None,
     AtMost(f64),
     AtLeast(f64),
 }
@@ -29,48 +28,48 @@ pub(crate) struct Row {
     what: String,
     ours: String,
     baseline: String,
-    /// What is held to the bar, as it is shown.
-    figure: String,
-    bar: Bar,
-    holds: Option<bool>,
+    /// The ratio, as text.
+    ratio: String,
+    limit: Limit,
+    met: Option<bool>,
 }
 
 impl Row {
-    /// A figure of the issue's point of that number, compared with nothing and held to nothing.
+    /// A result of a point, without comparison and limit.
     pub(crate) fn new(point: u8, what: impl Into<String>, ours: impl Into<String>) -> Self {
         Self {
             point,
             what: what.into(),
             ours: ours.into(),
             baseline: String::new(),
-            figure: String::new(),
-            bar: Bar::Told,
-            holds: None,
+            ratio: String::new(),
+            limit: Limit::None,
+            met: None,
         }
     }
 
-    /// What it is compared with, and the ratio of the two.
-    pub(crate) fn against(mut self, baseline: impl Into<String>, ratio: f64, bar: Bar) -> Self {
+    /// Adds the baseline and the ratio.
+    pub(crate) fn against(mut self, baseline: impl Into<String>, ratio: f64, limit: Limit) -> Self {
         self.baseline = baseline.into();
-        self.figure = format!("{ratio:.2}");
-        self.bar = bar;
-        self.holds = bar.holds(ratio);
+        self.ratio = format!("{ratio:.2}");
+        self.limit = limit;
+        self.met = limit.met(ratio);
         self
     }
 
-    /// Held to a bar as it is: `value` in the bar's unit.
-    pub(crate) fn held_to(mut self, value: f64, bar: Bar) -> Self {
-        self.bar = bar;
-        self.holds = bar.holds(value);
+    /// Adds a limit for the value itself, in the unit of the limit.
+    pub(crate) fn held_to(mut self, value: f64, limit: Limit) -> Self {
+        self.limit = limit;
+        self.met = limit.met(value);
         self
     }
 }
 
-impl Bar {
-    fn holds(self, value: f64) -> Option<bool> {
+impl Limit {
+    fn met(self, value: f64) -> Option<bool> {
         match self {
-            Self::Told => None,
-            // NaN, for want of a measurement, holds nothing.
+            Self::None => None,
+            // NaN, without a measurement, is never within a limit.
             Self::AtMost(most) => Some(value <= most),
             Self::AtLeast(least) => Some(value >= least),
         }
@@ -78,71 +77,71 @@ impl Bar {
 
     fn shown(self) -> String {
         match self {
-            Self::Told => String::new(),
+            Self::None => String::new(),
             Self::AtMost(most) => format!("≤ {most}"),
             Self::AtLeast(least) => format!("≥ {least}"),
         }
     }
 }
 
-/// All rows so far, and what has to be said about them.
+/// All rows so far, and notes about them.
 #[derive(Debug)]
 pub(crate) struct Table {
     machine: Machine,
-    /// Whether bars count: of a run that tries the benchmarks out they say nothing.
-    judges: bool,
+    /// Whether limits are checked: not with `--quick`.
+    checks_limits: bool,
     rows: Vec<Row>,
     notes: Vec<(String, String)>,
 }
 
 impl Table {
-    /// An empty one, of this machine and the scene's PostgreSQL.
-    pub(crate) async fn new(scene: &Scene) -> Result<Self> {
+    /// An empty table of this machine and the fixture's PostgreSQL.
+    pub(crate) async fn new(fixture: &Fixture) -> Result<Self> {
         Ok(Self {
-            machine: Machine::describe(scene).await?,
-            judges: !scene.quick(),
+            machine: Machine::describe(fixture).await?,
+            checks_limits: !fixture.quick(),
             rows: Vec::new(),
             notes: Vec::new(),
         })
     }
 
-    /// Adds a line, and says it at once on standard error, since the whole takes long.
+    /// Adds a row, and prints it on standard error at once.
     pub(crate) fn add(&mut self, mut row: Row) {
-        if !self.judges {
-            row.holds = None;
+        if !self.checks_limits {
+            row.met = None;
         }
         eprintln!("{}", line(&row));
         self.rows.push(row);
     }
 
-    /// Adds a remark, with a title, which may hold several lines of Markdown.
+    /// Adds a note of Markdown lines.
     pub(crate) fn note(&mut self, title: impl Into<String>, text: impl Into<String>) {
         self.notes.push((title.into(), text.into()));
     }
 
-    /// On standard output, without the notes.
+    /// Prints the table without the notes.
     pub(crate) fn print(&self) -> Result<()> {
         print(&self.lines())
     }
 
-    /// On standard output, for a run whose table is not kept.
+    /// Prints the table with the notes.
     pub(crate) fn print_with_notes(&self) -> Result<()> {
-        print(&(self.lines() + &self.remarks()))
+        print(&(self.lines() + &self.notes()))
     }
 
-    /// Into the file that keeps it, in place of what is there.
+    /// Writes the table and the notes into a file.
     pub(crate) fn write(&self, file: &Path) -> Result<()> {
-        let (lines, remarks) = (self.lines(), self.remarks());
-        let text = format!("# Benchmarks\n\n{}{lines}{remarks}", self.machine);
+        let (lines, notes) = (self.lines(), self.notes());
+        let text = format!("# Benchmarks\n\n{}{lines}{notes}", self.machine);
         fs::write(file, text).with_context(|| file.display().to_string())
     }
 
     fn lines(&self) -> String {
         let mut text = String::from(
-            "| point | what | ours | compared with | ratio | bar | holds |\n\
+            "| point | measurement | ours | compared with | ratio | limit | met |\n\
              |---|---|---|---|---|---|---|\n",
         );
-        // By point, not by the order in which topics were measured.
+        // By point, not in the order of measurement.
         let mut rows: Vec<_> = self.rows.iter().collect();
         rows.sort_by_key(|row| row.point);
         for row in rows {
@@ -152,7 +151,7 @@ impl Table {
         text
     }
 
-    fn remarks(&self) -> String {
+    fn notes(&self) -> String {
         let notes = self.notes.iter();
         let blocks: Vec<_> = notes
             .map(|(title, note)| format!("\n### {title}\n\n{}\n", note.trim_end()))
@@ -167,19 +166,19 @@ fn print(text: &str) -> Result<()> {
 }
 
 fn line(row: &Row) -> String {
-    let holds = match row.holds {
+    let met = match row.met {
         None => "",
         Some(true) => "yes",
         Some(false) => "**no**",
     };
     format!(
-        "| {} | {} | {} | {} | {} | {} | {holds} |",
+        "| {} | {} | {} | {} | {} | {} | {met} |",
         row.point,
         row.what,
         row.ours,
         row.baseline,
-        row.figure,
-        row.bar.shown(),
+        row.ratio,
+        row.limit.shown(),
     )
 }
 
@@ -189,19 +188,19 @@ mod tests {
 
     #[test]
     fn a_row_says_whether_its_bar_holds() {
-        let row = Row::new(1, "export", "3.00 s").against("10.00 s", 0.3, Bar::AtMost(0.3));
+        let row = Row::new(1, "export", "3.00 s").against("10.00 s", 0.3, Limit::AtMost(0.3));
         assert_eq!(
             line(&row),
             "| 1 | export | 3.00 s | 10.00 s | 0.30 | ≤ 0.3 | yes |"
         );
-        let row = Row::new(4, "memory", "97 MiB").held_to(97.0, Bar::AtMost(96.0));
+        let row = Row::new(4, "memory", "97 MiB").held_to(97.0, Limit::AtMost(96.0));
         assert_eq!(line(&row), "| 4 | memory | 97 MiB |  |  | ≤ 96 | **no** |");
         assert_eq!(line(&Row::new(5, "a", "b")), "| 5 | a | b |  |  |  |  |");
     }
 
     #[test]
     fn what_was_not_measured_holds_nothing() {
-        assert_eq!(Bar::AtMost(1.0).holds(f64::NAN), Some(false));
-        assert_eq!(Bar::AtLeast(1.0).holds(f64::NAN), Some(false));
+        assert_eq!(Limit::AtMost(1.0).met(f64::NAN), Some(false));
+        assert_eq!(Limit::AtLeast(1.0).met(f64::NAN), Some(false));
     }
 }

@@ -1,4 +1,4 @@
-//! One database per test: cloned from a migrated template, dropped at the end.
+//! One database per test: cloned from a migrated template, and dropped at the end.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::server::{Template, TestServer};
 
 const ROLE_PASSWORD: &str = "the password of a tests role";
 
-/// A database of one test. Dropping it drops the database, whoever is still connected.
+/// A database for one test. The drop removes it, even with open connections.
 pub struct TestDatabase {
     name: String,
     url: String,
@@ -26,14 +26,14 @@ pub struct TestDatabase {
 }
 
 impl TestDatabase {
-    /// A migrated one.
+    /// A migrated database.
     pub async fn create() -> Self {
         let server = TestServer::get().await;
         let template = server.template().await;
         Self::of(server, Some(template)).await
     }
 
-    /// One without any tables.
+    /// A database without tables.
     pub async fn empty() -> Self {
         Self::of(TestServer::get().await, None).await
     }
@@ -54,7 +54,7 @@ impl TestDatabase {
         }
     }
 
-    /// Its address.
+    /// Its URL.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
@@ -66,38 +66,38 @@ impl TestDatabase {
         &self.name
     }
 
-    /// The address of a database of another name on the same server, which need not exist.
+    /// The URL of another database on the same server, which need not exist.
     #[must_use]
     pub fn url_of(&self, name: &str) -> String {
         self.server.url_for(name)
     }
 
-    /// The code under test, with the pool of the API: 16 connections.
+    /// The code under test, with the API's pool: 16 connections.
     #[must_use]
     pub fn storage(&self) -> Database {
         self.storage_for(PoolPurpose::Api)
     }
 
-    /// The code under test, with the pool of such a program.
+    /// The code under test, with the pool of a program.
     #[must_use]
     pub fn storage_for(&self, purpose: PoolPurpose) -> Database {
         Database::new(&self.url, purpose).expect("the server's URL can be used")
     }
 
-    /// A pool of the test's own, for looking at and arranging rows.
+    /// The test's own pool, to read and prepare rows.
     #[must_use]
     pub fn pool(&self) -> &PgPool {
         &self.pool
     }
 
-    /// A connection of the test's own, for transactions and locks.
+    /// A connection for the test, for transactions and locks.
     pub async fn connect(&self) -> PgConnection {
         PgConnection::connect(&self.url)
             .await
             .expect("the test's database accepts connections")
     }
 
-    /// Runs statements that give nothing back.
+    /// Runs statements without a result.
     pub async fn execute(&self, sql: impl Into<String>) {
         let sql = sql.into();
         sqlx::raw_sql(AssertSqlSafe(sql.clone()))
@@ -106,7 +106,7 @@ impl TestDatabase {
             .unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
 
-    /// The one value of a query, as JSON: `database.value("SELECT count(*) FROM exports")`.
+    /// The single value of a query, as JSON: `database.value("SELECT count(*) FROM exports")`.
     pub async fn value(&self, sql: &str) -> Value {
         let wrapped = format!("SELECT to_jsonb(found.value) FROM ({sql}) found (value)");
         let value: Option<Value> = sqlx::query_scalar(AssertSqlSafe(wrapped))
@@ -125,13 +125,13 @@ impl TestDatabase {
             .unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
-    /// An export's whole row as `PostgreSQL` prints it, for comparing; `None` if there is none.
+    /// An export's whole row as text; `None` if it does not exist.
     pub async fn export_row(&self, id: Uuid) -> Option<String> {
         sqlx::query_scalar("SELECT row_to_json(e)::text FROM exports e WHERE id = $1")
             .bind(id)
             .fetch_optional(&self.pool)
             .await
-            .expect("a look at exports")
+            .expect("exports can be read")
     }
 
     /// One column of an export.
@@ -141,11 +141,11 @@ impl TestDatabase {
             .bind(id)
             .fetch_one(&self.pool)
             .await
-            .expect("a look at exports");
+            .expect("exports can be read");
         value.unwrap_or(Value::Null)
     }
 
-    /// The time by the database's clock.
+    /// The time of the database's clock.
     pub async fn now(&self) -> DateTime<Utc> {
         sqlx::query_scalar("SELECT clock_timestamp()")
             .fetch_one(&self.pool)
@@ -153,8 +153,8 @@ impl TestDatabase {
             .expect("the database's time")
     }
 
-    /// Creates a role that may log in and nothing else, and gives its name and the address of this
-    /// database as that role sees it. It goes with the database.
+    /// Creates a role without rights except login, and returns its name and its URL of this database. It is dropped with the
+    /// database.
     pub async fn role(&self, suffix: &str) -> (String, String) {
         let name = format!("{}_{suffix}", self.name);
         let quoted = name.replace('"', "\"\"");
@@ -167,7 +167,7 @@ impl TestDatabase {
         (name, url.into())
     }
 
-    /// Creates a project, straight in its table; nothing happens if there is one.
+    /// Inserts a project, unless it exists.
     pub async fn project(&self, id: &str) -> ProjectId {
         let project: ProjectId = id.parse().expect("a well-formed project id");
         sqlx::query("INSERT INTO projects (id) VALUES ($1) ON CONFLICT DO NOTHING")

@@ -1,19 +1,19 @@
-//! Waiting for facts: short looks, a deadline, and words for what did not come true.
+//! Waits for conditions by polling, with a timeout.
 
 use std::time::{Duration, Instant};
 
-/// How long anything may take on a busy machine before a test fails.
+/// The timeout of every wait, long enough for a busy machine.
 pub const TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Between two looks.
-const PAUSE: Duration = Duration::from_millis(25);
+/// Between two polls.
+const POLL_INTERVAL: Duration = Duration::from_millis(25);
 
-/// Looks until `look` gives `Some`, and gives that; after `deadline`, panics with `fact`.
+/// Polls until `look` returns `Some`, and returns the value. Panics with `fact` after `deadline`.
 ///
 /// ```no_run
 /// # use exports_tests::{TIMEOUT, eventually};
 /// # async fn story(process: &exports_tests::Process) {
-/// eventually("the worker has said hello", TIMEOUT, async || {
+/// eventually("the worker has logged hello", TIMEOUT, async || {
 ///     process.log().contains("hello").then_some(())
 /// })
 /// .await;
@@ -33,12 +33,11 @@ pub async fn eventually<T>(
             begun.elapsed() < deadline,
             "not within {deadline:?}: {fact}"
         );
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
-/// Looks for as long as `span` and panics with `fact` at the first look that is false: for what
-/// must *not* happen, where there is no event to wait for.
+/// Polls for the time `span`, and panics with `fact` when `look` returns false. For something that must *not* happen.
 pub async fn holds_within(fact: &str, span: Duration, mut look: impl AsyncFnMut() -> bool) {
     let begun = Instant::now();
     loop {
@@ -50,6 +49,6 @@ pub async fn holds_within(fact: &str, span: Duration, mut look: impl AsyncFnMut(
         if begun.elapsed() >= span {
             return;
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }

@@ -1,4 +1,4 @@
-//! Rows of `exports`, put into any state without a worker.
+//! Rows of `exports` in any state, without a worker.
 
 use std::fmt::Display;
 
@@ -8,10 +8,10 @@ use serde_json::{Map, Value, json};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-/// A row of `exports` that is possible in its state, an hour old, unless a test says otherwise.
+/// A row of `exports` that is valid in its state. By default it is one hour old.
 ///
-/// It takes times as "now" plus or minus something: the machine's clock is the database's, or
-/// near enough for the minutes that stand between the times here.
+/// Its times are relative to this machine's clock. A small difference to the database's clock does not matter, because the times
+/// are minutes apart.
 #[derive(Debug, Clone)]
 pub struct ExportRow {
     columns: Map<String, Value>,
@@ -20,13 +20,13 @@ pub struct ExportRow {
 impl ExportRow {
     /// A row of this project in this state:
     ///
-    /// - pending: due since it was created;
-    /// - processing: first attempt, a minute of its lease left, key `…/1-<token>.csv`;
-    /// - completed and expired: 3 rows, 120 bytes, a SHA-256 of `0xab`; completed ends in a week,
-    ///   expired ended a minute ago;
+    /// - pending: due since its creation;
+    /// - processing: first attempt, lease of one more minute, key `…/1-<token>.csv`;
+    /// - completed and expired: 3 rows, 120 bytes, a SHA-256 of `0xab`; completed expires in a week,
+    ///   expired has expired a minute ago;
     /// - failed: `INTERNAL_ERROR`, after one attempt.
     ///
-    /// No row of `export_objects` comes with it: see [`insert_with_object`](Self::insert_with_object).
+    /// It has no row in `export_objects`: see [`insert_with_object`](Self::insert_with_object).
     #[must_use]
     pub fn of(project: impl Display, status: ExportStatus) -> Self {
         let created_at = ago(TimeDelta::hours(1));
@@ -79,20 +79,20 @@ impl ExportRow {
             .with("sha256", format!("\\x{}", "ab".repeat(32)))
     }
 
-    /// Any column, by its name; null unsets it.
+    /// Sets any column; null unsets it.
     #[must_use]
     pub fn with(mut self, column: &str, value: impl Into<Value>) -> Self {
         self.columns.insert(column.to_owned(), value.into());
         self
     }
 
-    /// A time column, this long before now; negative: after.
+    /// Sets a time column to this long ago; negative: in the future.
     #[must_use]
     pub fn with_ago(self, column: &str, before: TimeDelta) -> Self {
         self.with(column, ago(before))
     }
 
-    /// The lease of a processing row ended a second ago.
+    /// The lease expired a second ago.
     #[must_use]
     pub fn lease_ended(self) -> Self {
         self.with_ago("lease_expires_at", TimeDelta::seconds(1))
@@ -105,7 +105,7 @@ impl ExportRow {
         id.expect("the id is a UUID")
     }
 
-    /// What a worker would show, whether or not the row is held.
+    /// The lease that a worker of this row would have.
     #[must_use]
     pub fn lease(&self) -> Lease {
         Lease {
@@ -114,19 +114,19 @@ impl ExportRow {
         }
     }
 
-    /// Where its first attempt writes its file.
+    /// The object key of its first attempt.
     #[must_use]
     pub fn object_key(&self) -> String {
         let project = self.columns["project_id"].as_str().unwrap_or_default();
         format!("{project}/{}/1-{}.csv", self.id(), self.token())
     }
 
-    /// Made from the id, so that a row and its clones agree.
+    /// Derived from the id, so that a row and its clones have the same.
     fn token(&self) -> Uuid {
         Uuid::from_u128(self.id().as_u128() ^ 0xffff)
     }
 
-    /// Inserts it, or gives the database's reason why not.
+    /// Inserts it; returns the database's error.
     pub async fn try_insert(&self, pool: &PgPool) -> Result<Uuid, sqlx::Error> {
         sqlx::query_scalar(
             "INSERT INTO exports SELECT * FROM jsonb_populate_record(NULL::exports, $1) RETURNING id",
@@ -142,7 +142,7 @@ impl ExportRow {
         inserted.unwrap_or_else(|error| panic!("a row of exports: {error}"))
     }
 
-    /// Inserts it and the record of its object, in this state: `writing`, `kept` or `doomed`.
+    /// Inserts it with the record of its object in this state: `writing`, `kept` or `doomed`.
     pub async fn insert_with_object(&self, pool: &PgPool, state: &str) -> Uuid {
         let id = self.insert(pool).await;
         sqlx::query(

@@ -1,4 +1,4 @@
-//! HTTP as a stranger speaks it: no retries, no redirects followed, no status taken for an error.
+//! A plain HTTP client: no retries, no redirects, no status is an error.
 
 use std::sync::Once;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 
-/// Longer than any answer may take: a hanging server fails the test.
+/// Longer than any response may take: a server that hangs fails the test.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A plain HTTP client.
@@ -17,7 +17,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub fn http_client() -> reqwest::Client {
     static PROVIDER: Once = Once::new();
     PROVIDER.call_once(|| {
-        // An error only means that something else in this process was first.
+        // An error means that it is installed.
         let _ = rustls::crypto::ring::default_provider().install_default();
     });
     reqwest::Client::builder()
@@ -28,7 +28,7 @@ pub fn http_client() -> reqwest::Client {
         .expect("an HTTP client")
 }
 
-/// A consumer of the API.
+/// A client of the API.
 #[derive(Debug, Clone)]
 pub struct Client {
     base: String,
@@ -37,7 +37,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// One that talks to the server at `base` (`http://127.0.0.1:8080`) and shows no key.
+    /// A client of the server at `base` (`http://127.0.0.1:8080`), without a key.
     #[must_use]
     pub fn new(base: &str) -> Self {
         Self {
@@ -47,7 +47,7 @@ impl Client {
         }
     }
 
-    /// The same with a key.
+    /// The same client with a key.
     #[must_use]
     pub fn with_key(&self, key: &str) -> Self {
         Self {
@@ -56,7 +56,7 @@ impl Client {
         }
     }
 
-    /// The same without one.
+    /// The same client without a key.
     #[must_use]
     pub fn without_key(&self) -> Self {
         Self {
@@ -65,21 +65,21 @@ impl Client {
         }
     }
 
-    /// The address of the server.
+    /// The URL of the server.
     #[must_use]
     pub fn base(&self) -> &str {
         &self.base
     }
 
-    /// The key that it shows, if any.
+    /// Its key, if it has one.
     #[must_use]
     pub fn key(&self) -> Option<&str> {
         self.key.as_deref()
     }
 
-    /// A request that a test completes itself: `client.send(client.request(…).header(…))`.
+    /// A request that the test completes: `client.send(client.request(…).header(…))`.
     ///
-    /// `path` may also be a whole URL.
+    /// `path` can also be a whole URL.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let url = if path.contains("://") {
             path.to_owned()
@@ -93,14 +93,14 @@ impl Client {
         }
     }
 
-    /// Sends it and reads the answer.
+    /// Sends a request and reads the response.
     pub async fn send(&self, request: RequestBuilder) -> Reply {
         self.try_send(request)
             .await
-            .unwrap_or_else(|error| panic!("no answer: {error:?}"))
+            .unwrap_or_else(|error| panic!("no response: {error:?}"))
     }
 
-    /// Sends it; no answer is an error.
+    /// Sends a request; returns an error without a response.
     pub async fn try_send(&self, request: RequestBuilder) -> Result<Reply, reqwest::Error> {
         let answer = request.send().await?;
         Ok(Reply {
@@ -115,7 +115,7 @@ impl Client {
         self.send(self.request(Method::GET, path)).await
     }
 
-    /// GET; no answer is an error.
+    /// GET; returns an error without a response.
     pub async fn try_get(&self, path: &str) -> Result<Reply, reqwest::Error> {
         self.try_send(self.request(Method::GET, path)).await
     }
@@ -131,7 +131,7 @@ impl Client {
     }
 }
 
-/// An answer, read to its end.
+/// A complete response.
 #[derive(Debug, Clone)]
 pub struct Reply {
     /// The status.
@@ -143,7 +143,7 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// A header, if it is there.
+    /// A header, if the response has it.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         let value = self.headers.get(name)?;
@@ -189,7 +189,7 @@ impl Reply {
         message.as_str().unwrap_or_default().to_owned()
     }
 
-    /// The same, once its status is the expected one.
+    /// Checks the status.
     #[must_use]
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {

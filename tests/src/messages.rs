@@ -1,4 +1,4 @@
-//! Rows of the source: messages and endpoints with defaults, and with anything that a test sets.
+//! Rows of the source: messages and endpoints, with defaults and any value that a test sets.
 
 use std::fmt::Display;
 
@@ -6,14 +6,13 @@ use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgPool};
 use uuid::Uuid;
 
-/// A UUID that reads as its number: `uuid(7)` ends in `…0007`.
+/// A UUID of a number: `uuid(7)` ends with `…0007`.
 #[must_use]
 pub const fn uuid(number: u128) -> Uuid {
     Uuid::from_u128(0x0193_5abc_0000_7000_8000_0000_0000_0000 | number)
 }
 
-/// A row of `messages`: one that was queued on 2025-12-03, noon, unless a test says otherwise.
-/// Cloned, it keeps its id; give each its own by [`id`](Self::id).
+/// A row of `messages`, by default queued on 2025-12-03 at noon. A clone has the same id; set it with [`id`](Self::id).
 #[derive(Debug, Clone)]
 pub struct Message(Value);
 
@@ -22,7 +21,7 @@ pub struct Message(Value);
 pub struct Endpoint(Value);
 
 impl Message {
-    /// An outbound message of a project, with a fresh id, to endpoint `uuid(0)`.
+    /// An outbound message of a project, with a new id, to endpoint `uuid(0)`.
     #[must_use]
     pub fn outbound(project: impl Display) -> Self {
         Self::of(&project.to_string(), "outbound")
@@ -46,8 +45,7 @@ impl Message {
         }))
     }
 
-    /// Any column, by its name: a text may be any that the column's type reads
-    /// (`.with("delivered_at", "infinity")`), null unsets.
+    /// Sets any column, to any text that its type can parse (`.with("delivered_at", "infinity")`); null unsets it.
     #[must_use]
     pub fn with(mut self, column: &str, value: impl Into<Value>) -> Self {
         self.0[column] = value.into();
@@ -78,26 +76,26 @@ impl Message {
         self.with("endpoint_id", endpoint.to_string())
     }
 
-    /// What went wrong last.
+    /// The last error.
     #[must_use]
     pub fn last_error(self, text: &str) -> Self {
         self.with("last_error", text)
     }
 
-    /// A column as it is going to be stored; null if it is not set.
+    /// The value of a column; null if it is not set.
     #[must_use]
     pub fn get(&self, column: &str) -> &Value {
         &self.0[column]
     }
 
-    /// Inserts messages, in one statement.
+    /// Inserts messages with one statement.
     pub async fn insert(pool: &PgPool, messages: &[Self]) {
         let rows = messages.iter().map(|message| message.0.clone()).collect();
         insert(pool, "messages", rows).await;
     }
 
-    /// Inserts that many outbound messages one second apart from `start` on, made by the server:
-    /// for tests that need many rows and care for none. Every second one has an error's text.
+    /// Inserts this many outbound messages, one second apart, from `start` on. The server generates them; every second one has an
+    /// error text.
     pub async fn insert_many(pool: &PgPool, project: impl Display, start: &str, count: u32) {
         sqlx::query(
             "INSERT INTO messages (id, project_id, direction, endpoint_id, status, attempt_count, created_at, last_error)
@@ -138,14 +136,14 @@ impl Endpoint {
         }))
     }
 
-    /// Any column, by its name.
+    /// Sets any column.
     #[must_use]
     pub fn with(mut self, column: &str, value: impl Into<Value>) -> Self {
         self.0[column] = value.into();
         self
     }
 
-    /// Inserts endpoints, in one statement.
+    /// Inserts endpoints with one statement.
     pub async fn insert(pool: &PgPool, endpoints: &[Self]) {
         let rows = endpoints
             .iter()

@@ -1,8 +1,7 @@
-//! An S3 server of the test's own, with a hand on its requests.
+//! An S3 server for one test, with fault injection.
 //!
-//! Owns the address that programs and consumers talk to, and which server answers there: `s3s-fs` over a temporary folder,
-//! or a real Garage behind a proxy that changes nothing. The faults that a test puts in front of it are the same for both. It
-//! runs in a thread and runtime of its own, so that tests without one and other processes can use it.
+//! The server is `s3s-fs` over a temporary folder, or Garage behind a proxy that forwards requests unchanged. Both take the same
+//! faults. It runs in its own thread and runtime, so that tests without a runtime and other processes can use it.
 
 mod faults;
 mod front;
@@ -15,6 +14,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::thread::JoinHandle;
 
 use axum::Router;
+use exports_sandbox::garage::{ACCESS_KEY, BUCKET, SECRET_KEY};
 use tokio::sync::oneshot;
 
 pub use faults::{Fault, Injected, Kind, Reply, Seen};
@@ -23,12 +23,7 @@ use faults::Faults;
 use garage::Garage;
 use in_process::InProcess;
 
-const BUCKET: &str = "exports";
-const REGION: &str = "us-east-1";
-const ACCESS_KEY: &str = "test-access-key";
-const SECRET_KEY: &str = "test-secret-access-key";
-
-/// A running server with one bucket. Dropping it stops it and removes its data.
+/// A running server with one bucket. The drop stops it and removes its data.
 #[derive(Debug)]
 pub struct S3Server {
     address: SocketAddr,
@@ -41,15 +36,15 @@ pub struct S3Server {
 #[derive(Debug)]
 enum Backend {
     InProcess(InProcess),
-    Garage(Garage),
+    Garage(Box<Garage>),
 }
 
 impl S3Server {
-    /// Whether [`garage`](Self::garage) gives one. Where it does not, a line on standard error says so, once per process.
-    /// With `CI=true` that is a panic.
+    /// Whether this machine has Garage. Without it, one line on standard error per process says so, or this panics if
+    /// `CI=true`.
     #[must_use]
     pub fn has_garage() -> bool {
-        garage::program().is_some()
+        garage::is_installed()
     }
 
     /// Starts `s3s-fs` in this process, on a free port of 127.0.0.1.
@@ -58,26 +53,24 @@ impl S3Server {
         Self::in_process_at(Ipv4Addr::LOCALHOST.into())
     }
 
-    /// The same, at another address of this machine: where containers reach it.
+    /// The same, at another address of this machine that containers can reach.
     #[must_use]
     pub fn in_process_at(address: IpAddr) -> Self {
         Self::start(Backend::InProcess(InProcess::start()), address)
     }
 
-    /// Starts a Garage that ends with this process, in front of it a free port of 127.0.0.1. `None` on a machine that has
-    /// no such program: see [`has_garage`](Self::has_garage).
+    /// Starts Garage behind a free port of 127.0.0.1. `None` if it is not installed: see
+    /// [`has_garage`](Self::has_garage).
     #[must_use]
     pub fn garage() -> Option<Self> {
-        let garage = Garage::start(garage::program()?);
-        Some(Self::start(
-            Backend::Garage(garage),
-            Ipv4Addr::LOCALHOST.into(),
-        ))
+        let address = Ipv4Addr::LOCALHOST.into();
+        garage::is_installed()
+            .then(|| Self::start(Backend::Garage(Box::new(Garage::start())), address))
     }
 
-    /// Also installs rustls' crypto provider, which every client needs.
+    /// Also installs the crypto provider of rustls, which every client needs.
     fn start(backend: Backend, address: IpAddr) -> Self {
-        // An error only means that another test was first.
+        // An error means that it is installed.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let faults = Faults::default();
         let app = front::before(backend.router(), faults.clone());
@@ -98,7 +91,7 @@ impl S3Server {
         }
     }
 
-    /// Whether a real Garage answers.
+    /// Whether the server is Garage.
     #[must_use]
     pub fn is_garage(&self) -> bool {
         matches!(self.backend, Backend::Garage(_))
@@ -110,7 +103,7 @@ impl S3Server {
         format!("http://{}", self.address)
     }
 
-    /// The same server under another name, `http://localhost:port`: a link that was signed for one is not valid at the other.
+    /// The same server under another name, `http://localhost:port`. A link signed for one name is not valid at the other.
     #[must_use]
     pub fn public_endpoint(&self) -> String {
         format!("http://localhost:{}", self.port())
@@ -146,22 +139,13 @@ impl S3Server {
         SECRET_KEY
     }
 
-    /// The variables with which a process finds the server.
+    /// The variables with which the services reach the server.
     #[must_use]
     pub fn env(&self) -> Vec<(String, String)> {
-        [
-            ("AWS_ENDPOINT_URL", self.endpoint().as_str()),
-            ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
-            ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
-            ("AWS_REGION", REGION),
-            ("AWS_ALLOW_HTTP", "true"),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .into()
+        exports_sandbox::garage::environment(&self.endpoint())
     }
 
-    /// Everything that lies in the bucket: the keys of its objects, and the remains of uploads that were neither completed
-    /// nor aborted, whose names do not end as keys do. Sorted.
+    /// The keys of all objects, and the names of what uploads that are neither completed nor aborted have stored. Sorted.
     #[must_use]
     pub fn objects(&self) -> Vec<String> {
         let mut found = match &self.backend {
@@ -172,7 +156,7 @@ impl S3Server {
         found
     }
 
-    /// How many uploads have begun and were neither completed nor aborted.
+    /// The number of uploads that are neither completed nor aborted.
     #[must_use]
     pub fn uploads(&self) -> usize {
         match &self.backend {
@@ -181,7 +165,7 @@ impl S3Server {
         }
     }
 
-    /// From now on, as long as the answer lives, requests that `when` picks meet this fault. Of several, the oldest counts.
+    /// Requests that `when` selects get this fault until the returned guard is dropped. The oldest of several faults applies.
     pub fn inject(
         &self,
         when: impl Fn(&Seen) -> bool + Send + Sync + 'static,
@@ -190,19 +174,19 @@ impl S3Server {
         self.faults.inject(when, fault)
     }
 
-    /// How many reads are being served, the sending of their answers included.
+    /// The number of reads that are being served, until their responses are sent.
     #[must_use]
     pub fn under_way(&self) -> usize {
         self.faults.count_under_way()
     }
 
-    /// How many bytes of objects were sent.
+    /// The number of bytes of objects that were sent.
     #[must_use]
     pub fn bytes_sent(&self) -> u64 {
         self.faults.bytes_sent()
     }
 
-    /// How many requests of this kind have come, answered or not.
+    /// The number of requests of this kind that have arrived, with or without a response.
     #[must_use]
     pub fn count(&self, kind: Kind) -> usize {
         self.faults.count(kind)
@@ -240,6 +224,6 @@ fn serve(listener: TcpListener, app: Router, stopped: oneshot::Receiver<()>) {
             _ = stopped => {}
         }
     });
-    // Dropping the runtime would wait for a file that is being read; nobody reads it any more.
+    // A drop of the runtime would wait for a file that is being read.
     runtime.shutdown_background();
 }

@@ -1,4 +1,4 @@
-//! What a program tells on `/metrics`: Prometheus' text format 0.0.4, read without mercy.
+//! Parses `/metrics` strictly: Prometheus' text format 0.0.4.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -7,7 +7,7 @@ use crate::http::Client;
 /// One line with a value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Series {
-    /// The metric's name; of a histogram's parts with their ending.
+    /// The metric's name, for a histogram with its suffix.
     pub name: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
@@ -15,12 +15,12 @@ pub struct Series {
     pub value: f64,
 }
 
-/// Everything that was told at a moment.
+/// All series of one scrape.
 #[derive(Debug, Clone)]
 pub struct Scrape(Vec<Series>);
 
 impl Scrape {
-    /// Asks `address` (`http://127.0.0.1:8081`).
+    /// Scrapes `address` (`http://127.0.0.1:8081`).
     pub async fn of(address: &str) -> Self {
         let reply = Client::new(address).get("/metrics").await.expect(200);
         let kind = reply.header("content-type");
@@ -31,7 +31,7 @@ impl Scrape {
         Self::parse(reply.text())
     }
 
-    /// Reads the text; panics at anything that the format does not have.
+    /// Parses the text; panics if it is not in the format.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         assert!(text.ends_with('\n'), "the last line is not ended");
@@ -40,11 +40,11 @@ impl Scrape {
         let mut all = Vec::<Series>::new();
         for line in text.lines() {
             if let Some(help) = line.strip_prefix("# HELP ") {
-                let (name, help) = help.split_once(' ').expect("HELP says something");
+                let (name, help) = help.split_once(' ').expect("HELP has a text");
                 assert!(helped.insert(name.to_owned()), "{name} has two HELP lines");
                 assert!(!help.is_empty(), "{line}");
             } else if let Some(kind) = line.strip_prefix("# TYPE ") {
-                let (name, kind) = kind.split_once(' ').expect("TYPE names a type");
+                let (name, kind) = kind.split_once(' ').expect("TYPE has a type");
                 assert!(["counter", "gauge", "histogram"].contains(&kind), "{line}");
                 let known = kinds.insert(name.to_owned(), kind.to_owned());
                 assert!(known.is_none(), "{name} has two TYPE lines");
@@ -60,13 +60,13 @@ impl Scrape {
         Self(all)
     }
 
-    /// All of it.
+    /// All series.
     #[must_use]
     pub fn series(&self) -> &[Series] {
         &self.0
     }
 
-    /// The series with this name and, among its labels, these.
+    /// The series with this name and these labels.
     #[must_use]
     pub fn find(&self, name: &str, labels: &[(&str, &str)]) -> Vec<&Series> {
         let fits = |series: &&Series| {
@@ -78,7 +78,7 @@ impl Scrape {
         self.0.iter().filter(fits).collect()
     }
 
-    /// The sum of these; panics if there is none.
+    /// The sum of these series; panics if there is none.
     #[must_use]
     pub fn value(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let found = self.find(name, labels);
@@ -87,7 +87,7 @@ impl Scrape {
     }
 }
 
-/// Every series has a type and a help text, and counters end as counters do.
+/// Every series must have a type and a help text, and counters must end with `_total`.
 fn check_name(series: &Series, kinds: &HashMap<String, String>, helped: &HashSet<String>) {
     let Series { name, .. } = series;
     let family = if kinds.contains_key(name) {
@@ -121,7 +121,7 @@ fn series(line: &str) -> Series {
     while !rest.is_empty() {
         let (label, quoted) = rest.split_once("=\"").expect("label=\"value\"");
         assert!(label.chars().all(in_name), "{line}");
-        // No value of ours needs an escape.
+        // None of our values needs an escape.
         let (value, after) = quoted.split_once('"').expect("a closing quote");
         assert!(!value.contains('\\'), "{line}");
         let twice = labels.insert(label.to_owned(), value.to_owned());

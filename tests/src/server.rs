@@ -1,9 +1,8 @@
-//! The PostgreSQL server of a test process, and the making and dropping of databases in it.
+//! The PostgreSQL server of a test process. Creates and drops databases in it.
 //!
-//! Started when first needed. A private one is cleaned up by its guardian when the process ends.
-//! In one that was given (`TEST_DATABASE_URL`), a run's databases carry the run's number, and the
-//! run holds an advisory lock of that number: what a killed run has left is found by its free
-//! lock and dropped by the next one. Any number of runs can share a server.
+//! It starts on first use. The reaper removes a private server when the process ends. In the server of `TEST_DATABASE_URL`, the
+//! names of a run's databases contain the run's number, and the run holds an advisory lock on that number. If the lock is free,
+//! the run has ended, and the next run drops its databases. Any number of runs can share a server.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,18 +11,23 @@ use std::time::Duration;
 
 use exports_database::Database;
 use exports_postgres::PoolPurpose;
-use exports_sandbox::{LocalPostgres, Server};
+use exports_sandbox::Server;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, PgPool};
 use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
 
-/// All databases of tests begin so.
+mod private;
+
+use private::chain;
+pub use private::{not_run, private_server, private_standby, standby_of};
+
+/// The prefix of all databases of tests.
 const PREFIX: &str = "exports_test_";
-/// How long a drop may take before it is left to the next run.
+/// The timeout of a drop; the next run tries again.
 const DROP_LIMIT: Duration = Duration::from_secs(30);
 
-/// Outlives every test's own runtime, so that connections to the server itself can be shared.
+/// Lives longer than the runtimes of the tests, so that tests can share the connections to the server.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -35,7 +39,7 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 
 static SERVER: OnceCell<TestServer> = OnceCell::const_new();
 
-/// The server with what this process keeps in it.
+/// The server, with the state of this process.
 pub(crate) struct TestServer {
     server: Server,
     admin: PgPool,
@@ -43,52 +47,18 @@ pub(crate) struct TestServer {
     number: AtomicU32,
     dropping: tokio::sync::Mutex<()>,
     template: tokio::sync::Mutex<Weak<Template>>,
-    /// Keeps the template from test to test, where the server goes with the process.
-    kept: Mutex<Option<Arc<Template>>>,
+    /// In a private server the template stays until the process ends.
+    pinned: Mutex<Option<Arc<Template>>>,
 }
 
-/// A migrated database that others are cloned from; dropped with the last of its clones.
+/// A migrated database from which others are cloned. It is dropped with the last clone.
 pub(crate) struct Template {
     name: String,
     server: &'static TestServer,
 }
 
-/// This process's private server, for tests that stop, copy or restart one; none if
-/// `TEST_DATABASE_URL` gave a server.
-pub async fn private_server() -> Option<&'static LocalPostgres> {
-    TestServer::get().await.server.private()
-}
-
-/// A standby of this process's private server, with what is in it by now. None where no such can be
-/// made, which is said.
-pub async fn private_standby() -> Option<LocalPostgres> {
-    let Some(primary) = private_server().await else {
-        not_run("TEST_DATABASE_URL is set, and of a given server no replica can be made");
-        return None;
-    };
-    standby_of(primary).await
-}
-
-/// A standby of a server. None where no such can be made, which is said.
-pub async fn standby_of(server: &LocalPostgres) -> Option<LocalPostgres> {
-    match tokio::task::block_in_place(|| server.standby()) {
-        Ok(standby) => Some(standby),
-        Err(exports_sandbox::Error::InstalledProgramsOnly { .. }) => {
-            not_run("the private server is a container, of which no replica can be made");
-            None
-        }
-        Err(error) => panic!("no standby: {}", chain(&error)),
-    }
-}
-
-/// To where the test runner does not swallow it: a story that cannot be told is not a silent one.
-pub fn not_run(reason: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "NOT RUN: {reason}");
-}
-
 impl TestServer {
-    /// The server, started by whoever comes first.
+    /// The server; the first call starts it.
     pub(crate) async fn get() -> &'static Self {
         SERVER.get_or_init(|| on_server(Self::start())).await
     }
@@ -108,20 +78,20 @@ impl TestServer {
             number: AtomicU32::new(0),
             dropping: tokio::sync::Mutex::default(),
             template: tokio::sync::Mutex::new(Weak::new()),
-            kept: Mutex::new(None),
+            pinned: Mutex::new(None),
             admin,
             server,
         };
         if this.server.private().is_none() {
-            this.take_over().await;
+            this.drop_databases_of_ended_runs().await;
         }
         this
     }
 
-    /// Takes this run's lock, and drops what runs that hold none have left.
-    async fn take_over(&self) {
+    /// Drops the databases of runs that do not hold their lock, and takes this run's lock.
+    async fn drop_databases_of_ended_runs(&self) {
         let connection = self.admin.acquire().await.expect("a connection");
-        // Leaked on purpose: the lock is this connection's, and lasts as long as the process.
+        // Leaked on purpose: the connection holds the lock until the process ends.
         let connection = Box::leak(Box::new(connection));
         let names: Vec<String> =
             sqlx::query_scalar("SELECT datname FROM pg_database WHERE starts_with(datname, $1)")
@@ -149,7 +119,7 @@ impl TestServer {
             .bind(self.run.cast_signed())
             .execute(&mut **connection)
             .await
-            .expect("nobody else has this run's number");
+            .expect("no other run has this number");
     }
 
     /// The URL of a database of this server.
@@ -157,7 +127,7 @@ impl TestServer {
         self.server.url_for(name)
     }
 
-    /// Creates a database, as a copy of the template if there is one.
+    /// Creates a database, as a clone of the template if there is one.
     pub(crate) async fn create_database(&'static self, template: Option<&Template>) -> String {
         let number = self.number.fetch_add(1, Ordering::Relaxed);
         let name = format!("{PREFIX}{:016x}_{number}", self.run);
@@ -167,7 +137,7 @@ impl TestServer {
         name
     }
 
-    /// The migrated template, made by whoever comes first.
+    /// The migrated template; the first call creates it.
     pub(crate) async fn template(&'static self) -> Arc<Template> {
         let mut slot = self.template.lock().await;
         if let Some(template) = slot.upgrade() {
@@ -176,7 +146,7 @@ impl TestServer {
         let name = self.create_database(None).await;
         let url = self.url_for(&name);
         on_server(async move {
-            // On a thread of its own: the migrations' future cannot move between threads.
+            // On its own thread: the future of the migrations is not `Send`.
             tokio::task::spawn_blocking(move || RUNTIME.block_on(migrate(&url)))
                 .await
                 .expect("the migrations apply");
@@ -185,8 +155,8 @@ impl TestServer {
         let template = Arc::new(Template { name, server: self });
         *slot = Arc::downgrade(&template);
         if self.server.private().is_some() {
-            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            *kept = Some(Arc::clone(&template));
+            let mut pinned = self.pinned.lock().unwrap_or_else(PoisonError::into_inner);
+            *pinned = Some(Arc::clone(&template));
         }
         template
     }
@@ -200,14 +170,14 @@ impl TestServer {
 
     async fn drop_database(&self, name: &str) {
         let sql = format!(r#"DROP DATABASE IF EXISTS "{name}" WITH (FORCE)"#);
-        // If it fails, a private server goes anyway, and in a given one the next run tries again.
+        // A private server is removed anyway; in a given one the next run tries again.
         if let Err(error) = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&self.admin).await {
             eprintln!("{name} was not dropped: {error}");
         }
         self.drop_roles(name).await;
     }
 
-    /// The roles of a database carry its name: see [`TestDatabase::role`](crate::TestDatabase::role).
+    /// The roles of a database have its name as prefix: see [`TestDatabase::role`](crate::TestDatabase::role).
     async fn drop_roles(&self, database: &str) {
         let roles: Result<Vec<String>, _> =
             sqlx::query_scalar("SELECT rolname FROM pg_roles WHERE starts_with(rolname, $1)")
@@ -223,13 +193,12 @@ impl TestServer {
         }
     }
 
-    /// Drops a database from where nothing can be awaited. In a given server, blocks until it is
-    /// gone; a private one goes with the process anyway.
+    /// Drops a database from a `Drop`. In a given server it blocks until that is complete; a private one is removed anyway.
     pub(crate) fn drop_database_now(&'static self, name: String) {
         let (done, wait) = mpsc::channel();
         RUNTIME.spawn(async move {
-            // One at a time: a drop waits for every session of the server that is stuck in
-            // sending to a client, which is what some tests are about.
+            // One at a time: a drop waits for every session that is blocked in sending to a client, and some tests block
+            // sessions.
             let _turn = self.dropping.lock().await;
             self.drop_database(&name).await;
             done.send(()).ok();
@@ -247,7 +216,7 @@ impl Drop for Template {
     }
 }
 
-/// Runs on the runtime that lives as long as the process; a panic there is one here.
+/// Runs on the process-wide runtime; forwards a panic.
 async fn on_server<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
     match RUNTIME.spawn(work).await {
         Ok(value) => value,
@@ -269,12 +238,4 @@ fn run_of(name: &str) -> Option<u64> {
 
 fn rand_u64() -> u64 {
     uuid::Uuid::new_v4().as_u64_pair().0
-}
-
-/// An error with its sources, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let sources = std::iter::successors(error.source(), |source| source.source());
-    sources.fold(error.to_string(), |text, source| {
-        format!("{text}: {source}")
-    })
 }

@@ -1,5 +1,4 @@
-//! `POST /v1/exports`, each with an `Idempotency-Key` of its own, while somebody listens for new
-//! exports as a worker does.
+//! `POST /v1/exports`, each with a new `Idempotency-Key`, while one connection listens for notifications, like a worker.
 
 use std::io::Write;
 
@@ -7,43 +6,43 @@ use anyhow::Result;
 use sqlx::postgres::PgListener;
 
 use super::load::{self, Requests};
-use super::{CONNECTIONS, ROUNDS, Stage, shown};
+use super::{CONNECTIONS, LoadTest, ROUNDS, shown};
+use crate::fixture::cluster_cpu_seconds;
 use crate::samples::Samples;
-use crate::scene::cluster_cpu_seconds;
 use crate::table::{Row, Table};
 
 const BODY: &str = r#"{"start_time": "2025-12-01T00:00:00Z", "end_time": "2025-12-06T23:59:59Z"}"#;
 
 struct Posts {
-    /// Up to the key.
+    /// The request before the key.
     begin: String,
     round: usize,
 }
 
-pub(super) async fn run(stage: &Stage<'_>, table: &mut Table) -> Result<()> {
-    durable(stage, true).await?;
-    let mut listener = PgListener::connect_with(stage.database.pool()).await?;
+pub(super) async fn run(test: &LoadTest<'_>, table: &mut Table) -> Result<()> {
+    durable(test, true).await?;
+    let mut listener = PgListener::connect_with(test.database.pool()).await?;
     listener.listen("exports_pending").await?;
     let listening = tokio::spawn(async move { while listener.recv().await.is_ok() {} });
-    let told = measure(stage, table).await;
+    let told = measure(test, table).await;
     listening.abort();
-    durable(stage, false).await?;
+    durable(test, false).await?;
     told
 }
 
-async fn measure(stage: &Stage<'_>, table: &mut Table) -> Result<()> {
+async fn measure(test: &LoadTest<'_>, table: &mut Table) -> Result<()> {
     let [mut rate, mut p50, mut p99] = [(); 3].map(|()| Samples::default());
     let [mut api, mut database] = [(); 2].map(|()| Samples::default());
-    let pool = stage.scene.admin();
+    let pool = test.fixture.admin();
     for round in 0..ROUNDS {
         let before = (
-            stage.service.cpu_seconds()?,
+            test.service.cpu_seconds()?,
             cluster_cpu_seconds(pool).await?,
         );
-        let posts = Posts::of(stage, round);
-        let answered = load::run(stage.address, CONNECTIONS, stage.span, posts).await?;
-        let each = answered.per_second * stage.span.as_secs_f64() / 1e6;
-        api.add((stage.service.cpu_seconds()? - before.0) / each);
+        let posts = Posts::of(test, round);
+        let answered = load::run(test.address, CONNECTIONS, test.span, posts).await?;
+        let each = answered.per_second * test.span.as_secs_f64() / 1e6;
+        api.add((test.service.cpu_seconds()? - before.0) / each);
         database.add((cluster_cpu_seconds(pool).await? - before.1) / each);
         let (middle, high) = shown(&answered);
         rate.add(answered.per_second);
@@ -68,27 +67,27 @@ async fn measure(stage: &Stage<'_>, table: &mut Table) -> Result<()> {
     Ok(())
 }
 
-/// The scene's server does not wait for its disk; one that keeps a customer's exports does.
-async fn durable(stage: &Stage<'_>, on: bool) -> Result<()> {
+/// Turns durability on, as in production; the fixture's server has it off.
+async fn durable(test: &LoadTest<'_>, on: bool) -> Result<()> {
     for setting in ["fsync", "synchronous_commit", "full_page_writes"] {
         let sql = if on {
             format!("ALTER SYSTEM SET {setting} = on")
         } else {
             format!("ALTER SYSTEM RESET {setting}")
         };
-        stage.database.sql(sql).await?;
+        test.database.sql(sql).await?;
     }
-    stage.database.sql("SELECT pg_reload_conf()").await?;
-    stage.database.sql("CHECKPOINT").await
+    test.database.sql("SELECT pg_reload_conf()").await?;
+    test.database.sql("CHECKPOINT").await
 }
 
 impl Posts {
-    fn of(stage: &Stage<'_>, round: usize) -> Self {
+    fn of(test: &LoadTest<'_>, round: usize) -> Self {
         let begin = format!(
             "POST /v1/exports HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n\
              Content-Type: application/json\r\nContent-Length: {}\r\nIdempotency-Key: ",
-            stage.address,
-            stage.key,
+            test.address,
+            test.key,
             BODY.len()
         );
         Self { begin, round }

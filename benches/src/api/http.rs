@@ -1,5 +1,4 @@
-//! HTTP/1.1 over one connection that is kept, and no more of it than the API speaks: a client that
-//! does more would measure itself.
+//! A minimal HTTP/1.1 client over one persistent connection, so that the benchmark does not measure its client.
 
 use std::net::SocketAddr;
 
@@ -7,28 +6,28 @@ use anyhow::{Context, Result, bail, ensure};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Far beyond any answer that is expected here.
+/// Far larger than any expected response.
 const LARGEST: usize = 64 * 1024;
 
-/// A connection that is waiting for a request.
+/// An idle connection.
 #[derive(Debug)]
 pub(super) struct Connection {
     stream: TcpStream,
     received: Vec<u8>,
 }
 
-/// An answer. Its body stays in the connection's buffer until the next request.
+/// A response. Its body stays in the buffer of the connection until the next request.
 #[derive(Debug)]
 pub(super) struct Answer<'a> {
     pub(super) status: u16,
     pub(super) body: &'a [u8],
 }
 
-/// Where the parts of an answer are.
+/// The parts of a response.
 #[derive(Debug, PartialEq, Eq)]
 struct Head {
     status: u16,
-    /// How long the head is, the empty line included.
+    /// The length of the head with the empty line.
     length: usize,
     body_length: usize,
 }
@@ -44,7 +43,7 @@ impl Connection {
         })
     }
 
-    /// Sends a request and waits for all of its answer.
+    /// Sends a request and waits for the whole response.
     pub(super) async fn ask(&mut self, request: &[u8]) -> Result<Answer<'_>> {
         self.received.clear();
         self.stream.write_all(request).await?;
@@ -60,7 +59,7 @@ impl Connection {
         }
         ensure!(
             self.received.len() == length,
-            "more came than content-length says: {}",
+            "the body is longer than content-length: {}",
             self.received.escape_ascii()
         );
         Ok(Answer {
@@ -72,7 +71,7 @@ impl Connection {
     async fn receive(&mut self) -> Result<()> {
         ensure!(
             self.received.len() < LARGEST,
-            "the answer is longer than {LARGEST} bytes"
+            "the response is longer than {LARGEST} bytes"
         );
         if self.stream.read_buf(&mut self.received).await? == 0 {
             bail!(
@@ -85,7 +84,7 @@ impl Connection {
 }
 
 impl Head {
-    /// `None` if it has not come to its end yet.
+    /// `None` if it is incomplete.
     fn find(received: &[u8]) -> Result<Option<Self>> {
         let end = received.windows(4).position(|four| four == b"\r\n\r\n");
         let Some(end) = end else {

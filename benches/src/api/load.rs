@@ -1,4 +1,4 @@
-//! A load of requests: so many connections, each with one request after the other, for a time.
+//! Generates load: several connections, each with one request after the other, for some time.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -10,27 +10,26 @@ use tokio::task::{JoinSet, LocalSet, spawn_blocking};
 use super::http::Connection;
 use crate::samples::Samples;
 
-/// What each connection sends, and what has to come back; anything else ends the measurement.
+/// The requests of each connection and the expected responses; any other response is an error.
 pub(super) trait Requests: Send + 'static {
-    /// The next request's bytes, in place of what the buffer holds. `number` is never the same.
+    /// Writes the next request into the buffer. `number` is unique.
     fn write(&self, number: u64, request: &mut Vec<u8>);
-    /// Of every answer.
+    /// The expected status.
     fn status(&self) -> u16;
-    /// In the body of the answer to this request.
+    /// The expected text in the body of the response.
     fn body_holds(&self, number: u64) -> &[u8];
 }
 
-/// What came of a load.
+/// The results of a load.
 #[derive(Debug)]
 pub(super) struct Answered {
     pub(super) per_second: f64,
-    /// Seconds from a request's first byte to its answer's last.
+    /// Seconds from the first byte of a request to the last byte of its response.
     pub(super) latencies: Samples,
 }
 
-/// Asks for as long as `span`, from the moment at which all connections are open.
-///
-/// On one thread of its own: it has to leave as much of the machine as it can to what it measures.
+/// Sends requests for the time `span`, after all connections are open. It uses one thread, to leave the processors to the API and
+/// the database.
 pub(super) async fn run(
     address: SocketAddr,
     connections: usize,
@@ -69,7 +68,7 @@ async fn all(
         all.append(&mut latencies??);
     }
     let seconds = begun.elapsed().as_secs_f64();
-    ensure!(!all.is_empty(), "nothing was answered within {span:?}");
+    ensure!(!all.is_empty(), "no response within {span:?}");
     let mut latencies = Samples::default();
     for latency in &all {
         latencies.add_time(*latency);

@@ -1,39 +1,38 @@
-//! What reads are compared with: the database's own benchmark with the statement that a read comes
-//! down to, prepared, over the same kind of connection as the API's.
+//! The baseline of reads: `pgbench` with the prepared statement of a read, over the same kind of connection as the API's.
 
 use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::scene::{Database, Scene};
+use crate::fixture::{Database, Fixture};
 
-/// The columns of an export that a read shows.
+/// The columns that a read returns.
 const COLUMNS: &str = "id, project_id, created_at, direction, filter_start_time, filter_end_time, \
     filter_status, filter_endpoint_id, status, attempt, started_at, completed_at, expires_at, \
     row_count, file_size_bytes, sha256, error_code, error_message";
 
-/// The id of the export with a number, as SQL: one that `pgbench`, which has no UUIDs, can ask for.
+/// The id of an export by its number, as SQL. `pgbench` has no UUIDs.
 pub(super) fn id_of(number: &str) -> String {
     format!("('0190a1b2-0000-7000-8000-' || lpad(to_hex({number}::int), 12, '0'))::uuid")
 }
 
-/// Its transactions per second, the time in which it connects left out.
+/// Transactions per second, without the connection time.
 pub(super) async fn per_second(
-    scene: &Scene,
+    fixture: &Fixture,
     database: &Database,
     exports: u32,
     clients: usize,
     span: Duration,
 ) -> Result<f64> {
-    let script = scene.folder().join("read.sql");
+    let script = fixture.folder().join("read.sql");
     let id = id_of(":n");
     let statement = format!("SELECT {COLUMNS} FROM exports WHERE id = {id};");
     fs::write(
         &script,
         format!("\\set n random(1, {exports})\n{statement}\n"),
     )?;
-    let mut command = scene.postgres_program("pgbench")?;
+    let mut command = fixture.postgres_program("pgbench")?;
     command
         .args(["--no-vacuum", "--protocol=prepared", "--jobs=2"])
         .arg(format!("--client={clients}"))
@@ -41,9 +40,9 @@ pub(super) async fn per_second(
         .arg("--file")
         .arg(&script)
         .arg(database.url());
-    let output = scene.run(command).await?;
+    let output = fixture.run(command).await?;
     let text = String::from_utf8(output.stdout)?;
-    rate(&text).with_context(|| format!("no rate in what pgbench says: {text}"))
+    rate(&text).with_context(|| format!("no rate in the output of pgbench: {text}"))
 }
 
 fn rate(text: &str) -> Option<f64> {

@@ -1,46 +1,40 @@
-//! `GET /v1/exports/{id}` beside a prepared SELECT of the same row by its primary key.
+//! `GET /v1/exports/{id}`, compared with a prepared SELECT of the same row by its primary key.
 
 use anyhow::{Context, Result};
 
 use super::load::{self, Requests};
-use super::{CONNECTIONS, PROJECT, ROUNDS, Stage, pgbench, shown};
+use super::{CONNECTIONS, LoadTest, PROJECT, ROUNDS, pgbench, shown};
+use crate::fixture::cluster_cpu_seconds;
 use crate::samples::Samples;
-use crate::scene::cluster_cpu_seconds;
-use crate::table::{Bar, Row, Table};
+use crate::table::{Limit, Row, Table};
 
-/// Of the issue: our rate in `pgbench`'s.
+/// The target: our rate divided by `pgbench`'s.
 const LEAST: f64 = 0.5;
-/// So that the index is more than one page deep.
+/// Enough for an index of several levels.
 const EXPORTS: u32 = 20_000;
 
 struct Gets {
     /// Around the id.
     head: String,
     tail: String,
-    /// One after the other; no two of the same moment are neighbours in the table.
+    /// In random order.
     ids: Vec<String>,
 }
 
-pub(super) async fn run(stage: &Stage<'_>, table: &mut Table) -> Result<()> {
-    let ids = completed_exports(stage).await?;
+pub(super) async fn run(test: &LoadTest<'_>, table: &mut Table) -> Result<()> {
+    let ids = completed_exports(test).await?;
     let mut figures = Figures::default();
-    // Connections and prepared statements are there before anything counts.
-    load::run(
-        stage.address,
-        CONNECTIONS,
-        stage.span,
-        Gets::of(stage, &ids),
-    )
-    .await?;
+    // Warm-up: opens connections and prepares statements.
+    load::run(test.address, CONNECTIONS, test.span, Gets::of(test, &ids)).await?;
     for _ in 0..ROUNDS {
-        figures.compare(stage, &ids).await?;
+        figures.compare(test, &ids).await?;
     }
     figures.tell(table);
     Ok(())
 }
 
-/// The ids of completed exports, in any order.
-async fn completed_exports(stage: &Stage<'_>) -> Result<Vec<String>> {
+/// The ids of completed exports, in random order.
+async fn completed_exports(test: &LoadTest<'_>) -> Result<Vec<String>> {
     let insert = format!(
         "INSERT INTO exports (id, project_id, created_at, due_at, direction, filter_start_time,
                               filter_end_time, status, attempt, lease_token, started_at,
@@ -51,16 +45,16 @@ async fn completed_exports(stage: &Stage<'_>) -> Result<Vec<String>> {
          FROM generate_series(1, {EXPORTS}) n, LATERAL (SELECT now() - n * interval '1 s' AS at) t",
         id = pgbench::id_of("n"),
     );
-    stage.database.sql(insert).await?;
-    stage.database.sql("VACUUM (ANALYZE) exports").await?;
-    stage.database.sql("CHECKPOINT").await?;
+    test.database.sql(insert).await?;
+    test.database.sql("VACUUM (ANALYZE) exports").await?;
+    test.database.sql("CHECKPOINT").await?;
     let ids = sqlx::query_scalar("SELECT id::text FROM exports ORDER BY random()");
-    ids.fetch_all(stage.database.pool())
+    ids.fetch_all(test.database.pool())
         .await
         .context("the exports")
 }
 
-/// Of all rounds.
+/// The results of all rounds.
 #[derive(Default)]
 struct Figures {
     reads: Samples,
@@ -68,36 +62,30 @@ struct Figures {
     p99: Samples,
     selects: Samples,
     ratios: Samples,
-    /// Microseconds of processor time for each answer: the API's, and the database's.
+    /// Processor time per response, in microseconds: API and database.
     api: Samples,
     database: Samples,
-    /// The database's for each of `pgbench`'s transactions.
+    /// Processor time of the database per transaction of `pgbench`.
     select: Samples,
 }
 
 impl Figures {
-    async fn compare(&mut self, stage: &Stage<'_>, ids: &[String]) -> Result<()> {
-        let pool = stage.scene.admin();
+    async fn compare(&mut self, test: &LoadTest<'_>, ids: &[String]) -> Result<()> {
+        let pool = test.fixture.admin();
         let before = cluster_cpu_seconds(pool).await?;
-        let selects = pgbench::per_second(
-            stage.scene,
-            stage.database,
-            EXPORTS,
-            CONNECTIONS,
-            stage.span,
-        )
-        .await?;
+        let selects =
+            pgbench::per_second(test.fixture, test.database, EXPORTS, CONNECTIONS, test.span)
+                .await?;
         let spent = cluster_cpu_seconds(pool).await? - before;
         self.select
-            .add(spent / (selects * stage.span.as_secs_f64()) * 1e6);
+            .add(spent / (selects * test.span.as_secs_f64()) * 1e6);
         let (api, database) = (
-            stage.service.cpu_seconds()?,
+            test.service.cpu_seconds()?,
             cluster_cpu_seconds(pool).await?,
         );
-        let answered =
-            load::run(stage.address, CONNECTIONS, stage.span, Gets::of(stage, ids)).await?;
-        let each = answered.per_second * stage.span.as_secs_f64() / 1e6;
-        self.api.add((stage.service.cpu_seconds()? - api) / each);
+        let answered = load::run(test.address, CONNECTIONS, test.span, Gets::of(test, ids)).await?;
+        let each = answered.per_second * test.span.as_secs_f64() / 1e6;
+        self.api.add((test.service.cpu_seconds()? - api) / each);
         self.database
             .add((cluster_cpu_seconds(pool).await? - database) / each);
         let (p50, p99) = shown(&answered);
@@ -128,17 +116,17 @@ impl Figures {
             format!("`GET /v1/exports/{{id}}`, {CONNECTIONS} connections"),
             ours,
         );
-        table.add(row.against(rival, self.ratios.median(), Bar::AtLeast(LEAST)));
+        table.add(row.against(rival, self.ratios.median(), Limit::AtLeast(LEAST)));
     }
 }
 
 impl Gets {
-    fn of(stage: &Stage<'_>, ids: &[String]) -> Self {
+    fn of(test: &LoadTest<'_>, ids: &[String]) -> Self {
         Self {
             head: "GET /v1/exports/".to_owned(),
             tail: format!(
                 " HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n\r\n",
-                stage.address, stage.key
+                test.address, test.key
             ),
             ids: ids.to_vec(),
         }

@@ -1,24 +1,24 @@
-//! What the rounds of points 1 to 3 have measured, and how the table tells it.
+//! The results of points 1 to 3, and their rows in the table.
 
 use anyhow::{Context, Result, ensure};
 
+use crate::fixture::{Exported, mebibytes};
 use crate::measured::Repeated;
 use crate::samples::Samples;
-use crate::scene::{Exported, mebibytes};
-use crate::table::{Bar, Row, Table};
+use crate::table::{Limit, Row, Table};
 
 pub(super) const READERS: [&str; 3] = ["1", "2", "4"];
 
 #[derive(Debug, Default)]
 pub(super) struct Figures {
-    /// The export whose file was held against `psql`'s.
+    /// The export whose file was compared with `psql`'s.
     pub(super) exported: Option<Exported>,
-    /// Of that file with CRLF turned into LF, and of `psql`'s.
+    /// SHA-256 of that file with LF instead of CRLF, and of `psql`'s file.
     pub(super) sha256: String,
     pub(super) files: Repeated,
-    /// As it is for a store on the worker's machine.
+    /// With unsigned payloads: a store on the worker's machine.
     pub(super) s3: Repeated,
-    /// As it is for a store across a network in the clear.
+    /// With signed payloads: a store across a network without TLS.
     pub(super) s3_signed: Repeated,
     pub(super) readers: [Repeated; READERS.len()],
     pub(super) same_fields: Samples,
@@ -26,9 +26,9 @@ pub(super) struct Figures {
     pub(super) binary: Samples,
 }
 
-/// That another export has the file of the first one.
+/// Asserts that another export has the same file.
 pub(super) fn assert_equal(first: Option<&Exported>, other: &Exported) -> Result<()> {
-    let first = first.context("nothing was exported before")?;
+    let first = first.context("no export to compare with")?;
     ensure!(
         first.sha256 == other.sha256,
         "another file: {} rows with SHA-256 {}, before {} rows with {}",
@@ -41,7 +41,7 @@ pub(super) fn assert_equal(first: Option<&Exported>, other: &Exported) -> Result
 }
 
 impl Figures {
-    pub(super) fn tell(&self, table: &mut Table) {
+    pub(super) fn add_to(&self, table: &mut Table) {
         self.tell_files(table);
         self.tell_s3(table);
         self.tell_readers(table);
@@ -52,47 +52,44 @@ impl Figures {
         let (rows, bytes) = self.rows_and_bytes();
         let size = mebibytes(bytes.cast_unsigned());
         let what = format!("{rows} rows, {size:.0} MiB, file store");
-        for (rival, samples, bar) in [
+        for (baseline, samples, bar) in [
             ("`\\copy` of the same fields", &self.same_fields, 0.30),
             ("`\\copy` of the plain columns", &self.plain_columns, 0.60),
         ] {
             let ratio = self.files.seconds.median() / samples.median();
-            let rival = format!("{rival}: {}", samples.seconds());
+            let baseline = format!("{baseline}: {}", samples.seconds());
             let row = Row::new(1, &what, self.files.shown());
-            table.add(row.against(rival, ratio, Bar::AtMost(bar)));
+            table.add(row.against(baseline, ratio, Limit::AtMost(bar)));
         }
     }
 
     fn tell_s3(&self, table: &mut Table) {
         for (what, repeated, bar) in [
-            ("the same into Garage", &self.s3, Bar::AtMost(0.45)),
+            ("the same into Garage", &self.s3, Limit::AtMost(0.45)),
             (
                 "the same, `AWS_UNSIGNED_PAYLOAD=false`",
                 &self.s3_signed,
-                Bar::Told,
+                Limit::None,
             ),
         ] {
-            let rival = self.same_fields.seconds();
-            let rival = format!("`\\copy` of the same fields: {rival}");
+            let baseline = self.same_fields.seconds();
+            let baseline = format!("`\\copy` of the same fields: {baseline}");
             let ratio = repeated.seconds.median() / self.same_fields.median();
             let row = Row::new(2, what, repeated.shown());
-            table.add(row.against(rival, ratio, bar));
+            table.add(row.against(baseline, ratio, bar));
         }
     }
 
     fn tell_readers(&self, table: &mut Table) {
         let [one, more @ ..] = &self.readers;
         let rate = self.binary.median() / one.seconds.median();
-        let rival = format!(
-            "binary COPY thrown away, its rate: {}",
-            self.binary.seconds()
-        );
+        let baseline = format!("binary COPY to /dev/null, rate: {}", self.binary.seconds());
         let row = Row::new(3, "`EXPORTS_READERS=1`, rate", one.shown());
-        table.add(row.against(rival, rate, Bar::AtLeast(0.85)));
+        table.add(row.against(baseline, rate, Limit::AtLeast(0.85)));
         for (readers, repeated) in READERS[1..].iter().zip(more) {
             let what = format!("`EXPORTS_READERS={readers}`, time");
             let row = Row::new(3, what, repeated.shown());
-            table.add(row.against("one reader", repeated.ratio(one), Bar::Told));
+            table.add(row.against("one reader", repeated.ratio(one), Limit::None));
         }
     }
 
@@ -105,14 +102,14 @@ impl Figures {
         let (rows, _) = self.rows_and_bytes();
         format!(
             "`exportctl seed`, of which {rows} rows are exported, then `VACUUM (ANALYZE)`, as autovacuum would run it, \
-             and `CHECKPOINT`. On the way in, texts that `psql` writes in another way than the contract were tamed: \
-             CR was taken out, and what has one or starts like a formula got `error: ` before it. The service's file, \
-             with CRLF turned into LF, is `psql`'s file of the same fields byte for byte: SHA-256 `{}`. \
-             Times are medians, in brackets the least and the largest; in each round everything was measured in turn. \
-             The server runs with `fsync = off`, as in `make test`; the worker's file is synced to the disk, psql's \
-             is not. SessionPool of psql have the server's defaults, binary COPY the worker's `jit = off`. Garage stores \
-             uncompressed, on the same disk; bodies go to it with a checksum, and with \
-             `AWS_UNSIGNED_PAYLOAD=false` signed, as over a network in the clear. CPU is user and system time, all of PostgreSQL's processes together.",
+             and `CHECKPOINT`. A trigger changes the texts that `psql` writes differently from the contract: \
+             it removes CR, and puts `error: ` before a text that has a CR or starts like a formula. The service's file, \
+             with LF instead of CRLF, is identical to `psql`'s file of the same fields: SHA-256 `{}`. \
+             Times are medians, with the minimum and the maximum; each round measures everything in turn. \
+             The server runs with `fsync = off`, as in `make test`; the worker syncs its file to the disk, psql does \
+             not. Sessions of psql have the server's defaults; binary COPY has the worker's `jit = off`. Garage stores \
+             uncompressed, on the same disk. Uploads have a checksum; with `AWS_UNSIGNED_PAYLOAD=false` they are also \
+             signed, as over a network without TLS. CPU is user and system time, the sum of all PostgreSQL processes.",
             self.sha256
         )
     }

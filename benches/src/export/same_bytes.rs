@@ -1,4 +1,4 @@
-//! That two files are the same but for the ends of their lines.
+//! Compares two files, without their line ends.
 
 use std::fs::File;
 use std::io::Read;
@@ -7,15 +7,15 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
 
-/// A file's digest as if its lines ended in LF, and how many of them ended in CRLF.
+/// The digest of a file with LF instead of CRLF, and the number of CRLF.
 struct Unified {
     sha256: String,
     carriage_returns: u64,
 }
 
-/// Whether `ours`, with CRLF turned into LF, is `theirs` byte for byte. Gives the digest of both.
+/// Asserts that `ours`, with LF instead of CRLF, equals `theirs`, and returns the digest.
 ///
-/// Neither may hold a CR that is not the end of a record: `records` says how many of those there are.
+/// Every CR must end one of the `records`.
 pub(super) fn assert_same(ours: &Path, theirs: &Path, records: u64) -> Result<String> {
     let (ours, theirs) = (unified(ours)?, unified(theirs)?);
     ensure!(

@@ -1,28 +1,27 @@
-//! Filters that match one row in a thousand, and exports that match nothing: what they cost with the
-//! index as it is, and with one of their own.
+//! Filters that match one row in a thousand, and exports without rows: with the existing index, and with another one.
 
 use anyhow::Result;
 use exports_domain::{EndpointId, MessageFilter, MessageStatus};
 use uuid::Uuid;
 
 use super::sizes::STEP_US;
+use crate::fixture::mebibytes;
 use crate::measured::Exporter;
 use crate::rows;
-use crate::scene::mebibytes;
-use crate::table::{Bar, Row, Table};
+use crate::table::{Limit, Row, Table};
 
-/// As usual, but for one message in a thousand.
+/// The usual statuses, but one message in a thousand has another.
 pub(super) const STATUSES: &str = "CASE WHEN n % 1000 = 500 THEN 'failed_permanent' \
      WHEN n % 20 = 7 THEN 'pending_retry' ELSE 'succeeded' END";
-/// Likewise.
+/// The same for endpoints.
 pub(super) const ENDPOINTS: &str = "CASE WHEN n % 1000 = 501 THEN 'ffffffff-0000-4000-8000-000000000000'::uuid \
      ELSE lpad((n % 24)::text, 32, 'e')::uuid END";
 const RARE_ENDPOINT: u128 = 0xffff_ffff_0000_4000_8000_0000_0000_0000;
-/// Of these the filters pick.
+/// The rows that the filters select from.
 const RANGE_ROWS: u64 = 4_000_000;
 const ROUNDS: usize = 3;
 
-/// An index that would serve a filter.
+/// An index for a filter.
 struct Better {
     what: &'static str,
     columns: &'static str,
@@ -30,7 +29,7 @@ struct Better {
 
 const FOR_STATUS: [Better; 2] = [
     Better {
-        what: "an index of what has not succeeded",
+        what: "a partial index of messages that have not succeeded",
         columns: "(project_id, direction, status, created_at, id) WHERE status <> 'succeeded'",
     },
     Better {
@@ -45,7 +44,7 @@ const FOR_ENDPOINT: [Better; 1] = [Better {
 
 pub(super) async fn run(exporter: &Exporter<'_>, table: &mut Table) -> Result<()> {
     let filters = Filters(exporter);
-    let rows = exporter.scene.scaled(RANGE_ROWS);
+    let rows = exporter.fixture.scaled(RANGE_ROWS);
     let range = rows::between(0, (rows - 1) * STEP_US)?;
     filters.nothing(table).await?;
     let status = MessageFilter {
@@ -70,7 +69,7 @@ struct Filters<'a>(&'a Exporter<'a>);
 
 impl Filters<'_> {
     async fn nothing(&self, table: &mut Table) -> Result<()> {
-        let last = self.0.scene.scaled(super::sizes::MOST_ROWS) * STEP_US;
+        let last = self.0.fixture.scaled(super::sizes::MOST_ROWS) * STEP_US;
         let after = rows::between(last * 2, last * 3)?;
         let nothing = self.0.repeat(&after, 0, ROUNDS).await?;
         let milliseconds = nothing.seconds.median() * 1e3;
@@ -79,12 +78,12 @@ impl Filters<'_> {
             "an export that matches nothing, ms",
             format!("{milliseconds:.0} ms"),
         );
-        // "In milliseconds".
-        table.add(row.held_to(milliseconds, Bar::AtMost(100.0)));
+        // The row is in milliseconds.
+        table.add(row.held_to(milliseconds, Limit::AtMost(100.0)));
         Ok(())
     }
 
-    /// The same export with the indexes as they are, and with each of the better ones alone.
+    /// The same export with the existing indexes, and with each better index.
     async fn with_better(
         &self,
         what: &str,
@@ -93,11 +92,11 @@ impl Filters<'_> {
         table: &mut Table,
     ) -> Result<()> {
         let database = self.0.database;
-        let expected = self.0.scene.scaled(RANGE_ROWS) / 1000;
+        let expected = self.0.fixture.scaled(RANGE_ROWS) / 1000;
         let as_it_is = self.0.repeat(filter, expected, ROUNDS).await?;
         table.add(Row::new(5, what, as_it_is.shown()));
         let plan = database.explain_export(filter).await?;
-        let mut plans = vec![format!("As it is:\n\n{plan}")];
+        let mut plans = vec![format!("Existing index:\n\n{plan}")];
         for Better {
             what: name,
             columns,
@@ -110,13 +109,13 @@ impl Filters<'_> {
             let present = database.relation_size("messages_export").await?;
             let with = self.0.repeat(filter, expected, ROUNDS).await?;
             plans.push(format!(
-                "With {name}, `{columns}`, of {:.0} MiB beside `messages_export`'s {:.0} MiB:\n\n{}",
+                "With {name}, `{columns}`, {:.0} MiB; `messages_export` has {:.0} MiB:\n\n{}",
                 mebibytes(size),
                 mebibytes(present),
                 database.explain_export(filter).await?
             ));
             let row = Row::new(5, format!("{what}, with {name}"), with.shown());
-            table.add(row.against("without", with.ratio(&as_it_is), Bar::Told));
+            table.add(row.against("without", with.ratio(&as_it_is), Limit::None));
             database.sql("DROP INDEX better").await?;
         }
         table.note(format!("Plans: {what}"), plans.join("\n"));

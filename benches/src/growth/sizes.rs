@@ -1,37 +1,36 @@
-//! The time of a row and the peak memory, from 0.4 to 16 million rows.
+//! Time per row and peak memory, from 0.4 to 16 million rows.
 
 use anyhow::Result;
 
+use crate::fixture::mebibytes;
 use crate::measured::{Exporter, Repeated};
 use crate::memory;
 use crate::rows;
-use crate::scene::mebibytes;
-use crate::table::{Bar, Row, Table};
+use crate::table::{Limit, Row, Table};
 
 pub(super) const MOST_ROWS: u64 = 16_000_000;
 const ROUNDS: usize = 3;
 const MOST_TURNS: usize = 3;
-/// How many rows, and how often in each round: the small ones are quick, and their time varies more.
+/// Numbers of rows, and repetitions in each round. Small exports are fast, and their times vary more.
 const SIZES: [(u64, usize); 4] = [
     (400_000, MOST_TURNS),
     (1_000_000, MOST_TURNS),
     (4_000_000, 2),
     (MOST_ROWS, 1),
 ];
-/// What a worker has exported before: as all exports but its first, the one that is measured finds
-/// connections that have read other rows.
+/// Rows that the worker exports before the measurement, so that its connections have been used, as usual.
 const ROWS_BEFORE: u64 = 4_000_000;
-/// Between two rows: see [`Rows::default`](rows::Rows).
+/// The time between two rows: see [`Rows::default`](rows::Rows).
 pub(super) const STEP_US: u64 = 100_000;
 
-/// The first rows of the project, of each size in turn.
+/// Exports the first rows of the project, each size in turn.
 pub(super) async fn run(exporter: &Exporter<'_>, table: &mut Table) -> Result<()> {
-    let scaled = |rows| exporter.scene.scaled(rows);
+    let scaled = |rows| exporter.fixture.scaled(rows);
     let mut sizes = SIZES.map(|(rows, turns)| (scaled(rows), turns, Repeated::default()));
     let most = scaled(MOST_ROWS);
     let before = rows::between((most - scaled(ROWS_BEFORE)) * STEP_US, (most - 1) * STEP_US)?;
     let mut first = Repeated::default();
-    // A machine that others share is slow for a minute, now and then: each size gets its share.
+    // In turns, because a shared machine is slow from time to time.
     for turn in (0..ROUNDS).flat_map(|_| 0..MOST_TURNS) {
         for (rows, _, repeated) in sizes.iter_mut().filter(|(_, turns, _)| turn < *turns) {
             let filter = rows::between(0, (*rows - 1) * STEP_US)?;
@@ -51,7 +50,7 @@ pub(super) async fn run(exporter: &Exporter<'_>, table: &mut Table) -> Result<()
         ours,
     ));
     tell_times(&sizes, table);
-    // The sizes for memory begin at a million.
+    // The memory targets begin at a million rows.
     tell_memory(&sizes[1..], table);
     Ok(())
 }
@@ -67,19 +66,23 @@ fn tell_times(sizes: &[(u64, Repeated)], table: &mut Table) {
     let largest = per_row.iter().copied().fold(0.0, f64::max);
     let row = Row::new(
         5,
-        "time of a row, from the fewest rows to the most",
+        "time per row, maximum and minimum of these",
         format!("{largest:.3} µs"),
     );
-    table.add(row.against(format!("{least:.3} µs"), largest / least, Bar::AtMost(1.15)));
+    table.add(row.against(
+        format!("{least:.3} µs"),
+        largest / least,
+        Limit::AtMost(1.15),
+    ));
 }
 
-/// In microseconds, and as the table has it.
+/// Microseconds per row, and the text for the table.
 fn time_of_a_row(rows: u64, repeated: &Repeated) -> (f64, String) {
     // Far below 2^52.
     #[allow(clippy::cast_precision_loss)]
     let micros = repeated.seconds.median() * 1e6 / rows as f64;
     let shown = repeated.shown();
-    (micros, format!("{micros:.3} µs a row; {shown}"))
+    (micros, format!("{micros:.3} µs per row; {shown}"))
 }
 
 fn tell_memory(sizes: &[(u64, Repeated)], table: &mut Table) {
@@ -90,15 +93,19 @@ fn tell_memory(sizes: &[(u64, Repeated)], table: &mut Table) {
     for ((rows, _), peak) in sizes.iter().zip(&peaks) {
         let what = format!("{rows} rows: peak RSS of the worker, MiB");
         let row = Row::new(4, what, format!("{peak:.0} MiB"));
-        table.add(row.held_to(*peak, Bar::AtMost(memory::MOST)));
+        table.add(row.held_to(*peak, Limit::AtMost(memory::MOST)));
     }
     let least = peaks.iter().copied().fold(f64::INFINITY, f64::min);
     let largest = peaks.iter().copied().fold(0.0, f64::max);
     let row = Row::new(
         4,
-        "peak RSS, the largest and the least of these",
+        "peak RSS, maximum and minimum of these",
         format!("{largest:.1} MiB"),
     );
-    // Ten percent above and ten percent below what is in the middle.
-    table.add(row.against(format!("{least:.1} MiB"), largest / least, Bar::AtMost(1.2)));
+    // Ten percent above and below the mean.
+    table.add(row.against(
+        format!("{least:.1} MiB"),
+        largest / least,
+        Limit::AtMost(1.2),
+    ));
 }

@@ -1,25 +1,25 @@
-//! A project with one row in a hundred, interleaved by time with the others': with the index as it
-//! is, with an index that covers the rows, and with its rows together, as in a partition of its own.
+//! A project with one row in a hundred, between the rows of others: with the existing index, with a covering index, and with its
+//! rows clustered, like in a partition per project.
 
 use anyhow::Result;
 use exports_domain::MessageFilter;
 
 use super::sizes::STEP_US;
+use crate::fixture::{Fixture, mebibytes};
 use crate::measured::{Exporter, PROJECT, Repeated};
 use crate::rows::{self, Rows};
-use crate::scene::{Scene, mebibytes};
-use crate::table::{Bar, Row, Table};
+use crate::table::{Limit, Row, Table};
 
 const ALL_ROWS: u64 = 20_000_000;
 const PROJECTS: u64 = 100;
 const ROUNDS: usize = 3;
-/// Everything that the worker's statement reads.
+/// All columns that the worker's statement reads.
 const COVERING: &str = "CREATE INDEX covering ON messages (project_id, direction, created_at, id) \
      INCLUDE (endpoint_id, status, attempt_count, delivered_at, next_attempt_at, response_status, \
               response_latency_ms, total_delivery_ms, last_error)";
-const COVERING_IS_NO_WAY: &str = "It is measured, but cannot be had: an entry has to fit a third of a page, so \
-     that one long `last_error` would be refused, and with it the platform's own write.";
-/// What a partition for each project, or `CLUSTER`, would make of the project's rows.
+const COVERING_IS_NO_WAY: &str = "Only a measurement, not an option: an index entry must fit a third of a page, so PostgreSQL \
+     would refuse a long `last_error`, and the platform's own write would fail.";
+/// Clusters the project's rows, like a partition per project or `CLUSTER`.
 const TOGETHER: [&str; 3] = [
     "ALTER TABLE messages RENAME TO interleaved",
     "CREATE TABLE messages (LIKE interleaved INCLUDING ALL)",
@@ -27,11 +27,11 @@ const TOGETHER: [&str; 3] = [
      WHERE project_id = 'proj_bench' AND direction = 'outbound' ORDER BY created_at, id",
 ];
 
-pub(super) async fn run(scene: &Scene, table: &mut Table) -> Result<()> {
-    let count = scene.scaled(ALL_ROWS);
+pub(super) async fn run(fixture: &Fixture, table: &mut Table) -> Result<()> {
+    let count = fixture.scaled(ALL_ROWS);
     eprintln!("growth: {count} rows of {PROJECTS} projects");
-    let database = scene.database().await?;
-    scene.project(&database, PROJECT).await?;
+    let database = fixture.database().await?;
+    fixture.project(&database, PROJECT).await?;
     let project = format!(
         "CASE WHEN n % {PROJECTS} = 50 THEN '{PROJECT}' ELSE 'proj_' || n % {PROJECTS} END"
     );
@@ -42,12 +42,12 @@ pub(super) async fn run(scene: &Scene, table: &mut Table) -> Result<()> {
     };
     rows::fill(&database, rows).await?;
     let tenants = Tenants {
-        exporter: Exporter::into_files(scene, &database)?,
+        exporter: Exporter::into_files(fixture, &database)?,
         filter: rows::between(0, count * STEP_US)?,
         count,
     };
     tenants.run(table).await?;
-    scene.drop_database(database).await
+    fixture.drop_database(database).await
 }
 
 struct Tenants<'a> {
@@ -66,13 +66,13 @@ impl Tenants<'_> {
         let as_it_is = self.repeat().await?;
         table.add(Row::new(5, &what, as_it_is.shown()));
         let sizes = self.sizes("messages_export").await?;
-        let plan = format!("As it is, {sizes}:\n\n{}", self.plan().await?);
+        let plan = format!("Existing index, {sizes}:\n\n{}", self.plan().await?);
 
         let (covered, covered_plan) = self.covered().await?;
         let covered_what = format!("{what}, with a covering index");
         tell(table, &covered_what, &covered, &as_it_is);
         let (together, together_plan) = self.together().await?;
-        let together_what = format!("{what}, its rows together");
+        let together_what = format!("{what}, its rows clustered");
         tell(table, &together_what, &together, &as_it_is);
         let plans = [plan, covered_plan, together_plan];
         table.note(format!("Plans: {what}"), plans.join("\n"));
@@ -85,7 +85,7 @@ impl Tenants<'_> {
         database.settle().await?;
         let repeated = self.repeat().await?;
         let plan = format!(
-            "With an index that covers all columns, {}. {COVERING_IS_NO_WAY}\n\n{}",
+            "With a covering index, {}. {COVERING_IS_NO_WAY}\n\n{}",
             self.sizes("covering").await?,
             self.plan().await?
         );
@@ -103,7 +103,9 @@ impl Tenants<'_> {
         let plan = self.plan().await?;
         Ok((
             repeated,
-            format!("With the project's rows together, as in a partition of its own:\n\n{plan}"),
+            format!(
+                "With the project's rows clustered, like in a partition per project:\n\n{plan}"
+            ),
         ))
     }
 
@@ -127,5 +129,5 @@ impl Tenants<'_> {
 
 fn tell(table: &mut Table, what: &str, better: &Repeated, as_it_is: &Repeated) {
     let row = Row::new(5, what, better.shown());
-    table.add(row.against("as it is", better.ratio(as_it_is), Bar::Told));
+    table.add(row.against("existing index", better.ratio(as_it_is), Limit::None));
 }

@@ -1,5 +1,5 @@
-//! How long a claim takes: on a queue at rest, and beside a long export, under whose one held
-//! snapshot some hundred thousand others have gone through the queue.
+//! The duration of a claim: with an idle queue, and during a long export, whose snapshot is held while some hundred thousand other
+//! exports go through the queue.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,19 +10,18 @@ use exports_postgres::PoolPurpose;
 use sqlx::{Connection, PgConnection};
 
 use super::seed;
+use crate::fixture::{Database, Fixture};
 use crate::samples::Samples;
-use crate::scene::{Database, Scene};
-use crate::table::{Bar, Row, Table};
+use crate::table::{Limit, Row, Table};
 
-/// As often as a worker does.
+/// The interval of a worker.
 const SURVEY_EVERY: Duration = Duration::from_secs(5);
-/// Exports finish here by the thousand per second, and nowhere else: what is measured begins when
-/// the last of those are as old to a claim as any that a worker has finished.
+/// This benchmark finishes thousands of exports per second, which does not happen in production. The pause lets the last of them
+/// age before the measurement.
 const REST: Duration = Duration::from_secs(12);
 const CLAIMS: usize = 1_000;
 
-/// `arrive` queues exports; `go_through` does to exports what a create, a claim and a completion
-/// do to their rows, in the same order, a hundred rows at a time.
+/// `arrive` queues exports. `go_through` applies the updates of create, claim and completion to the rows, a hundred rows at a time.
 const PROCEDURES: &str = r"
     CREATE PROCEDURE arrive(total int) LANGUAGE sql AS $$
         INSERT INTO exports (id, project_id, created_at, due_at, status, direction,
@@ -63,13 +62,17 @@ const PROCEDURES: &str = r"
         END LOOP;
     END $$";
 
-pub(super) async fn run(scene: &Scene, table: &mut Table) -> Result<()> {
-    let database = scene.database().await?;
+pub(super) async fn run(fixture: &Fixture, table: &mut Table) -> Result<()> {
+    let database = fixture.database().await?;
     seed(&database).await?;
     database.sql(PROCEDURES).await?;
     let mut queue = Queue::open(&database).await?;
     let (claims, completions) = queue.measure(&database).await?;
-    table.add(row("claim p99 in ms, nothing held", &claims, &completions));
+    table.add(row(
+        "claim p99 in ms, no held snapshot",
+        &claims,
+        &completions,
+    ));
 
     let mut long_export = PgConnection::connect(database.url()).await?;
     for statement in [
@@ -78,7 +81,7 @@ pub(super) async fn run(scene: &Scene, table: &mut Table) -> Result<()> {
     ] {
         sqlx::raw_sql(statement).execute(&mut long_export).await?;
     }
-    let finished = scene.scaled(200_000);
+    let finished = fixture.scaled(200_000);
     queue.finish(&database, finished).await?;
     tokio::time::sleep(REST).await;
     queue.queue_hints().await?;
@@ -88,12 +91,12 @@ pub(super) async fn run(scene: &Scene, table: &mut Table) -> Result<()> {
 
     let begun = Instant::now();
     queue.storage.queue_hints(&QueueHints::default()).await?;
-    let what = "the same, a survey from nothing (a worker's first, then one a minute)";
+    let what = "the same, full scan for queue hints (at a worker's start, then once a minute)";
     let millis = 1000.0 * begun.elapsed().as_secs_f64();
     table.add(Row::new(6, what, format!("{millis:.0} ms")));
     long_export.close().await?;
     queue.storage.close().await;
-    scene.drop_database(database).await
+    fixture.drop_database(database).await
 }
 
 fn row(what: &str, claims: &Samples, completions: &Samples) -> Row {
@@ -104,10 +107,10 @@ fn row(what: &str, claims: &Samples, completions: &Samples) -> Row {
         millis(claims, 50),
         millis(completions, 99),
     );
-    Row::new(6, what, ours).held_to(p99, Bar::AtMost(50.0))
+    Row::new(6, what, ours).held_to(p99, Limit::AtMost(50.0))
 }
 
-/// The queue as a worker sees it.
+/// The queue, as a worker uses it.
 struct Queue {
     storage: exports_database::Database,
     known: Arc<QueueHints>,
@@ -132,7 +135,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Claims and completes one export after the other, with as many again waiting behind them.
+    /// Claims and completes one export after the other. The queue contains as many more.
     async fn measure(&mut self, database: &Database) -> Result<(Samples, Samples)> {
         database.sql(format!("CALL arrive({})", 2 * CLAIMS)).await?;
         let (mut claims, mut completions) = (Samples::default(), Samples::default());
@@ -143,7 +146,7 @@ impl Queue {
             let begun = Instant::now();
             let claim = self.storage.claim(&self.request()).await?.pop();
             claims.add_time(begun.elapsed());
-            let claim = claim.context("nothing could be claimed")?;
+            let claim = claim.context("no export could be claimed")?;
             let begun = Instant::now();
             let completed = self
                 .storage
@@ -152,13 +155,13 @@ impl Queue {
             completions.add_time(begun.elapsed());
             anyhow::ensure!(completed != Leased::Lost, "a lease was lost");
         }
-        // Whoever comes later does not overtake those behind: exports are taken as they fall due.
+        // Later exports are claimed after the remaining ones, by due time, so the remaining ones are deleted.
         let behind = "DELETE FROM exports WHERE status = 'pending'";
         database.sql(behind).await?;
         Ok((claims, completions))
     }
 
-    /// Sends so many exports through the queue, while it is surveyed as a worker would.
+    /// Sends this many exports through the queue, and refreshes the queue hints like a worker.
     async fn finish(&mut self, database: &Database, count: u64) -> Result<()> {
         let finishing = database.sql(format!("CALL go_through({count})"));
         tokio::pin!(finishing);

@@ -1,22 +1,22 @@
-//! How long a new export waits for a worker that has nothing else to do.
+//! The time from the creation of an export to its claim by an idle worker.
 
 use std::time::Duration;
 
 use anyhow::Result;
 
 use super::{all_ended, filter, project};
-use crate::scene::{Database, Scene};
-use crate::table::{Bar, Row, Table};
+use crate::fixture::{Database, Fixture};
+use crate::table::{Limit, Row, Table};
 
 /// Twenty per second.
 const EVERY: Duration = Duration::from_millis(50);
 
-pub(super) async fn run(scene: &Scene, database: &Database, table: &mut Table) -> Result<()> {
-    let count = if scene.quick() { 40 } else { 200 };
+pub(super) async fn run(fixture: &Fixture, database: &Database, table: &mut Table) -> Result<()> {
+    let count = if fixture.quick() { 40 } else { 200 };
     database.sql("TRUNCATE exports, export_objects").await?;
-    let store = scene.file_store()?;
-    let first = scene.worker(database, &store, &[]).await?;
-    let second = scene.worker(database, &store, &[]).await?;
+    let store = fixture.file_store()?;
+    let first = fixture.worker(database, &store, &[]).await?;
+    let second = fixture.worker(database, &store, &[]).await?;
     let filter = filter()?;
     let mut trickle = tokio::time::interval(EVERY);
     for number in 0..count {
@@ -26,7 +26,7 @@ pub(super) async fn run(scene: &Scene, database: &Database, table: &mut Table) -
     all_ended(database).await?;
     first.stop().await?;
     second.stop().await?;
-    // From `created_at`, which the insert sets: before its commit, so nothing is left out.
+    // From `created_at`, which the insert sets before its commit.
     let millis: Vec<f64> = sqlx::query_scalar(
         "SELECT percentile_disc(ARRAY[0.5, 0.95]) WITHIN GROUP (
              ORDER BY 1000 * extract(epoch FROM started_at - created_at)::float8)
@@ -41,7 +41,7 @@ pub(super) async fn run(scene: &Scene, database: &Database, table: &mut Table) -
             "pickup p95 in ms, 20 creates per second, two workers",
             format!("{p95:.1} ms (p50 {p50:.1} ms)"),
         )
-        .held_to(p95, Bar::AtMost(50.0)),
+        .held_to(p95, Limit::AtMost(50.0)),
     );
     Ok(())
 }

@@ -1,15 +1,14 @@
-//! How many exports of a hundred rows two workers finish per second, all settings at their
-//! defaults, from a queue that is full.
+//! The rate of exports of a hundred rows with two workers, default settings and a full queue.
 
 use anyhow::Result;
 
 use super::{MESSAGES, PROJECTS, all_ended};
-use crate::scene::{Database, Scene};
-use crate::table::{Bar, Row, Table};
+use crate::fixture::{Database, Fixture};
+use crate::table::{Limit, Row, Table};
 
-pub(super) async fn run(scene: &Scene, database: &Database, table: &mut Table) -> Result<()> {
-    let count = scene.scaled(3_000);
-    let store = scene.file_store()?;
+pub(super) async fn run(fixture: &Fixture, database: &Database, table: &mut Table) -> Result<()> {
+    let count = fixture.scaled(3_000);
+    let store = fixture.file_store()?;
     database
         .sql(format!(
             "INSERT INTO exports (id, project_id, created_at, due_at, status, direction,
@@ -19,8 +18,8 @@ pub(super) async fn run(scene: &Scene, database: &Database, table: &mut Table) -
              FROM generate_series(1, {count}) n"
         ))
         .await?;
-    let first = scene.worker(database, &store, &[]).await?;
-    let second = scene.worker(database, &store, &[]).await?;
+    let first = fixture.worker(database, &store, &[]).await?;
+    let second = fixture.worker(database, &store, &[]).await?;
     all_ended(database).await?;
     let per_second: f64 = sqlx::query_scalar(
         "SELECT (count(*) / extract(epoch FROM max(completed_at) - min(started_at)))::float8
@@ -41,7 +40,7 @@ pub(super) async fn run(scene: &Scene, database: &Database, table: &mut Table) -
             format!("exports of {MESSAGES} rows per second, two workers, {count} of them"),
             format!("{per_second:.0}/s ({cpu_each:.1} ms of the workers' CPU each)"),
         )
-        .held_to(per_second, Bar::AtLeast(150.0)),
+        .held_to(per_second, Limit::AtLeast(150.0)),
     );
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Where and when a table was measured, as far as its figures depend on it.
+//! The machine and the date of a measurement.
 
 use std::fmt;
 use std::fs;
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::scene::Scene;
+use crate::fixture::Fixture;
 
 #[derive(Debug)]
 pub(super) struct Machine {
@@ -21,12 +21,12 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    pub(super) async fn describe(scene: &Scene) -> Result<Self> {
-        // The database's date: what the benchmarks measure is in its time as well.
+    pub(super) async fn describe(fixture: &Fixture) -> Result<Self> {
+        // The database's clock, like all times of the benchmarks.
         let (postgres, date): (String, String) = sqlx::query_as(
             "SELECT split_part(version(), ' (', 1), to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD')",
         )
-        .fetch_one(scene.admin())
+        .fetch_one(fixture.admin())
         .await?;
         Ok(Self {
             cores: std::thread::available_parallelism()?.get(),
@@ -34,7 +34,7 @@ impl Machine {
             memory: memory(),
             kernel: read("/proc/sys/kernel/osrelease"),
             postgres,
-            file_system: file_system(scene.folder()),
+            file_system: file_system(fixture.folder()),
             date,
             command: std::env::args().skip(1).collect::<Vec<_>>().join(" "),
         })
@@ -69,7 +69,7 @@ fn memory() -> String {
     })
 }
 
-/// The value of the first line of that name, in a file of `name : value` lines.
+/// The value of the first line with this name, in a file of `name : value` lines.
 fn field(file: &str, name: &str) -> String {
     let text = read(file);
     let found = text.lines().find_map(|line| {
@@ -86,7 +86,7 @@ fn read(file: &str) -> String {
         .to_owned()
 }
 
-/// The type of the file system that a folder lies on: of the mount points above it, the longest.
+/// The type of the file system of a folder, from its longest mount point.
 fn file_system(folder: &Path) -> String {
     let mounts = read("/proc/mounts");
     let above = mounts.lines().filter_map(|line| {

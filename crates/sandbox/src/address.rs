@@ -1,4 +1,4 @@
-//! Where a server listens and with which password: ports, passwords, URLs. Owns no process.
+//! The address of a server: port, password, URL.
 
 use std::fmt;
 use std::net::{Ipv4Addr, TcpListener};
@@ -7,11 +7,10 @@ use url::Url;
 
 use crate::error::Error;
 
-/// The superuser of every server started here.
+/// The superuser of every private server.
 pub(crate) const SUPERUSER: &str = "postgres";
 
-/// Below the range from which systems take ports for outgoing connections (Linux: from 32768): a server that is stopped for a
-/// while finds its port free again.
+/// Below the ports of outgoing connections (Linux: from 32768), so that the port of a stopped server stays free.
 const PORTS: std::ops::RangeInclusive<u16> = 15_000..=29_999;
 const PORT_TRIES: u32 = 200;
 
@@ -20,7 +19,7 @@ const PORT_TRIES: u32 = 200;
 pub(crate) struct Password(String);
 
 impl Password {
-    /// 128 random bits as hexadecimal digits, which need no quoting anywhere.
+    /// 128 random bits as hexadecimal digits, which need no escaping.
     pub(crate) fn random() -> Self {
         Self(random_name())
     }
@@ -49,7 +48,7 @@ pub(crate) struct Address {
 }
 
 impl Address {
-    /// The URL of a database there.
+    /// The URL of a database on the server.
     pub(crate) fn url_for(&self, database: &str) -> String {
         let base = format!(
             "postgres://{SUPERUSER}:{}@127.0.0.1:{}/",
@@ -61,17 +60,17 @@ impl Address {
     }
 }
 
-/// The same server's URL with another database's name, whatever characters that has.
+/// The same URL with another database's name, escaped.
 pub(crate) fn with_database(url: &Url, database: &str) -> String {
     let mut url = url.clone();
     url.path_segments_mut()
-        .expect("only URLs with `//` get here, and those have a path")
+        .expect("a URL with `//` has a path")
         .clear()
         .push(database);
     url.into()
 }
 
-/// A port that is free now. Another process can take it before the server does, so callers retry.
+/// A port that is free now. Another process can take it before the server starts, so callers retry.
 pub(crate) fn free_port() -> Result<u16, Error> {
     (0..PORT_TRIES)
         .map(|_| rand::random_range(PORTS))

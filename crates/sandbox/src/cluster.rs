@@ -1,5 +1,4 @@
-//! A private cluster from installed programs: created, copied, stopped and started again. Owns the cluster's parts together; each
-//! part has its own file.
+//! A private PostgreSQL cluster from installed programs: create, copy, stop, start, remove.
 
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -10,19 +9,19 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::address::{Address, Password, SUPERUSER, free_port};
 use crate::error::Error;
 use crate::folder;
-use crate::guardian::Guardian;
 use crate::postmaster::{Files, Postmaster, Shutdown};
 use crate::programs::{Programs, run};
+use crate::reaper::Reaper;
 use crate::settings;
 use crate::user::RunAs;
 
-/// How many ports to try, when others take them between their choice and the server's start.
+/// Attempts to find a port that no other process takes before the server starts.
 const PORT_TRIES: u32 = 5;
 
-/// A server with its files, removed when dropped.
+/// A server with its files. The drop removes it.
 #[derive(Debug)]
 pub(crate) struct Cluster {
-    guardian: Guardian,
+    reaper: Reaper,
     folder: PathBuf,
     files: Files,
     programs: Programs,
@@ -32,7 +31,7 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// A new, empty cluster, ready for connections.
+    /// A new, empty cluster that accepts connections.
     pub(crate) fn create(programs: Programs, user: RunAs) -> Result<Self, Error> {
         let mut cluster = Self::prepare(programs, user, Password::random())?;
         cluster.init()?;
@@ -40,9 +39,9 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// A copy that follows this cluster and answers queries.
+    /// A hot standby of this cluster.
     pub(crate) fn standby(&self) -> Result<Self, Error> {
-        // Roles are copied too, so the password is the same.
+        // The copy includes the roles, so the password is the same.
         let password = self.address.password.clone();
         let mut standby = Self::prepare(self.programs.clone(), self.user.clone(), password)?;
         standby.copy_from(&self.address)?;
@@ -50,11 +49,11 @@ impl Cluster {
         Ok(standby)
     }
 
-    /// A guarded folder without a cluster in it yet.
+    /// A temporary folder without a cluster.
     fn prepare(programs: Programs, user: RunAs, password: Password) -> Result<Self, Error> {
-        let (folder, guardian) = folder::create("postgres", &user)?;
+        let (folder, reaper) = folder::create("postgres", &user)?;
         Ok(Self {
-            guardian,
+            reaper,
             files: Files::in_folder(&folder),
             folder,
             programs,
@@ -66,7 +65,7 @@ impl Cluster {
 
     fn init(&self) -> Result<(), Error> {
         let password_file = self.folder.join("password");
-        // The folder is closed to others, so the file's own mode does not matter.
+        // The folder is private, so the file's mode does not matter.
         write(&password_file, self.address.password.reveal())?;
         self.user.own(&password_file)?;
         let mut initdb = self.command("initdb");
@@ -84,16 +83,16 @@ impl Cluster {
             path: config.clone(),
             source,
         })?;
-        // TCP on loopback alone: a socket's path is limited to about 100 bytes, which temporary folders exceed.
+        // Only TCP: the path of a socket is limited to about 100 bytes, and temporary folders can be longer.
         let own = "listen_addresses = '127.0.0.1'\nunix_socket_directories = ''\n";
-        // In the file and not on the command line, so that `ALTER SYSTEM` can change them and a standby inherits them.
+        // In the file, not on the command line: `ALTER SYSTEM` can change them, and a standby inherits them.
         write(&config, &(text + own + &settings::as_config()))
     }
 
     fn copy_from(&self, source: &Address) -> Result<(), Error> {
         let mut copy = self.command("pg_basebackup");
         copy.env("PGPASSWORD", source.password.reveal())
-            // Nothing of the caller's libpq configuration may reach the standby's, which records how it was copied.
+            // The standby's configuration records the connection, so the caller's libpq configuration must not change it.
             .envs([("PGSSLMODE", "disable"), ("PGGSSENCMODE", "disable")])
             .args(["--host=127.0.0.1", "--port", &source.port.to_string()])
             .args(["--username", SUPERUSER, "--no-password"])
@@ -118,7 +117,7 @@ impl Cluster {
         }
     }
 
-    /// Starts the server on its port, unless it runs.
+    /// Starts the server on its port, unless it is running.
     pub(crate) fn start(&self) -> Result<(), Error> {
         let mut slot = self.postmaster();
         if let Some(running) = slot.as_mut()
@@ -140,21 +139,21 @@ impl Cluster {
         Ok(())
     }
 
-    /// Stops the server, if it runs. Its files and its port stay.
+    /// Stops the server, if it is running. The files and the port stay.
     pub(crate) fn stop(&self, how: Shutdown) -> Result<(), Error> {
         self.postmaster()
             .as_mut()
             .map_or(Ok(()), |postmaster| postmaster.stop(how))
     }
 
-    /// Stops and removes everything. Safe to repeat.
+    /// Stops and removes everything. May be called twice.
     pub(crate) fn finish(&mut self) -> Result<(), Error> {
-        // Waits for a server that crashed: the guardian would take its zombie for alive.
+        // Reaps a server that crashed; else the reaper would wait for the zombie.
         if let Some(postmaster) = self.postmaster().as_mut() {
             postmaster.ended();
         }
-        let _ = self.guardian.finish();
-        // Nothing is left to do here, unless somebody killed the guardian.
+        let _ = self.reaper.finish();
+        // The rest is only needed if the reaper was killed.
         self.stop(Shutdown::Immediate)?;
         if self.folder.exists() {
             fs::remove_dir_all(&self.folder).map_err(|_| Error::NotRemoved {
@@ -176,8 +175,8 @@ impl Cluster {
         &self.programs
     }
 
-    /// One of PostgreSQL's programs: as the cluster's user, in the guardian's group, from a folder that this user can enter, and
-    /// unaffected by the caller's PostgreSQL settings and language.
+    /// A command of a PostgreSQL program: as the cluster's user, in the reaper's process group, in a folder that this user can
+    /// enter, without the caller's `PG…` variables and locale.
     fn command(&self, name: &str) -> Command {
         let mut command = Command::new(self.programs.path(name));
         self.user.apply(&mut command);
@@ -190,12 +189,12 @@ impl Cluster {
             .env("LC_ALL", "C")
             .env("HOME", &self.folder)
             .current_dir(&self.folder)
-            .process_group(self.guardian.group())
+            .process_group(self.reaper.group())
             .stdin(Stdio::null());
         command
     }
 
-    /// A panic elsewhere leaves the process as it was, so the poison says nothing.
+    /// A panic of another thread does not change the process, so a poisoned lock can be used.
     fn postmaster(&self) -> MutexGuard<'_, Option<Postmaster>> {
         self.postmaster
             .lock()
@@ -205,7 +204,7 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // Whoever wants to know calls `finish` first.
+        // Callers that need the result call `finish` first.
         let _ = self.finish();
     }
 }
@@ -275,12 +274,12 @@ mod tests {
     }
 
     #[test]
-    fn the_cluster_is_removed_even_if_its_guardian_was_killed() {
+    fn the_cluster_is_removed_even_if_its_reaper_was_killed() {
         use nix::sys::signal::{Signal, kill};
         let (programs, user) = installed();
         let mut cluster = Cluster::create(programs, user).unwrap();
-        let guardian = nix::unistd::Pid::from_raw(cluster.guardian.group());
-        kill(guardian, Signal::SIGKILL).unwrap();
+        let reaper = nix::unistd::Pid::from_raw(cluster.reaper.group());
+        kill(reaper, Signal::SIGKILL).unwrap();
         cluster.finish().unwrap();
         assert!(!cluster.folder.exists());
         let port = cluster.address.port;

@@ -1,4 +1,4 @@
-//! PostgreSQL in a container, by the `docker` command line. Owns its start and removal; for machines without the programs.
+//! PostgreSQL in a container, through the `docker` command line, for machines without PostgreSQL programs.
 
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::PathBuf;
@@ -8,22 +8,22 @@ use std::time::{Duration, Instant};
 
 use crate::address::{Address, Password, SUPERUSER, random_name};
 use crate::error::Error;
-use crate::guardian::Guardian;
-use crate::programs::last_lines;
+use crate::programs::{SHOWN_LINES, last_lines};
+use crate::reaper::Reaper;
 use crate::settings;
 
 const IMAGE: &str = "postgres:15-bookworm";
 const READY_WITHIN: Duration = Duration::from_mins(2);
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-/// A docker command line whose engine answers and has the image.
+/// A `docker` command whose engine responds and has the image.
 #[derive(Debug)]
 pub(crate) struct Docker {
     program: PathBuf,
 }
 
 impl Docker {
-    /// Asks the engine, and has it fetch the image if needed. The error is why docker cannot be used.
+    /// Checks the engine, and pulls the image if it is missing. The error says why docker cannot be used.
     pub(crate) fn with_image(program: Option<PathBuf>) -> Result<Self, String> {
         let program = program.ok_or("no `docker` in the folders of PATH")?;
         let docker = Self { program };
@@ -31,7 +31,7 @@ impl Docker {
         docker
             .run(&["version"])
             .map_err(|why| failed("version", why))?;
-        // Fetched by itself, so that Ctrl-C during it ends it: no container exists yet.
+        // A command of its own, so that Ctrl-C ends it: no container exists yet.
         if docker.run(&["image", "inspect", IMAGE]).is_err() {
             docker
                 .run(&["pull", "--quiet", IMAGE])
@@ -40,17 +40,17 @@ impl Docker {
         Ok(docker)
     }
 
-    /// What the command prints, or what it says when it fails.
+    /// The output of a command; its standard error if it fails.
     fn run(&self, arguments: &[&str]) -> Result<String, String> {
         let output = self.output(arguments)?;
         if output.status.success() {
             Ok(text(&output.stdout))
         } else {
-            Err(last_lines(&text(&output.stderr)))
+            Err(last_lines(&text(&output.stderr), SHOWN_LINES))
         }
     }
 
-    /// The end of a container's log, as long as the container is there.
+    /// The end of a container's log; none if the container does not exist.
     fn log(&self, name: &str) -> Option<String> {
         let output = self.output(&["logs", "--tail=20", name]).ok()?;
         let log = text(&output.stdout) + "\n" + &text(&output.stderr);
@@ -70,20 +70,20 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).trim().to_owned()
 }
 
-/// A running container, removed when dropped.
+/// A running container. The drop removes it.
 #[derive(Debug)]
 pub(crate) struct Container {
-    guardian: Guardian,
+    reaper: Reaper,
     name: String,
     address: Address,
 }
 
 impl Container {
-    /// Starts a container and returns when its server accepts connections from here.
+    /// Starts a container; returns when its server accepts connections from this machine.
     pub(crate) fn start(docker: &Docker) -> Result<Self, Error> {
         let name = format!("exports-postgres-{}", random_name());
         let password = Password::random();
-        let guardian = Guardian::of_container(
+        let reaper = Reaper::of_container(
             docker.program.as_os_str(),
             &name,
             &run_arguments(&name),
@@ -96,7 +96,7 @@ impl Container {
         })?;
         let address = Address { port: 0, password };
         let mut container = Self {
-            guardian,
+            reaper,
             name,
             address,
         };
@@ -104,7 +104,7 @@ impl Container {
         Ok(container)
     }
 
-    /// The published port, once a connection to it works.
+    /// The published port, when a connection to it works.
     fn wait_until_ready(&self, docker: &Docker) -> Result<u16, Error> {
         let start = Instant::now();
         let mut log = String::new();
@@ -113,7 +113,7 @@ impl Container {
                 Ok(port) => return Ok(port),
                 Err(reason) => reason,
             };
-            // The engine removes a container that ends, and its log with it: what was seen last is kept.
+            // The engine removes a container that ends, with its log, so the last log is kept here.
             let is_there = docker.log(&self.name).map(|seen| log = seen).is_some();
             if !is_there || start.elapsed() > READY_WITHIN {
                 let reason = if is_there { &reason } else { "it ended" };
@@ -123,12 +123,12 @@ impl Container {
                     reason: format!("{reason}; the end of its log:\n{}", log.trim()),
                 });
             }
-            sleep(LOOK_EVERY);
+            sleep(POLL_INTERVAL);
         }
     }
 
     fn ready_port(&self, docker: &Docker) -> Result<u16, String> {
-        // By TCP: while it sets itself up, the image runs a server that listens on a socket only.
+        // TCP, because during its setup the image runs a server that listens only on a socket.
         let is_ready = ["exec", &self.name, "pg_isready", "--host=127.0.0.1"];
         docker.run(&is_ready)?;
         let published = docker.run(&["port", &self.name, "5432/tcp"])?;
@@ -145,9 +145,9 @@ impl Container {
         &self.address
     }
 
-    /// Removes the container. Safe to repeat.
+    /// Removes the container. May be called twice.
     pub(crate) fn finish(&mut self) -> Result<(), Error> {
-        match self.guardian.finish() {
+        match self.reaper.finish() {
             Ok(status) if status.success() => Ok(()),
             _ => Err(Error::NotRemoved {
                 what: format!("container {}", self.name),
@@ -167,11 +167,11 @@ fn run_arguments(name: &str) -> Vec<String> {
         "--name",
         name,
         "--publish=127.0.0.1::5432",
-        // Parallel queries share memory through /dev/shm, of which containers have 64 MB.
+        // Parallel queries use /dev/shm, and the default of containers is 64 MB.
         "--shm-size=256m",
         "--env",
         &user,
-        // Without a value: taken from the environment, where the guardian has it.
+        // Without a value: docker takes it from the environment, which the reaper sets.
         "--env",
         "POSTGRES_PASSWORD",
         "--env",
@@ -185,7 +185,7 @@ fn run_arguments(name: &str) -> Vec<String> {
         .collect()
 }
 
-/// From lines such as `127.0.0.1:49153`.
+/// Parses lines such as `127.0.0.1:49153`.
 fn published_port(text: &str) -> Option<u16> {
     text.lines()
         .find_map(|line| line.rsplit(':').next()?.trim().parse().ok())

@@ -1,87 +1,87 @@
-//! Everything that can go wrong here, each with what to do about it. Owns the texts, not the decisions.
+//! The errors, each with its remedy.
 
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 
-/// Why there is no PostgreSQL, or why it did not do as asked.
+/// Why a server, a reaper or a temporary folder could not be started, stopped or removed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Neither programs nor a container: the one message that says what to install.
+    /// Neither PostgreSQL programs nor docker. The message says what to install.
     #[error(
-        "no PostgreSQL to start: no usable `initdb` and `postgres` in {searched}; and {docker}. \
+        "PostgreSQL is not installed: no usable `initdb` and `postgres` in {searched}; and {docker}. \
          Install PostgreSQL (Debian, Ubuntu: `apt-get install postgresql`; Fedora: `dnf install postgresql-server`; \
-         macOS: `brew install postgresql`), or start docker; tests can instead be given a server in TEST_DATABASE_URL"
+         macOS: `brew install postgresql`), or start docker. Tests can also use a server of yours: set TEST_DATABASE_URL"
     )]
     NoPostgres {
         /// The folders that were searched, separated by commas.
         searched: String,
-        /// Why docker cannot be used either.
+        /// Why docker cannot be used.
         docker: String,
     },
-    /// `TEST_DATABASE_URL` is set to something that is no PostgreSQL URL. The value itself may hold a password.
+    /// `TEST_DATABASE_URL` is not a PostgreSQL URL. The message leaves the value out, because it can contain a password.
     #[error(
-        "TEST_DATABASE_URL is not usable: {reason}. Give it as postgres://user:password@host:port/database, or unset it"
+        "TEST_DATABASE_URL is invalid: {reason}. Set it to postgres://user:password@host:port/database, or unset it"
     )]
     TestDatabaseUrl {
         /// What is wrong with it.
         reason: String,
     },
-    /// PostgreSQL refuses to run as root, and there is nobody else to run it as.
+    /// PostgreSQL refuses to run as root, and no unprivileged user exists.
     #[error(
-        "PostgreSQL does not run as root, and this machine has neither a user `postgres` nor `nobody`: \
-         run as an ordinary user, or add one of them"
+        "PostgreSQL does not run as root, and this machine has no user `postgres` or `nobody`: \
+         run as an ordinary user, or add one of these users"
     )]
     NoUnprivilegedUser,
-    /// No temporary folder in which the cluster's user can work.
+    /// No temporary folder is usable.
     #[error(
-        "no temporary folder in which {user} can work: {tried}. Set TMPDIR to a folder that this user can reach"
+        "no temporary folder is usable by {user}: {tried}. Set TMPDIR to a folder that this user can enter"
     )]
     NoFolder {
-        /// Whom the cluster would run as.
+        /// The user of the processes.
         user: String,
-        /// Each folder with the reason why not.
+        /// Each folder with the reason.
         tried: String,
     },
-    /// A file or folder of the cluster could not be written, read or handed over.
+    /// A file or folder could not be written, read, or given to the cluster's user.
     #[error("could not {action} {}", path.display())]
     File {
-        /// What was being done.
+        /// The failed action.
         action: &'static str,
-        /// To which file.
+        /// The file.
         path: PathBuf,
         /// The system's reason.
         source: io::Error,
     },
-    /// A program could not be run at all.
-    #[error("could not run {}: check that it may be executed by {user}", program.display())]
+    /// A program could not be started.
+    #[error("could not run {}: check that {user} may execute it", program.display())]
     Run {
         /// The program's path.
         program: PathBuf,
-        /// Whom it was to run as.
+        /// The user to run it.
         user: String,
         /// The system's reason.
         source: io::Error,
     },
-    /// A program ran and failed.
+    /// A program failed.
     #[error("{} failed ({status}): {output}", program.display())]
     Failed {
         /// The program's path.
         program: PathBuf,
-        /// How it ended.
+        /// Its exit status.
         status: ExitStatus,
-        /// What it printed last.
+        /// The end of its output.
         output: String,
     },
-    /// The process that cleans up afterwards could not be started, so nothing else was.
-    #[error("could not start the guardian that cleans up afterwards: {reason}")]
-    Guardian {
-        /// What it or the system said.
+    /// The reaper could not be started, so nothing else was started.
+    #[error("could not start the reaper, which removes temporary files and processes: {reason}")]
+    Reaper {
+        /// Its output, or the system's reason.
         reason: String,
     },
     /// No free port on loopback.
-    #[error("found no free port on 127.0.0.1 between {first} and {last}: end what holds them")]
+    #[error("no free port on 127.0.0.1 between {first} and {last}: end the programs that use them")]
     NoFreePort {
         /// The lowest port tried.
         first: u16,
@@ -89,60 +89,56 @@ pub enum Error {
         last: u16,
     },
     /// Another process listens on the port.
-    #[error(
-        "port {port} on 127.0.0.1 was taken by another process: end that process and start again"
-    )]
+    #[error("another process took port {port} on 127.0.0.1: end that process and start again")]
     PortTaken {
         /// The port.
         port: u16,
     },
-    /// The server ended instead of becoming ready.
-    #[error("PostgreSQL ended at its start ({status}); the end of its log:\n{log}")]
+    /// The server ended during its start.
+    #[error("PostgreSQL ended during its start ({status}); the end of its log:\n{log}")]
     ServerEnded {
-        /// How it ended.
+        /// Its exit status.
         status: ExitStatus,
         /// The end of its log.
         log: String,
     },
-    /// The server neither ended nor became ready.
+    /// The server did not become ready in time.
     #[error(
-        "PostgreSQL was not ready after {seconds} s, is the machine overloaded? The end of its log:\n{log}"
+        "PostgreSQL was not ready after {seconds} s; the machine may be overloaded. The end of its log:\n{log}"
     )]
     ServerNotReady {
-        /// How long it was waited for.
+        /// The time that it had.
         seconds: u64,
         /// The end of its log.
         log: String,
     },
-    /// The server was told to stop and did not.
-    #[error(
-        "PostgreSQL (process {pid}) did not stop within {seconds} s: stop it with Shutdown::Immediate"
-    )]
+    /// The server did not stop in time.
+    #[error("PostgreSQL (process {pid}) did not stop within {seconds} s: use Shutdown::Immediate")]
     ServerNotStopped {
         /// The postmaster.
         pid: u32,
-        /// How long it was waited for.
+        /// The time that it had.
         seconds: u64,
     },
-    /// The call needs PostgreSQL's programs, and this server runs in a container.
+    /// The call needs installed PostgreSQL programs, and the server is a container.
     #[error(
-        "{call} needs installed PostgreSQL programs, and this server is a container: install PostgreSQL"
+        "{call} needs installed PostgreSQL programs, and the server is a container: install PostgreSQL"
     )]
     InstalledProgramsOnly {
         /// The call's name.
         call: &'static str,
     },
-    /// The container started and did not become usable.
-    #[error("container {name} was not usable after {seconds} s: {reason}")]
+    /// The container did not become ready.
+    #[error("container {name} was not ready after {seconds} s: {reason}")]
     ContainerNotReady {
         /// Its name.
         name: String,
-        /// How long it was waited for.
+        /// The time that it had.
         seconds: u64,
-        /// What was missing, or what docker said.
+        /// The reason, or the output of docker.
         reason: String,
     },
-    /// Something was left behind.
+    /// A folder or a container is left.
     #[error("could not remove {what}: remove it by hand")]
     NotRemoved {
         /// The folder, or the container.

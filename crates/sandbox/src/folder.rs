@@ -1,4 +1,4 @@
-//! The temporary folder of a server: where it may lie, whose it is, and that it is guarded before it exists.
+//! Creates the temporary folder of a server, with its owner and its reaper.
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use crate::address::random_name;
 use crate::error::Error;
-use crate::guardian::Guardian;
+use crate::reaper::Reaper;
 use crate::user::RunAs;
 
-/// A new folder `exports-<what>-…` that `user` owns and can reach, with its guardian: below `TMPDIR` or, where its parents are closed to that user,
-/// in a public place.
-pub(crate) fn create(what: &str, user: &RunAs) -> Result<(PathBuf, Guardian), Error> {
-    create_below(&parents(), what, user)
+/// Creates `exports-<name>-…`, owned by `user`, and its reaper: below `TMPDIR`, or below `/tmp` or `/var/tmp` if `user` cannot
+/// enter `TMPDIR`.
+pub(crate) fn create(name: &str, user: &RunAs) -> Result<(PathBuf, Reaper), Error> {
+    create_below(&parents(), name, user)
 }
 
 fn parents() -> Vec<PathBuf> {
@@ -25,24 +25,20 @@ fn parents() -> Vec<PathBuf> {
     parents
 }
 
-fn create_below(
-    parents: &[PathBuf],
-    what: &str,
-    user: &RunAs,
-) -> Result<(PathBuf, Guardian), Error> {
+fn create_below(parents: &[PathBuf], name: &str, user: &RunAs) -> Result<(PathBuf, Reaper), Error> {
     let mut tried = Vec::new();
     for parent in parents {
         if !user.can_enter(parent) {
             tried.push(format!("{} cannot be entered", parent.display()));
             continue;
         }
-        let folder = parent.join(format!("exports-{what}-{}", random_name()));
-        // First the guardian: an owner that is killed in between leaves no folder behind.
-        let guardian = Guardian::of_folder(folder.as_os_str())?;
+        let folder = parent.join(format!("exports-{name}-{}", random_name()));
+        // The reaper first: an owner that is killed between the two leaves no folder.
+        let reaper = Reaper::of_folder(folder.as_os_str())?;
         match DirBuilder::new().mode(0o700).create(&folder) {
             Ok(()) => {
                 user.own(&folder)?;
-                return Ok((folder, guardian));
+                return Ok((folder, reaper));
             }
             Err(error) => tried.push(format!("{}: {error}", parent.display())),
         }
@@ -61,10 +57,10 @@ mod tests {
     fn a_parent_that_cannot_be_used_is_passed_over() {
         let user = RunAs::choose().unwrap();
         let parents = ["/nonexistent", "/proc", "/tmp"].map(PathBuf::from);
-        let (folder, guardian) = create_below(&parents, "test", &user).unwrap();
+        let (folder, reaper) = create_below(&parents, "test", &user).unwrap();
         assert!(folder.starts_with("/tmp"));
         assert!(user.can_enter(&folder));
-        drop(guardian);
+        drop(reaper);
         assert!(!folder.exists());
     }
 

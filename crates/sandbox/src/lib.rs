@@ -1,31 +1,34 @@
-//! A private PostgreSQL, the services as child processes, and example data: everything throw-away that
-//! the demo, the tests and the benchmarks stand on.
+//! A private PostgreSQL, Garage, the services as child processes, and example data, for the demo, the tests and the benchmarks.
 //!
-//! Owns finding the programs (or a container), the throw-away cluster, and its removal however the owning process ends.
-//! Never reads `DATABASE_URL`, so that it cannot touch a database that somebody else uses. [`GuardedFolder`] is the
-//! removal alone, for other servers.
+//! [`Reaper`] removes all of it, however the owning process ends. Nothing here reads `DATABASE_URL`, so it cannot touch a
+//! database that is in use.
 //!
-//! PostgreSQL's start and stop block; async callers use `spawn_blocking`, also for the drop.
+//! The start and the drop of [`LocalPostgres`], [`garage::Garage`] and [`TemporaryFolder`] block; async callers use
+//! `spawn_blocking`.
 
 mod address;
 mod cluster;
 mod container;
 mod error;
 mod folder;
+pub mod garage;
 pub mod generator;
-mod guarded;
-mod guardian;
 mod postgres;
 mod postmaster;
+pub mod process;
 mod programs;
+mod reaper;
+mod sandbox;
 pub mod seed;
 mod server;
 mod settings;
-pub mod stack;
+mod temporary_folder;
 mod user;
 
 pub use error::Error;
-pub use guarded::GuardedFolder;
 pub use postgres::LocalPostgres;
 pub use postmaster::Shutdown;
+pub use reaper::Reaper;
+pub use sandbox::Sandbox;
 pub use server::{Given, Server};
+pub use temporary_folder::TemporaryFolder;

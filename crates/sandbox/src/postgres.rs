@@ -1,4 +1,4 @@
-//! The server as callers see it, whichever way it runs. Owns the order in which ways are tried.
+//! The private server: a cluster from installed programs, else a container.
 
 use std::path::{Path, PathBuf};
 
@@ -12,35 +12,32 @@ use crate::user::RunAs;
 
 const MAINTENANCE_DATABASE: &str = "postgres";
 
-/// A private PostgreSQL on loopback, stopped and removed when dropped, and also when the owning process ends without dropping it:
-/// by Ctrl-C, a panic, SIGKILL, or in a `static`.
-///
-/// Dropping blocks until nothing is left.
+/// A private PostgreSQL on loopback. The drop stops and removes it, and blocks until that is complete. The reaper does the same
+/// if the owning process ends without the drop: by Ctrl-C, a panic, SIGKILL, or because it is in a `static`.
 #[derive(Debug)]
 pub struct LocalPostgres {
-    way: Way,
+    runtime: Runtime,
 }
 
 #[derive(Debug)]
-enum Way {
+enum Runtime {
     Cluster(Cluster),
     Container(Container),
 }
 
 impl LocalPostgres {
-    /// Starts a new, empty server: a cluster from installed programs, else a container. Blocks until it accepts connections, with
-    /// programs 1 to 3 seconds.
+    /// Starts a new, empty server. Blocks until it accepts connections: 1 to 3 seconds for a cluster.
     pub fn start() -> Result<Self, Error> {
         Self::start_from(&Places::of_this_machine())
     }
 
     fn start_from(places: &Places) -> Result<Self, Error> {
         let user = RunAs::choose()?;
-        let way = match places.programs(&user) {
-            Some(programs) => Way::Cluster(Cluster::create(programs, user)?),
-            None => Way::Container(Self::start_container(places)?),
+        let runtime = match places.programs(&user) {
+            Some(programs) => Runtime::Cluster(Cluster::create(programs, user)?),
+            None => Runtime::Container(Self::start_container(places)?),
         };
-        Ok(Self { way })
+        Ok(Self { runtime })
     }
 
     fn start_container(places: &Places) -> Result<Container, Error> {
@@ -57,13 +54,13 @@ impl LocalPostgres {
         self.url_for(MAINTENANCE_DATABASE)
     }
 
-    /// The URL of a database of that name, which need not exist yet.
+    /// The URL of a database, which need not exist yet.
     #[must_use]
     pub fn url_for(&self, database: &str) -> String {
         self.address().url_for(database)
     }
 
-    /// The TCP port on 127.0.0.1, the same for the server's whole life.
+    /// The TCP port on 127.0.0.1. It never changes.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.address().port
@@ -72,30 +69,30 @@ impl LocalPostgres {
     /// The folder with the cluster (`data`) and its log (`log`); none for a container.
     #[must_use]
     pub fn folder(&self) -> Option<&Path> {
-        match &self.way {
-            Way::Cluster(cluster) => Some(cluster.folder()),
-            Way::Container(_) => None,
+        match &self.runtime {
+            Runtime::Cluster(cluster) => Some(cluster.folder()),
+            Runtime::Container(_) => None,
         }
     }
 
-    /// Where one of PostgreSQL's programs of this server's version lies (`psql`, `pg_dump`); none if it is not installed.
+    /// The path of a PostgreSQL program (`psql`, `pg_dump`) of the server's version; none if it is not installed.
     #[must_use]
     pub fn program(&self, name: &str) -> Option<PathBuf> {
-        match &self.way {
-            Way::Cluster(cluster) => {
+        match &self.runtime {
+            Runtime::Cluster(cluster) => {
                 Some(cluster.programs().path(name)).filter(|path| path.exists())
             }
-            Way::Container(_) => None,
+            Runtime::Container(_) => None,
         }
     }
 
-    /// Stops the server and keeps its files and port; nothing happens if it is stopped. Fails for a container.
+    /// Stops the server and keeps its files and port. Does nothing if it is stopped. Fails for a container.
     pub fn stop_server(&self, how: Shutdown) -> Result<(), Error> {
         self.cluster("stop_server")?.stop(how)
     }
 
-    /// Starts the stopped or crashed server on the same port; nothing happens if it runs. Fails for a
-    /// container, and shortly after a crash, while the crashed server's children are still ending: try again then.
+    /// Starts the stopped or crashed server on the same port. Does nothing if it is running. Fails for a container, and shortly
+    /// after a crash, until the crashed server's children have ended: retry then.
     pub fn start_server(&self) -> Result<(), Error> {
         self.cluster("start_server")?.start()
     }
@@ -107,34 +104,34 @@ impl LocalPostgres {
         cluster.start()
     }
 
-    /// A hot standby with its own folder and port, which streams from this server and takes the same password. Replay is paused
-    /// and resumed through SQL (`pg_wal_replay_pause()`, `pg_wal_replay_resume()`). Fails for a container.
+    /// A hot standby with its own folder and port, and the same password. SQL pauses and resumes replay
+    /// (`pg_wal_replay_pause()`, `pg_wal_replay_resume()`). Fails for a container.
     pub fn standby(&self) -> Result<Self, Error> {
         let standby = self.cluster("standby")?.standby()?;
         Ok(Self {
-            way: Way::Cluster(standby),
+            runtime: Runtime::Cluster(standby),
         })
     }
 
-    /// Stops and removes the server, as the drop does, and says if something was left behind.
+    /// Stops and removes the server, like the drop. Fails if something is left.
     pub fn stop(mut self) -> Result<(), Error> {
-        match &mut self.way {
-            Way::Cluster(cluster) => cluster.finish(),
-            Way::Container(container) => container.finish(),
+        match &mut self.runtime {
+            Runtime::Cluster(cluster) => cluster.finish(),
+            Runtime::Container(container) => container.finish(),
         }
     }
 
     fn address(&self) -> &Address {
-        match &self.way {
-            Way::Cluster(cluster) => cluster.address(),
-            Way::Container(container) => container.address(),
+        match &self.runtime {
+            Runtime::Cluster(cluster) => cluster.address(),
+            Runtime::Container(container) => container.address(),
         }
     }
 
     fn cluster(&self, call: &'static str) -> Result<&Cluster, Error> {
-        match &self.way {
-            Way::Cluster(cluster) => Ok(cluster),
-            Way::Container(_) => Err(Error::InstalledProgramsOnly { call }),
+        match &self.runtime {
+            Runtime::Cluster(cluster) => Ok(cluster),
+            Runtime::Container(_) => Err(Error::InstalledProgramsOnly { call }),
         }
     }
 }

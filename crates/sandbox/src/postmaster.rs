@@ -1,4 +1,4 @@
-//! One `postgres` process: started, awaited until ready, stopped. Owns the process, not its files or their removal.
+//! One `postgres` process: start, wait until ready, stop.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -10,20 +10,20 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::error::Error;
-use crate::programs::last_lines;
+use crate::programs::{SHOWN_LINES, last_lines};
 use crate::user::RunAs;
 
-/// After an immediate stop the server replays its log first, on a machine that may be busy.
+/// After an immediate shutdown the server first replays its log.
 const READY_WITHIN: Duration = Duration::from_mins(2);
 const STOPPED_WITHIN: Duration = Duration::from_mins(1);
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// How to stop a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shutdown {
-    /// Sessions are ended and everything is written: as an operator stops a server.
+    /// Ends the sessions and writes everything, like an operator.
     Fast,
-    /// At once, with recovery at the next start: as a crash looks to the clients.
+    /// Ends at once and recovers at the next start. To clients it looks like a crash.
     Immediate,
 }
 
@@ -33,7 +33,7 @@ pub(crate) struct Postmaster {
     process: Child,
 }
 
-/// Where a server's files are.
+/// The paths of a server's files.
 #[derive(Debug)]
 pub(crate) struct Files {
     pub(crate) data: PathBuf,
@@ -48,7 +48,7 @@ impl Files {
         }
     }
 
-    /// Whether the server `pid` says in its lock file that it accepts connections. A crashed predecessor's file has another pid.
+    /// Whether the lock file says that the server `pid` accepts connections. The file of a crashed predecessor has another pid.
     fn says_ready(&self, pid: u32) -> bool {
         let Ok(text) = fs::read_to_string(self.data.join("postmaster.pid")) else {
             return false;
@@ -64,7 +64,7 @@ impl Files {
 }
 
 impl Postmaster {
-    /// Runs `command`, which is `postgres` with its arguments, and returns when it accepts connections.
+    /// Runs `command` (`postgres` with its arguments); returns when it accepts connections.
     pub(crate) fn start(
         mut command: Command,
         port: u16,
@@ -89,12 +89,12 @@ impl Postmaster {
             Outcome::Ready => Ok(postmaster),
             Outcome::Ended(status) => Err(why_ended(status, port, &files.log_from(log_start))),
             Outcome::TimedOut => {
-                // Its children notice and follow.
+                // Its children notice it and end.
                 let _ = postmaster.process.kill();
                 let _ = postmaster.process.wait();
                 Err(Error::ServerNotReady {
                     seconds: READY_WITHIN.as_secs(),
-                    log: last_lines(&files.log_from(log_start)),
+                    log: last_lines(&files.log_from(log_start), SHOWN_LINES),
                 })
             }
         }
@@ -109,12 +109,12 @@ impl Postmaster {
             if files.says_ready(self.process.id()) {
                 return Outcome::Ready;
             }
-            sleep(LOOK_EVERY);
+            sleep(POLL_INTERVAL);
         }
         Outcome::TimedOut
     }
 
-    /// Stops the server and returns when its processes are gone.
+    /// Stops the server; returns when its processes have ended.
     pub(crate) fn stop(&mut self, how: Shutdown) -> Result<(), Error> {
         if self.ended().is_some() {
             return Ok(());
@@ -131,19 +131,19 @@ impl Postmaster {
                     seconds: STOPPED_WITHIN.as_secs(),
                 });
             }
-            sleep(LOOK_EVERY);
+            sleep(POLL_INTERVAL);
         }
         Ok(())
     }
 
-    /// How the process ended, if it has. A process that cannot be asked about is one that is gone.
+    /// The exit status, if the process has ended. A process without a readable status counts as ended.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.process
             .try_wait()
             .unwrap_or_else(|_| Some(ExitStatus::default()))
     }
 
-    /// Only sent while the process has not been waited for, so that the id is still its own.
+    /// Only before the process is reaped, so that the id cannot belong to another process.
     fn signal(&self, signal: Signal) {
         let _ = kill(Pid::from_raw(self.process.id().cast_signed()), signal);
     }
@@ -155,7 +155,7 @@ enum Outcome {
     TimedOut,
 }
 
-/// The log belongs to the caller and is passed on open, so that it may lie wherever the caller can write.
+/// The caller opens the log, so the cluster's user needs no access to its folder.
 fn open_log(path: &Path) -> Result<File, Error> {
     File::options()
         .create(true)
@@ -176,13 +176,13 @@ fn log_error(files: &Files, source: std::io::Error) -> Error {
     }
 }
 
-/// The messages are English: the clusters' locale is C.
+/// The messages are English, because the locale is C.
 fn why_ended(status: ExitStatus, port: u16, log: &str) -> Error {
     if log.contains("could not bind") {
         return Error::PortTaken { port };
     }
     Error::ServerEnded {
         status,
-        log: last_lines(log),
+        log: last_lines(log, SHOWN_LINES),
     }
 }

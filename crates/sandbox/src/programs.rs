@@ -1,4 +1,4 @@
-//! Finding PostgreSQL's programs and docker, and preparing their commands. Runs nothing that stays.
+//! Finds the programs of PostgreSQL, and docker.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::error::Error;
 use crate::user::RunAs;
 
-/// Where distributions put the programs: a folder, the beginning of the versions' names in it, and what follows a version.
+/// Where distributions install PostgreSQL: a folder, a prefix before the version, and a folder below.
 const USUAL: &[(&str, &str, &str)] = &[
     ("/usr/lib/postgresql", "", "bin"),         // Debian, Ubuntu
     ("/usr", "pgsql-", "bin"),                  // PostgreSQL's own RPMs
@@ -18,17 +18,17 @@ const USUAL: &[(&str, &str, &str)] = &[
     ("/usr/local", "pgsql", "bin"),             // built from source
 ];
 
-/// The folders to search. A value, so that tests can search others.
+/// The folders to search; tests search others.
 #[derive(Clone, Debug)]
 pub(crate) struct Places {
-    /// Those of `PATH`, also for docker.
+    /// The folders of `PATH`, also for docker.
     pub(crate) path: Vec<PathBuf>,
-    /// The distributions' usual ones.
+    /// The distributions' usual folders.
     pub(crate) usual: Vec<PathBuf>,
 }
 
 impl Places {
-    /// `PATH` and the distributions' usual folders as they are on this machine.
+    /// `PATH` and the distributions' usual folders on this machine.
     pub(crate) fn of_this_machine() -> Self {
         let path = std::env::var_os("PATH").unwrap_or_default();
         Self {
@@ -51,7 +51,7 @@ impl Places {
             .find(|programs| programs.are_usable(user))
     }
 
-    /// The `docker` command line.
+    /// The `docker` program.
     pub(crate) fn docker(&self) -> Option<PathBuf> {
         self.path
             .iter()
@@ -59,7 +59,7 @@ impl Places {
             .find(|file| is_executable(file))
     }
 
-    /// For messages.
+    /// The folders, for messages.
     pub(crate) fn searched(&self) -> String {
         let mut names: Vec<String> = vec!["the folders of PATH".into()];
         names.extend(self.path.iter().map(|folder| folder.display().to_string()));
@@ -72,7 +72,7 @@ impl Places {
     }
 }
 
-/// The folders `parent/prefix<version>/below` that exist, highest version first.
+/// The existing folders `parent/prefix<version>/below`, highest version first.
 fn versions(parent: &Path, prefix: &str, below: &str) -> Vec<PathBuf> {
     let mut found: Vec<(Vec<u32>, PathBuf)> = fs::read_dir(parent)
         .into_iter()
@@ -88,7 +88,7 @@ fn versions(parent: &Path, prefix: &str, below: &str) -> Vec<PathBuf> {
     found.into_iter().map(|(_, folder)| folder).collect()
 }
 
-/// `-9.6` is `[9, 6]`, `@15` is `[15]`: compared as numbers, since as texts 9.6 would be above 15.
+/// `-9.6` is `[9, 6]`, `@15` is `[15]`. As text, 9.6 would be higher than 15.
 fn version(text: &str) -> Vec<u32> {
     text.split(|c: char| !c.is_ascii_digit())
         .filter_map(|number| number.parse().ok())
@@ -99,14 +99,14 @@ fn is_executable(file: &Path) -> bool {
     fs::metadata(file).is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
 }
 
-/// A folder with PostgreSQL's programs.
+/// A folder with the programs of PostgreSQL.
 #[derive(Clone, Debug)]
 pub(crate) struct Programs {
     folder: PathBuf,
 }
 
 impl Programs {
-    /// A folder of `PATH` may hold links to some of the programs only; the others lie where those lead.
+    /// A folder of `PATH` can contain links to only some programs; the others are in the folder of the link's target.
     fn behind_links(folder: &Path) -> Self {
         let target = fs::canonicalize(folder.join("postgres")).ok();
         let real = target.as_deref().and_then(Path::parent);
@@ -120,7 +120,7 @@ impl Programs {
         }
     }
 
-    /// Both are there and run as `user`: a folder closed to that user, or a broken library, is found out here and not later.
+    /// Whether `user` can run both. Detects a folder that this user cannot enter, and a missing library.
     fn are_usable(&self, user: &RunAs) -> bool {
         ["initdb", "postgres"].iter().all(|name| {
             let program = self.path(name);
@@ -128,13 +128,13 @@ impl Programs {
         })
     }
 
-    /// Where a program lies, if it is there or not.
+    /// The path of a program, which need not exist.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 }
 
-/// Runs a command of the cluster until it ends; its output belongs in the error.
+/// Runs a command to completion. The error contains its output.
 pub(crate) fn run(command: &mut Command, user: &RunAs) -> Result<(), Error> {
     let program = PathBuf::from(command.get_program());
     let result = command.output().map_err(|source| Error::Run {
@@ -150,15 +150,17 @@ pub(crate) fn run(command: &mut Command, user: &RunAs) -> Result<(), Error> {
     Err(Error::Failed {
         program,
         status: result.status,
-        output: last_lines(&String::from_utf8_lossy(&output)),
+        output: last_lines(&String::from_utf8_lossy(&output), SHOWN_LINES),
     })
 }
 
-/// The end of a log or an output: enough to see the reason, short enough to read.
-pub(crate) fn last_lines(text: &str) -> String {
-    const LINES: usize = 20;
+/// Lines of a log or an output in an error message.
+pub(crate) const SHOWN_LINES: usize = 20;
+
+/// The last lines of a text.
+pub(crate) fn last_lines(text: &str, count: usize) -> String {
     let lines: Vec<&str> = text.trim_end().lines().collect();
-    lines[lines.len().saturating_sub(LINES)..].join("\n")
+    lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
 #[cfg(test)]
@@ -170,8 +172,11 @@ mod tests {
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         for program in programs {
             let file = folder.path().join(program);
-            fs::write(&file, "#!/bin/sh\n").unwrap();
-            fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+            // By another process: a file that a thread of this one writes can be busy when it is executed (ETXTBSY).
+            let script = r#"printf '#!/bin/sh\n' > "$1" && chmod 755 "$1""#;
+            let mut shell = Command::new("/bin/sh");
+            let status = shell.args(["-c", script, "sh"]).arg(&file).status();
+            assert!(status.unwrap().success());
         }
         folder
     }

@@ -1,4 +1,4 @@
-//! The server that tests run against: the one they are given, else a private one. Owns reading `TEST_DATABASE_URL`.
+//! The server of the tests: `TEST_DATABASE_URL`, else a private one.
 
 use std::env::{VarError, var};
 
@@ -10,16 +10,16 @@ use crate::postgres::LocalPostgres;
 
 const VARIABLE: &str = "TEST_DATABASE_URL";
 
-/// Where tests create their databases.
+/// The server in which tests create their databases.
 #[derive(Debug)]
 pub enum Server {
-    /// The server of `TEST_DATABASE_URL`, which stays as it is.
+    /// The server of `TEST_DATABASE_URL`. It is not stopped.
     Given(Given),
     /// A private one.
     Private(LocalPostgres),
 }
 
-/// The URL in `TEST_DATABASE_URL`; does not print, since it can hold a password.
+/// The URL in `TEST_DATABASE_URL`. `Debug` does not print it, because it can contain a password.
 pub struct Given(Url);
 
 impl std::fmt::Debug for Given {
@@ -29,7 +29,7 @@ impl std::fmt::Debug for Given {
 }
 
 impl Server {
-    /// The server of `TEST_DATABASE_URL`, if that is set and not empty; else [`LocalPostgres::start`].
+    /// The server of `TEST_DATABASE_URL` if it is set and not empty, else [`LocalPostgres::start`].
     pub fn for_tests() -> Result<Self, Error> {
         let value = match var(VARIABLE) {
             Ok(value) => Some(value),
@@ -42,7 +42,7 @@ impl Server {
         }
     }
 
-    /// The URL of a database from which others can be created.
+    /// The URL of an existing database.
     #[must_use]
     pub fn url(&self) -> String {
         match self {
@@ -51,7 +51,7 @@ impl Server {
         }
     }
 
-    /// The URL of a database of that name, which need not exist yet; a given URL's parameters stay.
+    /// The URL of a database, which need not exist yet. It keeps the parameters of a given URL.
     #[must_use]
     pub fn url_for(&self, database: &str) -> String {
         match self {
@@ -60,7 +60,7 @@ impl Server {
         }
     }
 
-    /// The private server, which can be stopped and started; none if the server was given.
+    /// The private server, which tests can stop and start; none if the server was given.
     #[must_use]
     pub fn private(&self) -> Option<&LocalPostgres> {
         match self {
@@ -73,10 +73,10 @@ impl Server {
 fn given(value: &str) -> Result<Given, Error> {
     let url = Url::parse(value).map_err(|error| unusable(&error.to_string()))?;
     if !matches!(url.scheme(), "postgres" | "postgresql") {
-        return Err(unusable("its scheme is neither postgres nor postgresql"));
+        return Err(unusable("the scheme is not postgres or postgresql"));
     }
     if url.cannot_be_a_base() {
-        return Err(unusable("`//` is missing after its scheme"));
+        return Err(unusable("`//` is missing after the scheme"));
     }
     Ok(Given(url))
 }

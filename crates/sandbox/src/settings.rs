@@ -1,10 +1,7 @@
-//! The server's settings, the same for a private cluster and a container. Owns no file and no command line.
+//! The settings of the private server, for a cluster and for a container.
 
-/// Settings of every server started here.
-///
-/// Durability is off because the cluster is removed at the end, whatever happens to it: what would be lost in a power cut is lost
-/// anyway. It changes how quickly rows are written, not what readers or transactions see, so tests still meet the real behaviour
-/// and figures for reading stay honest.
+/// Durability is off, because the data is removed at the end. That makes writes faster. It does not change what transactions see
+/// or how fast reads are.
 pub(crate) const SETTINGS: &[(&str, &str)] = &[
     ("fsync", "off"),
     ("synchronous_commit", "off"),
@@ -12,12 +9,12 @@ pub(crate) const SETTINGS: &[(&str, &str)] = &[
     // Tests run in parallel, each with its own pools.
     ("max_connections", "300"),
     ("shared_buffers", "256MB"),
-    // A test can take a standby: one connection to follow, two while it is copied.
+    // A standby needs one connection, and two during its copy.
     ("wal_level", "replica"),
     ("max_wal_senders", "4"),
-    // A standby that was stopped for a test finds the log it missed.
+    // For a standby that a test has stopped for some time.
     ("wal_keep_size", "256MB"),
-    // Seeding millions of rows does not run into checkpoint after checkpoint.
+    // Avoids frequent checkpoints while millions of rows are seeded.
     ("max_wal_size", "2GB"),
     // The same on every machine, as in the container image.
     ("timezone", "UTC"),

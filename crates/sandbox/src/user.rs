@@ -1,4 +1,4 @@
-//! Whom PostgreSQL's programs run as. Owns the choice and its application to commands and files, not the programs.
+//! The user of PostgreSQL's processes and files.
 
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
@@ -9,20 +9,20 @@ use nix::unistd::{Uid, User};
 
 use crate::error::Error;
 
-/// In order of preference. `postgres` comes with the distributions' packages, `nobody` with every system.
+/// In order of preference. The distributions' packages create `postgres`; every system has `nobody`.
 const UNPRIVILEGED: [&str; 2] = ["postgres", "nobody"];
 
-/// The user of the cluster's processes and files.
+/// The user of the processes and files.
 #[derive(Clone, Debug)]
 pub(crate) enum RunAs {
     /// The caller, an ordinary user.
     Caller,
-    /// Somebody else, because the caller is root and `initdb` and `postgres` refuse that.
+    /// Another user: the caller is root, and `initdb` and `postgres` refuse to run as root.
     Other { name: String, uid: u32, gid: u32 },
 }
 
 impl RunAs {
-    /// The caller, or if that is root, an unprivileged user.
+    /// The caller; an unprivileged user if the caller is root.
     pub(crate) fn choose() -> Result<Self, Error> {
         if !Uid::effective().is_root() {
             return Ok(Self::Caller);
@@ -38,33 +38,33 @@ impl RunAs {
             .ok_or(Error::NoUnprivilegedUser)
     }
 
-    /// Makes the command run as this user; the caller's further groups are dropped (std does so whenever root sets a uid).
+    /// Runs the command as this user, without the caller's supplementary groups (std drops them when root sets a uid).
     pub(crate) fn apply(&self, command: &mut Command) {
         if let Self::Other { uid, gid, .. } = self {
             command.uid(*uid).gid(*gid);
         }
     }
 
-    /// Hands a file or folder to this user.
+    /// Makes this user the owner of a file or folder.
     pub(crate) fn own(&self, path: &Path) -> Result<(), Error> {
         let Self::Other { uid, gid, .. } = self else {
             return Ok(());
         };
         chown(path, Some(*uid), Some(*gid)).map_err(|source| Error::File {
-            action: "hand over",
+            action: "change the owner of",
             path: path.to_owned(),
             source,
         })
     }
 
-    /// Whether this user can enter a folder. Asked of the kernel by trying: modes alone do not know of ACLs and mounts.
+    /// Whether this user can enter a folder. It tries, because ACLs and mounts also matter, not only modes.
     pub(crate) fn can_enter(&self, folder: &Path) -> bool {
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", r#"cd "$1""#, "sh"]).arg(folder);
         self.succeeds(&mut shell)
     }
 
-    /// Whether a command succeeds as this user, from a folder that everybody can enter.
+    /// Whether a command succeeds as this user, in `/`.
     pub(crate) fn succeeds(&self, command: &mut Command) -> bool {
         self.apply(command);
         command

@@ -1,4 +1,4 @@
-//! A private cluster's life, as its users and the operating system see it.
+//! A private cluster: start, stop, restart, standby, removal.
 
 mod support;
 
@@ -108,7 +108,7 @@ fn a_crashed_server_can_be_started_again() {
     let postgres = LocalPostgres::start().unwrap();
     let crashed = postmaster(&postgres);
     kill(Pid::from_raw(crashed), Signal::SIGKILL).unwrap();
-    // Its children end by themselves; until then the new server refuses to start.
+    // The new server refuses to start until the children of the crashed one have ended.
     eventually("another runs in its place", || {
         postgres.start_server().is_ok() && postmaster(&postgres) != crashed
     });

@@ -1,4 +1,4 @@
-//! What remains of a server when the process that owns it ends, and what that process listens to.
+//! The reaper removes a server when its owner ends, in any way; and the variables that the owner reads.
 
 mod support;
 
@@ -36,8 +36,7 @@ fn ctrl_c_leaves_nothing() {
     eventually("all is removed", || owner.has_left_nothing());
 }
 
-/// What ends a process that does not listen to signals, as Ctrl-C does. A shell that starts tests
-/// in the background makes them, and what they start, deaf to Ctrl-C itself.
+/// SIGINT, or SIGTERM if SIGINT is ignored, as in processes that a shell has started in the background.
 fn interrupt() -> Signal {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status
@@ -98,7 +97,7 @@ fn a_temporary_folder_closed_to_the_clusters_user_is_passed_over() {
     let mut owner = Owner::start(|command| {
         command.env("TMPDIR", closed.path());
     });
-    // As an ordinary user, the cluster is the caller's own and the folder is not closed to it.
+    // For an ordinary user, the cluster runs as the caller, who can enter the folder.
     let is_inside = owner.folder.starts_with(closed.path());
     assert_eq!(is_inside, !Uid::effective().is_root());
     assert!(owner.end().success());

@@ -1,5 +1,4 @@
-//! What a consumer of the API does: asks, waits, follows the link. Nothing here knows more of the
-//! service than its contract.
+//! A consumer of the API, which knows only its contract.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +7,7 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// Between two looks at an export.
+/// Between two polls of an export.
 const POLL: Duration = Duration::from_millis(100);
 
 /// All outbound messages.
@@ -23,14 +22,14 @@ pub fn inbound() -> Value {
     with(outbound(), "direction", "inbound")
 }
 
-/// A request with one more filter.
+/// A request with a further filter.
 #[must_use]
 pub fn with(mut request: Value, name: &str, value: &str) -> Value {
     request[name] = value.into();
     request
 }
 
-/// Asks for an export and gives its id. The key makes it safe to ask again.
+/// Creates an export and returns its id. The idempotency key makes retries safe.
 pub(crate) async fn create(client: &Client, request: &Value) -> String {
     let key = Uuid::new_v4().to_string();
     let reply = until_answered(client, || {
@@ -41,14 +40,14 @@ pub(crate) async fn create(client: &Client, request: &Value) -> String {
     export["id"].as_str().expect("an export's id").to_owned()
 }
 
-/// The export now.
+/// The export.
 pub(crate) async fn get(client: &Client, id: &str) -> Value {
     let path = format!("/v1/exports/{id}");
     let reply = until_answered(client, || client.request(Method::GET, &path));
     reply.await.expect(200).data()
 }
 
-/// Sends a request; a 503 says to try again later, which is done.
+/// Sends a request, and retries after a 503.
 async fn until_answered(client: &Client, request: impl Fn() -> RequestBuilder) -> Reply {
     eventually("the API is available", TIMEOUT, async || {
         let reply = client.send(request()).await;
@@ -57,7 +56,7 @@ async fn until_answered(client: &Client, request: impl Fn() -> RequestBuilder) -
     .await
 }
 
-/// Polls until the export has this status, and gives it. Panics at once if it never will.
+/// Polls until the export has this status, and returns it. Panics if the export can no longer reach it.
 pub(crate) async fn wait_until(client: &Client, id: &str, status: &str) -> Value {
     let begun = Instant::now();
     loop {
@@ -69,21 +68,21 @@ pub(crate) async fn wait_until(client: &Client, id: &str, status: &str) -> Value
         let is_final =
             matches!(now, "failed" | "expired") || (now == "completed" && status != "expired");
         assert!(!is_final, "{status} is out of reach: {export:#}");
-        // More patient than with anything else: exports ride out faults, and the store's client
-        // alone repeats a refused request for up to three minutes.
+        // A long timeout, because exports survive faults: the store's client retries a refused request for up to three
+        // minutes.
         assert!(begun.elapsed() < 4 * TIMEOUT, "not {status}: {export:#}");
         tokio::time::sleep(POLL).await;
     }
 }
 
-/// Asks for the link, and follows it without a key.
+/// Gets the link and follows it without the key.
 pub(crate) async fn download(client: &Client, id: &str) -> Reply {
     let link = link(client, id).await;
     let stranger = client.without_key();
     stranger.get(&link).await.expect(200)
 }
 
-/// Where the download leads.
+/// The download link.
 pub(crate) async fn link(client: &Client, id: &str) -> String {
     let path = format!("/v1/exports/{id}/download");
     let reply = client.get(&path).await.expect(302);

@@ -1,4 +1,4 @@
-//! What all containers of a deployment have in common: names, labels, ports, logs.
+//! Containers of a deployment: names, labels, ports, logs.
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, TcpListener};
@@ -8,20 +8,20 @@ use testcontainers::bollard::models::PortBinding;
 use testcontainers::core::IntoContainerPort;
 use testcontainers::{ContainerAsync, ContainerRequest, GenericImage, ImageExt};
 
-use crate::guardian::{LABEL, run};
+use crate::reaper::{LABEL, run};
 
-/// A container that testcontainers started; dropping it removes it with its volumes.
+/// A container of testcontainers. The drop removes it with its volumes.
 pub(crate) type Container = ContainerAsync<GenericImage>;
 
-/// A name that no other deployment's part has: `exports-e2e-<run>-<number>-<part>`.
+/// A unique name: `exports-e2e-<run>-<number>-<part>`.
 pub(crate) fn unique_name(part: &str) -> String {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     format!("exports-e2e-{}-{number}-{part}", run())
 }
 
-/// The image, as a container of this run with that name. It publishes these ports (inside,
-/// outside) on 127.0.0.1 and nowhere else; testcontainers would publish each, everywhere.
+/// A container of this run. It publishes these ports (inside, outside) on 127.0.0.1 only; testcontainers would publish every port
+/// on every address.
 pub(crate) fn labelled(
     image: GenericImage,
     name: &str,
@@ -48,13 +48,13 @@ fn binding((inside, outside): (u16, u16)) -> (String, Option<Vec<PortBinding>>) 
     (format!("{inside}/tcp"), Some(vec![binding]))
 }
 
-/// A port of this machine that is free now. A container keeps it over its restarts, which one of
-/// the engine's choosing would not be; below those that the system gives to outgoing connections.
+/// A free port of this machine, below those of outgoing connections. A container keeps it over restarts, unlike a port that the
+/// engine chooses.
 pub(crate) fn free_port() -> u16 {
     const FIRST: u16 = 15_000;
     const COUNT: u16 = 15_000;
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Test processes that run at the same time begin at different places.
+    // Concurrent test processes start at different ports.
     let start = (std::process::id() % 97) as u16 * 151;
     let ports = (0..COUNT).map(|_| {
         let next = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -64,7 +64,7 @@ pub(crate) fn free_port() -> u16 {
     free.next().expect("one of fifteen thousand ports is free")
 }
 
-/// Everything that the container has written.
+/// The output of the container.
 pub(crate) async fn log_of(container: &Container) -> String {
     let (out, err) = tokio::join!(container.stdout_to_vec(), container.stderr_to_vec());
     let both = [out.unwrap_or_default(), err.unwrap_or_default()].concat();

@@ -1,4 +1,4 @@
-//! Everything together: networks, database, store, the programs, and a consumer with a key.
+//! A deployment: networks, database, store, programs, and a consumer with a key.
 
 use std::collections::HashMap;
 
@@ -20,12 +20,12 @@ use crate::store::Store;
 mod exports;
 mod start;
 
-/// What a stuck worker has read of its messages: enough for the first part of an upload.
+/// Bytes that a stuck worker has read: enough for the first part of an upload.
 const STUCK_AFTER_BYTES: usize = 9 << 20;
-/// How much of each log a failing story shows.
+/// Lines of each log that a failing test shows.
 const SHOWN_LINES: usize = 60;
 
-/// A running deployment; [`story()`](crate::story()) makes and removes it.
+/// A running deployment; [`story()`](crate::story()) creates and removes it.
 pub struct Deployment {
     /// The network of the database.
     pub database_network: Network,
@@ -41,12 +41,12 @@ pub struct Deployment {
     client: Client,
     secrets: Secrets,
     worker_environment: Vec<(String, String)>,
-    /// What each export was asked for, by its id.
+    /// The request of each export, by its id.
     requests: HashMap<String, Value>,
 }
 
 impl Deployment {
-    /// Starts one more worker, waits until it works, and gives its number.
+    /// Starts one more worker, waits until it is ready, and returns its number.
     pub async fn add_worker(&mut self) -> usize {
         self.add_worker_with(&[]).await
     }
@@ -59,7 +59,7 @@ impl Deployment {
         self.workers.len() - 1
     }
 
-    /// Starts a worker that may never come to work; it is the story's to remove.
+    /// Starts a worker that need not become ready. The test removes it.
     pub async fn start_worker(&self, variables: &[(&str, &str)]) -> Program {
         let mut environment = self.worker_environment.clone();
         for (name, value) in variables {
@@ -70,8 +70,8 @@ impl Deployment {
         Program::start(WORKER, pod, &environment).await
     }
 
-    /// Starts one more worker whose messages come through a proxy, which holds them once a little
-    /// more than the first part of a file has been read.
+    /// Starts one more worker that reads its messages through a proxy. The proxy holds them after a little more than the first part
+    /// of a file.
     pub async fn add_worker_that_gets_stuck(&mut self) -> (usize, Proxy) {
         let gateway = self.database_network.gateway();
         let source = Proxy::to_at(&self.postgres.published(), gateway).await;
@@ -81,7 +81,7 @@ impl Deployment {
         (self.add_worker_with(&variables).await, source)
     }
 
-    /// Everything that was set as a secret, and the key.
+    /// All secrets, and the API key.
     #[must_use]
     pub fn secrets(&self) -> Vec<String> {
         let Secrets {
@@ -95,7 +95,7 @@ impl Deployment {
             .into()
     }
 
-    /// The API as the project's consumer sees it.
+    /// The API, with the project's key.
     #[must_use]
     pub fn consumer(&self) -> &Client {
         &self.client
@@ -110,7 +110,7 @@ impl Deployment {
         }
     }
 
-    /// The store that fails at the story's word, if the plan asked for it.
+    /// The store with fault injection, if the plan has it.
     #[must_use]
     pub fn faulty_store(&self) -> &S3Server {
         match &self.store {
@@ -119,7 +119,7 @@ impl Deployment {
         }
     }
 
-    /// Everything that the programs and what they depend on have logged, with the name of each.
+    /// The logs of the programs and their dependencies, with their names.
     pub async fn logs(&self) -> Vec<(String, String)> {
         let mut logs = vec![
             ("api".to_owned(), self.api.log().await),

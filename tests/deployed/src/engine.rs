@@ -1,5 +1,4 @@
-//! The Docker engine: whether there is one, whether it has the images, and the client for what
-//! testcontainers does not do.
+//! The Docker engine: its availability, the images, and a client for what testcontainers does not support.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -16,14 +15,13 @@ pub(crate) const API: (&str, &str) = ("exports-api", "dev");
 pub(crate) const WORKER: (&str, &str) = ("exports-worker", "dev");
 pub(crate) const EXPORTCTL: (&str, &str) = ("exportctl", "dev");
 
-/// Whether stories can be told here. Where no engine answers, says so in one line that nothing
-/// captures; in CI that is a failure.
+/// Whether the tests can run. Without an engine, one line on standard error says so; in CI that is a failure.
 pub(crate) fn is_there() -> bool {
     static REASON: OnceLock<Option<String>> = OnceLock::new();
     let reason = REASON.get_or_init(|| {
         let reason = why_not()?;
         let line = format!("SKIPPED: every end-to-end test in containers, since {reason}\n");
-        // Not by `eprint`, whose output the test harness keeps to itself.
+        // Not `eprint`: the test runner captures it.
         let _ = std::io::stderr().write_all(line.as_bytes());
         Some(reason)
     });
@@ -35,7 +33,7 @@ pub(crate) fn is_there() -> bool {
     false
 }
 
-/// By the command line, which also the guardian needs.
+/// Runs the `docker` command, which the reaper needs too.
 fn why_not() -> Option<String> {
     let asked = Command::new("docker")
         .args(["version", "--format", "{{.Server.Version}}"])
@@ -56,14 +54,14 @@ fn why_not() -> Option<String> {
     }
 }
 
-/// A client that speaks a version which this engine knows. testcontainers' own is the same one.
+/// A client with an API version of this engine, the one that testcontainers uses.
 pub(crate) async fn docker() -> Docker {
     let docker = docker_client_instance().await.expect("a Docker client");
     let negotiated = docker.negotiate_version().await;
     negotiated.expect("the Docker engine answers")
 }
 
-/// Panics with what to do unless every image is there.
+/// Panics if an image is missing; the message says what to do.
 pub(crate) async fn assert_images() {
     for image in [POSTGRES, GARAGE, API, WORKER, EXPORTCTL] {
         let found = docker().await.inspect_image(&descriptor(image)).await;
@@ -76,7 +74,7 @@ pub(crate) async fn assert_images() {
     }
 }
 
-/// Everything that the engine tells of our images: what `docker inspect` prints.
+/// The details of our images, as `docker inspect` prints them.
 pub async fn image_details() -> Vec<Value> {
     let mut details = Vec::new();
     for image in [API, WORKER, EXPORTCTL] {

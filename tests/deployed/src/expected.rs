@@ -1,4 +1,4 @@
-//! The file that an export has to have, made from the database by other means than the worker's.
+//! The expected file of an export, from the database, without the worker's code.
 
 use serde_json::Value;
 use sqlx::{PgPool, Row};
@@ -31,7 +31,7 @@ const INBOUND: &[&str] = &[
     "last_error",
 ];
 
-/// Every cell as text, written by the database. Free text that looks like a formula is guarded.
+/// Every field as text, formatted by the database. Free text that looks like a formula is escaped.
 const CELLS: &str = r#"
     SELECT m.id::text,
            CASE m.direction WHEN 'outbound' THEN 'ep_' || replace(m.endpoint_id::text, '-', '')
@@ -49,10 +49,10 @@ const CELLS: &str = r#"
       AND ($6::text IS NULL OR replace(m.endpoint_id::text, '-', '') = replace(replace($6, 'ep_', ''), '-', ''))
     ORDER BY m.created_at, m.id"#;
 
-/// The place of `total_delivery_ms`, which outbound files do not have.
+/// The position of `total_delivery_ms`, which outbound files do not have.
 const INBOUND_ONLY: usize = 10;
 
-/// The file for a request, and its number of rows.
+/// The expected file of a request, and its number of rows.
 pub(crate) async fn file_for(pool: &PgPool, project: &str, request: &Value) -> (Vec<u8>, usize) {
     let asked = |name: &str| request[name].as_str();
     let direction = asked("direction").unwrap_or("outbound");

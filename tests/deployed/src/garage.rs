@@ -1,4 +1,4 @@
-//! The object store of a deployment: Garage, a real S3 server.
+//! The object store of a deployment: Garage in a container.
 
 use serde_json::Value;
 use testcontainers::core::{ExecCommand, Mount};
@@ -15,7 +15,7 @@ const ACCESS_KEY: &str = "exports-access-key";
 const REGION: &str = "garage";
 const PORT: u16 = 3900;
 const DATA: &str = "/var/lib/garage/data";
-/// Written when the layout, the key and the bucket are there.
+/// Written when the layout, the key and the bucket exist.
 const READY: &str = "S3 API server listening on";
 
 const CONFIGURATION: &str = r#"
@@ -41,7 +41,7 @@ pub struct Garage {
 }
 
 impl Garage {
-    /// Starts one, on a disk of its own if its size is given; returns when it serves the bucket.
+    /// Starts it, with a disk of its own if a size is given; returns when it serves the bucket.
     pub(crate) async fn start(
         network: &Network,
         secrets: &Secrets,
@@ -73,7 +73,7 @@ impl Garage {
         this
     }
 
-    /// The variables with which the programs find it.
+    /// The variables with which the programs reach it.
     pub(crate) fn environment(&self) -> Vec<(String, String)> {
         [
             ("EXPORTS_OBJECT_STORE_URL", format!("s3://{BUCKET}")),
@@ -87,12 +87,12 @@ impl Garage {
         .into()
     }
 
-    /// Its address for consumers: links are signed for it.
+    /// Its address for consumers, for which links are signed.
     pub(crate) fn public_endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// What the bucket holds: `objects`, `bytes`, `unfinishedUploads`, …
+    /// The statistics of the bucket: `objects`, `bytes`, `unfinishedUploads`, …
     pub async fn bucket(&self) -> Value {
         let asked = format!(r#"{{"globalAlias":"{BUCKET}"}}"#);
         let said = self
@@ -101,19 +101,19 @@ impl Garage {
         serde_json::from_str(&said).expect("Garage answers in JSON")
     }
 
-    /// From now on the bucket takes this many bytes and no more; `None` lifts that.
+    /// Sets the quota of the bucket in bytes; `None` removes it.
     pub async fn limit_size(&self, bytes: Option<u64>) {
         let size = bytes.map_or("none".to_owned(), |bytes| bytes.to_string());
         self.administer(&["bucket", "set-quotas", BUCKET, "--max-size", &size])
             .await;
     }
 
-    /// From now on the key opens nothing.
+    /// Revokes the rights of the key.
     pub async fn refuse_the_key(&self) {
         self.change_permissions("deny").await;
     }
 
-    /// The key opens the bucket again.
+    /// Grants the rights again.
     pub async fn accept_the_key(&self) {
         self.change_permissions("allow").await;
     }
@@ -124,7 +124,7 @@ impl Garage {
         self.administer(&command).await;
     }
 
-    /// Stops the server. What it has stored stays.
+    /// Stops the server and keeps its data.
     pub async fn stop(&self) {
         let stopped = self.container.stop_with_timeout(Some(10)).await;
         stopped.expect("Garage's container stops");
@@ -147,7 +147,7 @@ impl Garage {
         self.container.rm().await.expect("Garage is removed");
     }
 
-    /// Runs Garage's own command line in the container; gives what it prints.
+    /// Runs Garage's command line in the container, and returns its output.
     async fn administer(&self, arguments: &[&str]) -> String {
         let command = [&["/garage"], arguments].concat();
         let ran = self.container.exec(ExecCommand::new(command)).await;

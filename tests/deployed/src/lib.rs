@@ -1,10 +1,8 @@
-//! The service as an operator deploys it: `PostgreSQL`, a real S3 store and the three images, in
-//! containers, on two networks, with nothing that a deployment would not give them.
+//! The service as an operator deploys it: PostgreSQL, an S3 store and the three images, in containers, on two networks.
 //!
-//! A test is a [`story()`] about a [`Deployment`]. It acts as a consumer does, through HTTP and the
-//! signed link; it looks into the database and the bucket only to arrange what is exported and to
-//! see that nothing is left over. Faults are those of a cluster: a container is killed, paused,
-//! stopped or cut off from a network.
+//! A test is a [`story()`] with a [`Deployment`]. It uses the service like a consumer, over HTTP and through the signed link. It
+//! accesses the database and the bucket only to insert messages and to check that nothing is left. The faults are those of a
+//! cluster: a container is killed, paused, stopped or disconnected from a network.
 //!
 //! ```no_run
 //! # use exports_deployed::{Plan, outbound, story};
@@ -18,10 +16,9 @@
 //! # }
 //! ```
 //!
-//! The engine has to be this machine's own, on Linux: what stands between containers and the test
-//! listens at the gateway of their network.
+//! The Docker engine must run on this machine, on Linux, because the proxies listen on the gateway of the containers' network.
 //!
-//! Everything of a run carries its label and is removed at its end, however that comes.
+//! Everything of a run has its label, and the reaper removes it.
 
 mod consumer;
 mod containers;
@@ -29,13 +26,13 @@ mod deployment;
 mod engine;
 mod expected;
 mod garage;
-mod guardian;
 mod messages;
 mod network;
 mod plan;
 mod pod;
 mod postgres;
 mod program;
+mod reaper;
 mod secrets;
 mod store;
 mod story;

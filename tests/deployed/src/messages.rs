@@ -1,19 +1,19 @@
-//! Messages for the stories, put straight into the database as the operator's platform would.
+//! Inserts messages into the database, like the operator's platform.
 
 use exports_tests::Message;
 use sqlx::PgPool;
 
-/// The project of every story; each has a database of its own.
+/// The project of every test; each has its own database.
 pub const PROJECT: &str = "proj_abc123";
 
 const START: &str = "2025-12-02T00:00:00Z";
 
-/// Puts that many small outbound messages; 200,000 make a file of several parts.
+/// Inserts this many small outbound messages; 200,000 make a file of several parts.
 pub(crate) async fn insert(pool: &PgPool, count: u32) {
     Message::insert_many(pool, PROJECT, START, count).await;
 }
 
-/// Puts that many outbound messages of 100,000 bytes each; 84 fill the first part of an upload.
+/// Inserts this many outbound messages of 100,000 bytes each; 84 fill the first part of an upload.
 pub(crate) async fn insert_large(pool: &PgPool, count: u32) {
     sqlx::query(
         "INSERT INTO messages (id, project_id, direction, endpoint_id, status, attempt_count, created_at, last_error)

@@ -1,4 +1,4 @@
-//! A network of a deployment, and who is on it.
+//! A network of a deployment, and its containers.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -10,9 +10,9 @@ use testcontainers::bollard::query_parameters::InspectNetworkOptions;
 use tokio::runtime::Handle;
 
 use crate::engine::docker;
-use crate::guardian::{LABEL, run};
+use crate::reaper::{LABEL, run};
 
-/// A network of containers. Dropping it removes it, so what is on it has to go first.
+/// A network of containers. The drop removes it; its containers must be removed first.
 #[derive(Debug)]
 pub struct Network {
     name: String,
@@ -47,13 +47,13 @@ impl Network {
         &self.name
     }
 
-    /// This machine, as containers of the network see it: what a test serves there, they reach.
+    /// The address of this machine in the network, where containers reach servers of the test.
     #[must_use]
     pub fn gateway(&self) -> IpAddr {
         self.gateway
     }
 
-    /// Puts a container on it.
+    /// Connects a container.
     pub(crate) async fn connect(&self, container: &str) {
         let request = NetworkConnectRequest {
             container: container.to_owned(),
@@ -63,7 +63,7 @@ impl Network {
         connected.unwrap_or_else(|error| panic!("connecting to {}: {error}", self.name));
     }
 
-    /// Takes a container off it, as if a cable were pulled.
+    /// Disconnects a container.
     pub(crate) async fn disconnect(&self, container: &str) {
         let request = NetworkDisconnectRequest {
             container: container.to_owned(),
@@ -76,7 +76,7 @@ impl Network {
 
 impl Drop for Network {
     fn drop(&mut self) {
-        // As testcontainers removes containers. What is still used now is left to the guardian.
+        // Like testcontainers. If it is in use, the reaper removes it later.
         let removed = async { docker().await.remove_network(&self.name).await };
         let removed = tokio::task::block_in_place(|| Handle::current().block_on(removed));
         if let Err(error) = removed {

@@ -1,6 +1,6 @@
-//! What a story's deployment consists of.
+//! The options of a deployment.
 
-/// One worker, every variable at its default unless said otherwise.
+/// By default one worker with default settings.
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub(crate) workers: usize,
@@ -21,7 +21,7 @@ impl Default for Plan {
 }
 
 impl Plan {
-    /// No worker from the start: the story adds them.
+    /// No worker at the start; the test adds them.
     #[must_use]
     pub fn without_workers() -> Self {
         Self {
@@ -38,7 +38,7 @@ impl Plan {
         self
     }
 
-    /// The store is a server in the test's process, which fails at the story's word:
+    /// The store is a server in the test's process, with fault injection:
     /// [`Deployment::faulty_store`](crate::Deployment::faulty_store).
     #[must_use]
     pub fn store_with_faults(mut self) -> Self {
@@ -46,7 +46,7 @@ impl Plan {
         self
     }
 
-    /// The disk of the real store has this many bytes.
+    /// The size of the store's disk, in bytes.
     #[must_use]
     pub fn store_disk(mut self, bytes: u32) -> Self {
         self.store_disk_bytes = Some(bytes.into());

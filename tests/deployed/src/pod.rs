@@ -1,8 +1,7 @@
-//! The network place of one of our programs.
+//! The network of one of our programs, like a Kubernetes pod.
 //!
-//! A program needs the database and the store from its first moment, and testcontainers starts a
-//! container on one network only. So the place on the networks is a container of its own, which
-//! does nothing, and the program runs in that one's network: what a Kubernetes pod is.
+//! A program needs the database and the store at its start, but testcontainers can start a container on one network only. So a
+//! container that does nothing joins both networks, and the program shares its network.
 
 use testcontainers::runners::AsyncRunner;
 use testcontainers::{GenericImage, ImageExt};
@@ -11,15 +10,15 @@ use crate::containers::{Container, labelled, unique_name};
 use crate::engine::POSTGRES;
 use crate::network::Network;
 
-/// A place on both networks.
+/// A container on both networks.
 pub(crate) struct Pod {
     container: Container,
 }
 
 impl Pod {
-    /// Makes one that publishes these ports: inside, outside.
+    /// Creates one that publishes these ports: inside, outside.
     pub(crate) async fn start(networks: [&Network; 2], ports: &[(u16, u16)]) -> Self {
-        // Any image that can sleep will do; this one is there anyway.
+        // Any image that can sleep; this one is always present.
         let image = GenericImage::new(POSTGRES.0, POSTGRES.1).with_entrypoint("sleep");
         let container = labelled(image, &unique_name("pod"), ports)
             .with_cmd(["infinity"])

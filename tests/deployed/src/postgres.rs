@@ -1,4 +1,4 @@
-//! The database of a deployment, with the deployment's own script for its roles.
+//! The database of a deployment, with the deployment's script for the roles.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -16,16 +16,16 @@ use crate::network::Network;
 
 const DATABASE: &str = "exports";
 const SUPERUSER: &str = "postgres";
-/// Makes the roles when the server is set up for the first time.
+/// Creates the roles when the server is initialised.
 const ROLES: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/../../deploy/postgresql/roles.sh"
 );
 const PORT: u16 = 5432;
-/// Between two tries to connect.
+/// Between two attempts to connect.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// As whom to connect; each has the rights that it needs and no more.
+/// The roles, with least privilege.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     /// Runs `exportctl`.
@@ -43,7 +43,7 @@ impl Role {
         }
     }
 
-    /// Each has a password of its own.
+    /// Each has its own password.
     fn password(self, secret: &str) -> String {
         format!("{}-{secret}", self.name())
     }
@@ -59,7 +59,7 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Starts one; returns when it accepts connections. Every password ends with `secret`.
+    /// Starts it; returns when it accepts connections. Every password ends with `secret`.
     pub(crate) async fn start(network: &Network, secret: &str) -> Self {
         let name = unique_name("postgres");
         let port = free_port();
@@ -96,23 +96,23 @@ impl Postgres {
         this
     }
 
-    /// Its address for a role on its network.
+    /// The URL of a role on its network.
     pub(crate) fn url(&self, role: Role) -> String {
         self.url_by(&self.host(), role)
     }
 
-    /// The same by way of `address`, for a proxy.
+    /// The same with the address of a proxy.
     pub(crate) fn url_by(&self, address: &str, role: Role) -> String {
         url(role.name(), &role.password(&self.secret), address)
     }
 
-    /// Where programs reach it: host and port.
+    /// Its host and port for the programs.
     #[must_use]
     pub fn host(&self) -> String {
         format!("{}:{PORT}", self.name)
     }
 
-    /// Where it is reached from this machine, `127.0.0.1:port`.
+    /// Its address on this machine, `127.0.0.1:port`.
     pub(crate) fn published(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
@@ -121,7 +121,7 @@ impl Postgres {
         &self.pool
     }
 
-    /// The one value of a query, as JSON.
+    /// The single value of a query, as JSON.
     pub async fn value(&self, sql: &str) -> Value {
         let wrapped = format!("SELECT to_jsonb(found.value) FROM ({sql}) found (value)");
         let value: Option<Value> = sqlx::query_scalar(AssertSqlSafe(wrapped))
@@ -131,7 +131,7 @@ impl Postgres {
         value.unwrap_or(Value::Null)
     }
 
-    /// Waits until a query gives this value.
+    /// Waits until a query returns this value.
     pub async fn wait_for(&self, sql: &str, expected: impl Into<Value>) {
         let expected = expected.into();
         eventually(&format!("{sql} gives {expected}"), TIMEOUT, async || {
@@ -140,7 +140,7 @@ impl Postgres {
         .await;
     }
 
-    /// Restarts the server, as an upgrade of the operator's would; returns when it is back.
+    /// Restarts the server, like an upgrade; returns when it accepts connections.
     pub async fn restart(&self) {
         let docker = docker().await;
         let restarted = docker.restart_container(self.container.id(), None).await;
@@ -157,7 +157,7 @@ impl Postgres {
         self.container.rm().await.expect("PostgreSQL is removed");
     }
 
-    /// The port is published before the server listens, so only a query tells.
+    /// Runs a query, because the port is published before the server listens.
     async fn answers(&self) {
         let begun = Instant::now();
         loop {

@@ -1,5 +1,5 @@
-//! One of our programs in its container, as deployed: on both networks, without a writable file,
-//! a capability, or the rights of root.
+//! One of our programs in its container, as deployed: on both networks, with a read-only file system, without capabilities, and not
+//! as root.
 
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ use crate::engine::{EXPORTCTL, docker};
 use crate::network::Network;
 use crate::pod::Pod;
 
-/// Between two looks at a container.
+/// Between two polls of a container.
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// A program in its container.
@@ -23,7 +23,7 @@ pub struct Program {
 }
 
 impl Program {
-    /// Starts the program of an image in a pod; it may take as long as it likes to be ready.
+    /// Starts the program of an image in a pod; does not wait until it is ready.
     pub(crate) async fn start(
         (name, tag): (&str, &str),
         pod: Pod,
@@ -39,12 +39,12 @@ impl Program {
         Self { container, pod }
     }
 
-    /// Everything that it has written.
+    /// Its log.
     pub async fn log(&self) -> String {
         log_of(&self.container).await
     }
 
-    /// Waits until this is in its log. Panics at once if the program ends.
+    /// Waits until its log contains a text. Panics if the program ends.
     pub async fn wait_for_log(&self, text: &str) {
         let begun = Instant::now();
         loop {
@@ -60,7 +60,7 @@ impl Program {
         }
     }
 
-    /// Waits until it has ended, and gives its exit code.
+    /// Waits until it has ended, and returns its exit code.
     pub async fn ended(&self) -> i64 {
         let code = exports_tests::eventually("the program ends", TIMEOUT, async || {
             let code = self.container.exit_code().await;
@@ -69,12 +69,12 @@ impl Program {
         code.await
     }
 
-    /// SIGKILL: no word of farewell.
+    /// Sends SIGKILL.
     pub async fn kill(&self) {
         self.signal("SIGKILL").await;
     }
 
-    /// SIGTERM, which is how an orchestrator asks it to end.
+    /// Sends SIGTERM, like an orchestrator.
     pub async fn terminate(&self) {
         self.signal("SIGTERM").await;
     }
@@ -88,41 +88,41 @@ impl Program {
         sent.unwrap_or_else(|error| panic!("{signal}: {error}"));
     }
 
-    /// Freezes it: it does nothing, its connections stay open.
+    /// Pauses it; its connections stay open.
     pub async fn pause(&self) {
         self.container.pause().await.expect("the container pauses");
     }
 
-    /// Lets it go on.
+    /// Resumes it.
     pub async fn unpause(&self) {
         let unpaused = self.container.unpause().await;
         unpaused.expect("the container goes on");
     }
 
-    /// Stops it in good order, and waits until it has ended.
+    /// Stops it with SIGTERM, and waits until it has ended.
     pub async fn stop(&self) {
         self.terminate().await;
         assert_eq!(self.ended().await, 0, "{}", self.log().await);
     }
 
-    /// Starts it again, in the same container.
+    /// Starts it again in the same container.
     pub async fn start_again(&self) {
         let docker = docker().await;
         let started = docker.start_container(self.container.id(), None).await;
         started.expect("the container starts again");
     }
 
-    /// Pulls its cable to this network.
+    /// Disconnects it from this network.
     pub async fn leave(&self, network: &Network) {
         self.pod.leave(network).await;
     }
 
-    /// Plugs it in again.
+    /// Connects it again.
     pub async fn join(&self, network: &Network) {
         self.pod.join(network).await;
     }
 
-    /// Its processes with their command lines, as everybody on the machine sees them.
+    /// Its processes with their command lines, which every user of the machine can see.
     pub async fn processes(&self) -> String {
         let processes = docker()
             .await
@@ -132,14 +132,14 @@ impl Program {
         processes.unwrap_or_default().concat().join(" ")
     }
 
-    /// Removes it; what a deployment has is removed with it.
+    /// Removes it. The programs of a deployment are removed with the deployment.
     pub async fn remove(self) {
         self.container.rm().await.expect("the program is removed");
         self.pod.remove().await;
     }
 }
 
-/// Runs `exportctl` on a network to its end, and gives what it prints.
+/// Runs `exportctl` on a network, and returns its output.
 pub(crate) async fn exportctl(network: &Network, database_url: &str, arguments: &[&str]) -> String {
     let image = GenericImage::new(EXPORTCTL.0, EXPORTCTL.1);
     let container = hardened(labelled(image, &unique_name("exportctl"), &[]))
@@ -163,7 +163,7 @@ pub(crate) async fn exportctl(network: &Network, database_url: &str, arguments: 
     String::from_utf8(printed).expect("it prints text")
 }
 
-/// Deployed without anything that it does not need.
+/// Runs with least privilege.
 fn hardened(request: ContainerRequest<GenericImage>) -> ContainerRequest<GenericImage> {
     request
         .with_readonly_rootfs(true)

@@ -1,8 +1,8 @@
-//! What nobody may read anywhere: random for each deployment, so that a test can look for it.
+//! The secrets of a deployment, random, so that a test can search logs for them.
 
 use uuid::Uuid;
 
-/// What nobody may read anywhere.
+/// The secrets.
 pub(crate) struct Secrets {
     pub(crate) database_password: String,
     pub(crate) store_key: String,

@@ -1,4 +1,4 @@
-//! The store of a deployment: Garage, or a server in this process where a story wants its faults.
+//! The store of a deployment: Garage, or a server in this process with fault injection.
 
 use exports_tests::s3::S3Server;
 use serde_json::{Value, json};
@@ -24,7 +24,7 @@ impl Store {
         }
     }
 
-    /// The variables with which the programs find it.
+    /// The variables with which the programs reach it.
     pub(crate) fn environment(&self) -> Vec<(String, String)> {
         match self {
             Self::Garage(garage) => garage.environment(),
@@ -50,13 +50,12 @@ impl Store {
         }
     }
 
-    /// What it holds, uploads that were begun included: their number, or their keys where a server
-    /// of ours can list everything.
+    /// Its content with unfinished uploads: their number, or their keys if the server is in this process.
     pub(crate) async fn contents(&self) -> Value {
         match self {
             Self::Garage(garage) => {
                 let bucket = garage.bucket().await;
-                // Counted apart: an object that is being written, and an upload with its parts.
+                // Garage counts unfinished objects and unfinished uploads separately.
                 let unfinished = ["unfinishedUploads", "unfinishedMultipartUploads"];
                 let unfinished = unfinished.map(|kind| bucket[kind].as_u64().expect("a number"));
                 json!({"objects": bucket["objects"], "uploads": unfinished.iter().sum::<u64>()})

@@ -1,4 +1,4 @@
-//! Telling a story: a deployment for it alone, its logs if it ends badly, nothing left either way.
+//! Runs a test with its own deployment, shows the logs if it fails, and removes everything.
 
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, resume_unwind};
@@ -11,17 +11,16 @@ use crate::deployment::Deployment;
 use crate::engine;
 use crate::plan::Plan;
 
-/// Deployments that are up at the same time. Each has two networks, of which an engine has some
-/// thirty to give.
+/// The maximum number of concurrent deployments. Each has two networks, and an engine has about thirty.
 static DEPLOYMENTS: Semaphore = Semaphore::const_new(6);
 
-/// Deploys what the plan says, tells the story of it, and removes everything. Where no Docker
-/// engine answers it is skipped, in one line for all; that is a failure where `CI` is `true`.
+/// Starts a deployment, runs the test, and removes everything. Without a Docker engine the test is skipped, or fails if `CI` is
+/// `true`.
 pub fn story(plan: Plan, tell: impl AsyncFnOnce(&mut Deployment)) {
     if !engine::is_there() {
         return;
     }
-    // testcontainers removes containers from within a drop, which blocks a thread.
+    // The drop of testcontainers blocks a thread.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -42,7 +41,7 @@ pub fn story(plan: Plan, tell: impl AsyncFnOnce(&mut Deployment)) {
     });
 }
 
-/// Prints how long something took, whatever becomes of the test's other output.
+/// Prints a duration, even if the test runner captures the output.
 pub fn figure(what: &str, took: Duration) {
     let line = format!("FIGURE: {what}: {:.1} s\n", took.as_secs_f64());
     let _ = std::io::stderr().write_all(line.as_bytes());

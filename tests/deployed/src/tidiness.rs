@@ -1,5 +1,5 @@
-//! What has to be true when everything is over: the bucket holds the files of completed exports
-//! and nothing else, and no attempt is on record that nobody works on.
+//! Checks at the end of a test: the bucket contains only the files of completed exports, and no attempt is recorded without a
+//! worker.
 
 use exports_tests::{TIMEOUT, eventually};
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ const KEPT: &str =
     "SELECT coalesce(jsonb_agg(key ORDER BY key), '[]') FROM export_objects WHERE state = 'kept'";
 const COMPLETED: &str = "SELECT coalesce(jsonb_agg(object_key ORDER BY object_key), '[]') FROM exports WHERE status = 'completed'";
 
-/// Waits until that is so; janitors come about every five seconds.
+/// Waits for that; janitors run about every five seconds.
 pub(crate) async fn nothing_is_left_over(postgres: &Postgres, store: &Store) {
     let mut seen = Value::Null;
     let tidy = eventually("nothing is left over", TIMEOUT, async || {
@@ -27,7 +27,7 @@ pub(crate) async fn nothing_is_left_over(postgres: &Postgres, store: &Store) {
             Store::Faulty(_) => files.clone(),
         };
         let now = json!({"files": &files, "records": &records, "store": &stored});
-        // Told once per change, so that a failing test says what it was that stayed.
+        // Printed once per change, so that a failing test shows what is left.
         if now != seen {
             println!("left over? {now}");
             seen = now;

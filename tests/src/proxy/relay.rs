@@ -1,4 +1,4 @@
-//! The way of the bytes through a proxy.
+//! Relays bytes between the two sides of a proxy.
 
 use std::sync::Arc;
 
@@ -7,12 +7,13 @@ use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::{Controls, Loss, Target};
+use super::controls::Controls;
+use super::{Loss, Target};
 
-/// What is remembered of a request's bytes, so that a marker across two reads is found.
-const MEMORY: usize = 4096;
+/// The last bytes of a request that are kept, to find a marker across two reads.
+const KEPT_BYTES: usize = 4096;
 
-/// Takes connections until the proxy is dropped.
+/// Accepts connections until the drop of the proxy.
 pub(super) async fn accept(listener: TcpListener, controls: Arc<Controls>) {
     let mut connections = JoinSet::new();
     loop {
@@ -53,13 +54,13 @@ async fn serve(client: TcpStream, controls: Arc<Controls>) {
     }
 }
 
-/// Passes bytes both ways until one side ends or something is lost; then both are closed.
+/// Relays bytes until one side closes or a loss applies; then closes both.
 async fn relay(client: TcpStream, server: impl AsyncRead + AsyncWrite, controls: &Controls) {
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = tokio::io::split(server);
-    let swallowing = watch::Sender::new(false);
-    let mut silences = controls.silences.subscribe();
-    silences.mark_unchanged();
+    let dropping = watch::Sender::new(false);
+    let mut blackholes = controls.blackholes.subscribe();
+    blackholes.mark_unchanged();
     let relaying = async {
         let requests = async {
             let mut recent = Vec::new();
@@ -69,14 +70,14 @@ async fn relay(client: TcpStream, server: impl AsyncRead + AsyncWrite, controls:
                 let bytes = &buffer[..count];
                 recent.extend_from_slice(bytes);
                 let loss = controls.meet(&recent);
-                recent.drain(..recent.len().saturating_sub(MEMORY));
+                recent.drain(..recent.len().saturating_sub(KEPT_BYTES));
                 match loss {
                     Some(Loss::Request) => {
                         controls.lost.send_modify(|lost| *lost += 1);
                         return;
                     }
                     Some(Loss::Reply) => {
-                        swallowing.send_replace(true);
+                        dropping.send_replace(true);
                     }
                     None => {}
                 }
@@ -91,7 +92,7 @@ async fn relay(client: TcpStream, server: impl AsyncRead + AsyncWrite, controls:
                 controls.count(count);
                 controls.pass().await;
                 let bytes = &buffer[..count];
-                if *swallowing.borrow() {
+                if *dropping.borrow() {
                     if is_over(bytes) {
                         controls.lost.send_modify(|lost| *lost += 1);
                         return;
@@ -108,14 +109,14 @@ async fn relay(client: TcpStream, server: impl AsyncRead + AsyncWrite, controls:
     };
     tokio::select! {
         biased;
-        // Both sockets stay open, and nobody reads from them.
-        _ = silences.changed() => std::future::pending().await,
+        // Both sockets stay open and are not read.
+        _ = blackholes.changed() => std::future::pending().await,
         () = relaying => {}
     }
 }
 
-/// Whether a reply ends here. PostgreSQL's ends with `ReadyForQuery`, after which what was asked
-/// is committed; an HTTP answer has begun, and its request was carried out.
+/// Whether the request was executed: at PostgreSQL's `ReadyForQuery`, which follows the commit, or at the start of an HTTP
+/// response.
 fn is_over(bytes: &[u8]) -> bool {
     matches!(bytes, [.., b'Z', 0, 0, 0, 5, b'I' | b'T' | b'E']) || bytes.starts_with(b"HTTP/")
 }

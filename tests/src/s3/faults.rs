@@ -1,6 +1,4 @@
-//! What a test can do to the requests of an S3 server, and what it can count of them.
-//!
-//! Owns telling requests apart and the rules in force; carrying them out is the server's part.
+//! Faults for the requests of an S3 server, and counters of the requests. The server applies the faults.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +9,7 @@ use axum::extract::Request;
 use axum::http::Method;
 use tokio::sync::watch;
 
-/// What a request does.
+/// The kind of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "the names are those of the operations")]
 pub enum Kind {
@@ -26,10 +24,10 @@ pub enum Kind {
     List,
 }
 
-/// A request, as a test picks it.
+/// A request, for the test to select.
 #[derive(Debug, Clone)]
 pub struct Seen {
-    /// What it does.
+    /// Its kind.
     pub kind: Kind,
     /// The object's key; empty for [`Kind::List`].
     pub key: String,
@@ -62,39 +60,39 @@ pub(super) fn query<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
         .find_map(|(found, value)| (found == name).then_some(value))
 }
 
-/// What happens to a request instead of its plain answer.
+/// What happens to a request.
 #[derive(Debug, Clone, Copy)]
 pub enum Fault {
-    /// It is answered with this status and has no effect.
+    /// It gets this status and has no effect.
     Answer(u16),
-    /// It is served after this long.
+    /// It is served after this delay.
     Delay(Duration),
-    /// The last byte of its body arrives as another.
+    /// The last byte of its body is changed.
     Corrupt,
-    /// It is served once the fault is dropped.
+    /// It is served after the drop of the fault.
     Hold,
-    /// It is served, and answered once the fault is dropped.
+    /// It is served, and the response is sent after the drop of the fault.
     HoldAnswer,
-    /// It is served, but the answer's body breaks off after so many bytes.
+    /// It is served, but the body of the response is cut after this many bytes.
     Cut(usize),
-    /// The first is served, but the answer is replaced by a 502; later ones are served.
+    /// The first is served, but its response is replaced by a 502; later ones are served.
     LoseAnswer,
-    /// It is answered so and has no effect.
+    /// It gets this response and has no effect.
     Reply(Reply),
-    /// It is answered with this status and sent to the same path at another address.
+    /// It is redirected with this status to the same path at another address.
     Redirect(u16, &'static str),
-    /// It is served, and the answer comes without an `ETag`.
+    /// It is served, and the response has no `ETag`.
     WithoutEtag,
-    /// It is served, and the connection breaks off where the answer's body should come.
+    /// It is served, and the connection is closed before the body of the response.
     BreakOff,
 }
 
-/// An answer as a store may give it.
+/// A response of a store.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Reply {
-    /// Its status; a success has an error inside.
+    /// Its status. A success has an error in its body.
     pub status: u16,
-    /// The error's code; without one the body is empty.
+    /// The error's code; without it the body is empty.
     pub code: &'static str,
     /// Further elements of the body.
     pub elements: &'static str,
@@ -102,7 +100,7 @@ pub struct Reply {
     pub headers: &'static [(&'static str, &'static str)],
 }
 
-/// A fault that is in force; dropping it ends it and lets held requests go on.
+/// An active fault. The drop ends it and releases held requests.
 #[derive(Debug)]
 pub struct Injected {
     faults: Faults,
@@ -110,13 +108,13 @@ pub struct Injected {
 }
 
 impl Injected {
-    /// How many requests have met it.
+    /// The number of requests that it has affected.
     #[must_use]
     pub fn hits(&self) -> usize {
         *self.rule.hits.borrow()
     }
 
-    /// Waits until that many requests have met it.
+    /// Waits until it has affected this many requests.
     pub async fn reached(&self, hits: usize) {
         let mut changes = self.rule.hits.subscribe();
         let reached = changes.wait_for(|met| *met >= hits).await;
@@ -165,7 +163,7 @@ pub(super) struct Faults(Arc<Mutex<Switchboard>>);
 struct Switchboard {
     rules: Vec<Arc<Rule>>,
     seen: Vec<Seen>,
-    /// Held by each answer to a read that is on its way; counts their bytes.
+    /// Held by each response of a read until it is sent; counts the bytes.
     under_way: Arc<AtomicU64>,
 }
 
@@ -193,7 +191,7 @@ impl Faults {
         board.seen.iter().filter(|seen| seen.kind == kind).count()
     }
 
-    /// To be held as long as an answer is on its way.
+    /// Hold this until a response is sent.
     pub(super) fn under_way(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.lock().under_way)
     }
@@ -210,7 +208,7 @@ impl Faults {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Records the request and finds what it meets, and as the how manieth.
+    /// Counts the request, and returns its fault and the number of requests that the fault has affected.
     pub(super) fn meet(&self, seen: Seen) -> Option<(Arc<Rule>, usize)> {
         let mut board = self.lock();
         let rule = board.rules.iter().find(|rule| (rule.when)(&seen)).cloned();

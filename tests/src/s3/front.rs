@@ -1,4 +1,4 @@
-//! What stands before every S3 server of a test: counts the requests and carries out the faults.
+//! The front of every S3 server of a test: counts the requests and applies the faults.
 
 use std::sync::atomic::Ordering;
 
@@ -14,7 +14,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::faults::{Fault, Faults, Reply, Seen, query};
 
-/// The server with the front before it.
+/// The server behind the front.
 pub(super) fn before(server: Router, faults: Faults) -> Router {
     server.layer(from_fn_with_state(faults, answer))
 }
@@ -33,8 +33,7 @@ async fn answer(State(faults): State<Faults>, request: Request, next: Next) -> R
     })
 }
 
-/// As Amazon's S3 does and `s3s-fs` does not: a signed link is a way of authorization, and a request
-/// has one.
+/// Like Amazon S3, and unlike `s3s-fs`: refuses a request that has both a signed link and an `Authorization` header.
 async fn unless_authorized_twice(faults: Faults, request: Request, next: Next) -> Response {
     let is_link = query(&request, "X-Amz-Signature").is_some();
     if is_link && request.headers().contains_key(AUTHORIZATION) {
@@ -49,7 +48,7 @@ async fn serve(faults: Faults, request: Request, next: Next) -> Response {
     };
     match rule.fault {
         Fault::Answer(status) => {
-            // Read to its end: a client that is cut off while it sends would see a broken connection instead.
+            // Reads the whole request; else the client gets a connection error instead of the response.
             let _ = to_bytes(request.into_body(), usize::MAX).await;
             let code = if status == 403 {
                 "AccessDenied"
@@ -123,7 +122,7 @@ fn given(reply: Reply) -> Response {
     response.body(Body::from(body)).expect("a valid answer")
 }
 
-/// The same request with one bit of its body's last byte changed.
+/// The same request with one bit changed in the last byte of its body.
 async fn corrupted(request: Request) -> Request {
     let (head, body) = request.into_parts();
     let body = to_bytes(body, usize::MAX).await.expect("a whole body");
@@ -132,7 +131,7 @@ async fn corrupted(request: Request) -> Request {
     Request::from_parts(head, Body::from(body))
 }
 
-/// The same body up to so many bytes, and then a broken connection.
+/// The same body up to this many bytes, then a closed connection.
 fn cut(body: Body, length: usize) -> Body {
     let mut left = length;
     let bytes = body.into_data_stream().map(move |chunk| {
@@ -144,11 +143,11 @@ fn cut(body: Body, length: usize) -> Body {
         left -= chunk.len();
         Ok(chunk)
     });
-    // What follows the last bytes only comes if there is more to send.
+    // The error after the last bytes is only reached if there is more to send.
     Body::from_stream(bytes)
 }
 
-/// An answer as S3 gives it to a request that it does not carry out.
+/// An S3 error response.
 pub(super) fn error(status: u16, code: &str) -> Response {
     let body = format!(
         "<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>a test's doing</Message></Error>"

@@ -1,170 +1,77 @@
-//! A real Garage: found, started for one test, ended with it.
+//! Garage on a Unix socket, behind the test's faults.
 //!
-//! Owns the program's process, its folder and the way to it, a Unix socket: there is no port that another test could take.
-//! Requests reach it as they came, with the `Host` that their signatures cover. What lies in it is asked of the server itself,
-//! past the faults of the test.
+//! Requests reach it unchanged, with the `Host` that their signatures cover. Listings go to the socket, past the faults.
 
 use std::env;
-use std::io::Write;
-use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::io::{self, Write};
+use std::path::PathBuf;
 use std::sync::LazyLock;
-use std::time::{Duration, Instant};
-use std::{fs, io};
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
-use exports_sandbox::GuardedFolder;
+use exports_sandbox::garage::{self, Listener};
 
+use super::front;
 use super::listing::{self, Unfinished};
-use super::{ACCESS_KEY, BUCKET, REGION, SECRET_KEY, front};
-use crate::eventually::TIMEOUT;
-
-/// Prints the folder of the tools that are built for this project.
-const TOOLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/install-tools");
-/// Names another Garage. Not `EXPORTS_…`, which the programs would take for a misspelt setting.
-const VARIABLE: &str = "TEST_GARAGE";
-const MISSING: &str = "NOT TESTED against Garage, a real S3 server: there is no such program. \
-                       Build it once with `make garage`, or name one in TEST_GARAGE";
 
 #[derive(Debug)]
 pub(super) struct Garage {
-    process: Child,
-    folder: GuardedFolder,
+    _server: garage::Garage,
+    socket: PathBuf,
 }
 
-/// The program, if this machine has one.
-pub(super) fn program() -> Option<&'static Path> {
-    static FOUND: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
-        let found = find();
-        if found.is_none() {
-            // Not by `eprintln!`, whose lines tests keep to themselves unless they fail.
-            let _ = io::stderr().write_all(format!("{MISSING}\n").as_bytes());
-        }
-        found
+/// Whether this machine has Garage. Panics without it if `CI=true`.
+pub(super) fn is_installed() -> bool {
+    static MISSING: LazyLock<Option<String>> = LazyLock::new(|| {
+        let error = garage::program().err()?;
+        let missing = format!("NOT TESTED against Garage: {error:#}\n");
+        // Not `eprintln!`: the test runner captures it.
+        let _ = io::stderr().write_all(missing.as_bytes());
+        Some(missing)
     });
-    let found = FOUND.as_deref();
-    let has_to_be = env::var_os("CI").is_some_and(|ci| ci == "true");
-    assert!(found.is_some() || !has_to_be, "{MISSING}");
-    found
-}
-
-fn find() -> Option<PathBuf> {
-    if let Some(given) = env::var_os(VARIABLE).map(PathBuf::from) {
-        let shown = given.display();
-        assert!(given.is_file(), "{VARIABLE}: {shown} is no program");
-        return Some(given);
+    let required = env::var_os("CI").is_some_and(|ci| ci == "true");
+    match MISSING.as_deref() {
+        Some(missing) if required => panic!("{missing}"),
+        missing => missing.is_none(),
     }
-    let tools = Command::new(TOOLS).arg("--path").output();
-    let tools = tools.unwrap_or_else(|error| panic!("{TOOLS} --path: {error}"));
-    let tools = PathBuf::from(String::from_utf8_lossy(&tools.stdout).trim());
-    let path = env::var_os("PATH").unwrap_or_default();
-    std::iter::once(tools)
-        .chain(env::split_paths(&path))
-        .map(|folder| folder.join("garage"))
-        .find(|program| program.is_file())
 }
 
 impl Garage {
-    /// Starts one with an empty bucket; returns when it answers.
-    pub(super) fn start(program: &Path) -> Self {
-        let folder = GuardedFolder::create("garage").expect("a folder for Garage");
-        let configuration = folder.path().join("garage.toml");
-        fs::write(&configuration, configuration_in(folder.path())).expect("its configuration");
-        let log = fs::File::create(folder.path().join("log")).expect("its log");
-        let mut command = Command::new(program);
-        command
-            .arg("-c")
-            .arg(&configuration)
-            .args(["server", "--single-node", "--default-bucket"])
-            .env_clear()
-            .env("GARAGE_DEFAULT_ACCESS_KEY", ACCESS_KEY)
-            .env("GARAGE_DEFAULT_SECRET_KEY", SECRET_KEY)
-            .env("GARAGE_DEFAULT_BUCKET", BUCKET)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log);
-        let process = folder
-            .spawn(&mut command)
-            .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
-        let mut garage = Self { process, folder };
-        garage.wait_until_it_answers();
-        garage
-    }
-
-    fn wait_until_it_answers(&mut self) {
-        let begun = Instant::now();
-        // Bucket and key are there before the socket is.
-        while UnixStream::connect(self.socket()).is_err() {
-            let ended = self.process.try_wait().expect("the status of a child");
-            assert!(
-                ended.is_none() && begun.elapsed() < TIMEOUT,
-                "Garage does not start ({ended:?}):\n{}",
-                fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
-            );
-            std::thread::sleep(Duration::from_millis(10));
+    /// Starts one with an empty bucket; returns when it accepts connections.
+    pub(super) fn start() -> Self {
+        let server = garage::Garage::on_socket().unwrap_or_else(|error| panic!("{error:#}"));
+        let Listener::Socket(socket) = server.listener().clone() else {
+            unreachable!("it listens on a socket")
+        };
+        Self {
+            _server: server,
+            socket,
         }
-    }
-
-    fn socket(&self) -> PathBuf {
-        socket_in(self.folder.path())
     }
 
     pub(super) fn router(&self) -> Router {
         let client = reqwest::Client::builder()
-            .unix_socket(self.socket())
+            .unix_socket(self.socket.clone())
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .expect("a client");
         Router::new().fallback(forward).with_state(client)
     }
 
-    /// Keys, and for each unfinished upload its key and id.
+    /// The keys, and the key and id of each unfinished upload.
     pub(super) fn objects(&self) -> Vec<String> {
-        let mut found = listing::keys(&self.socket());
+        let mut found = listing::keys(&self.socket);
         let uploads = self.uploads().into_iter();
         found.extend(uploads.map(|upload| format!("{}?uploadId={}", upload.key, upload.id)));
         found
     }
 
     pub(super) fn uploads(&self) -> Vec<Unfinished> {
-        listing::uploads(&self.socket())
+        listing::uploads(&self.socket)
     }
-}
-
-impl Drop for Garage {
-    fn drop(&mut self) {
-        // The folder's guardian would wait for a writer that ends by itself. An error means that it is gone already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn socket_in(folder: &Path) -> PathBuf {
-    folder.join("s3.sock")
-}
-
-/// A node that is its own cluster: nobody ever connects to it, so the system picks its port.
-fn configuration_in(folder: &Path) -> String {
-    let at = folder.display();
-    let secret = "0".repeat(64);
-    format!(
-        "metadata_dir = '{at}/metadata'\n\
-         data_dir = '{at}/data'\n\
-         replication_factor = 1\n\
-         disable_scrub = true\n\
-         rpc_bind_addr = '127.0.0.1:0'\n\
-         rpc_public_addr = '127.0.0.1:1'\n\
-         rpc_secret = '{secret}'\n\
-         [s3_api]\n\
-         api_bind_addr = '{}'\n\
-         s3_region = '{REGION}'\n",
-        socket_in(folder).display()
-    )
 }
 
 async fn forward(State(garage): State<reqwest::Client>, request: Request) -> Response {
@@ -191,7 +98,7 @@ async fn forward(State(garage): State<reqwest::Client>, request: Request) -> Res
     response
 }
 
-/// Without what is about one connection only.
+/// Without the headers that are about one connection only.
 fn end_to_end(mut headers: HeaderMap) -> HeaderMap {
     headers.remove(header::CONNECTION);
     headers.remove(header::TRANSFER_ENCODING);

@@ -1,7 +1,7 @@
 //! `s3s-fs` over a temporary folder.
 //!
-//! Owns the folder and what of it counts as left over. It answers as S3 does where `s3s-fs` does not: a request about an
-//! upload that is gone is a 404, and a part that arrives while its upload is aborted goes too.
+//! It corrects two answers of `s3s-fs`: a request about an unknown upload gets 404, and a part that arrives during the abort
+//! of its upload is removed.
 
 use std::path::{Path, PathBuf};
 
@@ -44,7 +44,7 @@ impl InProcess {
             .layer(from_fn_with_state(root, corrected))
     }
 
-    /// Keys, and the remains of uploads with their names on disk.
+    /// The keys, and the names of the files of unfinished uploads.
     pub(super) fn objects(&self) -> Vec<String> {
         let mut found = Vec::new();
         walk(&self.root.path().join(BUCKET), "", &mut found);
@@ -72,7 +72,7 @@ async fn corrected(State(root): State<PathBuf>, request: Request, next: Next) ->
     let Some(upload) = query(&request, "uploadId").map(str::to_owned) else {
         return next.run(request).await;
     };
-    // In a task of its own: a client that goes away must not take the second half with it.
+    // In its own task: `settle` also runs if the client disconnects.
     let served = tokio::spawn(async move {
         let served = next.run(request).await;
         settle(&root, &upload, served)
@@ -80,7 +80,7 @@ async fn corrected(State(root): State<PathBuf>, request: Request, next: Next) ->
     served.await.expect("serving does not panic")
 }
 
-/// Of an upload that is gone nothing is left, whenever its last part has arrived.
+/// Removes the parts of an upload that no longer exists.
 fn settle(root: &Path, upload: &str, served: Response) -> Response {
     if root.join(format!(".upload-{upload}.json")).exists() {
         return served;
@@ -88,7 +88,7 @@ fn settle(root: &Path, upload: &str, served: Response) -> Response {
     let part = format!(".upload_id-{upload}.part-");
     for entry in root.read_dir().into_iter().flatten().flatten() {
         if entry.file_name().to_string_lossy().starts_with(&part) {
-            // Another request may do the same at this moment.
+            // Another request may do the same at the same time.
             let _ = std::fs::remove_file(entry.path());
         }
     }

@@ -1,6 +1,6 @@
-//! What lies in a bucket, asked of a server by its socket: `ListObjectsV2` and `ListMultipartUploads`.
+//! Lists a bucket through the server's socket: `ListObjectsV2` and `ListMultipartUploads`.
 //!
-//! Blocks, so that every test can ask; the server lives in another process. `object_store` lists no uploads, but signs.
+//! It blocks, so that tests without a runtime can use it. `object_store` cannot list uploads; it signs the requests.
 
 use std::fmt::Write as _;
 use std::io::{Read, Write as _};
@@ -10,7 +10,7 @@ use std::path::Path;
 use object_store::aws::{AwsAuthorizer, AwsCredential};
 use object_store::client::{HttpRequest, HttpRequestBody};
 
-use super::{ACCESS_KEY, BUCKET, REGION, SECRET_KEY};
+use exports_sandbox::garage::{ACCESS_KEY, BUCKET, REGION, SECRET_KEY};
 
 /// An upload that was neither completed nor aborted.
 pub(super) struct Unfinished {
@@ -57,7 +57,7 @@ fn list(socket: &Path, what: &str) -> String {
     body.to_owned()
 }
 
-/// By HTTP/1.0, in which an answer ends with its connection.
+/// HTTP/1.0: the response ends with the connection.
 fn send(socket: &Path, request: &HttpRequest) -> std::io::Result<String> {
     let target = request.uri().path_and_query().expect("a path");
     let mut head = format!("{} {target} HTTP/1.0\r\nHost: garage\r\n", request.method());
@@ -72,7 +72,7 @@ fn send(socket: &Path, request: &HttpRequest) -> std::io::Result<String> {
     Ok(answer)
 }
 
-/// The insides of every XML element with this name. Keys of exports have nothing that XML would escape.
+/// The content of every XML element with this name. Keys of exports need no XML escapes.
 fn elements<'a>(text: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
     let (start, end) = (format!("<{name}>"), format!("</{name}>"));
     let mut rest = text;

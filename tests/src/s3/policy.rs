@@ -1,4 +1,4 @@
-//! The bucket policies of `deploy/bucket`, and which of S3's actions a request is.
+//! The bucket policies of `deploy/bucket`, and the S3 action of each request.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Kind;
 
-/// The actions that a policy allows, by its file's name.
+/// The actions that a policy file allows.
 #[must_use]
 pub fn allowed(file: &str) -> BTreeSet<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -26,7 +26,7 @@ pub fn allowed(file: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// The action that a principal needs for a request of this kind. S3 has fewer actions than requests.
+/// The action that a request of this kind needs. Several kinds need the same action.
 #[must_use]
 pub fn action(kind: Kind) -> &'static str {
     match kind {

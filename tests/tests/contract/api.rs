@@ -1,5 +1,4 @@
-//! The API as a stranger calls it, with a witness: every answer is held to what the contract says
-//! of all of them, and to the schema of its operation and status.
+//! A client of the API that checks every response against the contract and against the schema of its operation and status.
 
 use exports_tests::{Client, Reply};
 use reqwest::{Method, RequestBuilder};
@@ -33,7 +32,7 @@ impl Api {
         self.client.key().expect("a client with a key")
     }
 
-    /// A request with whatever `dress` gives it, to a path or a whole URL of this API.
+    /// A request with the additions of `dress`, to a path or a whole URL of this API.
     pub(crate) async fn send(
         &self,
         method: Method,

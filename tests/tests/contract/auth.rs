@@ -1,4 +1,4 @@
-//! Keys: nothing under `/v1` without a good one, and nothing of others with one.
+//! API keys: nothing under `/v1` without a valid key, and no access to other projects.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use exports_tests::{TIMEOUT, eventually};
 use reqwest::Method;
 
 use crate::api::{Api, assert_refused};
-use crate::world::{id_of, path, request, story};
+use crate::shared::{id_of, path, request, story};
 
 const MESSAGE: &str = "Invalid or missing API key";
 
@@ -23,8 +23,8 @@ async fn with_authorization(api: &Api, values: &[&[u8]]) -> exports_tests::Reply
 
 #[test]
 fn whatever_is_no_good_key_is_told_the_same() {
-    story(async |world| {
-        let api = world.consumer().await.api;
+    story(async |fixtures| {
+        let api = fixtures.consumer().await.api;
         let key = api.key().to_owned();
         let unknown = format!("Bearer {}", "exk_".to_owned() + &"0a".repeat(32));
         let good = format!("Bearer {key}");
@@ -61,8 +61,8 @@ fn whatever_is_no_good_key_is_told_the_same() {
 
 #[test]
 fn the_case_of_the_scheme_does_not_matter() {
-    story(async |world| {
-        let api = world.consumer().await.api;
+    story(async |fixtures| {
+        let api = fixtures.consumer().await.api;
         for scheme in ["Bearer", "bearer", "BEARER", "bEaReR"] {
             let value = format!("{scheme} {}", api.key());
             let reply = with_authorization(&api, &[value.as_bytes()]).await;
@@ -73,8 +73,8 @@ fn the_case_of_the_scheme_does_not_matter() {
 
 #[test]
 fn the_key_comes_before_everything_else_under_v1() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         let id = consumer.put(consumer.row(ExportStatus::Completed)).await;
         let stranger = consumer.api.without_key();
         let export = path(&id);
@@ -117,11 +117,11 @@ fn the_key_comes_before_everything_else_under_v1() {
 
 #[test]
 fn a_revoked_key_opens_nothing_any_more_within_five_seconds() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         let _ = consumer.api.get("/v1/exports").await.expect(200);
         let revoked = consumer
-            .stack
+            .fixture
             .storage()
             .revoke_keys(consumer.api.key())
             .await;
@@ -138,9 +138,9 @@ fn a_revoked_key_opens_nothing_any_more_within_five_seconds() {
 
 #[test]
 fn a_key_that_was_refused_opens_as_soon_as_there_is_one() {
-    story(async |world| {
-        let consumer = world.consumer().await;
-        let database = consumer.stack.database();
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
+        let database = consumer.fixture.database();
         let hide = |revoked: &str| {
             format!(
                 "UPDATE api_keys SET revoked_at = {revoked} WHERE project_id = '{}'",
@@ -157,11 +157,11 @@ fn a_key_that_was_refused_opens_as_soon_as_there_is_one() {
 
 #[test]
 fn a_project_can_have_several_keys_and_each_opens_the_same() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         let id = id_of(&consumer.create(&request()).await);
         let project = consumer.project.parse().unwrap();
-        let second = consumer.stack.storage().create_key(&project, None).await;
+        let second = consumer.fixture.storage().create_key(&project, None).await;
         let second = second.unwrap().unwrap().secret;
         let value = format!("Bearer {second}");
         let reply = with_authorization(&consumer.api, &[value.as_bytes()]).await;
@@ -171,8 +171,8 @@ fn a_project_can_have_several_keys_and_each_opens_the_same() {
 
 #[test]
 fn a_key_in_the_query_or_in_a_cookie_is_none() {
-    story(async |world| {
-        let api = world.consumer().await.api;
+    story(async |fixtures| {
+        let api = fixtures.consumer().await.api;
         let stranger = api.without_key();
         let key = api.key();
         let reply = stranger
@@ -195,8 +195,8 @@ fn a_key_in_the_query_or_in_a_cookie_is_none() {
 
 #[test]
 fn what_needs_no_key_needs_none() {
-    story(async |world| {
-        let api = world.consumer().await.api.without_key();
+    story(async |fixtures| {
+        let api = fixtures.consumer().await.api.without_key();
         for path in ["/healthz", "/readyz", "/openapi.json"] {
             assert_eq!(api.get(path).await.status, 200, "{path}");
             let bad = |request: reqwest::RequestBuilder| request.header("Authorization", "junk");
@@ -207,8 +207,8 @@ fn what_needs_no_key_needs_none() {
 
 #[test]
 fn the_use_of_a_key_is_noted() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         let _ = consumer.api.get("/v1/exports").await.expect(200);
         let sql = format!(
             "SELECT last_used_at FROM api_keys WHERE project_id = '{}'",
@@ -216,7 +216,7 @@ fn the_use_of_a_key_is_noted() {
         );
         eventually("last_used_at is set", TIMEOUT, async || {
             consumer
-                .stack
+                .fixture
                 .database()
                 .value(&sql)
                 .await

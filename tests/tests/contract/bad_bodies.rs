@@ -1,9 +1,9 @@
-//! Bodies of creates that are wrong in one thing each.
+//! Bodies of creates with one error each.
 
 use serde_json::{Value, json};
 
 use crate::bad_requests::{Bad, post};
-use crate::world::{request, request_with};
+use crate::shared::{request, request_with};
 
 pub(crate) fn json() -> Vec<Bad> {
     const JSON: &[&str] = &["payload must be valid JSON"];

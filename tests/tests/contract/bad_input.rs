@@ -1,17 +1,16 @@
-//! Bad input of every kind: each has its exact refusal, none is a failure of the service's, and
-//! none is worth a line of error in the log.
+//! Invalid input: each request gets its exact error, no 5xx, and no error in the log.
 
 use exports_domain::ExportStatus;
 use serde_json::Value;
 
 use crate::api::assert_refused;
 use crate::bad_requests;
-use crate::world::{World, story};
+use crate::shared::{SharedFixtures, story};
 
 #[test]
 fn every_bad_request_is_refused_with_its_code_and_the_field_and_the_rule() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         let id = consumer.put(consumer.row(ExportStatus::Completed)).await;
         let cases = bad_requests::all(&id);
         assert!(cases.len() >= 60, "{}", cases.len());
@@ -50,16 +49,13 @@ fn every_bad_request_is_refused_with_its_code_and_the_field_and_the_rule() {
             Some(1),
             "nothing was created"
         );
-        assert_nothing_went_wrong(&world).await;
+        assert_nothing_went_wrong(&fixtures).await;
     });
 }
 
 /// The shared services serve nothing but stories in which nothing of theirs goes wrong.
-pub(crate) async fn assert_nothing_went_wrong(world: &World) {
-    let log = world
-        .service(exports_tests::StoreKind::File)
-        .await
-        .api_log();
+pub(crate) async fn assert_nothing_went_wrong(fixtures: &SharedFixtures) {
+    let log = fixtures.on(exports_tests::StoreKind::File).await.api_log();
     for line in log.lines() {
         let event: Value = serde_json::from_str(line).expect("a line of JSON");
         let level = event["level"].as_str().unwrap();

@@ -1,7 +1,7 @@
-//! Requests that are wrong in one thing each, with the refusal that each is to get.
+//! Requests with one error each, and the expected response.
 
 use crate::bad_bodies;
-use crate::world::request;
+use crate::shared::request;
 use reqwest::Method;
 
 /// A wrong request, and what has to be said of it.

@@ -1,4 +1,4 @@
-//! What is true of every answer, and what `/openapi.json` says of it: the judge behind `api`.
+//! The rules for every response, and the schemas of `/openapi.json`. `api` checks responses with them.
 
 use std::collections::HashMap;
 
@@ -157,7 +157,7 @@ fn matches(template: &str, path: &str) -> bool {
 }
 
 fn validator(document: &Value, schema: &Value) -> Validator {
-    // With the components beside it, its references lead where they lead in the document.
+    // With the components, so that its references resolve as in the document.
     let mut schema = schema.clone();
     schema["components"] = document["components"].clone();
     close(&mut schema);

@@ -1,19 +1,19 @@
-//! The links of a store that signs them itself.
+//! Links of a store that signs them itself.
 
 use std::time::Duration;
 
 use exports_tests::s3::{Kind, policy};
-use exports_tests::{Stack, StoreKind, eventually};
+use exports_tests::{Fixture, StoreKind, eventually};
 use url::Url;
 
 use crate::download::{assert_is_the_file_of, fetch};
-use crate::world::{Consumer, id_of, story};
+use crate::shared::{Consumer, id_of, story};
 
 #[test]
 fn a_link_of_a_bucket_ends_at_its_time_and_opens_nothing_else() {
-    story(async |world| {
+    story(async |fixtures| {
         for &store in StoreKind::buckets() {
-            let consumer = world.consumer_on(store).await;
+            let consumer = fixtures.consumer_on(store).await;
             let (one, other) = (consumer.completed().await, consumer.completed().await);
             let (link, foreign) = (
                 consumer.link(&id_of(&one)).await,
@@ -34,7 +34,7 @@ fn a_link_of_a_bucket_ends_at_its_time_and_opens_nothing_else() {
                 "UPDATE exports SET expires_at = clock_timestamp() + interval '3 seconds' WHERE id = '{}'",
                 id_of(&one)
             );
-            consumer.stack.database().execute(sql).await;
+            consumer.fixture.database().execute(sql).await;
             let short = consumer.link(&id_of(&one)).await;
             let _ = fetch(&short, &[]).await.expect(200);
             eventually("the link ends", Duration::from_secs(20), async || {
@@ -73,12 +73,12 @@ fn with_parameter(link: &Url, name: &str, value: &str) -> Url {
 fn a_bucket_s_link_has_the_address_that_consumers_see() {
     story(async |_| {
         for &store in StoreKind::buckets() {
-            let builder = Stack::builder().store(store).public_endpoint();
-            let stack = builder.start().await;
-            let consumer = Consumer::owner_of(&stack);
+            let builder = Fixture::builder().store(store).public_endpoint();
+            let fixture = builder.start().await;
+            let consumer = Consumer::owner_of(&fixture);
             let export = consumer.completed().await;
             let link = consumer.link(&id_of(&export)).await;
-            let public: Url = stack.s3().public_endpoint().parse().unwrap();
+            let public: Url = fixture.s3().public_endpoint().parse().unwrap();
             assert_eq!(link.host_str(), Some("localhost"));
             assert_eq!((link.host(), link.port()), (public.host(), public.port()));
             assert_is_the_file_of(&export, &fetch(&link, &[]).await);
@@ -106,24 +106,24 @@ fn the_service_makes_the_calls_that_its_policy_allows_and_no_other() {
         Kind::Delete,
         Kind::List,
     ];
-    let counts = |stack: &Stack| KINDS.map(|kind| stack.s3().count(kind));
+    let counts = |fixture: &Fixture| KINDS.map(|kind| fixture.s3().count(kind));
     story(async |_| {
         // Its start, before there is a worker.
-        let builder = Stack::builder().store(StoreKind::S3).workers(0);
-        let mut stack = builder.start().await;
-        let at_start = counts(&stack);
+        let builder = Fixture::builder().store(StoreKind::S3).workers(0);
+        let mut fixture = builder.start().await;
+        let at_start = counts(&fixture);
 
-        let worker = stack.add_worker(&[]);
-        let export = Consumer::owner_of(&stack).completed().await;
-        stack.worker(worker).terminate();
-        stack.worker(worker).wait().await;
+        let worker = fixture.add_worker(&[]);
+        let export = Consumer::owner_of(&fixture).completed().await;
+        fixture.worker_process(worker).terminate();
+        fixture.worker_process(worker).wait().await;
 
-        let before = counts(&stack);
+        let before = counts(&fixture);
         let id = id_of(&export);
-        assert_is_the_file_of(&export, &stack.download(&id).await);
+        assert_is_the_file_of(&export, &fixture.download(&id).await);
         let path = format!("/v1/exports/{id}");
-        assert_eq!(stack.api().delete(&path).await.status, 204);
-        let after = counts(&stack);
+        assert_eq!(fixture.api().delete(&path).await.status, 204);
+        let after = counts(&fixture);
 
         let used = KINDS
             .into_iter()

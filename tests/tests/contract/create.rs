@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::api::assert_refused;
-use crate::world::{Consumer, fields, id_of, path, request, request_with, story};
+use crate::shared::{Consumer, fields, id_of, path, request, request_with, story};
 
 #[test]
 fn a_create_is_answered_with_the_queued_export_and_where_to_find_it() {
-    story(async |world| {
-        let consumer = world.consumer().await;
-        let before = consumer.stack.database().now().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
+        let before = consumer.fixture.database().now().await;
         let reply = consumer.api.post("/v1/exports", &request()).await;
         let reply = reply.expect(201);
         let export = reply.data();
@@ -38,7 +38,7 @@ fn a_create_is_answered_with_the_queued_export_and_where_to_find_it() {
         assert_eq!(id.get_version_num(), 7);
         let created: chrono::DateTime<chrono::Utc> =
             export["created_at"].as_str().unwrap().parse().unwrap();
-        assert!((before..=consumer.stack.database().now().await).contains(&created));
+        assert!((before..=consumer.fixture.database().now().await).contains(&created));
 
         assert_eq!(reply.header("idempotency-replayed"), None);
         let location = reply.header("location").unwrap();
@@ -54,8 +54,8 @@ fn a_create_is_answered_with_the_queued_export_and_where_to_find_it() {
 
 #[test]
 fn every_filter_is_shown_as_it_was_given_and_endpoints_as_plain_uuids() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         let (outbound, inbound) = endpoints_of(&consumer).await;
         let wire_id = format!("ep_{}", outbound.simple());
         let export = consumer
@@ -81,8 +81,8 @@ fn every_filter_is_shown_as_it_was_given_and_endpoints_as_plain_uuids() {
 
 #[test]
 fn every_status_of_a_message_is_a_filter() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         for status in [
             "queued",
             "delivering",
@@ -100,9 +100,9 @@ fn every_status_of_a_message_is_a_filter() {
 
 #[test]
 fn an_endpoint_of_the_other_direction_or_of_another_project_is_not_found() {
-    story(async |world| {
-        let consumer = world.consumer().await;
-        let stranger = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
+        let stranger = fixtures.consumer().await;
         let (outbound, inbound) = endpoints_of(&consumer).await;
         let asks = async |request: Value| consumer.api.post("/v1/exports", &request).await;
         let as_outbound =
@@ -136,8 +136,8 @@ fn an_endpoint_of_the_other_direction_or_of_another_project_is_not_found() {
 
 #[test]
 fn null_is_the_same_as_absent() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         let export = consumer
             .create(&request_with(json!({
                 "direction": null, "status": null, "endpoint_id": null, "inbound_endpoint_id": null
@@ -154,8 +154,8 @@ fn null_is_the_same_as_absent() {
 
 #[test]
 fn the_digits_of_an_endpoint_s_id_can_be_of_either_case() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         let (outbound, _) = endpoints_of(&consumer).await;
         let wire_id = format!("ep_{}", outbound.simple().to_string().to_uppercase());
         let export = consumer
@@ -167,8 +167,8 @@ fn the_digits_of_an_endpoint_s_id_can_be_of_either_case() {
 
 #[test]
 fn a_body_is_json_whatever_its_content_type_says() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         let body = request().to_string();
         for kind in [
             None,
@@ -195,8 +195,8 @@ fn a_body_is_json_whatever_its_content_type_says() {
 #[test]
 fn a_body_may_have_64_kib_and_not_a_byte_more() {
     const LIMIT: usize = 64 * 1024;
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         let padded = |length: usize| {
             let body = request().to_string();
             let rest = " ".repeat(length - body.len());
@@ -229,8 +229,8 @@ fn a_body_may_have_64_kib_and_not_a_byte_more() {
 
 #[test]
 fn two_creates_without_a_key_are_two_exports() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         let one = consumer.create(&request()).await;
         let other = consumer.create(&request()).await;
         assert_ne!(one["id"], other["id"]);
@@ -246,7 +246,7 @@ async fn endpoints_of(consumer: &Consumer<'_>) -> (Uuid, Uuid) {
     let project = &consumer.project;
     assert_ne!(outbound, uuid(0));
     consumer
-        .stack
+        .fixture
         .insert_endpoints(&[
             Endpoint::outbound(project, outbound, "https://example.com/hook"),
             Endpoint::inbound(project, inbound, "https://example.com/in"),

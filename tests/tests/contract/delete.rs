@@ -5,23 +5,26 @@ use exports_tests::{Client, StoreKind};
 use reqwest::Method;
 
 use crate::api::assert_refused;
-use crate::world::{id_of, path, story};
+use crate::shared::{id_of, path, story};
 
 #[test]
 fn a_deleted_export_is_gone_everywhere_with_its_file_and_its_links() {
-    story(async |world| {
+    story(async |fixtures| {
         for &store in StoreKind::all() {
-            let consumer = world.consumer_on(store).await;
+            let consumer = fixtures.consumer_on(store).await;
             let kept = id_of(&consumer.completed().await);
             let id = id_of(&consumer.completed().await);
             let link = consumer.link(&id).await;
-            let key = consumer.stack.object_key(&id).await;
-            assert!(consumer.stack.store_listing().contains(&key), "{store:?}");
+            let key = consumer.fixture.object_key(&id).await;
+            assert!(consumer.fixture.store_listing().contains(&key), "{store:?}");
 
             let reply = consumer.api.delete(&path(&id)).await;
             assert_eq!(reply.status, 204);
             // At once: not when some sweep comes by.
-            assert!(!consumer.stack.store_listing().contains(&key), "{store:?}");
+            assert!(
+                !consumer.fixture.store_listing().contains(&key),
+                "{store:?}"
+            );
             for path in [path(&id), format!("{}/download", path(&id))] {
                 let reply = consumer.api.get(&path).await;
                 assert_refused(&reply, 404, "NOT_FOUND", &["Export not found"]);
@@ -51,7 +54,7 @@ fn a_deleted_export_is_gone_everywhere_with_its_file_and_its_links() {
                 .await;
             assert_eq!(alive.status, 200, "{store:?}");
             let left = consumer
-                .stack
+                .fixture
                 .database()
                 .rows("SELECT export_id FROM export_objects");
             let left = left.await;
@@ -65,8 +68,8 @@ fn a_deleted_export_is_gone_everywhere_with_its_file_and_its_links() {
 
 #[test]
 fn what_nobody_works_on_can_be_deleted() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         for status in [
             ExportStatus::Completed,
             ExportStatus::Failed,
@@ -82,8 +85,8 @@ fn what_nobody_works_on_can_be_deleted() {
 
 #[test]
 fn an_export_that_is_pending_or_processing_is_active_and_stays() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         for status in [ExportStatus::Pending, ExportStatus::Processing] {
             let id = consumer.put(consumer.row(status)).await;
             let reply = consumer.api.delete(&path(&id)).await;
@@ -95,8 +98,8 @@ fn an_export_that_is_pending_or_processing_is_active_and_stays() {
 
 #[test]
 fn of_many_deletes_at_once_one_finds_the_export() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         let id = id_of(&consumer.completed().await);
         let path = path(&id);
         let deletes = (0..8).map(|_| consumer.api.delete(&path));

@@ -1,15 +1,15 @@
-//! `GET /v1/exports/{id}/download` on every store: the way from the key to the bytes.
+//! `GET /v1/exports/{id}/download` on every store, from the key to the bytes.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use exports_domain::{Clock, ExportStatus, SystemClock};
-use exports_tests::{Client, Reply, Stack, StoreKind, TIMEOUT, eventually};
+use exports_tests::{Client, Fixture, Reply, StoreKind, TIMEOUT, eventually};
 use reqwest::Method;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use url::Url;
 
 use crate::api::assert_refused;
-use crate::world::{Consumer, fields, id_of, path, request, story};
+use crate::shared::{Consumer, fields, id_of, path, request, story};
 
 /// GET by a plain HTTP client that has nothing but the link.
 pub(crate) async fn fetch(link: &Url, headers: &[(&str, &str)]) -> Reply {
@@ -45,9 +45,9 @@ pub(crate) fn assert_is_the_file_of(export: &Value, file: &Reply) {
 
 #[test]
 fn a_redirect_leads_to_the_file_for_whoever_has_the_link() {
-    story(async |world| {
+    story(async |fixtures| {
         for &store in StoreKind::all() {
-            let consumer = world.consumer_on(store).await;
+            let consumer = fixtures.consumer_on(store).await;
             let export = consumer.completed().await;
             let link = consumer.link(&id_of(&export)).await;
             assert_is_the_file_of(&export, &fetch(&link, &[]).await);
@@ -60,9 +60,9 @@ fn a_redirect_leads_to_the_file_for_whoever_has_the_link() {
 
 #[test]
 fn each_link_is_signed_for_its_request() {
-    story(async |world| {
+    story(async |fixtures| {
         for &store in StoreKind::all() {
-            let consumer = world.consumer_on(store).await;
+            let consumer = fixtures.consumer_on(store).await;
             let id = consumer.put(consumer.row(ExportStatus::Completed)).await;
             let link = consumer.link(&id).await;
             // Signatures hold seconds.
@@ -70,7 +70,7 @@ fn each_link_is_signed_for_its_request() {
                 (consumer.link(&id).await != link).then_some(())
             })
             .await;
-            let row = consumer.stack.database().export_row(id.parse().unwrap());
+            let row = consumer.fixture.database().export_row(id.parse().unwrap());
             let row = row.await.unwrap();
             assert!(!row.contains("ignature"), "no link is stored: {row}");
         }
@@ -79,9 +79,9 @@ fn each_link_is_signed_for_its_request() {
 
 #[test]
 fn one_range_of_bytes_can_be_asked_for_on_every_store() {
-    story(async |world| {
+    story(async |fixtures| {
         for &store in StoreKind::all() {
-            let consumer = world.consumer_on(store).await;
+            let consumer = fixtures.consumer_on(store).await;
             let export = consumer.completed().await;
             let link = consumer.link(&id_of(&export)).await;
             let whole = fetch(&link, &[]).await.body;
@@ -106,9 +106,9 @@ fn one_range_of_bytes_can_be_asked_for_on_every_store() {
 
 #[test]
 fn the_link_itself_can_be_asked_for_instead_of_a_redirect() {
-    story(async |world| {
+    story(async |fixtures| {
         for &store in StoreKind::all() {
-            let consumer = world.consumer_on(store).await;
+            let consumer = fixtures.consumer_on(store).await;
             let export = consumer.completed().await;
             let path = format!("{}/download?redirect=", path(&id_of(&export)));
             let reply = consumer.api.get(&format!("{path}false")).await.expect(200);
@@ -145,9 +145,9 @@ async fn ends_of_link(consumer: &Consumer<'_>, id: &str) -> (DateTime<Utc>, Date
 
 #[test]
 fn a_link_lives_15_minutes_at_most_and_never_past_the_export() {
-    story(async |world| {
+    story(async |fixtures| {
         for &store in StoreKind::all() {
-            let consumer = world.consumer_on(store).await;
+            let consumer = fixtures.consumer_on(store).await;
             let row = |left: TimeDelta| {
                 let row = consumer.row(ExportStatus::Completed);
                 row.with_ago("expires_at", -left)
@@ -175,8 +175,8 @@ fn a_link_lives_15_minutes_at_most_and_never_past_the_export() {
 
 #[test]
 fn there_is_nothing_to_download_before_completion_nor_after_failure() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         for status in [
             ExportStatus::Pending,
             ExportStatus::Processing,
@@ -194,8 +194,8 @@ fn there_is_nothing_to_download_before_completion_nor_after_failure() {
 
 #[test]
 fn whoever_asks_while_it_is_being_completed_is_told_not_yet_or_where() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         let watch = async || {
             let id = id_of(&consumer.create(&request()).await);
             let download = format!("{}/download", path(&id));
@@ -222,9 +222,9 @@ fn at_its_end_an_export_expires_its_file_goes_and_its_links_are_dead() {
 }
 
 async fn expiry(store: StoreKind) {
-    let builder = Stack::builder().store(store);
-    let stack = builder.env("EXPORTS_FILE_TTL", "4s").start().await;
-    let consumer = Consumer::owner_of(&stack);
+    let builder = Fixture::builder().store(store);
+    let fixture = builder.env("EXPORTS_FILE_TTL", "4s").start().await;
+    let consumer = Consumer::owner_of(&fixture);
     let id = id_of(&consumer.create(&request()).await);
     let download = format!("{}/download", path(&id));
     let link: Url = eventually("the export has a link", TIMEOUT, async || {
@@ -240,7 +240,7 @@ async fn expiry(store: StoreKind) {
 
     let reply = consumer.api.get(&download).await;
     assert_refused(&reply, 410, "EXPORT_EXPIRED", &["expired"]);
-    stack.wait_for_store(&[]).await;
+    fixture.wait_for_store(&[]).await;
     let after = fetch(&link, &[]).await;
     match store {
         StoreKind::File => assert_refused(&after, 410, "EXPORT_EXPIRED", &["expired"]),

@@ -1,21 +1,20 @@
-//! The envelope: around every answer, whatever went wrong.
+//! The envelope of every response, also of errors.
 //!
-//! What is checked of each answer (its shape, the request's id in header and body, the schema) is
-//! in `book`; here are answers of every kind to check it on.
+//! `book` checks each response (shape, request id in header and body, schema). The tests here cause all kinds of responses.
 
 use std::collections::HashSet;
 
 use exports_domain::ExportStatus;
-use exports_tests::{Stack, TIMEOUT, eventually};
+use exports_tests::{Fixture, TIMEOUT, eventually};
 use reqwest::Method;
 
 use crate::api::assert_refused;
-use crate::world::{Consumer, id_of, path, request, request_with, story};
+use crate::shared::{Consumer, id_of, path, request, request_with, story};
 
 #[test]
 fn every_error_of_every_kind_has_the_envelope() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         let stranger = consumer.api.without_key();
         let put = async |status| path(&consumer.put(consumer.row(status)).await);
         let pending = put(ExportStatus::Pending).await;
@@ -90,8 +89,8 @@ fn every_error_of_every_kind_has_the_envelope() {
 
 #[test]
 fn routes_that_are_not_there_are_404_with_the_envelope() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         let stranger = consumer.api.without_key();
         for path in [
             "/",
@@ -125,8 +124,8 @@ fn routes_that_are_not_there_are_404_with_the_envelope() {
 
 #[test]
 fn a_wrong_method_is_told_the_right_ones() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         let id = consumer.put(consumer.row(ExportStatus::Pending)).await;
         let (export, download, file) = (
             path(&id),
@@ -169,8 +168,8 @@ fn a_wrong_method_is_told_the_right_ones() {
 
 #[test]
 fn head_is_get_without_a_body() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         let id = consumer.put(consumer.row(ExportStatus::Pending)).await;
         for path in [
             "/healthz",
@@ -196,8 +195,8 @@ fn head_is_get_without_a_body() {
 
 #[test]
 fn every_request_has_an_id_of_its_own_that_no_client_can_choose() {
-    story(async |world| {
-        let api = world.consumer().await.api;
+    story(async |fixtures| {
+        let api = fixtures.consumer().await.api;
         let mut ids = HashSet::new();
         for path in ["/healthz", "/v1/exports", "/nothing"].repeat(20) {
             let choose =
@@ -211,8 +210,8 @@ fn every_request_has_an_id_of_its_own_that_no_client_can_choose() {
 
 #[test]
 fn the_id_is_in_every_log_line_of_the_request() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         let api = &consumer.api;
         for reply in [
             api.get("/v1/exports").await,
@@ -224,7 +223,7 @@ fn the_id_is_in_every_log_line_of_the_request() {
             let id = reply.header("x-request-id").unwrap();
             // What the program has written arrives here a moment later than its answer.
             let lines = eventually("the request is in the log", TIMEOUT, async || {
-                let log = consumer.stack.api_log();
+                let log = consumer.fixture.api_log();
                 let lines = log.lines().filter(|line| line.contains(id));
                 let lines: Vec<_> = lines.map(str::to_owned).collect();
                 (!lines.is_empty()).then_some(lines)
@@ -235,7 +234,7 @@ fn the_id_is_in_every_log_line_of_the_request() {
             }
         }
         // And there is no line of a request without one.
-        for line in consumer.stack.api_log().lines() {
+        for line in consumer.fixture.api_log().lines() {
             let event: serde_json::Value = serde_json::from_str(line).unwrap();
             let of_a_request = event["span"]["request_id"].is_string();
             assert!(of_a_request || event["message"] == "listening", "{line}");
@@ -246,14 +245,14 @@ fn the_id_is_in_every_log_line_of_the_request() {
 #[test]
 fn what_breaks_inside_is_a_500_that_tells_nothing_internal() {
     story(async |_| {
-        let stack = Stack::builder().start().await;
-        let consumer = Consumer::owner_of(&stack);
-        // A file that somebody has removed, or cut, behind the service's back.
+        let fixture = Fixture::builder().start().await;
+        let consumer = Consumer::owner_of(&fixture);
+        // A file that was removed or truncated outside the service.
         for damage in [None, Some(10)] {
             let export = consumer.completed().await;
             let link = consumer.link(&id_of(&export)).await;
-            let key = stack.object_key(&id_of(&export)).await;
-            let path = stack.file_path(&key);
+            let key = fixture.object_key(&id_of(&export)).await;
+            let path = fixture.file_path(&key);
             match damage {
                 None => std::fs::remove_file(path).unwrap(),
                 Some(length) => {
@@ -270,7 +269,7 @@ fn what_breaks_inside_is_a_500_that_tells_nothing_internal() {
             );
             let id = reply.header("x-request-id").unwrap();
             let told = eventually("the failure is in the log", TIMEOUT, async || {
-                let log = stack.api_log();
+                let log = fixture.api_log();
                 let mut lines = log.lines();
                 let told = lines.find(|line| line.contains(id) && line.contains("ERROR"));
                 told.map(str::to_owned)
@@ -283,8 +282,8 @@ fn what_breaks_inside_is_a_500_that_tells_nothing_internal() {
 
 #[test]
 fn a_failure_that_only_a_later_version_knows_is_shown_with_its_message() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         let row = consumer
             .row(ExportStatus::Failed)
             .with("error_code", "FROM_THE_FUTURE");

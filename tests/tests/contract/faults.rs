@@ -1,17 +1,17 @@
-//! The database or the store goes away, or an answer of theirs: what a consumer sees of it.
+//! The database or the store is unavailable, or loses a response: what a consumer sees.
 
 use std::time::Duration;
 
 use exports_domain::ExportStatus;
 use exports_tests::s3::{Fault, Kind};
 use exports_tests::{
-    Loss, Reply, Stack, StoreKind, TIMEOUT, eventually, holds_within, private_standby,
+    Fixture, Loss, Reply, StoreKind, TIMEOUT, eventually, holds_within, private_standby,
 };
 use futures_util::future::join_all;
 use reqwest::Method;
 
 use crate::api::{Api, assert_refused};
-use crate::world::{Consumer, id_of, path, request, story};
+use crate::shared::{Consumer, id_of, path, request, story};
 
 fn assert_unavailable(reply: &Reply) {
     assert_refused(reply, 503, "UNAVAILABLE", &[]);
@@ -44,8 +44,8 @@ async fn every_operation(api: &Api) -> Vec<Reply> {
 #[test]
 fn a_create_whose_answer_from_the_database_is_lost_is_answered_201_once() {
     story(async |_| {
-        let stack = Stack::builder().workers(0).database_proxy().start().await;
-        let consumer = Consumer::owner_of(&stack);
+        let fixture = Fixture::builder().workers(0).database_proxy().start().await;
+        let consumer = Consumer::owner_of(&fixture);
         let mut ids = Vec::new();
         for (loss, key) in [
             (Loss::Reply, None),
@@ -54,15 +54,15 @@ fn a_create_whose_answer_from_the_database_is_lost_is_answered_201_once() {
             (Loss::Request, Some("another-key")),
         ] {
             // Of all statements only the insert has the project among its parameters.
-            let lost = stack.database_proxy().lost();
-            stack
+            let lost = fixture.database_proxy().lost();
+            fixture
                 .database_proxy()
                 .lose_at(loss, consumer.project.as_str());
             let reply = match key {
                 Some(key) => consumer.api.post_keyed(key, &request()).await,
                 None => consumer.api.post("/v1/exports", &request()).await,
             };
-            assert_eq!(stack.database_proxy().lost(), lost + 1, "{loss:?}");
+            assert_eq!(fixture.database_proxy().lost(), lost + 1, "{loss:?}");
             let reply = reply.expect(201);
             assert_eq!(reply.header("idempotency-replayed"), None, "{loss:?}");
             ids.push(id_of(&reply.data()));
@@ -77,15 +77,15 @@ fn a_create_whose_answer_from_the_database_is_lost_is_answered_201_once() {
 #[test]
 fn while_the_database_is_away_everything_is_503_and_afterwards_all_is_well() {
     story(async |_| {
-        let stack = Stack::builder().workers(0).database_proxy().start().await;
-        let consumer = Consumer::owner_of(&stack);
+        let fixture = Fixture::builder().workers(0).database_proxy().start().await;
+        let consumer = Consumer::owner_of(&fixture);
         let api = &consumer.api;
         // Every connection of the pool is open, and is going to be a dead one.
         let warm = join_all((0..16).map(|_| api.get("/v1/exports"))).await;
         assert!(warm.iter().all(|reply| reply.status == 200));
 
         for _ in 0..2 {
-            stack.database_proxy().take_away();
+            fixture.database_proxy().make_unavailable();
             for reply in every_operation(api).await {
                 assert_unavailable(&reply);
             }
@@ -105,7 +105,7 @@ fn while_the_database_is_away_everything_is_503_and_afterwards_all_is_well() {
             });
             assert_unavailable(&reply.await);
 
-            stack.database_proxy().restore();
+            fixture.database_proxy().restore();
             let statuses: Vec<_> = every_operation(api)
                 .await
                 .iter()
@@ -121,15 +121,15 @@ fn while_the_database_is_away_everything_is_503_and_afterwards_all_is_well() {
 #[test]
 fn reads_and_creates_do_not_notice_that_connections_have_ended() {
     story(async |_| {
-        let stack = Stack::builder().workers(0).database_proxy().start().await;
-        let consumer = Consumer::owner_of(&stack);
+        let fixture = Fixture::builder().workers(0).database_proxy().start().await;
+        let consumer = Consumer::owner_of(&fixture);
         let api = &consumer.api;
         let id = id_of(&consumer.create(&request()).await);
         let download = format!("{}/download", path(&id));
         for _ in 0..3 {
             let warm = join_all((0..16).map(|_| api.get("/v1/exports"))).await;
             assert!(warm.iter().all(|reply| reply.status == 200));
-            stack.database_proxy().cut();
+            fixture.database_proxy().cut();
             let paths = ["/v1/exports", &path(&id), &download, "/readyz"];
             let replies = paths.iter().cycle().take(16).map(|path| api.get(path));
             let body = request();
@@ -147,17 +147,17 @@ fn reads_and_creates_do_not_notice_that_connections_have_ended() {
 #[test]
 fn while_the_address_leads_to_a_standby_everything_is_503_and_soon_afterwards_all_is_well() {
     story(async |_| {
-        let stack = Stack::builder().workers(0).database_proxy().start().await;
+        let fixture = Fixture::builder().workers(0).database_proxy().start().await;
         let Some(standby) = private_standby().await else {
             return;
         };
-        let consumer = Consumer::owner_of(&stack);
+        let consumer = Consumer::owner_of(&fixture);
         let api = &consumer.api;
-        let proxy = stack.database_proxy();
+        let proxy = fixture.database_proxy();
         let warm = join_all((0..16).map(|_| api.get("/v1/exports"))).await;
         assert!(warm.iter().all(|reply| reply.status == 200));
 
-        proxy.lead_to(&standby.url_for(stack.database().name()));
+        proxy.redirect_to(&standby.url_for(fixture.database().name()));
         proxy.cut();
         let unready = eventually("it is not ready", TIMEOUT, async || {
             let reply = api.get("/readyz").await;
@@ -171,8 +171,8 @@ fn while_the_address_leads_to_a_standby_everything_is_503_and_soon_afterwards_al
         }
         let _ = api.without_key().get("/healthz").await.expect(200);
 
-        // What is connected to the standby stays so: nothing tells of the change.
-        proxy.lead_to(stack.database().url());
+        // Connections to the standby stay open, and nothing reports the change.
+        proxy.redirect_to(fixture.database().url());
         let limit = Duration::from_secs(10);
         eventually("exports are created", limit, async || {
             let reply = api.post("/v1/exports", &request()).await;
@@ -183,18 +183,18 @@ fn while_the_address_leads_to_a_standby_everything_is_503_and_soon_afterwards_al
     });
 }
 
-/// A firewall forgets its flows: packets vanish, and nobody resets anything.
+/// A firewall drops packets without a reset.
 #[test]
 fn one_request_is_slow_when_every_connection_to_the_database_has_died_silently() {
     story(async |_| {
-        let stack = Stack::builder().workers(0).database_proxy().start().await;
-        let consumer = Consumer::owner_of(&stack);
+        let fixture = Fixture::builder().workers(0).database_proxy().start().await;
+        let consumer = Consumer::owner_of(&fixture);
         let api = &consumer.api;
         for _ in 0..3 {
             let warm = join_all((0..16).map(|_| api.get("/v1/exports"))).await;
             assert!(warm.iter().all(|reply| reply.status == 200));
         }
-        stack.database_proxy().silence();
+        fixture.database_proxy().blackhole();
         let begun = std::time::Instant::now();
         for request_number in 0..10 {
             let _ = api.get("/v1/exports").await.expect(200);
@@ -208,9 +208,9 @@ fn one_request_is_slow_when_every_connection_to_the_database_has_died_silently()
 #[test]
 fn a_bad_key_is_not_taken_for_a_good_one_while_the_database_is_away() {
     story(async |_| {
-        let stack = Stack::builder().workers(0).database_proxy().start().await;
-        let consumer = Consumer::owner_of(&stack);
-        stack.database_proxy().take_away();
+        let fixture = Fixture::builder().workers(0).database_proxy().start().await;
+        let consumer = Consumer::owner_of(&fixture);
+        fixture.database_proxy().make_unavailable();
         // Without a key it takes no database to say so.
         let reply = consumer.api.without_key().get("/v1/exports").await;
         assert_refused(&reply, 401, "UNAUTHORIZED", &[]);
@@ -224,10 +224,10 @@ fn a_bad_key_is_not_taken_for_a_good_one_while_the_database_is_away() {
 #[test]
 fn a_database_that_does_not_answer_is_noticed_by_readyz_within_seconds() {
     story(async |_| {
-        let stack = Stack::builder().workers(0).database_proxy().start().await;
-        let api = Consumer::owner_of(&stack).api.without_key();
+        let fixture = Fixture::builder().workers(0).database_proxy().start().await;
+        let api = Consumer::owner_of(&fixture).api.without_key();
         let _ = api.get("/readyz").await.expect(200);
-        stack.database_proxy().hold();
+        fixture.database_proxy().hold();
         let begun = std::time::Instant::now();
         assert_unavailable(&api.get("/readyz").await);
         assert!(
@@ -236,7 +236,7 @@ fn a_database_that_does_not_answer_is_noticed_by_readyz_within_seconds() {
             begun.elapsed()
         );
         let _ = api.get("/healthz").await.expect(200);
-        stack.database_proxy().restore();
+        fixture.database_proxy().restore();
         let _ = api.get("/readyz").await.expect(200);
     });
 }
@@ -245,11 +245,11 @@ fn a_database_that_does_not_answer_is_noticed_by_readyz_within_seconds() {
 fn a_delete_while_the_store_is_down_is_503_and_the_file_goes_when_it_is_back() {
     story(async |_| {
         for &store in StoreKind::buckets() {
-            let stack = Stack::builder().store(store).start().await;
-            let consumer = Consumer::owner_of(&stack);
+            let fixture = Fixture::builder().store(store).start().await;
+            let consumer = Consumer::owner_of(&fixture);
             let id = id_of(&consumer.completed().await);
-            let key = stack.object_key(&id).await;
-            let away = stack.s3().inject(|_| true, Fault::Answer(503));
+            let key = fixture.object_key(&id).await;
+            let away = fixture.s3().inject(|_| true, Fault::Answer(503));
             assert_unavailable(&consumer.api.delete(&path(&id)).await);
             assert!(away.hits() > 0);
             // It was deleted all the same, before its file was to go.
@@ -259,17 +259,17 @@ fn a_delete_while_the_store_is_down_is_503_and_the_file_goes_when_it_is_back() {
             }
             let again = consumer.api.delete(&path(&id)).await;
             assert_refused(&again, 404, "NOT_FOUND", &[]);
-            assert_eq!(stack.store_listing(), [key], "the file is still there");
+            assert_eq!(fixture.store_listing(), [key], "the file is still there");
 
             drop(away);
             // The janitor would come for it half a minute after the delete.
-            stack
+            fixture
                 .database()
                 .execute(
                     "UPDATE export_objects SET sweep_at = clock_timestamp() WHERE state = 'doomed'",
                 )
                 .await;
-            stack.wait_for_store(&[]).await;
+            fixture.wait_for_store(&[]).await;
         }
     });
 }
@@ -277,19 +277,19 @@ fn a_delete_while_the_store_is_down_is_503_and_the_file_goes_when_it_is_back() {
 #[test]
 fn a_store_that_is_down_does_not_keep_anybody_from_the_api() {
     story(async |_| {
-        let stack = Stack::builder()
+        let fixture = Fixture::builder()
             .store(StoreKind::S3)
             .workers(0)
             .start()
             .await;
-        let consumer = Consumer::owner_of(&stack);
-        let _away = stack.s3().inject(|_| true, Fault::Answer(503));
+        let consumer = Consumer::owner_of(&fixture);
+        let _away = fixture.s3().inject(|_| true, Fault::Answer(503));
         let id = consumer.put(consumer.row(ExportStatus::Completed)).await;
-        let before = [Kind::Get, Kind::Head, Kind::List].map(|kind| stack.s3().count(kind));
+        let before = [Kind::Get, Kind::Head, Kind::List].map(|kind| fixture.s3().count(kind));
         let _ = consumer.api.get("/readyz").await.expect(200);
         consumer.create(&request()).await;
         let _ = consumer.link(&id).await;
-        let after = [Kind::Get, Kind::Head, Kind::List].map(|kind| stack.s3().count(kind));
+        let after = [Kind::Get, Kind::Head, Kind::List].map(|kind| fixture.s3().count(kind));
         assert_eq!(before, after, "a link is computed, not asked for");
     });
 }

@@ -1,4 +1,4 @@
-//! `GET /v1/exports/{id}`, the page that the project started from.
+//! `GET /v1/exports/{id}`.
 
 use chrono::TimeDelta;
 use exports_domain::ExportStatus;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::api::assert_refused;
-use crate::world::{Consumer, fields, id_of, path, request, story};
+use crate::shared::{Consumer, fields, id_of, path, request, story};
 
 const ID: &str = "01935abc-def0-7123-4567-890abcdef012";
 
@@ -17,16 +17,16 @@ const EXAMPLE: &str = r#"{ "data": { "id": "01935abc-def0-7123-4567-890abcdef012
 
 #[test]
 fn the_reference_page_s_example_is_answered_field_for_field() {
-    story(async |world| {
+    story(async |fixtures| {
         // The one test for which the project has to have this very name.
-        let consumer = Consumer::owner_of(world.service(StoreKind::File).await);
+        let consumer = Consumer::owner_of(fixtures.on(StoreKind::File).await);
         assert_eq!(consumer.project, "proj_abc123");
         let reply = consumer.api.get(&path(ID)).await;
         assert_refused(&reply, 404, "NOT_FOUND", &["not found"]);
 
         let example: Value = serde_json::from_str(EXAMPLE).unwrap();
         consumer.put(row_of(&example["data"])).await;
-        // Its `expires_at` lies in the past by now, and an export whose end is past is expired:
+        // Its `expires_at` is in the past, and such an export is expired:
         // first exactly as the page has it but for that, then completed but for that time.
         let mut expected = with_our_fields(example["data"].clone());
         expected["status"] = json!("expired");
@@ -82,8 +82,8 @@ fn each_state_has_its_fields_and_no_others() {
         "sha256",
         "started_at",
     ];
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         let row = |status| consumer.row(status);
         for (row, further) in [
             (row(ExportStatus::Pending), &[][..]),
@@ -109,8 +109,8 @@ fn each_state_has_its_fields_and_no_others() {
 
 #[test]
 fn the_times_of_an_export_are_in_the_order_of_its_life() {
-    story(async |world| {
-        let export = world.consumer().await.completed().await;
+    story(async |fixtures| {
+        let export = fixtures.consumer().await.completed().await;
         let at = |name: &str| -> chrono::DateTime<chrono::Utc> {
             export[name].as_str().unwrap().parse().unwrap()
         };
@@ -127,8 +127,8 @@ fn the_times_of_an_export_are_in_the_order_of_its_life() {
 
 #[test]
 fn an_export_whose_time_is_over_reads_as_expired_before_any_sweep() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         let row = consumer
             .row(ExportStatus::Completed)
             .with_ago("expires_at", TimeDelta::milliseconds(1));
@@ -143,9 +143,9 @@ fn an_export_whose_time_is_over_reads_as_expired_before_any_sweep() {
 
 #[test]
 fn an_unknown_export_and_another_project_s_cannot_be_told_apart() {
-    story(async |world| {
-        let owner = world.consumer().await;
-        let stranger = world.consumer().await;
+    story(async |fixtures| {
+        let owner = fixtures.consumer().await;
+        let stranger = fixtures.consumer().await;
         let theirs = owner.put(owner.row(ExportStatus::Completed)).await;
         let unknown = Uuid::now_v7().to_string();
         for suffix in ["", "/download"] {
@@ -169,8 +169,8 @@ fn an_unknown_export_and_another_project_s_cannot_be_told_apart() {
 
 #[test]
 fn an_id_is_any_uuid_of_any_version_and_case() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         for unknown in [
             "00000000-0000-0000-0000-000000000000",
             "ffffffff-ffff-ffff-ffff-ffffffffffff",
@@ -187,8 +187,8 @@ fn an_id_is_any_uuid_of_any_version_and_case() {
 
 #[test]
 fn an_etag_is_weak_and_tells_whether_anything_has_changed() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         let id = consumer.put(consumer.row(ExportStatus::Pending)).await;
         let ask = async |tag: &str| {
             let conditional = |request: reqwest::RequestBuilder| match tag {
@@ -224,7 +224,7 @@ fn an_etag_is_weak_and_tells_whether_anything_has_changed() {
             assert_eq!(ask(other).await.status, 200, "{other}");
         }
         let sql = format!("UPDATE exports SET attempt = attempt + 1 WHERE id = '{id}'");
-        consumer.stack.database().execute(sql).await;
+        consumer.fixture.database().execute(sql).await;
         let changed = ask(&tag).await.expect(200);
         assert_ne!(changed.header("etag"), Some(&*tag));
     });
@@ -232,8 +232,8 @@ fn an_etag_is_weak_and_tells_whether_anything_has_changed() {
 
 #[test]
 fn retry_after_is_there_until_the_end_is_reached() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         for &status in ExportStatus::ALL {
             let id = consumer.put(consumer.row(status)).await;
             let reply = consumer.api.get(&path(&id)).await.expect(200);
@@ -251,8 +251,8 @@ fn retry_after_is_there_until_the_end_is_reached() {
 
 #[test]
 fn a_create_can_be_followed_to_its_end() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         let queued = consumer.create(&request()).await;
         let done = consumer.until(&id_of(&queued), "completed").await;
         for (name, value) in queued.as_object().unwrap() {

@@ -1,18 +1,17 @@
-//! Clients that hang up in the middle of a create: others must not notice.
+//! Clients that disconnect during a create must not affect others.
 //!
-//! This is the regression test for a trap of sqlx (seen in 0.9.0): a `pool.begin()` that is
-//! cancelled, as an axum handler is when its client disconnects, can put a session back into the
-//! pool inside an open transaction. The next autocommit INSERT on it then reports success and is
-//! never committed. The API therefore never calls `begin`; this fails if a create ever does again.
+//! Regression test for sqlx 0.9.0: a cancelled `pool.begin()`, for example when an axum client disconnects, can put a session back
+//! into the pool inside an open transaction. The next autocommit INSERT on it then reports success and is never committed. So the
+//! API never calls `begin`; this test fails if a create does.
 
 use std::time::Duration;
 
-use exports_tests::{Stack, TIMEOUT, eventually};
+use exports_tests::{Fixture, TIMEOUT, eventually};
 use futures_util::future::join_all;
 use serde_json::Value;
 
+use crate::shared::{Consumer, id_of, request, story};
 use crate::wire::Wire;
-use crate::world::{Consumer, id_of, request, story};
 
 /// A create as it goes over the wire.
 fn message(consumer: &Consumer<'_>) -> String {
@@ -24,50 +23,50 @@ fn message(consumer: &Consumer<'_>) -> String {
 }
 
 /// How many sessions of the service there are of this kind.
-async fn sessions(stack: &Stack, condition: &str) -> Value {
+async fn sessions(fixture: &Fixture, condition: &str) -> Value {
     let sql = format!(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
          AND backend_type = 'client backend' AND pid <> pg_backend_pid() AND {condition}"
     );
-    stack.database().value(&sql).await
+    fixture.database().value(&sql).await
 }
 
 /// No session is left inside a transaction, and what is answered 201 is there for everybody, on
 /// whichever session it was written.
 async fn assert_creates_are_committed(consumer: &Consumer<'_>) {
-    // First, since whoever begins and commits another transaction would end the one left open.
-    assert_no_open_transaction(consumer.stack).await;
+    // First, because another BEGIN and COMMIT would end the open transaction.
+    assert_no_open_transaction(consumer.fixture).await;
     let request = request();
     let created = join_all((0..48).map(|_| consumer.create(&request))).await;
     for export in created {
         let id = id_of(&export).parse().unwrap();
-        let row = consumer.stack.database().export_row(id).await;
+        let row = consumer.fixture.database().export_row(id).await;
         assert!(row.is_some(), "{id} was answered 201 and was not committed");
     }
-    assert_no_open_transaction(consumer.stack).await;
+    assert_no_open_transaction(consumer.fixture).await;
 }
 
-async fn assert_no_open_transaction(stack: &Stack) {
+async fn assert_no_open_transaction(fixture: &Fixture) {
     eventually("no statement runs", TIMEOUT, async || {
-        (sessions(stack, "state = 'active'").await == 0).then_some(())
+        (sessions(fixture, "state = 'active'").await == 0).then_some(())
     })
     .await;
-    let open = sessions(stack, "state LIKE 'idle in transaction%'").await;
+    let open = sessions(fixture, "state LIKE 'idle in transaction%'").await;
     assert_eq!(open, 0, "sessions inside an open transaction");
 }
 
 #[test]
 fn at_whatever_moment_clients_hang_up_no_transaction_stays_open() {
     story(async |_| {
-        let stack = Stack::builder().workers(0).database_proxy().start().await;
-        let consumer = Consumer::owner_of(&stack);
+        let fixture = Fixture::builder().workers(0).database_proxy().start().await;
+        let consumer = Consumer::owner_of(&fixture);
         let message = message(&consumer);
         // Every session of the pool is open already.
         let request = request();
         join_all((0..16).map(|_| consumer.create(&request))).await;
         // The database is a few milliseconds away, so that each exchange with it lasts long enough
         // to be met.
-        stack.database_proxy().slow_down(Duration::from_millis(3));
+        fixture.database_proxy().slow_down(Duration::from_millis(3));
         for round in 0..6 {
             let clients = (0..16).map(async |number: u64| {
                 let mut wire = Wire::to(&consumer.api).await;
@@ -78,7 +77,7 @@ fn at_whatever_moment_clients_hang_up_no_transaction_stays_open() {
             });
             join_all(clients).await;
         }
-        stack.database_proxy().restore();
+        fixture.database_proxy().restore();
         assert_creates_are_committed(&consumer).await;
     });
 }
@@ -87,10 +86,10 @@ fn at_whatever_moment_clients_hang_up_no_transaction_stays_open() {
 fn a_create_that_waits_for_a_lock_when_its_client_hangs_up_comes_to_its_end() {
     const CLIENTS: usize = 12;
     story(async |_| {
-        let stack = Stack::builder().workers(0).start().await;
-        let consumer = Consumer::owner_of(&stack);
+        let fixture = Fixture::builder().workers(0).start().await;
+        let consumer = Consumer::owner_of(&fixture);
         let message = message(&consumer);
-        let mut blocker = stack.database().connect().await;
+        let mut blocker = fixture.database().connect().await;
         sqlx::raw_sql("BEGIN; LOCK TABLE exports IN ACCESS EXCLUSIVE MODE")
             .execute(&mut blocker)
             .await
@@ -102,13 +101,16 @@ fn a_create_that_waits_for_a_lock_when_its_client_hangs_up_comes_to_its_end() {
             waiting.push(wire);
         }
         eventually("every insert waits", TIMEOUT, async || {
-            (sessions(&stack, "wait_event_type = 'Lock'").await == CLIENTS).then_some(())
+            (sessions(&fixture, "wait_event_type = 'Lock'").await == CLIENTS).then_some(())
         })
         .await;
         drop(waiting);
         sqlx::raw_sql("COMMIT").execute(&mut blocker).await.unwrap();
         eventually("every insert is committed", TIMEOUT, async || {
-            let count = stack.database().value("SELECT count(*) FROM exports").await;
+            let count = fixture
+                .database()
+                .value("SELECT count(*) FROM exports")
+                .await;
             (count == CLIENTS).then_some(())
         })
         .await;

@@ -1,16 +1,16 @@
-//! `GET /healthz`, `GET /readyz`, and what the API needs at its start.
+//! `GET /healthz`, `GET /readyz`, and the start of the API.
 
-use exports_tests::{Process, Stack, StoreKind};
+use exports_tests::{Fixture, Process, StoreKind};
 use reqwest::Method;
 
 use crate::api::assert_refused;
-use crate::world::{Consumer, story};
+use crate::shared::{Consumer, story};
 
 #[test]
 fn a_running_service_is_healthy_and_ready_on_every_store() {
-    story(async |world| {
+    story(async |fixtures| {
         for &store in StoreKind::all() {
-            let api = world.consumer_on(store).await.api.without_key();
+            let api = fixtures.consumer_on(store).await.api.without_key();
             for path in ["/healthz", "/readyz"] {
                 let _ = api.get(path).await.expect(200);
                 assert_eq!(api.head(path).await.status, 200, "{path}");
@@ -24,10 +24,10 @@ fn a_running_service_is_healthy_and_ready_on_every_store() {
 #[test]
 fn a_database_whose_schema_is_not_this_version_s_is_not_ready() {
     story(async |_| {
-        let stack = Stack::builder().workers(0).start().await;
-        let api = Consumer::owner_of(&stack).api.without_key();
+        let fixture = Fixture::builder().workers(0).start().await;
+        let api = Consumer::owner_of(&fixture).api.without_key();
         let _ = api.get("/readyz").await.expect(200);
-        let database = stack.database();
+        let database = fixture.database();
         let later = "INSERT INTO _sqlx_migrations SELECT version + 1000, description, installed_on, true, checksum, execution_time FROM _sqlx_migrations ORDER BY version DESC LIMIT 1";
         database.execute(later).await;
         let _ = api.get("/readyz").await.expect(200);
@@ -59,10 +59,10 @@ fn a_database_whose_schema_is_not_this_version_s_is_not_ready() {
 
 #[test]
 fn the_service_s_own_health_check_asks_it() {
-    story(async |world| {
-        let consumer = world.consumer_on(StoreKind::File).await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer_on(StoreKind::File).await;
         let (_, port) = consumer
-            .stack
+            .fixture
             .api()
             .base()
             .rsplit_once(':')

@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: a create that is sent again is the same create.
+//! `Idempotency-Key`: a repeated create is the same create.
 
 use std::collections::HashSet;
 
@@ -8,7 +8,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::api::assert_refused;
-use crate::world::{Consumer, id_of, path, request, request_with, story};
+use crate::shared::{Consumer, id_of, path, request, request_with, story};
 
 const REPLAYED: &str = "idempotency-replayed";
 
@@ -17,7 +17,7 @@ async fn count(consumer: &Consumer<'_>) -> serde_json::Value {
         "SELECT count(*) FROM exports WHERE project_id = '{}'",
         consumer.project
     );
-    consumer.stack.database().value(&sql).await
+    consumer.fixture.database().value(&sql).await
 }
 
 fn assert_first(reply: &Reply) -> String {
@@ -34,8 +34,8 @@ fn assert_replay_of(id: &str, reply: &Reply) {
 
 #[test]
 fn the_same_request_again_is_the_first_export_as_it_is_now() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         let first = consumer.api.post_keyed("a-key", &request()).await;
         let id = assert_first(&first);
         let done = consumer.until(&id, "completed").await;
@@ -48,8 +48,8 @@ fn the_same_request_again_is_the_first_export_as_it_is_now() {
 
 #[test]
 fn requests_are_compared_as_they_are_understood() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         let id = assert_first(&consumer.api.post_keyed("key", &request()).await);
         for same in [
             json!({"end_time": "2025-12-06T23:59:59Z", "start_time": "2025-12-01T00:00:00Z"}),
@@ -73,8 +73,8 @@ fn requests_are_compared_as_they_are_understood() {
 
 #[test]
 fn a_key_is_a_project_s_own() {
-    story(async |world| {
-        let (one, other) = (world.consumer().await, world.consumer().await);
+    story(async |fixtures| {
+        let (one, other) = (fixtures.consumer().await, fixtures.consumer().await);
         let first = assert_first(&one.api.post_keyed("shared", &request()).await);
         let different = request_with(json!({"status": "queued"}));
         let second = assert_first(&other.api.post_keyed("shared", &different).await);
@@ -84,9 +84,9 @@ fn a_key_is_a_project_s_own() {
 
 #[test]
 fn sixteen_equal_creates_at_once_make_one_export() {
-    story(async |world| {
+    story(async |fixtures| {
         for &kind in StoreKind::all() {
-            let consumer = world.consumer_on(kind).await;
+            let consumer = fixtures.consumer_on(kind).await;
             let request = request();
             let creates = (0..16).map(|_| consumer.api.post_keyed("at-once", &request));
             let replies = join_all(creates).await;
@@ -107,8 +107,8 @@ fn sixteen_equal_creates_at_once_make_one_export() {
 
 #[test]
 fn deleting_the_export_frees_its_key() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         let id = assert_first(&consumer.api.post_keyed("again", &request()).await);
         consumer.until(&id, "completed").await;
         assert_eq!(consumer.api.delete(&path(&id)).await.status, 204);
@@ -119,15 +119,15 @@ fn deleting_the_export_frees_its_key() {
 
 #[test]
 fn a_key_is_kept_for_24_hours() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         let id = assert_first(&consumer.api.post_keyed("a-day", &request()).await);
         consumer.until(&id, "completed").await;
         let age = async |interval: &str| {
             let sql = format!(
                 "UPDATE exports SET created_at = clock_timestamp() - interval '{interval}' WHERE id = '{id}'"
             );
-            consumer.stack.database().execute(sql).await;
+            consumer.fixture.database().execute(sql).await;
         };
         age("23 hours 59 minutes").await;
         assert_replay_of(&id, &consumer.api.post_keyed("a-day", &request()).await);
@@ -141,16 +141,16 @@ fn a_key_is_kept_for_24_hours() {
 
 #[test]
 fn a_replay_does_not_ask_for_the_endpoint_again() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         let endpoint = Uuid::now_v7();
         let url = "https://example.com";
         let endpoints = [Endpoint::outbound(&consumer.project, endpoint, url)];
-        consumer.stack.insert_endpoints(&endpoints).await;
+        consumer.fixture.insert_endpoints(&endpoints).await;
         let request = request_with(json!({"endpoint_id": format!("ep_{}", endpoint.simple())}));
         let id = assert_first(&consumer.api.post_keyed("endpoint", &request).await);
         let sql = format!("DELETE FROM endpoints WHERE id = '{endpoint}'");
-        consumer.stack.database().execute(sql).await;
+        consumer.fixture.database().execute(sql).await;
         assert_replay_of(&id, &consumer.api.post_keyed("endpoint", &request).await);
         let reply = consumer.api.post_keyed("other", &request).await;
         assert_refused(&reply, 400, "ENDPOINT_NOT_FOUND", &["endpoint not found"]);
@@ -159,8 +159,8 @@ fn a_replay_does_not_ask_for_the_endpoint_again() {
 
 #[test]
 fn a_key_has_up_to_255_visible_characters() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         let longest = "k".repeat(255);
         for key in ["!", "~", "a'b\"c\\d,e;%00", &longest] {
             let id = assert_first(&consumer.api.post_keyed(key, &request()).await);
@@ -171,8 +171,8 @@ fn a_key_has_up_to_255_visible_characters() {
 
 #[test]
 fn a_refused_create_keeps_no_key() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         let bad = request_with(json!({"status": "nonsense"}));
         let reply = consumer.api.post_keyed("key", &bad).await;
         assert_refused(&reply, 400, "INVALID_REQUEST", &["status"]);

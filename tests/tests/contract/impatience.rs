@@ -1,21 +1,21 @@
-//! Nothing takes for ever. One story here takes half a minute, because the limit is that long.
+//! Request timeouts. One test takes half a minute, because the timeout is that long.
 
 use std::time::{Duration, Instant};
 
-use exports_tests::{Reply, Stack};
+use exports_tests::{Fixture, Reply};
 use futures_util::future::join_all;
 use reqwest::Method;
 
 use crate::api::assert_refused;
+use crate::shared::{Consumer, request, story};
 use crate::wire::Wire;
-use crate::world::{Consumer, request, story};
 
 /// Whoever is refused before their body is read may still be sending it, and would see a broken
 /// connection instead of the answer; so it is waited for, but not long.
 #[test]
 fn a_refused_request_s_body_is_not_waited_for_long() {
-    story(async |world| {
-        let api = world.consumer().await.api;
+    story(async |fixtures| {
+        let api = fixtures.consumer().await.api;
         let key = format!("Authorization: Bearer {}\r\n", api.key());
         let begun = Instant::now();
         let cases = [
@@ -44,8 +44,8 @@ fn a_refused_request_s_body_is_not_waited_for_long() {
 #[test]
 fn a_body_that_does_not_come_and_a_database_that_does_not_answer_end_in_a_503() {
     story(async |_| {
-        let stack = Stack::builder().workers(0).database_proxy().start().await;
-        let consumer = Consumer::owner_of(&stack);
+        let fixture = Fixture::builder().workers(0).database_proxy().start().await;
+        let consumer = Consumer::owner_of(&fixture);
         let api = &consumer.api;
         let key = format!("Host: x\r\nAuthorization: Bearer {}\r\n", api.key());
         let begun = Instant::now();
@@ -56,7 +56,7 @@ fn a_body_that_does_not_come_and_a_database_that_does_not_answer_end_in_a_503() 
             "POST /v1/exports HTTP/1.1\r\n{key}Content-Length: 200\r\n\r\n{{\"start_time\""
         ))
         .await;
-        // One that ends in the middle of its body is told so, or hung up on, at once.
+        // A request that ends in the middle of its body gets an error or a closed connection at once.
         let mut short = Wire::to(api).await;
         short
             .send(format!(
@@ -72,7 +72,7 @@ fn a_body_that_does_not_come_and_a_database_that_does_not_answer_end_in_a_503() 
         consumer.create(&request()).await;
 
         // A read whose answer from the database does not come.
-        stack.database_proxy().hold();
+        fixture.database_proxy().hold();
         let mut held = Wire::to(api).await;
         held.send(format!("GET /v1/exports HTTP/1.1\r\n{key}\r\n"))
             .await;
@@ -83,7 +83,7 @@ fn a_body_that_does_not_come_and_a_database_that_does_not_answer_end_in_a_503() 
             assert_refused(&reply, 503, "UNAVAILABLE", &[]);
             assert!(reply.header("retry-after").is_some(), "{method}");
         }
-        stack.database_proxy().restore();
+        fixture.database_proxy().restore();
         let list = api.get("/v1/exports").await.expect(200).data();
         assert_eq!(
             list.as_array().map(Vec::len),

@@ -2,17 +2,17 @@
 
 use exports_domain::ExportStatus;
 use exports_objects::LinkSigner;
-use exports_tests::{Stack, StoreKind};
+use exports_tests::{Fixture, StoreKind};
 use reqwest::Method;
 use url::Url;
 use uuid::Uuid;
 
 use crate::api::assert_refused;
-use crate::world::{Consumer, SIGNING_KEY, id_of, path, story};
+use crate::shared::{Consumer, SIGNING_KEY, id_of, path, story};
 
 /// A link as the API would give it, with any end.
 async fn signed(consumer: &Consumer<'_>, id: &str, expires: i64) -> String {
-    let key = consumer.stack.object_key(id).await;
+    let key = consumer.fixture.object_key(id).await;
     let signature = LinkSigner::new(SIGNING_KEY.as_bytes()).sign(id, &key, expires);
     format!("/files/{id}?expires={expires}&signature={signature}")
 }
@@ -21,9 +21,9 @@ async fn signed(consumer: &Consumer<'_>, id: &str, expires: i64) -> String {
 fn a_link_is_the_public_url_the_id_an_end_and_a_signature_and_has_no_key() {
     story(async |_| {
         let public = "https://exports.example.com/api/";
-        let builder = Stack::builder().workers(0);
-        let stack = builder.api_env("EXPORTS_PUBLIC_URL", public).start().await;
-        let consumer = Consumer::owner_of(&stack);
+        let builder = Fixture::builder().workers(0);
+        let fixture = builder.api_env("EXPORTS_PUBLIC_URL", public).start().await;
+        let consumer = Consumer::owner_of(&fixture);
         let id = consumer.put(consumer.row(ExportStatus::Completed)).await;
         let send = |request: reqwest::RequestBuilder| {
             request
@@ -46,7 +46,7 @@ fn a_link_is_the_public_url_the_id_an_end_and_a_signature_and_has_no_key() {
 
         let reply = consumer
             .api
-            .post("/v1/exports", &crate::world::request())
+            .post("/v1/exports", &crate::shared::request())
             .await;
         let location = reply.expect(201);
         let location = location.header("location").unwrap();
@@ -59,8 +59,8 @@ fn a_link_is_the_public_url_the_id_an_end_and_a_signature_and_has_no_key() {
 
 #[test]
 fn an_authorization_header_is_ignored() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         let export = consumer.completed().await;
         let link = consumer.link(&id_of(&export)).await;
         let expected = consumer.follow(&link).await.expect(200).body;
@@ -78,8 +78,8 @@ fn an_authorization_header_is_ignored() {
 
 #[test]
 fn head_says_what_get_would_send() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         let export = consumer.completed().await;
         let link = consumer.link(&id_of(&export)).await;
         let api = consumer.api.without_key();
@@ -105,8 +105,8 @@ fn head_says_what_get_would_send() {
 
 #[test]
 fn a_link_that_was_changed_in_any_part_is_refused() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         let (one, other) = (consumer.completed().await, consumer.completed().await);
         let link = consumer.link(&id_of(&one)).await;
         let query = link.query().unwrap();
@@ -151,10 +151,10 @@ fn flip(digits: &str, at: usize) -> String {
 
 #[test]
 fn a_signature_counts_until_the_second_that_it_names() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         let id = id_of(&consumer.completed().await);
-        let now = consumer.stack.database().now().await.timestamp();
+        let now = consumer.fixture.database().now().await.timestamp();
         let api = consumer.api.without_key();
         let _ = api
             .get(&signed(&consumer, &id, now + 60).await)
@@ -169,8 +169,8 @@ fn a_signature_counts_until_the_second_that_it_names() {
 
 #[test]
 fn a_link_to_what_is_no_export_with_a_file_is_not_found_or_gone() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         let api = consumer.api.without_key();
         let query = format!("expires=4102444800&signature={}", "0a".repeat(32));
         for nothing in [
@@ -198,9 +198,11 @@ fn a_link_to_what_is_no_export_with_a_file_is_not_found_or_gone() {
 #[test]
 fn a_service_with_a_bucket_and_without_a_signing_key_serves_no_files() {
     story(async |_| {
-        let builder = Stack::builder().store(StoreKind::S3).without_signing_key();
-        let stack = builder.start().await;
-        let consumer = Consumer::owner_of(&stack);
+        let builder = Fixture::builder()
+            .store(StoreKind::S3)
+            .without_signing_key();
+        let fixture = builder.start().await;
+        let consumer = Consumer::owner_of(&fixture);
         let id = id_of(&consumer.completed().await);
         let path = format!(
             "/files/{id}?expires=4102444800&signature={}",

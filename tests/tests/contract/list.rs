@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use exports_domain::ExportStatus;
 use serde_json::{Value, json};
 
-use crate::world::{Consumer, fields, id_of, path, request, story};
+use crate::shared::{Consumer, fields, id_of, path, request, story};
 
 /// A page: its ids, and its `meta` without the request's id.
 async fn page(consumer: &Consumer<'_>, query: &str) -> (Vec<String>, Value) {
@@ -43,7 +43,7 @@ async fn put_exports(consumer: &Consumer<'_>, count: u32) -> Vec<String> {
          FROM (SELECT now() - n * interval '1 minute' AS at FROM generate_series(1, {count}) n) times",
         consumer.project
     );
-    consumer.stack.database().execute(sql).await;
+    consumer.fixture.database().execute(sql).await;
     newest_first(consumer).await
 }
 
@@ -53,14 +53,14 @@ async fn newest_first(consumer: &Consumer<'_>) -> Vec<String> {
         "SELECT id FROM exports WHERE project_id = '{}' ORDER BY created_at DESC, id DESC",
         consumer.project
     );
-    let rows = consumer.stack.database().rows(&sql).await;
+    let rows = consumer.fixture.database().rows(&sql).await;
     rows.iter().map(id_of).collect()
 }
 
 #[test]
 fn a_new_project_has_no_exports() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         let reply = consumer.api.get("/v1/exports").await.expect(200);
         assert_eq!(reply.data(), json!([]));
         assert_eq!(fields(&reply.meta()), ["has_more", "request_id"]);
@@ -70,9 +70,9 @@ fn a_new_project_has_no_exports() {
 
 #[test]
 fn the_list_holds_the_project_s_exports_as_get_shows_them_newest_first() {
-    story(async |world| {
-        let consumer = world.consumer().await;
-        let stranger = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
+        let stranger = fixtures.consumer().await;
         stranger.create(&request()).await;
         let mut ids = Vec::new();
         for (age, status) in ExportStatus::ALL.iter().copied().enumerate() {
@@ -92,8 +92,8 @@ fn the_list_holds_the_project_s_exports_as_get_shows_them_newest_first() {
 
 #[test]
 fn exports_of_the_same_moment_are_in_the_order_of_their_ids() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         for _ in 0..7 {
             let row = consumer.row(ExportStatus::Pending);
             consumer
@@ -109,8 +109,8 @@ fn exports_of_the_same_moment_are_in_the_order_of_their_ids() {
 
 #[test]
 fn has_more_and_the_cursor_are_right_at_every_limit() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         let all = put_exports(&consumer, 4).await;
         for (limit, lengths) in [
             (1, &[1, 1, 1, 1][..]),
@@ -133,8 +133,8 @@ fn has_more_and_the_cursor_are_right_at_every_limit() {
 
 #[test]
 fn without_a_limit_a_page_has_500() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         let all = put_exports(&consumer, 501).await;
         let (ids, meta) = page(&consumer, "").await;
         assert_eq!((ids.len(), &meta["has_more"]), (500, &json!(true)));
@@ -153,8 +153,8 @@ fn without_a_limit_a_page_has_500() {
 
 #[test]
 fn pages_have_no_doubles_and_no_gaps_while_exports_come_and_go() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         let all = put_exports(&consumer, 1200).await;
         let gone = [&all[250], &all[499], &all[1199]];
         let paged = pages(&consumer, "?limit=500", async || {
@@ -182,8 +182,8 @@ fn pages_have_no_doubles_and_no_gaps_while_exports_come_and_go() {
 
 #[test]
 fn a_status_filters_on_what_is_shown_also_behind_a_cursor() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         for &status in ExportStatus::ALL {
             for _ in 0..3 {
                 consumer.put(consumer.row(status)).await;
@@ -213,9 +213,9 @@ fn a_status_filters_on_what_is_shown_also_behind_a_cursor() {
 
 #[test]
 fn a_cursor_opens_nothing_of_another_project() {
-    story(async |world| {
-        let owner = world.consumer().await;
-        let stranger = world.consumer().await;
+    story(async |fixtures| {
+        let owner = fixtures.consumer().await;
+        let stranger = fixtures.consumer().await;
         put_exports(&owner, 3).await;
         let (_, meta) = page(&owner, "?limit=1").await;
         let cursor = meta["next_cursor"].as_str().unwrap();

@@ -1,15 +1,15 @@
-//! The HTTP contract, sentence by sentence, told of the real programs: `exports-api` and
-//! `exports-worker` over real HTTP, on real `PostgreSQL`, with files and with S3.
+//! The HTTP contract, tested on the real programs: `exports-api` and `exports-worker` over real HTTP, on real PostgreSQL, with
+//! files and with S3.
 //!
-//! Every answer that a test gets from the API passes through `api`, which holds it to what is true
-//! of all answers and to the schema that `/openapi.json` gives for its operation and status.
+//! Every response passes through `api`, which checks it against the rules for all responses and against the schema in
+//! `/openapi.json` for its operation and status.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod api;
 mod book;
+mod shared;
 mod wire;
-mod world;
 
 mod auth;
 mod bad_bodies;

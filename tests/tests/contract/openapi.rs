@@ -1,25 +1,24 @@
-//! `GET /openapi.json`: an `OpenAPI` 3.1 document that describes all of the contract. That every
-//! answer is as it says is checked with every answer: see `book`.
+//! `GET /openapi.json`: an OpenAPI 3.1 document that describes the whole contract. `book` checks that every response conforms.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
 use crate::book::operations;
-use crate::world::story;
+use crate::shared::story;
 
 const SPECIFICATION: &str = include_str!("../../schemas/openapi-3.1.json");
 
-async fn document(world: &crate::world::World) -> Value {
-    let consumer = world.consumer().await;
+async fn document(fixtures: &crate::shared::SharedFixtures) -> Value {
+    let consumer = fixtures.consumer().await;
     let reply = consumer.api.without_key().get("/openapi.json").await;
     reply.expect(200).json()
 }
 
 #[test]
 fn it_is_a_valid_openapi_3_1_document() {
-    story(async |world| {
-        let document = document(&world).await;
+    story(async |fixtures| {
+        let document = document(&fixtures).await;
         let specification: Value = serde_json::from_str(SPECIFICATION).unwrap();
         let validator = jsonschema::draft202012::options()
             .should_validate_formats(true)
@@ -45,8 +44,8 @@ fn it_is_a_valid_openapi_3_1_document() {
 
 #[test]
 fn every_reference_leads_somewhere_and_every_operation_has_a_name_of_its_own() {
-    story(async |world| {
-        let document = document(&world).await;
+    story(async |fixtures| {
+        let document = document(&fixtures).await;
         let text = document.to_string();
         for reference in text.split("\"$ref\":\"#").skip(1) {
             let pointer = reference.split('"').next().unwrap();
@@ -174,8 +173,8 @@ const CONTRACT: &[(&str, &str, Answers)] = &[
 
 #[test]
 fn it_describes_every_operation_status_header_and_error_of_the_contract() {
-    story(async |world| {
-        let document = document(&world).await;
+    story(async |fixtures| {
+        let document = document(&fixtures).await;
         assert_eq!(operations(&document).count(), CONTRACT.len());
         for (method, path, answers) in CONTRACT {
             let operation = &document["paths"][path][method];
@@ -203,8 +202,8 @@ fn it_describes_every_operation_status_header_and_error_of_the_contract() {
 
 #[test]
 fn it_describes_what_is_sent_parameters_headers_and_body() {
-    story(async |world| {
-        let document = document(&world).await;
+    story(async |fixtures| {
+        let document = document(&fixtures).await;
         for (method, path, place, names) in [
             (
                 "get",

@@ -1,13 +1,12 @@
-//! Oddities of the protocol, byte by byte: what is a request is answered like any other, and what
-//! is none is refused and hung up on.
+//! Unusual HTTP requests, byte by byte: valid ones get a response, invalid ones get an error and a closed connection.
 
 use exports_tests::Reply;
 use reqwest::Method;
 
 use crate::api::{Api, assert_refused};
 use crate::bad_input::assert_nothing_went_wrong;
+use crate::shared::{request, story};
 use crate::wire::Wire;
-use crate::world::{request, story};
 
 const POST: &str = "POST /v1/exports HTTP/1.1|Host: x";
 
@@ -30,8 +29,8 @@ async fn raw(api: &Api, head: &str, body: &[u8]) -> Reply {
 
 #[test]
 fn an_odd_request_is_refused_for_what_is_wrong_with_it() {
-    story(async |world| {
-        let api = world.consumer().await.api;
+    story(async |fixtures| {
+        let api = fixtures.consumer().await.api;
         let with = |header: &str| format!("{POST}|{header}");
         let chunked = with("Transfer-Encoding: chunked");
         let both = with("Transfer-Encoding: chunked|Content-Length: 3");
@@ -81,14 +80,14 @@ fn an_odd_request_is_refused_for_what_is_wrong_with_it() {
             let reply = raw(&api, head, body.as_bytes()).await;
             assert_refused(&reply, status, code, &[says]);
         }
-        assert_nothing_went_wrong(&world).await;
+        assert_nothing_went_wrong(&fixtures).await;
     });
 }
 
 #[test]
 fn what_is_odd_and_not_wrong_is_answered() {
-    story(async |world| {
-        let api = world.consumer().await.api;
+    story(async |fixtures| {
+        let api = fixtures.consumer().await.api;
         for (head, body) in [
             ("GET /v1/exports HTTP/1.1", ""),
             ("GET http://other.example/v1/exports HTTP/1.1|Host: x", ""),
@@ -113,8 +112,8 @@ fn what_is_odd_and_not_wrong_is_answered() {
 
 #[test]
 fn what_is_no_request_at_all_is_refused_and_hung_up_on() {
-    story(async |world| {
-        let api = world.consumer().await.api;
+    story(async |fixtures| {
+        let api = fixtures.consumer().await.api;
         let key = format!("Authorization: Bearer {}\r\n", api.key());
         let long = format!(
             "GET /v1/exports?limit={} HTTP/1.1\r\n\r\n",
@@ -156,6 +155,6 @@ fn what_is_no_request_at_all_is_refused_and_hung_up_on() {
                 wire.closed().await;
             }
         }
-        assert_nothing_went_wrong(&world).await;
+        assert_nothing_went_wrong(&fixtures).await;
     });
 }

@@ -1,11 +1,11 @@
-//! `Range` and `If-Range` on the links of the file store, where they are our own work.
+//! `Range` and `If-Range` on links of the file store, which the API serves itself.
 
 use exports_tests::Reply;
 use reqwest::Method;
 use url::Url;
 
 use crate::api::assert_refused;
-use crate::world::{Consumer, id_of, story};
+use crate::shared::{Consumer, id_of, story};
 
 /// GET, or another method, with these headers.
 async fn ask(
@@ -26,8 +26,8 @@ async fn ask(
 
 #[test]
 fn a_range_is_answered_with_exactly_its_bytes() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         let export = consumer.completed().await;
         let link = consumer.link(&id_of(&export)).await;
         let whole = consumer.follow(&link).await.expect(200).body;
@@ -58,8 +58,8 @@ fn a_range_is_answered_with_exactly_its_bytes() {
 
 #[test]
 fn a_range_behind_the_end_is_not_satisfiable_and_the_answer_tells_the_size() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         let export = consumer.completed().await;
         let link = consumer.link(&id_of(&export)).await;
         let size = export["file_size_bytes"].as_u64().unwrap();
@@ -79,8 +79,8 @@ fn a_range_behind_the_end_is_not_satisfiable_and_the_answer_tells_the_size() {
 
 #[test]
 fn what_is_no_single_range_of_bytes_is_answered_with_the_whole_file() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         let export = consumer.completed().await;
         let link = consumer.link(&id_of(&export)).await;
         let whole = consumer.follow(&link).await.expect(200).body;
@@ -103,8 +103,8 @@ fn what_is_no_single_range_of_bytes_is_answered_with_the_whole_file() {
 
 #[test]
 fn if_range_keeps_parts_of_different_files_apart() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         let export = consumer.completed().await;
         let link = consumer.link(&id_of(&export)).await;
         let whole = consumer.follow(&link).await.expect(200);
@@ -138,8 +138,8 @@ fn if_range_keeps_parts_of_different_files_apart() {
 
 #[test]
 fn a_download_that_broke_off_is_continued_to_the_same_bytes() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         let export = consumer.completed().await;
         let id = id_of(&export);
         let mut file = Vec::new();

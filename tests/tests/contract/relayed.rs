@@ -1,17 +1,17 @@
-//! Clients that send `Authorization` on over a redirect, which a store refuses: the API sends them
-//! to its own route of files, which relays the object.
+//! Clients that also send `Authorization` after a redirect, which a store refuses: the API redirects them to its own file route,
+//! which relays the object.
 
 use exports_domain::ExportStatus;
 use exports_tests::s3::{Fault, Kind};
-use exports_tests::{Message, Stack, StoreKind, TIMEOUT, eventually};
+use exports_tests::{Fixture, Message, StoreKind, TIMEOUT, eventually};
 use reqwest::{Method, RequestBuilder};
 use sha2::{Digest, Sha256};
 use url::Url;
 
 use crate::api::{Api, assert_refused};
 use crate::download::{assert_is_the_file_of, fetch};
+use crate::shared::{Consumer, fields, id_of, path, request, story};
 use crate::wire::Wire;
-use crate::world::{Consumer, fields, id_of, path, request, story};
 
 const WGET: &str = "Wget/1.21.3";
 
@@ -36,7 +36,7 @@ fn leads_to(link: &Url, api: &Api) -> bool {
 
 /// An export of so many megabytes, by its id.
 async fn large(consumer: &Consumer<'_>, megabytes: u32) -> String {
-    let database = consumer.stack.database();
+    let database = consumer.fixture.database();
     let start = "2025-12-02T00:00:00Z";
     Message::insert_many(database.pool(), &consumer.project, start, megabytes).await;
     let sql = "UPDATE messages SET last_error = repeat(md5(id::text), 32768)";
@@ -48,9 +48,9 @@ async fn large(consumer: &Consumer<'_>, megabytes: u32) -> String {
 
 #[test]
 fn a_client_that_keeps_its_key_gets_the_file_from_every_store() {
-    story(async |world| {
+    story(async |fixtures| {
         for &store in StoreKind::all() {
-            let consumer = world.consumer_on(store).await;
+            let consumer = fixtures.consumer_on(store).await;
             let export = consumer.completed().await;
             for agent in [
                 WGET,
@@ -73,9 +73,9 @@ fn a_client_that_keeps_its_key_gets_the_file_from_every_store() {
 
 #[test]
 fn any_other_client_gets_the_store_s_own_link_and_a_note() {
-    story(async |world| {
+    story(async |fixtures| {
         for &store in StoreKind::buckets() {
-            let consumer = world.consumer_on(store).await;
+            let consumer = fixtures.consumer_on(store).await;
             let export = consumer.completed().await;
             let id = id_of(&export);
             for agent in ["curl/8.5.0", "python-requests/2.32.3", "Java/17.0.15"] {
@@ -110,9 +110,9 @@ fn any_other_client_gets_the_store_s_own_link_and_a_note() {
 #[test]
 fn without_a_signing_key_every_link_is_the_store_s() {
     story(async |_| {
-        let builder = Stack::builder().store(StoreKind::S3);
-        let stack = builder.without_signing_key().start().await;
-        let consumer = Consumer::owner_of(&stack);
+        let builder = Fixture::builder().store(StoreKind::S3);
+        let fixture = builder.without_signing_key().start().await;
+        let consumer = Consumer::owner_of(&fixture);
         let export = consumer.completed().await;
         let link = link_for(&consumer, WGET, &id_of(&export)).await;
         assert!(!leads_to(&link, &consumer.api), "{link}");
@@ -122,9 +122,9 @@ fn without_a_signing_key_every_link_is_the_store_s() {
 
 #[test]
 fn a_relayed_file_follows_the_rules_of_the_file_store() {
-    story(async |world| {
+    story(async |fixtures| {
         for &store in StoreKind::buckets() {
-            let consumer = world.consumer_on(store).await;
+            let consumer = fixtures.consumer_on(store).await;
             let export = consumer.completed().await;
             let id = id_of(&export);
             let link = link_for(&consumer, WGET, &id).await;
@@ -183,24 +183,24 @@ fn a_relayed_file_follows_the_rules_of_the_file_store() {
 #[test]
 fn what_breaks_off_on_its_way_from_the_store_is_continued_or_breaks_off() {
     story(async |_| {
-        let stack = Stack::builder().store(StoreKind::S3).start().await;
-        let consumer = Consumer::owner_of(&stack);
+        let fixture = Fixture::builder().store(StoreKind::S3).start().await;
+        let consumer = Consumer::owner_of(&fixture);
         let id = large(&consumer, 3).await;
         let export = consumer.get(&id).await;
         let link = link_for(&consumer, WGET, &id).await;
-        let reads = |stack: &Stack| stack.s3().count(Kind::Get);
+        let reads = |fixture: &Fixture| fixture.s3().count(Kind::Get);
         let is_read = |seen: &exports_tests::s3::Seen| seen.kind == Kind::Get;
 
-        // Every answer breaks off after a megabyte, and the next goes on from there.
-        let before = reads(&stack);
-        let cut = stack.s3().inject(is_read, Fault::Cut(1 << 20));
+        // Every response is cut after a megabyte, and the next continues from there.
+        let before = reads(&fixture);
+        let cut = fixture.s3().inject(is_read, Fault::Cut(1 << 20));
         let file = consumer.follow(&link).await;
         assert_eq!(export["sha256"], hex::encode(Sha256::digest(&file.body)));
-        assert!(reads(&stack) - before >= 3);
+        assert!(reads(&fixture) - before >= 3);
         drop(cut);
 
         // Nothing more comes after the first answer.
-        let cut = stack.s3().inject(is_read, Fault::Cut(1 << 20));
+        let cut = fixture.s3().inject(is_read, Fault::Cut(1 << 20));
         let request = reqwest::Client::builder()
             .no_proxy()
             .build()
@@ -209,7 +209,7 @@ fn what_breaks_off_on_its_way_from_the_store_is_continued_or_breaks_off() {
         let mut answer = request.send().await.unwrap();
         assert_eq!(answer.status(), 200);
         cut.reached(1).await;
-        let refused = stack.s3().inject(is_read, Fault::Answer(403));
+        let refused = fixture.s3().inject(is_read, Fault::Answer(403));
         drop(cut);
         let mut received = 0;
         let ended = loop {
@@ -222,7 +222,7 @@ fn what_breaks_off_on_its_way_from_the_store_is_continued_or_breaks_off() {
         assert!(ended.is_err(), "{received} bytes are taken for the file");
         assert!(export["file_size_bytes"].as_u64().unwrap() > received);
         eventually("the API logs it", TIMEOUT, async || {
-            let log = stack.api_log();
+            let log = fixture.api_log();
             log.contains("reading the file failed during a download")
                 .then_some(())
         })
@@ -235,8 +235,8 @@ fn what_breaks_off_on_its_way_from_the_store_is_continued_or_breaks_off() {
 fn a_client_that_reads_slowly_costs_no_memory_and_one_that_hangs_up_ends_the_read() {
     story(async |_| {
         const MEGABYTES: u32 = 48;
-        let mut stack = Stack::builder().store(StoreKind::S3).start().await;
-        let consumer = Consumer::owner_of(&stack);
+        let mut fixture = Fixture::builder().store(StoreKind::S3).start().await;
+        let consumer = Consumer::owner_of(&fixture);
         let id = large(&consumer, MEGABYTES).await;
         let link = link_for(&consumer, WGET, &id).await;
         let message = format!(
@@ -246,28 +246,28 @@ fn a_client_that_reads_slowly_costs_no_memory_and_one_that_hangs_up_ends_the_rea
         );
         let mut wire = Wire::to(&consumer.api).await;
         drop(consumer);
-        let before = stack.api_process().memory().1;
+        let before = fixture.api_process().memory().1;
         wire.send(&message).await;
         eventually("the object is being read", TIMEOUT, async || {
-            (stack.s3().under_way() == 1).then_some(())
+            (fixture.s3().under_way() == 1).then_some(())
         })
         .await;
         // Until everything between the store and the client is full.
         let mut last = 0;
         eventually("nothing more is taken", TIMEOUT, async || {
-            let now = stack.s3().bytes_sent();
+            let now = fixture.s3().bytes_sent();
             let stands = now > 0 && now == last;
             last = now;
             tokio::time::sleep(std::time::Duration::from_millis(300)).await;
             stands.then_some(())
         })
         .await;
-        assert_eq!(stack.s3().under_way(), 1);
-        let grown = stack.api_process().memory().1 - before;
+        assert_eq!(fixture.s3().under_way(), 1);
+        let grown = fixture.api_process().memory().1 - before;
         assert!(grown < 16 << 20, "the API grew by {grown} bytes");
         drop(wire);
         eventually("the read is ended", TIMEOUT, async || {
-            (stack.s3().under_way() == 0).then_some(())
+            (fixture.s3().under_way() == 0).then_some(())
         })
         .await;
     });

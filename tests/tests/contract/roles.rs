@@ -1,8 +1,7 @@
-//! The service as it is deployed: each program connects as a role of its own, which may do what
-//! `exportctl migrate` has granted it and no more.
+//! The service with the roles of a deployment: each program has only the rights that `exportctl migrate` grants.
 
 use exports_domain::ExportStatus;
-use exports_tests::{Endpoint, ExportRow, Message, Stack, StoreKind, uuid};
+use exports_tests::{Endpoint, ExportRow, Fixture, Message, StoreKind, uuid};
 use serde_json::{Value, json};
 
 use crate::api::Api;
@@ -12,43 +11,46 @@ const OLD: &str = "UPDATE exports SET expires_at = completed_at + interval '1 us
 #[tokio::test(flavor = "multi_thread")]
 async fn exports_live_and_end_under_roles_of_least_privilege() {
     for kind in StoreKind::all().iter().copied() {
-        let mut stack = Stack::builder().store(kind).roles().start().await;
+        let mut fixture = Fixture::builder().store(kind).roles().start().await;
         let endpoint = uuid(7);
-        let known = Endpoint::outbound(stack.project(), endpoint, "https://example.com/hook");
-        stack.insert_endpoints(&[known]).await;
-        let message = Message::outbound(stack.project()).endpoint(endpoint);
-        stack.insert_messages(&[message]).await;
-        assert_eq!(stack.api().get("/readyz").await.status, 200);
+        let known = Endpoint::outbound(fixture.project(), endpoint, "https://example.com/hook");
+        fixture.insert_endpoints(&[known]).await;
+        let message = Message::outbound(fixture.project()).endpoint(endpoint);
+        fixture.insert_messages(&[message]).await;
+        assert_eq!(fixture.api().get("/readyz").await.status, 200);
 
         let request = json!({
             "start_time": "2000-01-01T00:00:00Z", "end_time": "2100-01-01T00:00:00Z",
             "endpoint_id": format!("ep_{}", endpoint.simple()),
         });
-        let first = ask(&stack, &request).await;
-        assert_eq!(ask(&stack, &request).await, first, "the key replays it");
-        assert_eq!(stack.wait_until(&first, "completed").await["row_count"], 1);
-        assert_eq!(stack.download(&first).await.text().lines().count(), 2);
+        let first = ask(&fixture, &request).await;
+        assert_eq!(ask(&fixture, &request).await, first, "the key replays it");
+        assert_eq!(
+            fixture.wait_until(&first, "completed").await["row_count"],
+            1
+        );
+        assert_eq!(fixture.download(&first).await.text().lines().count(), 2);
         let path = format!("/v1/exports/{first}");
-        assert_eq!(stack.api().delete(&path).await.status, 204);
-        stack.wait_for_store(&[]).await;
+        assert_eq!(fixture.api().delete(&path).await.status, 204);
+        fixture.wait_for_store(&[]).await;
 
-        let second = ask(&stack, &request).await;
+        let second = ask(&fixture, &request).await;
         assert_ne!(second, first, "deleting it has freed the key");
-        stack.wait_until(&second, "completed").await;
-        stack.database().execute(OLD).await;
-        stack.wait_until(&second, "expired").await;
-        stack.wait_for_store(&[]).await;
+        fixture.wait_until(&second, "completed").await;
+        fixture.database().execute(OLD).await;
+        fixture.wait_until(&second, "expired").await;
+        fixture.wait_for_store(&[]).await;
 
-        lost_work_is_taken_over_or_ended(&stack).await;
-        stack.worker(0).terminate();
-        assert!(stack.worker(0).wait().await.success());
-        let logs = stack.logs();
+        lost_work_is_taken_over_or_ended(&fixture).await;
+        fixture.worker_process(0).terminate();
+        assert!(fixture.worker_process(0).wait().await.success());
+        let logs = fixture.logs();
         assert!(!logs.contains("permission denied"), "{logs}");
     }
 }
 
-async fn ask(stack: &Stack, request: &Value) -> String {
-    let reply = Api::new(stack.api().clone())
+async fn ask(fixture: &Fixture, request: &Value) -> String {
+    let reply = Api::new(fixture.api().clone())
         .post_keyed("once", request)
         .await;
     let id = reply.expect(201).data()["id"].clone();
@@ -56,15 +58,15 @@ async fn ask(stack: &Stack, request: &Value) -> String {
 }
 
 /// By the worker's claim and by its janitor.
-async fn lost_work_is_taken_over_or_ended(stack: &Stack) {
-    let lost = ExportRow::of(stack.project(), ExportStatus::Processing).lease_ended();
-    let exhausted = ExportRow::of(stack.project(), ExportStatus::Processing)
+async fn lost_work_is_taken_over_or_ended(fixture: &Fixture) {
+    let lost = ExportRow::of(fixture.project(), ExportStatus::Processing).lease_ended();
+    let exhausted = ExportRow::of(fixture.project(), ExportStatus::Processing)
         .with("attempt", 8)
         .lease_ended();
     for (row, status) in [(lost, "completed"), (exhausted, "failed")] {
         let id = row
-            .insert_with_object(stack.database().pool(), "writing")
+            .insert_with_object(fixture.database().pool(), "writing")
             .await;
-        stack.wait_until(&id.to_string(), status).await;
+        fixture.wait_until(&id.to_string(), status).await;
     }
 }

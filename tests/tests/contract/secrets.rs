@@ -1,10 +1,10 @@
-//! Secrets: none of them is ever written into a log.
+//! No secret is in a log.
 
-use exports_tests::{Client, Process, Stack, StoreKind};
+use exports_tests::{Client, Fixture, Process, StoreKind};
 use reqwest::Method;
 
 use crate::api::{Api, assert_refused};
-use crate::world::{Consumer, SIGNING_KEY, id_of, path, request, story};
+use crate::shared::{Consumer, SIGNING_KEY, id_of, path, request, story};
 
 /// Everything that a consumer does, right and wrong.
 async fn live(consumer: &Consumer<'_>) -> Vec<String> {
@@ -60,24 +60,24 @@ fn assert_tells_no(log: &str, secrets: &[String]) {
 fn no_key_no_password_and_no_signature_is_in_any_log() {
     story(async |_| {
         for &store in StoreKind::all() {
-            let builder = Stack::builder().store(store).database_proxy();
-            let stack = builder
+            let builder = Fixture::builder().store(store).database_proxy();
+            let fixture = builder
                 .env("RUST_LOG", "debug")
                 .api_env("EXPORTS_SIGNING_KEY", SIGNING_KEY)
                 .start()
                 .await;
-            let consumer = Consumer::owner_of(&stack);
+            let consumer = Consumer::owner_of(&fixture);
             let mut secrets = live(&consumer).await;
             // Errors are where secrets get out.
-            stack.database_proxy().take_away();
+            fixture.database_proxy().make_unavailable();
             assert_eq!(consumer.api.get("/v1/exports").await.status, 503);
-            stack.database_proxy().restore();
+            fixture.database_proxy().restore();
             secrets.push(SIGNING_KEY.to_owned());
-            secrets.extend(password_of(stack.database().url()));
+            secrets.extend(password_of(fixture.database().url()));
             if store != StoreKind::File {
-                secrets.push(stack.s3().secret_key().to_owned());
+                secrets.push(fixture.s3().secret_key().to_owned());
             }
-            assert_tells_no(&stack.logs(), &secrets);
+            assert_tells_no(&fixture.logs(), &secrets);
         }
     });
 }
@@ -85,8 +85,8 @@ fn no_key_no_password_and_no_signature_is_in_any_log() {
 #[test]
 fn neither_the_text_log_nor_a_failing_start_tells_a_secret() {
     story(async |_| {
-        let stack = Stack::builder().workers(0).start().await;
-        let mut url: url::Url = stack.database().url().parse().unwrap();
+        let fixture = Fixture::builder().workers(0).start().await;
+        let mut url: url::Url = fixture.database().url().parse().unwrap();
         let environment = |url: &url::Url, name: &str| {
             vec![
                 ("DATABASE_URL".to_owned(), url.to_string()),
@@ -105,14 +105,14 @@ fn neither_the_text_log_nor_a_failing_start_tells_a_secret() {
             .unwrap()
             .to_str()
             .unwrap();
-        let mut secrets = vec![SIGNING_KEY.to_owned(), stack.key().to_owned()];
+        let mut secrets = vec![SIGNING_KEY.to_owned(), fixture.key().to_owned()];
         secrets.extend(password_of(url.as_str()));
 
         let mut api = Process::start("exports-api", &[], environment(&url, name));
         let line = api.wait_for_line("listening").await;
         let (_, address) = line.split_once("http://").expect("the address");
         let client = Client::new(&format!("http://{}", address.trim_end_matches('"')));
-        let there = Api::new(client.with_key(stack.key()));
+        let there = Api::new(client.with_key(fixture.key()));
         let _ = there.post("/v1/exports", &request()).await.expect(201);
         let reply = there.without_key().get("/v1/exports").await;
         assert_refused(&reply, 401, "UNAUTHORIZED", &[]);

@@ -1,17 +1,17 @@
-//! SIGTERM: what was begun comes to its end, nothing new begins, and the process says 0.
+//! SIGTERM: requests in progress are completed, new ones are refused, and the exit code is 0.
 
-use exports_tests::{Stack, TIMEOUT, eventually};
+use exports_tests::{Fixture, TIMEOUT, eventually};
 use reqwest::Method;
 use tokio::net::TcpStream;
 
+use crate::shared::{Consumer, id_of, request, story};
 use crate::wire::Wire;
-use crate::world::{Consumer, id_of, request, story};
 
 #[test]
 fn requests_in_flight_are_finished_before_the_process_ends() {
     story(async |_| {
-        let mut stack = Stack::builder().workers(0).start().await;
-        let api = Consumer::owner_of(&stack).api;
+        let mut fixture = Fixture::builder().workers(0).start().await;
+        let api = Consumer::owner_of(&fixture).api;
         let body = request().to_string();
         let head = format!(
             "POST /v1/exports HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Length: {}\r\n\r\n",
@@ -20,7 +20,7 @@ fn requests_in_flight_are_finished_before_the_process_ends() {
         );
         // One that waits for the database, one whose body is on its way, one that asks nothing
         // (any more).
-        let mut blocker = stack.database().connect().await;
+        let mut blocker = fixture.database().connect().await;
         sqlx::raw_sql("BEGIN; LOCK TABLE exports IN ACCESS EXCLUSIVE MODE")
             .execute(&mut blocker)
             .await
@@ -29,7 +29,7 @@ fn requests_in_flight_are_finished_before_the_process_ends() {
         waiting.send(format!("{head}{body}")).await;
         let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted";
         eventually("the insert waits", TIMEOUT, async || {
-            (stack.database().value(waits).await == 1).then_some(())
+            (fixture.database().value(waits).await == 1).then_some(())
         })
         .await;
         let mut idle = Wire::to(&api).await;
@@ -42,8 +42,8 @@ fn requests_in_flight_are_finished_before_the_process_ends() {
         assert_eq!(sending.reply().await.unwrap().status, 100);
         sending.send(&body[..10]).await;
 
-        stack.api_process().terminate();
-        stack.api_process().wait_for_line("stopping").await;
+        fixture.api_process().terminate();
+        fixture.api_process().wait_for_line("stopping").await;
         idle.closed().await;
         let address = api.base().trim_start_matches("http://").to_owned();
         eventually("nobody listens any more", TIMEOUT, async || {
@@ -51,7 +51,7 @@ fn requests_in_flight_are_finished_before_the_process_ends() {
         })
         .await;
         assert!(
-            stack.api_process().ended().is_none(),
+            fixture.api_process().ended().is_none(),
             "two requests are still open"
         );
 
@@ -61,11 +61,11 @@ fn requests_in_flight_are_finished_before_the_process_ends() {
             let reply = wire.reply().await.expect("an answer").expect(201);
             api.witness(&Method::POST, "/v1/exports", &reply).await;
             let id = id_of(&reply.data()).parse().unwrap();
-            assert!(stack.database().export_row(id).await.is_some());
+            assert!(fixture.database().export_row(id).await.is_some());
         }
-        let ended = stack.api_process().wait().await;
+        let ended = fixture.api_process().wait().await;
         assert_eq!(ended.code(), Some(0));
-        let log = stack.api_log();
+        let log = fixture.api_log();
         assert!(!log.contains("WARN") && !log.contains("ERROR"), "{log}");
     });
 }
@@ -73,10 +73,10 @@ fn requests_in_flight_are_finished_before_the_process_ends() {
 #[test]
 fn a_create_whose_client_has_hung_up_is_finished_too() {
     story(async |_| {
-        let mut stack = Stack::builder().workers(0).start().await;
-        let api = Consumer::owner_of(&stack).api;
+        let mut fixture = Fixture::builder().workers(0).start().await;
+        let api = Consumer::owner_of(&fixture).api;
         let body = request().to_string();
-        let mut blocker = stack.database().connect().await;
+        let mut blocker = fixture.database().connect().await;
         sqlx::raw_sql("BEGIN; LOCK TABLE exports IN ACCESS EXCLUSIVE MODE")
             .execute(&mut blocker)
             .await
@@ -90,15 +90,18 @@ fn a_create_whose_client_has_hung_up_is_finished_too() {
         .await;
         let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted";
         eventually("the insert waits", TIMEOUT, async || {
-            (stack.database().value(waits).await == 1).then_some(())
+            (fixture.database().value(waits).await == 1).then_some(())
         })
         .await;
         drop(wire);
-        stack.api_process().terminate();
-        stack.api_process().wait_for_line("stopping").await;
+        fixture.api_process().terminate();
+        fixture.api_process().wait_for_line("stopping").await;
         sqlx::raw_sql("COMMIT").execute(&mut blocker).await.unwrap();
-        assert_eq!(stack.api_process().wait().await.code(), Some(0));
-        let count = stack.database().value("SELECT count(*) FROM exports").await;
+        assert_eq!(fixture.api_process().wait().await.code(), Some(0));
+        let count = fixture
+            .database()
+            .value("SELECT count(*) FROM exports")
+            .await;
         assert_eq!(count, 1);
     });
 }

@@ -1,16 +1,16 @@
-//! A client of the API that this one is wire-compatible with, as its official libraries are: it
-//! sends what they send, reads what they read, and knows nothing of our additions.
+//! A client of the API that this one is wire-compatible with: it sends and reads what the official libraries do, and does not know
+//! our additions.
 
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use exports_domain::{Clock, SystemClock};
-use exports_tests::{Endpoint, Loss, Message, Reply, Stack, StoreKind, TIMEOUT, http_client};
+use exports_tests::{Endpoint, Fixture, Loss, Message, Reply, StoreKind, TIMEOUT, http_client};
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::world::story;
+use crate::shared::story;
 
 /// Reads an export as strictly as generated code does.
 #[derive(Debug, PartialEq)]
@@ -187,18 +187,18 @@ impl StockClient {
 
 #[test]
 fn a_stock_client_works_unchanged_from_the_first_create_to_the_delete() {
-    story(async |world| {
+    story(async |fixtures| {
         for &store in StoreKind::all() {
-            let consumer = world.consumer_on(store).await;
+            let consumer = fixtures.consumer_on(store).await;
             let endpoint = Uuid::now_v7();
             let url = "https://example.com/hook";
             consumer
-                .stack
+                .fixture
                 .insert_endpoints(&[Endpoint::outbound(&consumer.project, endpoint, url)])
                 .await;
             let message = || Message::outbound(&consumer.project).endpoint(endpoint);
             consumer
-                .stack
+                .fixture
                 .insert_messages(&[
                     message()
                         .status("failed_permanent")
@@ -251,11 +251,13 @@ fn a_stock_client_works_unchanged_from_the_first_create_to_the_delete() {
 #[test]
 fn its_retries_of_a_create_make_no_second_export() {
     story(async |_| {
-        let stack = Stack::builder().workers(0).database_proxy().start().await;
-        let client = StockClient::new(stack.api().base(), stack.key());
+        let fixture = Fixture::builder().workers(0).database_proxy().start().await;
+        let client = StockClient::new(fixture.api().base(), fixture.key());
         // It has no Idempotency-Key: all rests on the server not answering 5xx to what it did.
         for _ in 0..3 {
-            stack.database_proxy().lose_at(Loss::Reply, stack.project());
+            fixture
+                .database_proxy()
+                .lose_at(Loss::Reply, fixture.project());
             client
                 .create(&json!({
                     "start_time": "2025-12-01T00:00:00Z",
@@ -263,7 +265,7 @@ fn its_retries_of_a_create_make_no_second_export() {
                 }))
                 .await;
         }
-        assert_eq!(stack.database_proxy().lost(), 3);
+        assert_eq!(fixture.database_proxy().lost(), 3);
         assert_eq!(client.list().await.len(), 3);
     });
 }

@@ -1,16 +1,16 @@
-//! Times: what is read, and how it is written.
+//! Times: accepted and returned formats.
 
 use exports_domain::ExportStatus;
 use serde_json::json;
 
 use crate::api::assert_refused;
 use crate::book::is_wire_time;
-use crate::world::{request_with, story};
+use crate::shared::{request_with, story};
 
 #[test]
 fn a_time_is_read_with_any_offset_and_fraction_and_written_in_utc() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         for (given, shown) in [
             ("2025-12-01T00:00:00Z", "2025-12-01T00:00:00Z"),
             ("2025-12-01T00:00:00z", "2025-12-01T00:00:00Z"),
@@ -72,8 +72,8 @@ fn a_time_is_read_with_any_offset_and_fraction_and_written_in_utc() {
 fn what_is_no_time_with_an_offset_is_refused_with_the_rule() {
     const RULE: &[&str] = &["start_time must be an RFC 3339 timestamp with an offset"];
     const YEARS: &[&str] = &["start_time must be in the years 0001 to 9999"];
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         for (given, says) in [
             ("2025-12-01T00:00:00", RULE),
             ("2025-12-01T00:00:00.123", RULE),
@@ -117,8 +117,8 @@ fn what_is_no_time_with_an_offset_is_refused_with_the_rule() {
 
 #[test]
 fn the_end_is_after_the_start_when_both_are_cut_to_microseconds() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         let range = |start: &str, end: &str| json!({ "start_time": start, "end_time": end });
         for (start, end) in [
             ("2025-12-01T00:00:00Z", "2025-12-01T00:00:00Z"),
@@ -141,8 +141,8 @@ fn the_end_is_after_the_start_when_both_are_cut_to_microseconds() {
 
 #[test]
 fn the_service_s_own_times_are_written_in_the_same_way() {
-    story(async |world| {
-        let consumer = world.consumer().await;
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
         for (stored, shown) in [
             ("2025-12-06T12:00:00Z", "2025-12-06T12:00:00Z"),
             ("2025-12-06T12:00:00.1Z", "2025-12-06T12:00:00.100Z"),

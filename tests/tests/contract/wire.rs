@@ -1,4 +1,4 @@
-//! HTTP byte by byte, for what no HTTP library would send.
+//! HTTP byte by byte, for requests that no HTTP library sends.
 
 use bytes::Bytes;
 use exports_tests::{Reply, TIMEOUT};
@@ -23,7 +23,7 @@ impl Wire {
         self.0.write_all(bytes.as_ref()).await.ok();
     }
 
-    /// Sends no more, and goes on listening.
+    /// Closes the sending side and still reads.
     pub(crate) async fn end(&mut self) {
         self.0.shutdown().await.ok();
     }

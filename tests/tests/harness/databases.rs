@@ -1,10 +1,10 @@
-//! Databases of tests: each its own, gone at the end.
+//! Databases of tests: isolated, and dropped at the end.
 
 use exports_tests::{TIMEOUT, TestDatabase, eventually};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-/// In a given server a drop is waited for; in a private one it goes on behind the tests' backs.
+/// In a given server a drop blocks; in a private one it runs in the background.
 async fn goes(looker: &TestDatabase, url: &str) {
     eventually("the database is gone", TIMEOUT, async || {
         (!exists(looker, url).await).then_some(())

@@ -1,8 +1,8 @@
-//! The harness itself: what stories rely on without looking.
+//! Tests of the test harness.
 
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
 
 mod databases;
+mod fixtures;
 mod processes;
 mod proxies;
-mod stacks;

@@ -1,4 +1,4 @@
-//! Processes: read, signalled, never left behind.
+//! Processes: logs, signals, and their end.
 
 use std::path::Path;
 use std::process::Command;

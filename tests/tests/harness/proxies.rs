@@ -1,4 +1,4 @@
-//! Proxies: what they cut, hold and lose.
+//! Faults of the proxy.
 
 use std::time::Duration;
 
@@ -55,7 +55,7 @@ async fn a_target_that_was_taken_away_comes_back() {
     let (proxy, _server) = answering().await;
     let mut client = connect(&proxy).await;
     assert!(ask(&mut client, b"one").await);
-    proxy.take_away();
+    proxy.make_unavailable();
     assert!(!ask(&mut client, b"two").await);
     assert!(!ask(&mut connect(&proxy).await, b"three").await);
     proxy.restore();
@@ -122,7 +122,7 @@ async fn what_is_silenced_gets_no_answer_and_no_end_and_what_comes_later_is_serv
     let (proxy, _server) = answering().await;
     let mut client = connect(&proxy).await;
     assert!(ask(&mut client, b"one").await);
-    proxy.silence();
+    proxy.blackhole();
     assert!(ask(&mut connect(&proxy).await, b"two").await);
     client.write_all(b"three").await.unwrap();
     let mut answer = [0; 6];

@@ -1,4 +1,4 @@
-//! The dashboard and the alert rules ask only for what the programs tell.
+//! The dashboard and the alert rules only use metrics that the programs report.
 
 use std::path::Path;
 
@@ -47,7 +47,7 @@ fn answers(series: &Series, label: &str, operator: &str, value: &str) -> bool {
     }
 }
 
-/// Checks each selector in a text, and gives how many there were.
+/// Checks each selector in a text, and returns their number.
 fn check(text: &str, told: &[&Scrape]) -> usize {
     let selector =
         Regex::new(r"\b((?:exports|process)_[a-z_]+)\b(?:\{([^}]*)\})?").expect("a pattern");

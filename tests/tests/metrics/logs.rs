@@ -1,4 +1,4 @@
-//! Logs that can no longer be written: the services go on, and count what is lost.
+//! Logs that cannot be written: the services continue, and count the lost lines.
 
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, PipeReader, Write};
@@ -20,7 +20,7 @@ const LOST: &str = "exports_log_lines_lost_total";
 enum Log {
     /// Its reader has ended.
     ReaderGone,
-    /// It is a pipe that is full already, and nobody reads.
+    /// A full pipe without a reader.
     Unread,
     /// It is a file on a full disk.
     DiskFull,
@@ -169,7 +169,7 @@ async fn a_worker_works_and_stops_whatever_becomes_of_its_log() {
     }
 }
 
-/// Why it cannot start is one line that nobody reads; the exit code tells all the same.
+/// The error line cannot be written, but the exit code is set.
 #[tokio::test]
 async fn a_service_that_cannot_start_ends_whatever_becomes_of_its_log() {
     let store = RunningStore::start(StoreKind::File);

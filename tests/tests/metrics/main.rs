@@ -1,5 +1,4 @@
-//! What the programs tell on `/metrics`, and that the dashboard and the alert rules ask for nothing
-//! else.
+//! `/metrics` of the programs. The dashboard and the alert rules may only use these metrics.
 
 mod deployed;
 mod logs;

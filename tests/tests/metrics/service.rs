@@ -1,27 +1,27 @@
-//! A service that is scraped.
+//! A service whose metrics are scraped.
 
-use exports_tests::{Message, Process, Scrape, Stack, StackBuilder, TIMEOUT, eventually};
+use exports_tests::{Fixture, FixtureBuilder, Message, Process, Scrape, TIMEOUT, eventually};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 /// The variables that a worker needs to be scraped.
 pub(crate) const WORKER: (&str, &str) = ("EXPORTS_HEALTH_LISTEN", "127.0.0.1:0");
 
-/// A stack that is scraped, API and workers.
-pub(crate) fn scraped() -> StackBuilder {
-    Stack::builder()
+/// A fixture that is scraped, API and workers.
+pub(crate) fn scraped() -> FixtureBuilder {
+    Fixture::builder()
         .worker_env(WORKER.0, WORKER.1)
         .api_env("EXPORTS_METRICS_LISTEN", "127.0.0.1:0")
 }
 
-/// Where a worker tells.
-pub(crate) async fn of_worker(stack: &mut Stack, number: usize) -> String {
-    address(stack.worker(number), "health listening").await
+/// The address of a worker's metrics.
+pub(crate) async fn of_worker(fixture: &mut Fixture, number: usize) -> String {
+    address(fixture.worker_process(number), "health listening").await
 }
 
-/// Where the API tells.
-pub(crate) async fn of_api(stack: &mut Stack) -> String {
-    address(stack.api_process(), "metrics listening").await
+/// The address of the API's metrics.
+pub(crate) async fn of_api(fixture: &mut Fixture) -> String {
+    address(fixture.api_process(), "metrics listening").await
 }
 
 async fn address(process: &mut Process, event: &str) -> String {
@@ -51,19 +51,19 @@ pub(crate) fn is(one: f64, other: f64) -> bool {
     (one - other).abs() < 1e-9
 }
 
-/// Asks for the messages of a day and gives the export's id.
-pub(crate) async fn ask_for(stack: &Stack, day: &str) -> String {
+/// Creates an export of the messages of a day, and returns its id.
+pub(crate) async fn ask_for(fixture: &Fixture, day: &str) -> String {
     let range = json!({
         "start_time": format!("{day}T00:00:00Z"),
         "end_time": format!("{day}T23:59:59Z"),
     });
-    let export = stack.create_export(range).await;
+    let export = fixture.create_export(range).await;
     export["id"].as_str().expect("an id").to_owned()
 }
 
 /// What a busy service has been through.
 pub(crate) struct Busy {
-    pub(crate) stack: Stack,
+    pub(crate) fixture: Fixture,
     pub(crate) worker: Scrape,
     pub(crate) api: Scrape,
     /// The export that was completed.
@@ -74,27 +74,27 @@ pub(crate) struct Busy {
 
 /// One export of three rows that is completed, one that fails, requests that are refused, and one
 /// that finds no database.
-pub(crate) async fn busy(builder: StackBuilder) -> Busy {
-    let mut stack = builder.database_proxy().start().await;
-    let (worker, api) = (of_worker(&mut stack, 0).await, of_api(&mut stack).await);
-    let project = stack.project().to_owned();
+pub(crate) async fn busy(builder: FixtureBuilder) -> Busy {
+    let mut fixture = builder.database_proxy().start().await;
+    let (worker, api) = (of_worker(&mut fixture, 0).await, of_api(&mut fixture).await);
+    let project = fixture.project().to_owned();
     let message = |at| Message::outbound(&project).at(at);
     let unwritable = message("2025-12-05T12:00:00Z").with("delivered_at", "infinity");
     let three = [(); 3].map(|()| message("2025-12-03T12:00:00Z"));
     // An operator's own table may hold what ours refuses.
     let unchecked = "ALTER TABLE messages DROP CONSTRAINT messages_delivered_at_check";
-    stack.database().execute(unchecked).await;
-    stack.insert_messages(&three).await;
-    stack.insert_messages(&[unwritable]).await;
+    fixture.database().execute(unchecked).await;
+    fixture.insert_messages(&three).await;
+    fixture.insert_messages(&[unwritable]).await;
 
-    let id = ask_for(&stack, "2025-12-03").await;
-    let completed = stack.wait_until(&id, "completed").await;
-    let failed = ask_for(&stack, "2025-12-05").await;
-    stack.wait_until(&failed, "failed").await;
-    refusals(&stack).await;
-    let proxy = stack.database_proxy();
-    proxy.take_away();
-    let _ = stack.api().get("/v1/exports").await.expect(503);
+    let id = ask_for(&fixture, "2025-12-03").await;
+    let completed = fixture.wait_until(&id, "completed").await;
+    let failed = ask_for(&fixture, "2025-12-05").await;
+    fixture.wait_until(&failed, "failed").await;
+    refusals(&fixture).await;
+    let proxy = fixture.database_proxy();
+    proxy.make_unavailable();
+    let _ = fixture.api().get("/v1/exports").await.expect(503);
     proxy.restore();
 
     eventually_tells(&worker, "exports_database_up", &[], 1.0).await;
@@ -102,7 +102,7 @@ pub(crate) async fn busy(builder: StackBuilder) -> Busy {
     let worker = eventually_tells(&worker, "exports_running", &[], 0.0).await;
     let api = eventually_tells(&api, "exports_database_up", &[], 1.0).await;
     Busy {
-        stack,
+        fixture,
         worker,
         api,
         completed,
@@ -111,8 +111,8 @@ pub(crate) async fn busy(builder: StackBuilder) -> Busy {
 }
 
 /// Requests that anybody can send, with what they like in it.
-async fn refusals(stack: &Stack) {
-    let api = stack.api();
+async fn refusals(fixture: &Fixture) {
+    let api = fixture.api();
     let invented = Method::from_bytes(b"INVENTED").expect("a method");
     let _ = api.without_key().get("/v1/exports").await.expect(401);
     let _ = api.get("/v1/no-such-thing?secret=1").await.expect(404);

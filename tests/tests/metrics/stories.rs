@@ -1,10 +1,10 @@
-//! What is told of what happened.
+//! Metrics after certain events.
 
 use exports_tests::{Client, Proxy, Scrape, StoreKind, TIMEOUT, eventually};
 
 use crate::service::{WORKER, ask_for, busy, eventually_tells, is, of_api, of_worker, scraped};
 
-/// Compares what is told with what was.
+/// Compares metrics with the events.
 fn tells(scrape: &Scrape, name: &str, labels: &[(&str, &str)], value: f64) {
     let told = scrape.value(name, labels);
     assert!(
@@ -118,13 +118,13 @@ async fn an_api_tells_its_requests_by_templates() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_label_holds_an_id_an_address_or_a_secret() {
     let busy = busy(scraped().store(StoreKind::S3)).await;
-    let (stack, s3) = (&busy.stack, busy.stack.s3());
+    let (fixture, s3) = (&busy.fixture, busy.fixture.s3());
     let never = [
         busy.completed["id"].as_str().expect("an id"),
         &busy.failed,
-        stack.project(),
-        stack.key(),
-        stack.database().url(),
+        fixture.project(),
+        fixture.key(),
+        fixture.database().url(),
         s3.secret_key(),
         s3.access_key(),
         "127.0.0.1",
@@ -149,26 +149,26 @@ async fn no_label_holds_an_id_an_address_or_a_secret() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_takeover_and_the_lost_lease_are_told_by_the_two_workers() {
     let lease = ("EXPORTS_LEASE", "2s");
-    let mut stack = scraped().workers(0).start().await;
-    let source = Proxy::to_postgres(stack.database().url()).await;
-    let behind = source.url(stack.database().url());
-    let loser = stack.add_worker(&[WORKER, lease, ("EXPORTS_SOURCE_DATABASE_URL", &behind)]);
-    let of_loser = of_worker(&mut stack, loser).await;
+    let mut fixture = scraped().workers(0).start().await;
+    let source = Proxy::to_postgres(fixture.database().url()).await;
+    let behind = source.url(fixture.database().url());
+    let loser = fixture.add_worker(&[WORKER, lease, ("EXPORTS_SOURCE_DATABASE_URL", &behind)]);
+    let of_loser = of_worker(&mut fixture, loser).await;
     source.hold();
-    let id = ask_for(&stack, "2025-12-03").await;
-    stack.wait_until(&id, "processing").await;
+    let id = ask_for(&fixture, "2025-12-03").await;
+    fixture.wait_until(&id, "processing").await;
     let scrape = eventually_tells(&of_loser, "exports_running", &[], 1.0).await;
     tells(&scrape, "exports_attempts_total", &[], 0.0);
 
-    stack.worker(loser).pause().await;
-    let winner = stack.add_worker(&[WORKER, lease]);
-    let of_winner = of_worker(&mut stack, winner).await;
-    stack.wait_until(&id, "completed").await;
+    fixture.worker_process(loser).pause().await;
+    let winner = fixture.add_worker(&[WORKER, lease]);
+    let of_winner = of_worker(&mut fixture, winner).await;
+    fixture.wait_until(&id, "completed").await;
     let scrape = eventually_tells(&of_winner, "exports_running", &[], 0.0).await;
     tells(&scrape, "exports_claims_total", &[], 1.0);
     tells(&scrape, "exports_takeovers_total", &[], 1.0);
 
-    stack.worker(loser).resume();
+    fixture.worker_process(loser).resume();
     let scrape = eventually_tells(&of_loser, "exports_leases_lost_total", &[], 1.0).await;
     tells(
         &scrape,
@@ -182,13 +182,13 @@ async fn a_takeover_and_the_lost_lease_are_told_by_the_two_workers() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_is_away_is_a_retry_with_its_cause() {
-    let mut stack = scraped().workers(0).start().await;
-    let source = Proxy::to_postgres(stack.database().url()).await;
-    let behind = source.url(stack.database().url());
-    let number = stack.add_worker(&[WORKER, ("EXPORTS_SOURCE_DATABASE_URL", &behind)]);
-    let worker = of_worker(&mut stack, number).await;
-    source.take_away();
-    ask_for(&stack, "2025-12-03").await;
+    let mut fixture = scraped().workers(0).start().await;
+    let source = Proxy::to_postgres(fixture.database().url()).await;
+    let behind = source.url(fixture.database().url());
+    let number = fixture.add_worker(&[WORKER, ("EXPORTS_SOURCE_DATABASE_URL", &behind)]);
+    let worker = of_worker(&mut fixture, number).await;
+    source.make_unavailable();
+    ask_for(&fixture, "2025-12-03").await;
     let cause = [("cause", "source_unavailable")];
     let told = eventually("a retry is told", TIMEOUT, async || {
         let scrape = Scrape::of(&worker).await;
@@ -202,16 +202,16 @@ async fn a_source_that_is_away_is_a_retry_with_its_cause() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_its_database_a_program_still_tells_the_rest() {
-    let mut stack = scraped().database_proxy().start().await;
-    let (worker, api) = (of_worker(&mut stack, 0).await, of_api(&mut stack).await);
+    let mut fixture = scraped().database_proxy().start().await;
+    let (worker, api) = (of_worker(&mut fixture, 0).await, of_api(&mut fixture).await);
     let up = "exports_database_up";
     for address in [&worker, &api] {
         eventually_tells(address, up, &[], 1.0).await;
     }
     let queue = ["exports_queue_exports", "exports_queue_oldest_age_seconds"];
-    // Gone, and as slow as gone.
-    for away in [Proxy::take_away, Proxy::hold] {
-        away(stack.database_proxy());
+    // Unavailable, and too slow.
+    for away in [Proxy::make_unavailable, Proxy::hold] {
+        away(fixture.database_proxy());
         for address in [&worker, &api] {
             let scrape = eventually_tells(address, up, &[], 0.0).await;
             assert!(scrape.value("process_resident_memory_bytes", &[]) > 0.0);
@@ -219,7 +219,7 @@ async fn without_its_database_a_program_still_tells_the_rest() {
                 assert_eq!(scrape.find(name, &[]), Vec::<&exports_tests::Series>::new());
             }
         }
-        stack.database_proxy().restore();
+        fixture.database_proxy().restore();
         for address in [&worker, &api] {
             eventually_tells(address, up, &[], 1.0).await;
         }
@@ -232,10 +232,10 @@ async fn without_its_database_a_program_still_tells_the_rest() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn consumers_and_scrapers_do_not_share_a_listener() {
-    let mut stack = scraped().workers(0).start().await;
-    let api = Client::new(&of_api(&mut stack).await);
+    let mut fixture = scraped().workers(0).start().await;
+    let api = Client::new(&of_api(&mut fixture).await);
     for path in ["/healthz", "/v1/exports", "/openapi.json", "/"] {
         assert_eq!(api.get(path).await.status, 404, "{path}");
     }
-    assert_eq!(stack.api().get("/metrics").await.status, 404);
+    assert_eq!(fixture.api().get("/metrics").await.status, 404);
 }

@@ -1,4 +1,4 @@
-//! Requests that go wrong: answers that are lost, refusals, outages, bytes that change on their way.
+//! Failed requests: lost responses, refusals, outages, corrupted bytes.
 
 use bytes::Bytes;
 use exports_objects::{ErrorKind, PART_SIZE};

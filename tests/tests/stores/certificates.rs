@@ -1,4 +1,4 @@
-//! A store whose certificate is signed by an authority of its own, as inside many companies.
+//! A store with a certificate of a private certificate authority.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener};

@@ -1,4 +1,4 @@
-//! What an operator reads when a bucket cannot be used.
+//! The error message when a bucket is unusable.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A directory that vanishes, as a volume's does that is no longer mounted: nothing makes it again.
+//! A directory that disappears, like a volume that is unmounted: it is not created again.
 
 use std::path::Path;
 

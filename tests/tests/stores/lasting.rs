@@ -1,4 +1,4 @@
-//! Answers that do not pass: asked once, and told as what they are, with what to do.
+//! Permanent errors of a store: no retry, and a message with a remedy.
 
 use exports_objects::ErrorKind::{self, Invalid, Refused, Unavailable};
 use exports_tests::s3::{Fault, Kind, Reply, S3Server};

@@ -1,4 +1,4 @@
-//! Links that a bucket signs: for whom, for what, for how long.
+//! Links that a bucket signs: permissions and expiry.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What every store must do, run on each that can run here, and what only a bucket does: links, lost answers, faults.
+//! What every store must do, on each store of this machine, and what only a bucket does: links, lost responses, faults.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
@@ -62,7 +62,7 @@ pub(crate) fn bucket_with(
     Store::open_with(&config, server.env()).unwrap()
 }
 
-/// With variables of its own besides those that every client of the server has.
+/// With further variables besides those of every client of the server.
 pub(crate) fn bucket_set(server: &S3Server, variables: &[(&str, &str)]) -> Store {
     let config = StoreConfig {
         url: server.url(),

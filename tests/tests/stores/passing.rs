@@ -1,4 +1,4 @@
-//! Answers that pass: the request alone is sent again, and nobody above notices.
+//! Temporary errors of a store: only the request is retried, and the caller sees no error.
 
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -71,7 +71,7 @@ async fn every_request_is_repeated_for_each_passing_answer(server: S3Server) {
         (507, "SlowDown"),
         (307, "TemporaryRedirect"),
     ] {
-        // A HEAD's answer has no body, hence no code: its status alone has to tell.
+        // The response of a HEAD has no body, so only its status identifies the error.
         let kinds = EVERY.into_iter();
         let kinds: Vec<_> = kinds
             .filter(|kind| !(*kind == Kind::Head && [400, 507].contains(&status)))
@@ -124,7 +124,7 @@ async fn a_redirect_to_another_address_is_followed(server: S3Server) {
     for status in [301, 302, 307, 308] {
         first_of_each(&server, &EVERY, Fault::Redirect(status, address)).await;
     }
-    // Where nobody answers at the other address, the first one is asked again.
+    // If the other address does not respond, the client uses the first one again.
     first_of_each(&server, &EVERY, Fault::Redirect(307, "http://127.0.0.1:9")).await;
 }
 

@@ -1,4 +1,4 @@
-//! The S3 servers of these tests themselves.
+//! The S3 servers of these tests.
 
 use std::future::Future;
 

@@ -1,4 +1,4 @@
-//! The suite that every store passes.
+//! The suite that every store must pass.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ on_each_server!(
     a_bucket_with_a_prefix_passes_the_suite,
 );
 
-/// The suite. `left` lists everything that lies in the store, hidden remains included.
+/// The suite. `left` lists everything in the store, also what unfinished uploads have stored.
 async fn every_store_must_pass(store: &Store, left: impl Fn() -> Vec<String>) {
     store.check().await.unwrap();
     assert_eq!(left(), [""; 0], "a check leaves nothing");

@@ -1,4 +1,4 @@
-//! What a worker's policy for the bucket has to allow, and what it must not.
+//! The permissions that a worker's bucket policy must and must not contain.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -7,16 +7,16 @@ use exports_tests::StoreKind;
 use exports_tests::s3::{Fault, Kind, policy};
 
 use crate::rows::put_large;
-use crate::workshop::Workshop;
+use crate::support::Fixture;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_makes_the_calls_that_its_policy_allows_and_no_other() {
-    let shop = Workshop::open(StoreKind::S3).await;
-    let expected = put_large(&shop.database, 120).await;
+    let fixture = Fixture::without_services(StoreKind::S3).await;
+    let expected = put_large(fixture.database(), 120).await;
     let allowed = policy::allowed("policy-worker.json");
     let used = Arc::new(Mutex::new(BTreeSet::new()));
     let noted = Arc::clone(&used);
-    let refused = shop.s3().inject(
+    let refused = fixture.s3().inject(
         move |seen| {
             let action = policy::action(seen.kind).to_owned();
             let refused = !allowed.contains(&action);
@@ -27,18 +27,18 @@ async fn a_worker_makes_the_calls_that_its_policy_allows_and_no_other() {
     );
 
     // Starts, fails to complete an upload, looks it up, aborts it; succeeds; deletes the file.
-    let incomplete = shop
+    let incomplete = fixture
         .s3()
         .inject(|seen| seen.kind == Kind::CompleteUpload, Fault::Answer(403));
-    let _workers = shop.janitors(&[("EXPORTS_FILE_TTL", "1h")]).await;
-    let id = shop.ask_for_all().await;
+    let _workers = fixture.janitors(&[("EXPORTS_FILE_TTL", "1h")]).await;
+    let id = fixture.queue_full_export().await;
     incomplete.reached(1).await;
     drop(incomplete);
-    assert!(shop.file(id).await == expected);
+    assert!(fixture.read_file(id).await == expected);
     let expire = "UPDATE exports SET expires_at = clock_timestamp()";
-    shop.database.execute(expire).await;
-    shop.column_is(id, "status", "expired").await;
-    shop.holds_nothing().await;
+    fixture.database().execute(expire).await;
+    fixture.wait_for_column(id, "status", "expired").await;
+    fixture.wait_for_empty_store().await;
 
     assert_eq!(refused.hits(), 0);
     let used = used.lock().expect("the actions").clone();

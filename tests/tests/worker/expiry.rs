@@ -1,5 +1,4 @@
-//! Files go when their time is over, when their export is deleted, and at last even if the store
-//! would not have it; nothing else is left in the store.
+//! Files are deleted when they expire or when their export is deleted, even if the store fails for some time.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -10,115 +9,122 @@ use exports_domain::{ExportId, ExportStatus};
 use exports_tests::s3::{Fault, Injected, Kind};
 use exports_tests::{ExportRow, TIMEOUT, eventually};
 
-use crate::workshop::{PROJECT, Worker, Workshop, on_every_store};
+use crate::support::{Fixture, PROJECT, Worker, on_every_store};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn at_its_time_an_export_expires_and_its_file_goes() {
-    on_every_store(async |shop| {
-        shop.put_one().await;
-        let mut patient = shop.worker(&[]);
-        let stays = shop.ask_for_all().await;
-        shop.file(stays).await;
+    on_every_store(async |fixture| {
+        fixture.insert_one_message().await;
+        let mut patient = fixture.start_worker(&[]);
+        let stays = fixture.queue_full_export().await;
+        fixture.read_file(stays).await;
         patient.terminate();
         patient.wait().await;
-        let _workers = shop.janitors(&[("EXPORTS_FILE_TTL", "2s")]).await;
+        let _workers = fixture.janitors(&[("EXPORTS_FILE_TTL", "2s")]).await;
 
-        let goes = shop.ask_for_all().await;
-        shop.column_is(goes, "status", "expired").await;
+        let goes = fixture.queue_full_export().await;
+        fixture.wait_for_column(goes, "status", "expired").await;
 
-        shop.holds_only(&[stays]).await;
+        fixture.wait_for_files_of(&[stays]).await;
         let lived =
             "SELECT expires_at - completed_at = '2s' AND object_key IS NULL AND row_count = 1
              AND num_nulls(file_size_bytes, sha256) = 0 FROM exports WHERE status = 'expired'";
-        assert_eq!(shop.database.value(lived).await, true);
+        assert_eq!(fixture.database().value(lived).await, true);
         let week =
             "SELECT expires_at - completed_at = '7d' FROM exports WHERE status = 'completed'";
-        assert_eq!(shop.database.value(week).await, true);
-        nothing_is_doomed(shop).await;
+        assert_eq!(fixture.database().value(week).await, true);
+        nothing_is_doomed(fixture).await;
 
-        its_time_passes(shop, stays).await;
-        shop.column_is(stays, "status", "expired").await;
-        shop.holds_nothing().await;
-        nothing_is_doomed(shop).await;
+        its_time_passes(fixture, stays).await;
+        fixture.wait_for_column(stays, "status", "expired").await;
+        fixture.wait_for_empty_store().await;
+        nothing_is_doomed(fixture).await;
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_old_record_without_a_file_goes_and_one_with_a_file_stays() {
-    on_every_store(async |shop| {
-        shop.put_one().await;
-        let mut patient = shop.worker(&[]);
-        let [expired, kept] = [shop.ask_for_all().await, shop.ask_for_all().await];
-        shop.file(expired).await;
-        shop.file(kept).await;
-        its_time_passes(shop, expired).await;
-        shop.column_is(expired, "status", "expired").await;
-        shop.holds_only(&[kept]).await;
-        nothing_is_doomed(shop).await;
+    on_every_store(async |fixture| {
+        fixture.insert_one_message().await;
+        let mut patient = fixture.start_worker(&[]);
+        let [expired, kept] = [
+            fixture.queue_full_export().await,
+            fixture.queue_full_export().await,
+        ];
+        fixture.read_file(expired).await;
+        fixture.read_file(kept).await;
+        its_time_passes(fixture, expired).await;
+        fixture.wait_for_column(expired, "status", "expired").await;
+        fixture.wait_for_files_of(&[kept]).await;
+        nothing_is_doomed(fixture).await;
         patient.terminate();
         patient.wait().await;
 
-        let _workers = shop.janitors(&[("EXPORTS_RECORD_TTL", "1s")]).await;
+        let _workers = fixture.janitors(&[("EXPORTS_RECORD_TTL", "1s")]).await;
         let only_kept = format!(
             "SELECT array_agg(id::text) = ARRAY['{}'] FROM exports",
             kept.0
         );
         eventually("the old record goes", TIMEOUT, async || {
-            (shop.database.value(&only_kept).await == true).then_some(())
+            (fixture.database().value(&only_kept).await == true).then_some(())
         })
         .await;
-        shop.column_is(kept, "status", "completed").await;
-        shop.holds_only(&[kept]).await;
+        fixture.wait_for_column(kept, "status", "completed").await;
+        fixture.wait_for_files_of(&[kept]).await;
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_files_of_expired_and_deleted_exports_go_when_the_store_is_back() {
-    on_every_store(async |shop| {
-        shop.put_one().await;
-        let workers = shop.janitors(&[]).await;
-        let [expired, deleted] = [shop.ask_for_all().await, shop.ask_for_all().await];
-        shop.file(expired).await;
-        shop.file(deleted).await;
+    on_every_store(async |fixture| {
+        fixture.insert_one_message().await;
+        let workers = fixture.janitors(&[]).await;
+        let [expired, deleted] = [
+            fixture.queue_full_export().await,
+            fixture.queue_full_export().await,
+        ];
+        fixture.read_file(expired).await;
+        fixture.read_file(deleted).await;
         let refusing = [
-            RefusingDeletion::of(shop, expired).await,
-            RefusingDeletion::of(shop, deleted).await,
+            RefusingDeletion::of(fixture, expired).await,
+            RefusingDeletion::of(fixture, deleted).await,
         ];
 
-        its_time_passes(shop, expired).await;
-        shop.column_is(expired, "status", "expired").await;
-        is_deleted(shop, deleted).await;
+        its_time_passes(fixture, expired).await;
+        fixture.wait_for_column(expired, "status", "expired").await;
+        is_deleted(fixture, deleted).await;
 
         refused(&workers, 2).await;
-        assert_ne!(shop.listing(), [""; 0]);
+        assert_ne!(fixture.store_listing(), [""; 0]);
         drop(refusing);
         // A minute passes.
-        shop.sweep().await;
-        shop.holds_nothing().await;
-        nothing_is_doomed(shop).await;
+        fixture.wait_for_sweep().await;
+        fixture.wait_for_empty_store().await;
+        nothing_is_doomed(fixture).await;
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sweeps_of_two_workers_do_not_tread_on_each_other() {
-    on_every_store(async |shop| {
+    on_every_store(async |fixture| {
         const EXPORTS: usize = 250;
         for _ in 0..EXPORTS {
             let row = ExportRow::of(PROJECT, ExportStatus::Completed);
             let over = row.with_ago("expires_at", TimeDelta::seconds(1));
-            over.insert_with_object(shop.database.pool(), "kept").await;
+            over.insert_with_object(fixture.database().pool(), "kept")
+                .await;
         }
-        let workers = [shop.worker(&[]), shop.worker(&[])];
+        let workers = [fixture.start_worker(&[]), fixture.start_worker(&[])];
 
         let unexpired = "SELECT count(*) FROM exports WHERE status <> 'expired'";
         eventually("every export is expired", TIMEOUT, async || {
-            (shop.database.value(unexpired).await == 0).then_some(())
+            (fixture.database().value(unexpired).await == 0).then_some(())
         })
         .await;
-        nothing_is_doomed(shop).await;
+        nothing_is_doomed(fixture).await;
         let events: Vec<_> = workers.iter().flat_map(|worker| worker.events()).collect();
         let expired = events
             .iter()
@@ -134,16 +140,16 @@ async fn the_sweeps_of_two_workers_do_not_tread_on_each_other() {
     .await;
 }
 
-async fn its_time_passes(shop: &Workshop, id: ExportId) {
+async fn its_time_passes(fixture: &Fixture, id: ExportId) {
     let pass = "UPDATE exports SET expires_at = clock_timestamp() WHERE id =";
-    shop.database.execute(format!("{pass} '{id}'")).await;
+    fixture.database().execute(format!("{pass} '{id}'")).await;
 }
 
 /// Deletes an export as the API does, up to the store.
-async fn is_deleted(shop: &Workshop, id: ExportId) {
-    let key = shop.object_key(id).await;
-    let storage = shop.database.storage();
-    let deleted = storage.delete_export(&shop.project, id).await;
+async fn is_deleted(fixture: &Fixture, id: ExportId) {
+    let key = fixture.object_key_of(id).await;
+    let storage = fixture.database().storage();
+    let deleted = storage.delete_export(fixture.project_id(), id).await;
     let deleted = deleted.expect("an answer of the database");
     assert_eq!(
         deleted,
@@ -154,7 +160,7 @@ async fn is_deleted(shop: &Workshop, id: ExportId) {
     // Half a minute is the deleter's own time to try.
     let soon = "UPDATE export_objects SET sweep_at = clock_timestamp() WHERE state = 'doomed' AND sweep_at > clock_timestamp()
          AND export_id NOT IN (SELECT id FROM exports)";
-    shop.database.execute(soon).await;
+    fixture.database().execute(soon).await;
 }
 
 /// Waits until janitors have tried in vain so many times.
@@ -169,10 +175,10 @@ async fn refused(workers: &[Worker], times: usize) {
 }
 
 /// Waits until no janitor has anything left to do, now or later.
-async fn nothing_is_doomed(shop: &Workshop) {
+async fn nothing_is_doomed(fixture: &Fixture) {
     let doomed = "SELECT count(*) FROM export_objects WHERE state = 'doomed'";
     eventually("nothing is doomed", TIMEOUT, async || {
-        (shop.database.value(doomed).await == 0).then_some(())
+        (fixture.database().value(doomed).await == 0).then_some(())
     })
     .await;
 }
@@ -182,7 +188,7 @@ enum RefusingDeletion {
     S3 {
         _refusing: Injected,
     },
-    /// A folder that is not empty stands where the file was, which lies aside.
+    /// Moves the file away and puts a non-empty folder in its place.
     File {
         path: PathBuf,
         aside: PathBuf,
@@ -190,17 +196,17 @@ enum RefusingDeletion {
 }
 
 impl RefusingDeletion {
-    async fn of(shop: &Workshop, id: ExportId) -> Self {
-        let Some(folder) = shop.folder() else {
+    async fn of(fixture: &Fixture, id: ExportId) -> Self {
+        let Some(folder) = fixture.store_folder() else {
             let deletes = |kind| matches!(kind, Kind::Delete | Kind::AbortUpload);
-            let refusing = shop
+            let refusing = fixture
                 .s3()
                 .inject(move |seen| deletes(seen.kind), Fault::Answer(403));
             return Self::S3 {
                 _refusing: refusing,
             };
         };
-        let path = folder.join(shop.object_key(id).await);
+        let path = folder.join(fixture.object_key_of(id).await);
         let aside = path.with_extension("aside");
         std::fs::rename(&path, &aside).expect("the file moves aside");
         std::fs::create_dir_all(path.join("in the way")).expect("a folder in the way");

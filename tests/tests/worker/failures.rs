@@ -1,4 +1,4 @@
-//! What goes wrong around a worker, and what becomes of its exports then.
+//! Faults of the worker's dependencies, and their effect on exports.
 
 mod database;
 mod failover;
@@ -9,7 +9,7 @@ mod store;
 use exports_domain::Failure;
 use exports_tests::s3::{Fault, Injected};
 
-use crate::workshop::{PROJECT, Workshop};
+use crate::support::{Fixture, PROJECT};
 
 /// A store that refuses every file for as long as this lives.
 enum RefusingStore {
@@ -21,10 +21,10 @@ enum RefusingStore {
 }
 
 impl RefusingStore {
-    fn of(shop: &Workshop) -> Self {
-        match shop.folder() {
+    fn of(fixture: &Fixture) -> Self {
+        match fixture.store_folder() {
             None => Self::S3 {
-                _refusing: shop.s3().inject(|_| true, Fault::Answer(403)),
+                _refusing: fixture.s3().inject(|_| true, Fault::Answer(403)),
             },
             Some(folder) => {
                 let path = folder.join(PROJECT);
@@ -44,7 +44,7 @@ impl Drop for RefusingStore {
 }
 
 /// The consumer reads what to do and nothing of how the service is built.
-fn tells_only_what_to_do(shop: &Workshop, failure: &Failure) {
+fn tells_only_what_to_do(fixture: &Fixture, failure: &Failure) {
     let message = &failure.message;
     assert!(message.contains("Please"), "{message}");
     let lower = message.to_lowercase();
@@ -75,7 +75,7 @@ fn tells_only_what_to_do(shop: &Workshop, failure: &Failure) {
     for internal in internals {
         assert!(!lower.contains(internal), "{internal:?} is in {message:?}");
     }
-    for (_, value) in shop.environment(&[]) {
+    for (_, value) in fixture.environment(&[]) {
         assert!(!message.contains(&value), "{value:?} is in {message:?}");
     }
 }

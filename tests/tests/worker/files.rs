@@ -1,7 +1,7 @@
-//! The file is right, whatever the messages are.
+//! The content of exported files.
 
 mod any_rows;
-mod facts;
+mod content;
 mod long_rows;
 mod readers;
 mod snapshot;

@@ -1,4 +1,4 @@
-//! One worker at a time has an export, whatever becomes of workers.
+//! At most one worker at a time has an export.
 
 mod by_hand;
 mod sharing;

@@ -1,8 +1,6 @@
-//! The worker's stories: the real program, as processes under real signals, on real PostgreSQL
-//! and on each store.
+//! Tests of the worker: real processes and signals, real PostgreSQL, each store.
 //!
-//! Exports are asked for and looked at through `exports-storage` and the store itself, so nothing
-//! here needs the API. What each group is about stands in its own file.
+//! The tests create exports through `exports-database` and read files from the store, so they do not need the API.
 
 mod bucket;
 mod expiry;
@@ -11,4 +9,4 @@ mod files;
 mod leases;
 mod rows;
 mod start;
-mod workshop;
+mod support;

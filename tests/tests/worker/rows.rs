@@ -1,4 +1,4 @@
-//! Messages as a model: put into the source, and written as the file must have them.
+//! A model of the messages, and of their rows in the file.
 
 use std::collections::HashMap;
 
@@ -8,12 +8,12 @@ use exports_tests::{Message, TestDatabase, uuid};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::workshop::PROJECT;
+use crate::support::PROJECT;
 
 pub(crate) const OUTBOUND_HEADER: &str = "message_id,endpoint_id,endpoint,status,attempt_count,created_at,delivered_at,next_attempt_at,response_status,response_latency_ms,last_error\r\n";
 pub(crate) const INBOUND_HEADER: &str = "message_id,inbound_endpoint_id,endpoint,status,attempt_count,received_at,delivered_at,next_attempt_at,response_status,response_latency_ms,total_delivery_ms,last_error\r\n";
 
-/// A message, with every column of its own.
+/// A message with all columns.
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
     pub(crate) id: Uuid,

@@ -1,4 +1,4 @@
-//! Programs start with all they need, or say in one line what is missing and end.
+//! Programs start, or report in one line what is missing, and exit.
 
 mod health;
 mod parts;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use exports_tests::Process;
 
-/// Programs with the variables that each needs besides the database and the store.
+/// Programs, with the variables that they need besides the database and the store.
 const PROGRAMS: [(&str, &[(&str, &str)]); 2] = [
     ("exports-worker", &[]),
     (
@@ -28,7 +28,7 @@ const BOUND: Duration = Duration::from_secs(20);
 /// Stands in values that must not be shown.
 const SECRET: &str = "hush-hush-hush";
 
-/// Starts a program that cannot start, and gives the one line that it says.
+/// Starts a program that must fail, and returns the line that it prints.
 async fn complaint(program: &str, environment: Vec<(String, String)>) -> String {
     let begun = Instant::now();
     let mut process = Process::start(program, &[], environment);

@@ -10,7 +10,7 @@ use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::output::{note, print};
 use crate::signals::Signals;
-use exports_sandbox::stack::Stack;
+use exports_sandbox::Sandbox;
 
 const PROJECT: &str = "proj_demo";
 
@@ -40,7 +40,7 @@ impl DemoSystem {
         use_system: impl AsyncFnOnce(&RunningSystem, &mut Signals) -> Result<()>,
     ) -> Result<()> {
         let mut signals = Signals::listen()?;
-        let mut stack = Stack::new().await?;
+        let mut stack = Sandbox::new().await?;
         let started = tokio::select! {
             biased;
             signal = signals.next() => Err(signal),
@@ -61,7 +61,7 @@ impl DemoSystem {
         outcome.and(stopped.map_err(Error::from))
     }
 
-    async fn start(&self, stack: &mut Stack) -> Result<RunningSystem> {
+    async fn start(&self, stack: &mut Sandbox) -> Result<RunningSystem> {
         let key = self.set_up(stack).await?;
         let address = stack.start_services().await?;
         note(&format!(
@@ -87,7 +87,7 @@ impl DemoSystem {
     }
 
     /// Starts the database and seeds it. Returns the API key.
-    async fn set_up(&self, stack: &mut Stack) -> Result<String> {
+    async fn set_up(&self, stack: &mut Sandbox) -> Result<String> {
         stack.start_postgres().await?;
         note("a private PostgreSQL is running");
         stack.exportctl(&["migrate"]).await?;

@@ -1,4 +1,4 @@
-//! Holds the tests' PostgreSQL until its stdin ends: a scratch server for `psql`, and for this crate's tests an owner to kill.
+//! Runs the tests' PostgreSQL until its stdin ends: a scratch server for `psql`, and an owner that this crate's tests kill.
 
 use std::io::{Read, Write, stdin, stdout};
 

@@ -1,4 +1,4 @@
-//! A project's endpoints and how often each is used.
+//! A project's endpoints, and how often each is used.
 
 use crate::seed::SeedEndpoint;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -7,7 +7,7 @@ use exports_domain::{Direction, EndpointId, ProjectId};
 use super::ids::uuid_v7;
 use super::random::Random;
 
-/// Of these come the outbound addresses, one for each customer and path.
+/// For the outbound URLs: one for each customer and path.
 const CUSTOMERS: [&str; 12] = [
     "acme",
     "bluth",
@@ -22,12 +22,12 @@ const CUSTOMERS: [&str; 12] = [
     "tyrell",
     "wonka",
 ];
-/// The second has the characters that CSV must quote.
+/// The second has characters that CSV must quote.
 const PATHS: [&str; 2] = [
     "/webhooks",
     "/v2/events?topics=orders,refunds&format=\"json\"",
 ];
-/// Of these come the inbound addresses.
+/// For the inbound URLs.
 const SOURCES: [&str; 12] = [
     "payments",
     "orders",
@@ -46,8 +46,7 @@ const SOURCES: [&str; 12] = [
 /// The first endpoint was registered on 2025-01-01.
 const FIRST_MS: i64 = 1_735_689_600_000;
 
-/// A project's endpoints. They depend on nothing but the project, so that a second seed adds
-/// messages to the endpoints that the first one made.
+/// A project's endpoints. They depend only on the project, so a second seed uses the endpoints of the first.
 pub(super) fn endpoints(project: &ProjectId) -> Vec<SeedEndpoint> {
     let mut random = Random::new(project, u64::MAX);
     let mut created_at = DateTime::<Utc>::UNIX_EPOCH + TimeDelta::milliseconds(FIRST_MS);
@@ -74,12 +73,11 @@ pub(super) fn endpoints(project: &ProjectId) -> Vec<SeedEndpoint> {
         .collect()
 }
 
-/// Picks endpoints of one direction, a few of them much more often than the others: the k-th has
-/// a share in proportion to 1/k, as popularity usually has.
+/// Selects endpoints of one direction with a Zipf distribution: the k-th has a share proportional to 1/k.
 #[derive(Debug)]
 pub(super) struct Popularity {
     ids: Vec<EndpointId>,
-    /// For each endpoint the sum of the shares up to and with its own.
+    /// For each endpoint, the cumulative share.
     upto: Vec<u64>,
 }
 

@@ -1,16 +1,16 @@
-//! What goes wrong with deliveries: the answers and texts of failed attempts.
+//! Failed attempts: HTTP statuses and error texts.
 //!
-//! Among them is everything that a writer of CSV must get right: commas, quotes, line ends of both
-//! kinds, tabs, Unicode, and texts that a spreadsheet would take for a formula.
+//! The texts contain everything that a CSV writer must handle: commas, quotes, both kinds of line ends, tabs, Unicode, and texts
+//! that a spreadsheet treats as a formula.
 
 use super::random::Random;
 
 /// A failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Fault {
-    /// The HTTP status, if there was an answer.
+    /// The HTTP status, if there was a response.
     pub(super) response: Option<i32>,
-    /// What is noted as the error.
+    /// The error text.
     pub(super) text: &'static str,
 }
 
@@ -28,7 +28,7 @@ const fn silence(text: &'static str) -> Fault {
     }
 }
 
-/// Worth another attempt.
+/// Retryable.
 const PASSING: [Fault; 14] = [
     answer(500, "Internal Server Error"),
     answer(
@@ -55,7 +55,7 @@ const PASSING: [Fault; 14] = [
     silence("-1: unexpected end of stream"),
 ];
 
-/// Not worth another attempt.
+/// Permanent.
 const LASTING: [Fault; 8] = [
     answer(
         400,

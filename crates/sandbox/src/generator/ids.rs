@@ -1,11 +1,11 @@
-//! Ids that are ordered by time and the same for the same numbers.
+//! Deterministic ids, ordered by time.
 
 use chrono::{DateTime, Utc};
 use uuid::{Builder, Uuid};
 
 use super::random::Random;
 
-/// A UUIDv7 of a time. Times before 1970, which the form cannot hold, count as 1970.
+/// A UUIDv7 of a time. It cannot represent times before 1970; they become 1970.
 pub(super) fn uuid_v7(time: DateTime<Utc>, random: &mut Random) -> Uuid {
     let millis = u64::try_from(time.timestamp_millis()).unwrap_or(0);
     let mut bytes = [0; 10];

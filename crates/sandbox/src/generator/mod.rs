@@ -1,7 +1,7 @@
-//! Messages as a busy system has them: mostly delivered, some not, with errors of every kind.
+//! Generates messages like those of a busy system: most are delivered, some fail with various errors.
 //!
-//! Pure: the same project and [`Plan`] give the same rows, ids included, on every machine and in
-//! every version. What writes them is [`seed`](crate::seed).
+//! Pure: the same project and [`Plan`] give the same rows and ids, on every machine and in every version.
+//! [`seed`](crate::seed) writes them.
 
 mod endpoints;
 mod faults;
@@ -16,18 +16,18 @@ use exports_domain::{Direction, ProjectId, TimeRange};
 use endpoints::Popularity;
 use random::Random;
 
-/// Which rows a seed makes.
+/// The rows to generate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plan {
-    /// How many.
+    /// The number of messages.
     pub messages: u64,
-    /// Another number gives other messages.
+    /// Different seeds give different messages.
     pub seed: u64,
-    /// When they were created; there is one at each of its ends.
+    /// The range of their creation times. One message is at each end.
     pub range: TimeRange,
 }
 
-/// The messages of a plan, in the order of their times.
+/// The messages of a plan, ordered by time.
 #[derive(Debug)]
 pub struct Messages {
     plan: Plan,
@@ -55,15 +55,14 @@ impl Messages {
         }
     }
 
-    /// The endpoints that the messages go to and come from. They are the project's: every plan
-    /// has the same.
+    /// The project's endpoints, the same for every plan.
     #[must_use]
     pub fn endpoints(&self) -> &[SeedEndpoint] {
         &self.endpoints
     }
 
-    /// The next message's time: somewhere in its own part of the range, so that times come in
-    /// order. Now and then it is the time before it, as where a batch is accepted at once.
+    /// The next message's time: random within its own part of the range, so that times are ordered. Sometimes it equals the previous
+    /// time, like in a batch.
     fn time(&mut self) -> DateTime<Utc> {
         let range = self.plan.range;
         let (part, parts) = (self.made, self.plan.messages);
@@ -77,7 +76,7 @@ impl Messages {
             return self.latest;
         }
         let span = (range.end() - range.start()).num_microseconds();
-        // A range is positive and within the years 1 to 9999, whose microseconds fit i64.
+        // A range is positive and within the years 1 to 9999, so its microseconds fit i64.
         let span = span.and_then(|span| u64::try_from(span).ok()).unwrap_or(1);
         // Never the default: no edge is beyond `span`.
         let edge = |part: u64| {

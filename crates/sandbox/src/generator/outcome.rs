@@ -1,4 +1,4 @@
-//! How a message's delivery went: the columns that have to go together.
+//! The result of a message's delivery: the columns that must be consistent.
 
 use std::borrow::Cow;
 
@@ -9,14 +9,14 @@ use exports_domain::MessageStatus;
 use super::faults::{Fault, lasting, passing};
 use super::random::Random;
 
-/// After so many attempts a message is given up.
+/// The maximum number of attempts.
 pub(super) const MAX_ATTEMPTS: u16 = 8;
-/// How long after its making an attempt comes, in milliseconds: the first at once.
+/// The delay of each attempt after the creation, in milliseconds.
 const SCHEDULE_MS: [i32; MAX_ATTEMPTS as usize] = [
     0, 5_000, 35_000, 155_000, 1_055_000, 4_655_000, 19_055_000, 62_255_000,
 ];
 
-/// Draws a status: nearly everything arrives.
+/// A random status, mostly `succeeded`.
 pub(super) fn status(random: &mut Random) -> MessageStatus {
     match random.small(1000) {
         0..930 => MessageStatus::Succeeded,
@@ -27,7 +27,7 @@ pub(super) fn status(random: &mut Random) -> MessageStatus {
     }
 }
 
-/// Fills the columns that follow from `message.status` and its time.
+/// Fills the columns that depend on `message.status` and its time.
 pub(super) fn fill(message: &mut SeedMessage, random: &mut Random) {
     match message.status {
         MessageStatus::Succeeded => succeeded(message, random),
@@ -61,7 +61,7 @@ fn succeeded(message: &mut SeedMessage, random: &mut Random) {
     let total = scheduled(message.attempt_count, random) + TimeDelta::milliseconds(latency.into());
     message.response_status = Some(*random.pick(&[200, 200, 200, 200, 201, 202, 204]));
     message.response_latency_ms = Some(latency);
-    // The longest is the schedule's end and seconds, far from what i32 holds.
+    // At most the end of the schedule plus seconds, which fits i32.
     message.total_delivery_ms = i32::try_from(total.num_milliseconds()).ok();
     message.delivered_at = Some(later(message.created_at, total));
 }
@@ -83,7 +83,7 @@ fn fault(message: &mut SeedMessage, fault: Fault, random: &mut Random) {
     message.last_error = Some(Cow::Borrowed(fault.text));
 }
 
-/// Mostly tens of milliseconds, now and then seconds.
+/// Mostly tens of milliseconds, sometimes seconds.
 fn latency_ms(random: &mut Random) -> i32 {
     let quick = 12 + random.small(110);
     match random.small(1000) {
@@ -93,7 +93,7 @@ fn latency_ms(random: &mut Random) -> i32 {
     }
 }
 
-/// How long after the message's making an attempt comes, with a jitter of less than a second.
+/// The delay of an attempt after the creation, with less than a second of jitter.
 fn scheduled(attempt: i32, random: &mut Random) -> TimeDelta {
     let last = SCHEDULE_MS.len() - 1;
     let index = usize::try_from(attempt - 1).map_or(0, |index| index.min(last));
@@ -102,7 +102,7 @@ fn scheduled(attempt: i32, random: &mut Random) -> TimeDelta {
     TimeDelta::milliseconds(SCHEDULE_MS[index].into()) + TimeDelta::microseconds(jitter)
 }
 
-/// A later time, or the last one that RFC 3339 can write.
+/// A later time, at most the last one that RFC 3339 can represent.
 fn later(time: DateTime<Utc>, wait: TimeDelta) -> DateTime<Utc> {
     const LAST_US: i64 = 253_402_300_799_999_999;
     let last = DateTime::from_timestamp_micros(LAST_US).unwrap_or(time);

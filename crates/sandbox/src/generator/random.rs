@@ -1,19 +1,18 @@
-//! Numbers that look random and are the same on every machine and in every version.
+//! Pseudo-random numbers that are the same on every machine and in every version.
 
 use exports_domain::ProjectId;
 
-/// `SplitMix64`. Written out here, because crates of random numbers change from one version to the
-/// next what their generators and distributions give, and a seed has to mean the same rows for ever.
+/// `SplitMix64`. Not from a crate: crates change their generators and distributions between versions, and a seed must always give
+/// the same rows.
 #[derive(Debug, Clone)]
 pub(super) struct Random(u64);
 
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Random {
-    /// The numbers of a project and a seed: projects must not share them, since ids are made of
-    /// them and are unique in the whole table.
+    /// Numbers for a project and a seed. Projects must not share numbers, because ids depend on them and must be unique in the table.
     pub(super) fn new(project: &ProjectId, seed: u64) -> Self {
-        // FNV-1a, so that every byte of the name counts.
+        // FNV-1a: every byte of the name matters.
         let name = project
             .as_str()
             .bytes()
@@ -28,27 +27,27 @@ impl Random {
         mix(self.0)
     }
 
-    /// One of 0, 1 … `bound - 1`. Their odds differ by `bound` in 2⁶⁴, which nobody can see.
+    /// One of 0, 1 … `bound - 1`. The bias is at most `bound` in 2⁶⁴.
     pub(super) fn below(&mut self, bound: u64) -> u64 {
         let product = u128::from(self.next()) * u128::from(bound);
-        // Never the default: the upper half of a product of two halves fits a half.
+        // Never the default: the upper half of the product fits u64.
         u64::try_from(product >> 64).unwrap_or_default()
     }
 
     /// [`below`](Self::below) for small numbers.
     pub(super) fn small(&mut self, bound: u16) -> i32 {
         let high = self.next() >> 48;
-        // Never the default: 16 bits times 16 bits, without the lower 16, are 16 bits.
+        // Never the default: the upper half of the product fits 16 bits.
         i32::try_from((high * u64::from(bound)) >> 16).unwrap_or_default()
     }
 
-    /// True so many times in a thousand.
+    /// True with this probability in thousandths.
     pub(super) fn per_mille(&mut self, times: u16) -> bool {
         self.small(1000) < i32::from(times)
     }
 
     pub(super) fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
-        // Never the default: what is below a `usize` is one.
+        // Never the default: a number below a `usize` fits.
         &of[usize::try_from(self.below(of.len() as u64)).unwrap_or_default()]
     }
 }

@@ -1,4 +1,4 @@
-//! What every plan's messages have in common.
+//! Properties of every plan's messages.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -45,7 +45,7 @@ fn the_same_arguments_give_the_same_rows_and_others_give_others() {
     assert!(others.into_iter().all(|other| !ids.contains(&other.id)));
 }
 
-/// If this fails, seeds mean other rows than in the version before: that is a breaking change.
+/// If this fails, the same seed gives different rows than before: a breaking change.
 #[test]
 fn the_rows_are_those_of_the_first_version() {
     let mut digest = Sha256::new();
@@ -98,7 +98,7 @@ fn the_columns_go_together() {
                 assert_eq!((row.attempt_count, row.response_status), (0, None));
                 0
             }
-            // The attempt that succeeded, or that is under way, has not failed.
+            // The attempt that succeeded, or that is in progress, has not failed.
             MessageStatus::Succeeded | MessageStatus::Delivering => row.attempt_count - 1,
             MessageStatus::PendingRetry | MessageStatus::FailedPermanent => row.attempt_count,
         };

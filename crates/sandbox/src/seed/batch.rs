@@ -1,4 +1,4 @@
-//! Messages in the form of `COPY … FROM STDIN (FORMAT binary)`. What sends them is the parent.
+//! Encodes messages for `COPY … FROM STDIN (FORMAT binary)`.
 
 use bytes::{BufMut, BytesMut};
 use chrono::{DateTime, Utc};
@@ -6,8 +6,8 @@ use exports_domain::ProjectId;
 
 use super::SeedMessage;
 
-/// Messages in the form in which they are sent: binary COPY, which needs no quoting and costs the
-/// server no parsing. Filling one needs no connection, so that it can be done on another thread.
+/// Messages in binary COPY format, which needs no escaping and no parsing in the server. A batch needs no connection, so another
+/// thread can fill it.
 #[derive(Debug, Default)]
 pub struct MessageBatch {
     pub(super) bytes: BytesMut,
@@ -21,13 +21,13 @@ pub(super) const COPY_MESSAGES: &str = "COPY messages (id, project_id, direction
 const COPY_COLUMNS: i16 = 13;
 /// The signature, no flags, no extension.
 pub(super) const COPY_HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
-/// In place of a row's number of columns: the end.
+/// The end of the rows, in the place of a row's number of columns.
 pub(super) const COPY_TRAILER: i16 = -1;
-/// 2000-01-01, from which PostgreSQL counts, in Unix microseconds.
+/// The epoch of PostgreSQL, 2000-01-01, in Unix microseconds.
 const EPOCH_US: i64 = 946_684_800_000_000;
 
 impl MessageBatch {
-    /// An empty batch with room for so many bytes.
+    /// An empty batch with this capacity in bytes.
     #[must_use]
     pub fn with_capacity(bytes: usize) -> Self {
         Self {
@@ -58,21 +58,20 @@ impl MessageBatch {
         }
     }
 
-    /// How many messages are in it.
+    /// The number of messages.
     #[must_use]
     pub fn rows(&self) -> u64 {
         self.rows
     }
 
-    /// How many bytes they take.
+    /// Their size in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
         self.bytes.len()
     }
 
     fn field(&mut self, value: &[u8]) {
-        // PostgreSQL has no larger value than 1 GiB, so a longer one than i32 holds is refused by
-        // the server in any case.
+        // PostgreSQL refuses values above 1 GiB, so also one that does not fit i32.
         self.bytes
             .put_i32(i32::try_from(value.len()).unwrap_or(i32::MAX));
         self.bytes.put_slice(value);

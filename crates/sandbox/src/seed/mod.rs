@@ -1,8 +1,6 @@
-//! Writing messages and endpoints in bulk, for the seed, the demo and tests. The services never
-//! do: they only read these relations.
+//! Bulk inserts of messages and endpoints, for `exportctl seed`, the demo and the tests. The services only read these tables.
 //!
-//! A [`Seeder`] is one transaction on a connection of its own: everything is written or nothing.
-//! Which rows there are is the caller's.
+//! A [`Seeder`] is one transaction on its own connection. The caller chooses the rows.
 
 mod batch;
 mod run;
@@ -27,60 +25,60 @@ pub use run::{Seeded, seed};
 pub struct SeedEndpoint {
     /// Its id.
     pub id: EndpointId,
-    /// Which way its messages go.
+    /// The direction of its messages.
     pub direction: Direction,
-    /// Its address.
+    /// Its URL.
     pub url: String,
     /// When it was registered.
     pub created_at: DateTime<Utc>,
 }
 
-/// A row of `messages`. Nothing here checks that its columns go together.
+/// A row of `messages`. Combinations of columns are not checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeedMessage {
     /// Its id.
     pub id: Uuid,
-    /// Which way it goes.
+    /// Its direction.
     pub direction: Direction,
-    /// Where to, or where from.
+    /// Its endpoint.
     pub endpoint: EndpointId,
-    /// How far it got.
+    /// Its status.
     pub status: MessageStatus,
-    /// How often it was tried.
+    /// The number of attempts.
     pub attempt_count: i32,
-    /// When it was made, or received.
+    /// When it was created, or received.
     pub created_at: DateTime<Utc>,
-    /// When it arrived.
+    /// When it was delivered.
     pub delivered_at: Option<DateTime<Utc>>,
-    /// When it is tried next.
+    /// When the next attempt is due.
     pub next_attempt_at: Option<DateTime<Utc>>,
-    /// The latest answer's HTTP status.
+    /// The HTTP status of the last response.
     pub response_status: Option<i32>,
-    /// How long the latest answer took, in milliseconds.
+    /// The latency of the last response, in milliseconds.
     pub response_latency_ms: Option<i32>,
-    /// From its making to its arrival, in milliseconds.
+    /// From its creation to its delivery, in milliseconds.
     pub total_delivery_ms: Option<i32>,
-    /// What the latest failure said.
+    /// The error of the last failed attempt.
     pub last_error: Option<Cow<'static, str>>,
 }
 
-/// Why rows were not written. None of them was, then.
+/// Why no row was written.
 #[derive(Debug, thiserror::Error)]
 pub enum SeedError {
-    /// The database's URL is wrong.
+    /// The database's URL is invalid.
     #[error(transparent)]
     Url(#[from] UrlError),
-    /// A message of the same id is there.
-    #[error("some of these messages are there already")]
+    /// A message with the same id exists.
+    #[error("some of these messages already exist")]
     Exists,
-    /// The database did not take them.
+    /// The database refused the rows.
     #[error(transparent)]
     Database(Error),
 }
 
 impl From<Error> for SeedError {
     fn from(error: Error) -> Self {
-        // By state and not by the constraint's name, which is an operator's own where the table is.
+        // Not by the name of the constraint: the operator may have created the table.
         match error.sql_state().as_deref() {
             Some("23505") => Self::Exists,
             _ => Self::Database(error),
@@ -103,17 +101,17 @@ impl From<sqlx::Error> for SeedError {
     }
 }
 
-/// A transaction that writes messages and endpoints. Dropped before `commit`, nothing is written.
+/// A transaction that writes messages and endpoints. A drop before `commit` writes nothing.
 #[derive(Debug)]
 pub struct Seeder {
     connection: PgConnection,
 }
 
 impl Seeder {
-    /// Connects to the database of the messages and begins.
+    /// Connects to the source database and begins.
     pub async fn begin(url: &str) -> Result<Self, SeedError> {
         let mut connection = connect_once(url).await?;
-        // Millions of rows take as long as they take.
+        // Millions of rows need more time than usual timeouts.
         sqlx::raw_sql(
             "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
              SELECT set_config('transaction_timeout', '0', false) \
@@ -125,7 +123,7 @@ impl Seeder {
         Ok(Self { connection })
     }
 
-    /// Writes the endpoints that are not there yet.
+    /// Inserts the endpoints that do not exist.
     pub async fn endpoints(
         &mut self,
         project: &ProjectId,
@@ -163,20 +161,19 @@ impl Seeder {
         Ok(())
     }
 
-    /// Begins to write messages; [`MessageCopy::finish`] ends it.
+    /// Begins a COPY of messages; [`MessageCopy::finish`] ends it.
     pub async fn messages(&mut self) -> Result<MessageCopy<'_>, SeedError> {
         let mut copy = self.connection.copy_in_raw(COPY_MESSAGES).await?;
         copy.send(COPY_HEADER).await?;
         Ok(MessageCopy { copy })
     }
 
-    /// Makes it all visible.
+    /// Commits.
     pub async fn commit(mut self) -> Result<(), SeedError> {
         sqlx::raw_sql("COMMIT")
             .execute(&mut self.connection)
             .await?;
-        // Until statistics come by themselves, plans for the new rows would be guesses. The rows
-        // are there whether or not this succeeds.
+        // The planner needs statistics before autovacuum runs. A failure does not affect the rows.
         let _ = sqlx::raw_sql("ANALYZE messages, endpoints")
             .execute(&mut self.connection)
             .await;
@@ -185,20 +182,20 @@ impl Seeder {
     }
 }
 
-/// Messages on their way. If it is dropped, drop its [`Seeder`] too.
+/// A COPY in progress. If you drop it, drop its [`Seeder`] too.
 #[must_use = "nothing is written before finish"]
 pub struct MessageCopy<'a> {
     copy: PgCopyIn<&'a mut PgConnection>,
 }
 
 impl MessageCopy<'_> {
-    /// Sends a batch. The server tells what it thinks of it at the end.
+    /// Sends a batch. The server reports errors at the end.
     pub async fn send(&mut self, batch: MessageBatch) -> Result<(), SeedError> {
         self.copy.send(batch.bytes.freeze()).await?;
         Ok(())
     }
 
-    /// Waits until the server has taken them all, and gives how many.
+    /// Waits for the server and returns the number of rows.
     pub async fn finish(mut self) -> Result<u64, SeedError> {
         self.copy
             .send(Bytes::copy_from_slice(&COPY_TRAILER.to_be_bytes()))

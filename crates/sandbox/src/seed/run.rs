@@ -1,5 +1,4 @@
-//! From the generator into a database: everything or nothing, rows made on one thread while the
-//! rows before them are sent on another.
+//! Writes generated messages into a database, in one transaction. One thread generates rows while another sends them.
 
 use super::{MessageBatch, SeedError, Seeder};
 use exports_domain::{Direction, ProjectId};
@@ -7,7 +6,7 @@ use tokio::sync::mpsc;
 
 use crate::generator::{Messages, Plan};
 
-/// What was written.
+/// The numbers of rows written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seeded {
     /// Outbound messages.
@@ -18,17 +17,17 @@ pub struct Seeded {
     pub endpoints: usize,
 }
 
-/// Large enough that a send is worth its system call, small enough that progress is smooth.
+/// Large enough to need few system calls, small enough for a smooth progress bar.
 const BATCH_BYTES: usize = 512 * 1024;
-/// Room for the row that goes over the size.
+/// With space for the row that exceeds the size.
 const BATCH_ROOM: usize = BATCH_BYTES + 4096;
-/// Batches that wait to be sent: the maker neither stands still nor runs away.
+/// Batches that wait to be sent (backpressure for the generator).
 const BATCHES_AHEAD: usize = 4;
 
-/// Writes the messages of a plan, and the project's endpoints, into the database of the messages.
-/// `on_progress` is told after every batch how many messages are sent.
+/// Writes the messages of a plan, and the project's endpoints, into the source database. After each batch it calls
+/// `on_progress` with the number of messages sent.
 ///
-/// The project itself is not looked at: it is the service's database's.
+/// It does not check the project, which is in the service's database.
 pub async fn seed(
     source_url: &str,
     project: &ProjectId,
@@ -42,15 +41,15 @@ pub async fn seed(
     let mut copy = seeder.messages().await?;
     let (ready, mut batches) = mpsc::channel(BATCHES_AHEAD);
     let owner = project.clone();
-    let maker = tokio::task::spawn_blocking(move || make(messages, &owner, &ready));
+    let generator = tokio::task::spawn_blocking(move || generate(messages, &owner, &ready));
     let mut sent = 0;
     while let Some(batch) = batches.recv().await {
         sent += MessageBatch::rows(&batch);
         copy.send(batch).await?;
         on_progress(sent);
     }
-    // The maker ended the channel by ending; it can end only so or by a panic, which goes on here.
-    let outbound = match maker.await {
+    // The channel is closed, so the generator has ended, or has panicked; the panic continues here.
+    let outbound = match generator.await {
         Ok(outbound) => outbound,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     };
@@ -63,8 +62,8 @@ pub async fn seed(
     })
 }
 
-/// Makes all batches, or as many as somebody takes. Gives how many of the messages are outbound.
-fn make(messages: Messages, project: &ProjectId, batches: &mpsc::Sender<MessageBatch>) -> u64 {
+/// Generates all batches, until the receiver is dropped. Returns the number of outbound messages.
+fn generate(messages: Messages, project: &ProjectId, batches: &mpsc::Sender<MessageBatch>) -> u64 {
     let mut outbound = 0;
     let mut batch = MessageBatch::with_capacity(BATCH_ROOM);
     for message in messages {
@@ -77,7 +76,7 @@ fn make(messages: Messages, project: &ProjectId, batches: &mpsc::Sender<MessageB
             }
         }
     }
-    // Nobody to take it is the receiver's failure, which it tells itself.
+    // Without a receiver, the receiver reports its own error.
     let _ = batches.blocking_send(batch);
     outbound
 }

@@ -1,6 +1,6 @@
-//! Small verbs for the stories: ask a server, own one in another process, look at what is left.
+//! Helpers of the tests: queries, an owner in another process, leftover processes.
 
-#![allow(dead_code, reason = "each file of stories uses a part of them")]
+#![allow(dead_code, reason = "each test crate uses a part of them")]
 #![allow(clippy::unwrap_used, reason = "part of the tests")]
 
 use std::fs;
@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use exports_sandbox::LocalPostgres;
 
-/// How long anything may take on a busy machine before a test fails.
+/// The timeout of every wait, long enough for a busy machine.
 pub(crate) const TIMEOUT: Duration = Duration::from_mins(1);
 
-/// What a query answers, as `psql` prints it without decoration.
+/// The result of a query, as unformatted `psql` output.
 pub(crate) fn sql(postgres: &LocalPostgres, query: &str) -> String {
     let output = Command::new(postgres.program("psql").unwrap())
         .args([&postgres.url(), "-X", "-q", "-A", "-t", "-c", query])
@@ -33,7 +33,7 @@ pub(crate) fn postmaster(postgres: &LocalPostgres) -> i32 {
     text.lines().next().unwrap().parse().unwrap()
 }
 
-/// Waits for a fact, and fails if it does not come true.
+/// Waits for a condition.
 pub(crate) fn eventually(fact: &str, mut is_true: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_true() {
@@ -42,14 +42,14 @@ pub(crate) fn eventually(fact: &str, mut is_true: impl FnMut() -> bool) {
     }
 }
 
-/// A folder that only the caller can enter, in a public place.
+/// A folder in `/tmp` that only the caller can enter.
 pub(crate) fn private_parent() -> tempfile::TempDir {
     let folder = tempfile::tempdir_in("/tmp").unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
     folder
 }
 
-/// The processes that work in a folder or were told of it: a guardian, a server, its children.
+/// The processes whose working directory is in the folder, or whose command line has it: reaper, server, its children.
 pub(crate) fn processes_of(folder: &Path) -> Vec<String> {
     let Ok(processes) = fs::read_dir("/proc") else {
         let list = Command::new("ps").args(["-A", "-o", "args="]).output();
@@ -81,7 +81,7 @@ pub(crate) struct Owner {
 }
 
 impl Owner {
-    /// Starts an owner, prepared by the caller, and waits until its server is ready.
+    /// Starts an owner, whose command the caller prepares, and waits until its server is ready.
     pub(crate) fn start(prepare: impl FnOnce(&mut Command)) -> Self {
         Self::start_program(Path::new(env!("CARGO_BIN_EXE_hold-postgres")), prepare)
     }
@@ -109,19 +109,19 @@ impl Owner {
         self.process.id().cast_signed()
     }
 
-    /// Lets it end as it wants to.
+    /// Ends its standard input, and waits until it has ended.
     pub(crate) fn end(&mut self) -> ExitStatus {
         drop(self.process.stdin.take());
         self.process.wait().unwrap()
     }
 
-    /// SIGKILL.
+    /// Sends SIGKILL.
     pub(crate) fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
 
-    /// Neither processes nor the folder.
+    /// Whether its processes and its folder are gone.
     pub(crate) fn has_left_nothing(&self) -> bool {
         processes_of(&self.folder).is_empty() && !self.folder.exists()
     }

@@ -26,7 +26,7 @@ impl Deployment {
         Message::insert(self.postgres.pool(), messages).await;
     }
 
-    /// Asks for an export and gives its id.
+    /// Creates an export and returns its id.
     pub async fn create_export(&mut self, request: Value) -> String {
         let id = consumer::create(&self.client, &request).await;
         self.requests.insert(id.clone(), request);
@@ -38,7 +38,7 @@ impl Deployment {
         consumer::get(&self.client, id).await
     }
 
-    /// Waits until the export has this status, and gives it.
+    /// Waits until the export has this status, and returns it.
     pub async fn wait_until(&self, id: &str, status: &str) -> Value {
         consumer::wait_until(&self.client, id, status).await
     }
@@ -54,7 +54,7 @@ impl Deployment {
     }
 
     /// Waits for the export and downloads its file: it has every message that was asked for, in
-    /// order and once, and is what the API says of it. Gives the export.
+    /// order and once, and matches the export of the API. Returns the export.
     pub async fn file_is_right(&self, id: &str) -> Value {
         let export = self.wait_until(id, "completed").await;
         let request = &self.requests[id];

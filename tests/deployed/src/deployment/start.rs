@@ -1,4 +1,4 @@
-//! The order in which a deployment comes up: what the operator's guide tells to do, done.
+//! Starts a deployment in the order of the operator's guide.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! The database goes away and comes back.
+//! The database is restarted.
 
 use exports_deployed::{outbound, story};
 
@@ -7,7 +7,7 @@ use crate::with_short_leases;
 #[test]
 fn restarted_in_the_middle_of_an_export() {
     story(with_short_leases(), async |it| {
-        // 40 MB, more than can be on its way when the server goes.
+        // 40 MB, more than the buffers between server and worker.
         it.insert_large_messages(400).await;
         let (_, source) = it.add_worker_that_gets_stuck().await;
         let id = it.create_export(outbound()).await;
@@ -16,7 +16,7 @@ fn restarted_in_the_middle_of_an_export() {
         it.postgres.restart().await;
         source.restore();
 
-        // The snapshot is gone with the server, so it was begun anew.
+        // The snapshot ended with the server, so a new attempt began.
         let export = it.file_is_right(&id).await;
         assert!(export["attempt"].as_u64() >= Some(2), "{export:#}");
         let next = it.create_export(outbound()).await;

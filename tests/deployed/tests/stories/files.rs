@@ -1,4 +1,4 @@
-//! What consumers get: the right file, by a link that needs no key, for as long as it lives.
+//! Downloads: the correct file, through a link without a key, until it expires.
 
 use exports_deployed::{Deployment, PROJECT, Plan, inbound, outbound, story, with};
 use exports_tests::{Endpoint, Message, uuid};
@@ -36,7 +36,7 @@ fn both_directions_and_every_filter() {
                 with(inbound(), "inbound_endpoint_id", &uuid(4).to_string()),
                 5,
             ),
-            // Both ends belong to it.
+            // Both ends are included.
             (narrow.clone(), 4),
             (
                 with(
@@ -88,8 +88,8 @@ fn a_file_goes_when_its_time_is_over_and_when_its_export_is_deleted() {
     });
 }
 
-/// Ten messages of each direction, a second apart, to two endpoints each, with every status, and
-/// texts that have to be quoted or guarded.
+/// Ten messages of each direction, a second apart, to two endpoints each, with every status, and texts that need quotes or
+/// escapes.
 async fn insert_some_of_everything(it: &Deployment) {
     const STATUSES: [&str; 5] = [
         "queued",
@@ -121,7 +121,7 @@ async fn insert_some_of_everything(it: &Deployment) {
             .with("total_delivery_ms", number)
             .last_error(TEXTS[number % TEXTS.len()])
     };
-    // Another project's messages are nobody else's.
+    // Messages of another project.
     let foreign = Message::outbound("proj_other");
     let messages: Vec<_> = (0..20).map(message).chain([foreign]).collect();
     it.insert(&endpoints, &messages).await;

@@ -1,5 +1,5 @@
-//! A worker is lost in the middle of a file, past its lease: another takes the export over in
-//! time, the file is right and written once, and the lost one, should it come back, harms nothing.
+//! A worker is lost in the middle of a file, until its lease expires: another takes over in time, the file is correct and written
+//! once, and the lost worker changes nothing if it returns.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use exports_tests::Proxy;
 
 use crate::{LEASE, with_short_leases};
 
-/// A takeover comes within the lease and this.
+/// A takeover happens within the lease plus this.
 const TAKEOVER: Duration = Duration::from_secs(5);
 const LEASE_LOST: &str = "the lease was lost";
 
@@ -60,7 +60,7 @@ fn cut_off_from_the_store_and_back() {
 
         it.workers[scene.lost].leave(&it.store_network).await;
         scene.source.restore();
-        // It still says that it works, so the export stays with it beyond the lease that it had.
+        // Its heartbeats continue, so it keeps the export beyond the first lease.
         let beyond = format!(
             "SELECT lease_expires_at > started_at + 2 * interval '{} s' FROM exports WHERE id = '{id}'",
             LEASE.as_secs()
@@ -91,7 +91,7 @@ impl Scene {
         Self { lost, source, id }
     }
 
-    /// The other worker takes the export over in time and finishes it.
+    /// The other worker takes over in time and completes the export.
     async fn is_taken_over(&self, it: &Deployment, whose: &str) {
         let lost = Instant::now();
         it.is_at_attempt(&self.id, 2).await;
@@ -101,7 +101,7 @@ impl Scene {
         assert_eq!(it.file_is_right(&self.id).await["attempt"], 2);
     }
 
-    /// The lost worker goes on where it was, with all that it waited for.
+    /// The lost worker resumes, with everything that it waited for.
     async fn the_lost_one_harms_nothing(&self, it: &mut Deployment) {
         let before = it.export(&self.id).await;
         self.source.restore();
@@ -109,7 +109,7 @@ impl Scene {
         it.nothing_is_left_over().await;
 
         assert_eq!(it.file_is_right(&self.id).await, before);
-        // It works again, as if nothing had been.
+        // It works again.
         it.workers[1 - self.lost].stop().await;
         let next = it.create_export(outbound()).await;
         it.file_is_right(&next).await;

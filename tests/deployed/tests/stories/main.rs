@@ -1,4 +1,4 @@
-//! End-to-end: what is deployed, driven as consumers drive it, under the faults of a cluster.
+//! End-to-end tests of a deployment, under the faults of a cluster.
 
 mod database;
 mod files;
@@ -7,10 +7,10 @@ mod secrets;
 mod store;
 mod workers;
 
-/// Short, so that takeovers come soon.
+/// Short, for fast takeovers.
 const LEASE: std::time::Duration = std::time::Duration::from_secs(4);
 
-/// One worker after another is added by the story; each with the short lease.
+/// The test adds the workers, each with the short lease.
 fn with_short_leases() -> exports_deployed::Plan {
     exports_deployed::Plan::without_workers().worker_env("EXPORTS_LEASE", "4s")
 }

@@ -1,4 +1,4 @@
-//! Secrets are where they have to be, and can be read nowhere else.
+//! Secrets are only where they must be.
 
 use exports_deployed::{Deployment, Plan, image_details, outbound, story};
 use serde_json::json;
@@ -34,7 +34,7 @@ fn no_secret_is_in_logs_answers_process_lists_or_images() {
         ));
 
         for secret in it.secrets() {
-            // A part of one would be too much as well.
+            // Not even a part of a secret.
             let part = &secret[secret.len() - 12..];
             for (where_it_is, text) in &told {
                 assert!(
@@ -48,7 +48,7 @@ fn no_secret_is_in_logs_answers_process_lists_or_images() {
     });
 }
 
-/// Answers to what a consumer can do wrong.
+/// Responses to errors of a consumer.
 async fn errors(it: &Deployment) -> Vec<(String, String)> {
     let client = it.consumer();
     let key = client.key().expect("the consumer has a key");

@@ -1,11 +1,11 @@
-//! The store goes away, is full, is in trouble, or refuses the key.
+//! The store is unavailable, full, overloaded, or refuses the key.
 
 use exports_deployed::{Plan, outbound, story};
 use exports_tests::s3::{Fault, Kind};
 
 use crate::with_short_leases;
 
-/// Why the latest attempt failed, as operators read it.
+/// The error of the last attempt, for operators.
 const REASON: &str = "SELECT coalesce(attempt_error, '') FROM exports";
 
 #[test]

@@ -1,4 +1,4 @@
-//! Workers come, share the work and go; the API may be away meanwhile.
+//! Workers start, share the work and stop; the API can be unavailable.
 
 use exports_deployed::{outbound, story};
 
@@ -67,7 +67,7 @@ fn a_worker_that_is_replaced_gives_back_what_it_cannot_finish() {
             let new = it.add_worker().await;
             it.workers[old].terminate().await;
 
-            // Given back, an attempt does not count.
+            // A released attempt does not count.
             assert_eq!(it.file_is_right(&id).await["attempt"], 1);
             assert_eq!(it.workers[old].ended().await, 0);
             let released = "the export is released";

@@ -1,25 +1,25 @@
-//! The database goes away and comes back: nothing has to be restarted.
+//! The database is unavailable for some time: no restart is needed.
 
 use exports_tests::Proxy;
 
 use crate::rows::put_large;
-use crate::workshop::{Worker, Workshop, on_every_store};
+use crate::support::{Fixture, Worker, on_every_store};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_worker_goes_on_when_the_database_is_back() {
-    on_every_store(async |shop| {
-        let (mut worker, database) = worker_behind(shop, &[]).await;
-        shop.put_one().await;
-        let before = shop.ask_for_all().await;
-        shop.file(before).await;
+    on_every_store(async |fixture| {
+        let (mut worker, database) = worker_behind(fixture, &[]).await;
+        fixture.insert_one_message().await;
+        let before = fixture.queue_full_export().await;
+        fixture.read_file(before).await;
 
-        database.take_away();
+        database.make_unavailable();
         worker.wait_for_line("the claim failed").await;
-        let meanwhile = shop.ask_for_all().await;
+        let meanwhile = fixture.queue_full_export().await;
         database.restore();
 
-        shop.file(meanwhile).await;
-        shop.holds_only(&[before, meanwhile]).await;
+        fixture.read_file(meanwhile).await;
+        fixture.wait_for_files_of(&[before, meanwhile]).await;
         worker.terminate();
         assert_eq!(worker.wait().await.code(), Some(0));
     })
@@ -28,50 +28,50 @@ async fn an_idle_worker_goes_on_when_the_database_is_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_that_lost_its_database_is_taken_up_again_when_it_is_back() {
-    on_every_store(async |shop| {
-        let database = Proxy::to_postgres(shop.database.url()).await;
-        let url = database.url(shop.database.url());
+    on_every_store(async |fixture| {
+        let database = Proxy::to_postgres(fixture.database().url()).await;
+        let url = database.url(fixture.database().url());
         let variables = [("DATABASE_URL", url.as_str()), ("EXPORTS_LEASE", "2s")];
-        let (mut worker, source) = shop.worker_that_gets_stuck(&variables).await;
-        let expected = put_large(&shop.database, 120).await;
-        let id = shop.ask_for_all().await;
-        shop.first_part_is_stored().await;
+        let (mut worker, source) = fixture.worker_that_gets_stuck(&variables).await;
+        let expected = put_large(fixture.database(), 120).await;
+        let id = fixture.queue_full_export().await;
+        fixture.wait_for_first_part().await;
 
-        source.take_away();
-        database.take_away();
+        source.make_unavailable();
+        database.make_unavailable();
         worker.wait_for_line("the claim failed").await;
-        shop.holds_nothing().await;
+        fixture.wait_for_empty_store().await;
         source.restore();
         database.restore();
 
-        assert!(shop.file(id).await == expected);
-        assert_eq!(shop.export(id).await.attempt, 2);
-        shop.holds_only(&[id]).await;
+        assert!(fixture.read_file(id).await == expected);
+        assert_eq!(fixture.export(id).await.attempt, 2);
+        fixture.wait_for_files_of(&[id]).await;
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_that_are_cut_are_made_anew() {
-    on_every_store(async |shop| {
-        let (_worker, database) = worker_behind(shop, &[]).await;
-        shop.put_one().await;
-        let first = shop.ask_for_all().await;
-        shop.file(first).await;
+    on_every_store(async |fixture| {
+        let (_worker, database) = worker_behind(fixture, &[]).await;
+        fixture.insert_one_message().await;
+        let first = fixture.queue_full_export().await;
+        fixture.read_file(first).await;
         database.cut();
-        let second = shop.ask_for_all().await;
-        shop.file(second).await;
-        shop.holds_only(&[first, second]).await;
+        let second = fixture.queue_full_export().await;
+        fixture.read_file(second).await;
+        fixture.wait_for_files_of(&[first, second]).await;
     })
     .await;
 }
 
 /// A worker that reaches everything in the database through a proxy.
-async fn worker_behind(shop: &Workshop, variables: &[(&str, &str)]) -> (Worker, Proxy) {
-    let database = Proxy::to_postgres(shop.database.url()).await;
-    let url = database.url(shop.database.url());
+async fn worker_behind(fixture: &Fixture, variables: &[(&str, &str)]) -> (Worker, Proxy) {
+    let database = Proxy::to_postgres(fixture.database().url()).await;
+    let url = database.url(fixture.database().url());
     let variables = [variables, &[("DATABASE_URL", &url)]].concat();
-    let mut worker = shop.worker(&variables);
+    let mut worker = fixture.start_worker(&variables);
     worker.wait_for_event("worker started").await;
     (worker, database)
 }

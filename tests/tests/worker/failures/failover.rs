@@ -1,4 +1,4 @@
-//! A primary fails over, or the replica that messages are read from is promoted.
+//! Failover of the primary, and promotion of the replica.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use exports_tests::{
 use sqlx::{Connection, PgConnection};
 
 use crate::rows::put_large;
-use crate::workshop::Workshop;
+use crate::support::Fixture;
 
 /// How soon everything works once the address leads to a primary.
 const RECOVERY: Duration = Duration::from_secs(10);
@@ -21,28 +21,31 @@ async fn after_its_source_was_promoted_a_worker_exports_at_once() {
         return;
     };
     let source = replica.url_for(database.name());
-    let shop = Workshop::with(StoreKind::File, database).await;
+    let fixture = Fixture::on_database(StoreKind::File, database).await;
     let variables = [
         ("EXPORTS_SOURCE_DATABASE_URL", source.as_str()),
         ("EXPORTS_CONCURRENCY", "2"),
     ];
-    let mut worker = shop.worker(&variables);
+    let mut worker = fixture.start_worker(&variables);
     worker.wait_for_event("worker started").await;
-    shop.put_one().await;
+    fixture.insert_one_message().await;
     for _ in 0..3 {
-        let id = shop.ask_for_all().await;
-        shop.file(id).await;
+        let id = fixture.queue_full_export().await;
+        fixture.read_file(id).await;
     }
 
     let mut connection = PgConnection::connect(&source).await.expect("the replica");
     let promoted = sqlx::raw_sql("SELECT pg_promote()").execute(&mut connection);
     promoted.await.expect("a promotion");
-    shop.put_one().await;
+    fixture.insert_one_message().await;
     let begun = Instant::now();
-    let exports = [shop.ask_for_all().await, shop.ask_for_all().await];
+    let exports = [
+        fixture.queue_full_export().await,
+        fixture.queue_full_export().await,
+    ];
     for id in exports {
-        shop.file(id).await;
-        assert_eq!(shop.export(id).await.attempt, 1);
+        fixture.read_file(id).await;
+        assert_eq!(fixture.export(id).await.attempt, 1);
     }
     assert!(begun.elapsed() < RECOVERY, "{:?}", begun.elapsed());
     let log = worker.log();
@@ -57,20 +60,20 @@ async fn a_worker_whose_address_leads_to_a_standby_goes_on_when_it_leads_to_the_
         return;
     };
     let proxy = Proxy::to_postgres(database.url()).await;
-    let shop = Workshop::with(StoreKind::File, database).await;
-    let url = proxy.url(shop.database.url());
+    let fixture = Fixture::on_database(StoreKind::File, database).await;
+    let url = proxy.url(fixture.database().url());
     let variables = [
         ("DATABASE_URL", url.as_str()),
         ("EXPORTS_HEALTH_LISTEN", "127.0.0.1:0"),
     ];
-    let mut worker = shop.worker(&variables);
+    let mut worker = fixture.start_worker(&variables);
     let listening = worker.wait_for_event("health listening").await;
     let probe = Client::new(listening["address"].as_str().expect("an address"));
-    shop.put_one().await;
-    let before = shop.ask_for_all().await;
-    shop.file(before).await;
+    fixture.insert_one_message().await;
+    let before = fixture.queue_full_export().await;
+    fixture.read_file(before).await;
 
-    proxy.lead_to(&standby.url_for(shop.database.name()));
+    proxy.redirect_to(&standby.url_for(fixture.database().name()));
     proxy.cut();
     let unready = eventually("it is not ready", RECOVERY, async || {
         let reply = probe.get("/readyz").await;
@@ -79,19 +82,19 @@ async fn a_worker_whose_address_leads_to_a_standby_goes_on_when_it_leads_to_the_
     });
     unready.await;
     worker.wait_for_line("the database is read-only").await;
-    let meanwhile = shop.ask_for_all().await;
+    let meanwhile = fixture.queue_full_export().await;
     let waits = Duration::from_secs(1);
     holds_within("nothing is claimed", waits, async || {
-        shop.export(meanwhile).await.attempt == 0
+        fixture.export(meanwhile).await.attempt == 0
     })
     .await;
 
-    // What is connected to the standby stays so: nothing tells of the change.
-    proxy.lead_to(shop.database.url());
+    // Connections to the standby stay open, and nothing reports the change.
+    proxy.redirect_to(fixture.database().url());
     let begun = Instant::now();
-    shop.file(meanwhile).await;
+    fixture.read_file(meanwhile).await;
     assert!(begun.elapsed() < RECOVERY, "{:?}", begun.elapsed());
-    assert_eq!(shop.export(meanwhile).await.attempt, 1);
+    assert_eq!(fixture.export(meanwhile).await.attempt, 1);
     assert_eq!(probe.get("/readyz").await.status, 200);
 }
 
@@ -102,32 +105,32 @@ async fn an_export_that_is_under_way_outlives_a_failover_in_its_first_attempt() 
     let Some(standby) = private_standby().await else {
         return;
     };
-    let shop = Workshop::with(StoreKind::S3, database).await;
-    let expected = put_large(&shop.database, 120).await;
-    let database = Proxy::to_postgres(shop.database.url()).await;
-    let source = Proxy::to_postgres(shop.database.url()).await;
+    let fixture = Fixture::on_database(StoreKind::S3, database).await;
+    let expected = put_large(fixture.database(), 120).await;
+    let database = Proxy::to_postgres(fixture.database().url()).await;
+    let source = Proxy::to_postgres(fixture.database().url()).await;
     // Before the first part is full.
     source.hold_after(2 << 20);
     let variables = [
-        ("DATABASE_URL", &*database.url(shop.database.url())),
+        ("DATABASE_URL", &*database.url(fixture.database().url())),
         (
             "EXPORTS_SOURCE_DATABASE_URL",
-            &*source.url(shop.database.url()),
+            &*source.url(fixture.database().url()),
         ),
     ];
-    let mut worker = shop.worker(&variables);
-    let id = shop.ask_for_all().await;
+    let mut worker = fixture.start_worker(&variables);
+    let id = fixture.queue_full_export().await;
     source.held().await;
 
-    database.lead_to(&standby.url_for(shop.database.name()));
+    database.redirect_to(&standby.url_for(fixture.database().name()));
     database.cut();
     source.restore();
     worker
         .wait_for_line("the upload could not be recorded")
         .await;
-    database.lead_to(shop.database.url());
+    database.redirect_to(fixture.database().url());
 
-    assert!(shop.file(id).await == expected);
-    assert_eq!(shop.export(id).await.attempt, 1);
-    shop.holds_only(&[id]).await;
+    assert!(fixture.read_file(id).await == expected);
+    assert_eq!(fixture.export(id).await.attempt, 1);
+    fixture.wait_for_files_of(&[id]).await;
 }

@@ -1,99 +1,101 @@
-//! The messages cannot be read, or not in time; the worker dies over them.
+//! The messages cannot be read, or not in time, or reading them kills the worker.
 
 use exports_domain::FailureCode;
 
 use super::tells_only_what_to_do;
 use crate::rows::put_large;
-use crate::workshop::on_every_store;
+use crate::support::on_every_store;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_is_missing_for_a_while_costs_attempts() {
-    on_every_store(async |shop| {
-        let mut worker = shop.worker(&[]);
-        shop.put_one().await;
-        shop.database
+    on_every_store(async |fixture| {
+        let mut worker = fixture.start_worker(&[]);
+        fixture.insert_one_message().await;
+        fixture
+            .database()
             .execute("ALTER TABLE messages RENAME TO messages_away")
             .await;
-        let id = shop.ask_for_all().await;
+        let id = fixture.queue_full_export().await;
         worker.wait_for_line("the attempt failed").await;
-        shop.database
+        fixture
+            .database()
             .execute("ALTER TABLE messages_away RENAME TO messages")
             .await;
 
-        shop.file(id).await;
-        assert!(shop.export(id).await.attempt >= 2);
-        shop.holds_only(&[id]).await;
+        fixture.read_file(id).await;
+        assert!(fixture.export(id).await.attempt >= 2);
+        fixture.wait_for_files_of(&[id]).await;
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_stays_missing_fails_the_export_with_words_for_the_consumer() {
-    on_every_store(async |shop| {
-        let _worker = shop.worker(&[("EXPORTS_MAX_ATTEMPTS", "2")]);
-        shop.database.execute("DROP TABLE messages").await;
-        let id = shop.ask_for_all().await;
+    on_every_store(async |fixture| {
+        let _worker = fixture.start_worker(&[("EXPORTS_MAX_ATTEMPTS", "2")]);
+        fixture.database().execute("DROP TABLE messages").await;
+        let id = fixture.queue_full_export().await;
 
-        let failure = shop.failed(id).await;
+        let failure = fixture.wait_until_failed(id).await;
 
         assert_eq!(failure.code, FailureCode::SourceUnavailable);
-        tells_only_what_to_do(shop, &failure);
-        assert_eq!(shop.export(id).await.attempt, 2);
-        shop.holds_nothing().await;
+        tells_only_what_to_do(fixture, &failure);
+        assert_eq!(fixture.export(id).await.attempt, 2);
+        fixture.wait_for_empty_store().await;
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_that_takes_longer_than_it_may_fails_and_leaves_nothing() {
-    on_every_store(async |shop| {
-        let (_worker, source) = shop
+    on_every_store(async |fixture| {
+        let (_worker, source) = fixture
             .worker_that_gets_stuck(&[("EXPORTS_MAX_DURATION", "3s")])
             .await;
-        put_large(&shop.database, 120).await;
-        let id = shop.ask_for_all().await;
-        shop.first_part_is_stored().await;
+        put_large(fixture.database(), 120).await;
+        let id = fixture.queue_full_export().await;
+        fixture.wait_for_first_part().await;
 
-        let failure = shop.failed(id).await;
+        let failure = fixture.wait_until_failed(id).await;
 
         assert_eq!(failure.code, FailureCode::TimedOut);
-        tells_only_what_to_do(shop, &failure);
-        assert_eq!(shop.export(id).await.attempt, 1);
-        shop.holds_nothing().await;
-        // The worker goes on with the next one.
+        tells_only_what_to_do(fixture, &failure);
+        assert_eq!(fixture.export(id).await.attempt, 1);
+        fixture.wait_for_empty_store().await;
+        // The worker continues with the next export.
         source.restore();
-        let next = shop.ask_for_all().await;
-        shop.file(next).await;
-        shop.holds_only(&[next]).await;
+        let next = fixture.queue_full_export().await;
+        fixture.read_file(next).await;
+        fixture.wait_for_files_of(&[next]).await;
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_that_kills_every_worker_fails_in_the_end() {
-    on_every_store(async |shop| {
+    on_every_store(async |fixture| {
         let variables = [("EXPORTS_LEASE", "1s"), ("EXPORTS_MAX_ATTEMPTS", "2")];
-        put_large(&shop.database, 120).await;
-        let id = shop.ask_for_all().await;
+        put_large(fixture.database(), 120).await;
+        let id = fixture.queue_full_export().await;
         for attempt in 1..=2 {
             // Before the worker starts, so that it can never finish.
-            let (mut worker, source) = shop.worker_that_gets_stuck(&variables).await;
-            shop.column_is(id, "attempt", attempt).await;
+            let (mut worker, source) = fixture.worker_that_gets_stuck(&variables).await;
+            fixture.wait_for_column(id, "attempt", attempt).await;
             worker.kill().await;
             drop(source);
         }
         assert_eq!(
-            shop.database.export_column(id.0, "status").await,
+            fixture.database().export_column(id.0, "status").await,
             "processing"
         );
-        let _last = shop.worker(&variables);
+        let _last = fixture.start_worker(&variables);
 
-        let failure = shop.failed(id).await;
+        let failure = fixture.wait_until_failed(id).await;
 
         assert_eq!(failure.code, FailureCode::AttemptsExhausted);
         assert!(failure.message.contains("Please"), "{}", failure.message);
-        assert_eq!(shop.export(id).await.attempt, 2);
-        shop.holds_nothing().await;
+        assert_eq!(fixture.export(id).await.attempt, 2);
+        fixture.wait_for_empty_store().await;
     })
     .await;
 }

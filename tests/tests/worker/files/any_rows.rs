@@ -1,4 +1,4 @@
-//! Any mix of rows comes back as it went in.
+//! Property test: any mix of rows is exported correctly.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,7 +10,7 @@ use proptest::test_runner::{Config, TestRunner};
 use uuid::Uuid;
 
 use crate::rows::{Row, file_of};
-use crate::workshop::{PROJECT, Workshop, everything};
+use crate::support::{Fixture, PROJECT, everything};
 
 /// The first and the last microsecond of the years 1 and 9999, in Unix time.
 const FIRST: i64 = -62_135_596_800_000_000;
@@ -44,8 +44,8 @@ fn any_mix_of_rows_comes_back_from_a_bucket() {
 
 fn any_mix_of_rows_comes_back(kind: StoreKind) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let shop = runtime.block_on(Workshop::open(kind));
-    let _worker = runtime.block_on(async { shop.worker(&[]) });
+    let fixture = runtime.block_on(Fixture::without_services(kind));
+    let _worker = runtime.block_on(async { fixture.start_worker(&[]) });
     let mut runner = TestRunner::new(Config {
         cases: 24,
         max_shrink_iters: 300,
@@ -53,24 +53,27 @@ fn any_mix_of_rows_comes_back(kind: StoreKind) {
         ..Config::default()
     });
     let ran = runner.run(&case(), |case| {
-        runtime.block_on(check(&shop, &case));
+        runtime.block_on(check(&fixture, &case));
         Ok(())
     });
     // The input in full, and the seed that leads to it.
     ran.unwrap_or_else(|error| panic!("{error}\n{runner}"));
 }
 
-async fn check(shop: &Workshop, case: &Case) {
-    shop.database.execute("TRUNCATE messages, endpoints").await;
-    put_endpoints(shop, case).await;
+async fn check(fixture: &Fixture, case: &Case) {
+    fixture
+        .database()
+        .execute("TRUNCATE messages, endpoints")
+        .await;
+    put_endpoints(fixture, case).await;
     let messages: Vec<_> = case.rows.values().map(Row::message).collect();
-    shop.put(&messages).await;
+    fixture.insert_messages(&messages).await;
     for &direction in Direction::ALL {
         let filter = case.filter(direction);
         let wanted = case.rows.values().filter(|row| passes(&filter, row));
         let expected = file_of(direction, wanted, &case.urls_of(direction));
 
-        let file = shop.file(shop.ask(filter).await).await;
+        let file = fixture.read_file(fixture.queue_export(filter).await).await;
 
         let file = std::str::from_utf8(&file).expect("the file is UTF-8");
         assert_eq!(records(file), records(&expected));
@@ -78,7 +81,7 @@ async fn check(shop: &Workshop, case: &Case) {
     }
 }
 
-async fn put_endpoints(shop: &Workshop, case: &Case) {
+async fn put_endpoints(fixture: &Fixture, case: &Case) {
     let (id, url) = (endpoint, |number: usize| &*case.urls[number]);
     let endpoints = [
         Endpoint::outbound(PROJECT, id(0), url(0)),
@@ -87,7 +90,7 @@ async fn put_endpoints(shop: &Workshop, case: &Case) {
         Endpoint::inbound(PROJECT, id(3), url(3)),
         Endpoint::outbound("proj_another", id(4), url(4)),
     ];
-    Endpoint::insert(shop.database.pool(), &endpoints).await;
+    Endpoint::insert(fixture.database().pool(), &endpoints).await;
 }
 
 /// What a reader of CSV makes of the file.

@@ -1,30 +1,39 @@
-//! Rows of many megabytes: what they cost the worker, and that they are written like any other.
+//! Rows of many megabytes: memory of the worker, and correct output.
 
 use exports_tests::StoreKind;
 
-use crate::workshop::Workshop;
+use crate::support::Fixture;
 
 const MIB: u64 = 1 << 20;
 
-/// The most memory that a worker of its own has had for an export of messages whose error is this
+/// The peak memory of a new worker for an export of messages whose error is this
 /// SQL text, of `size` bytes each. Its file has the text as CSV writes it, `written`.
 async fn peak(kind: StoreKind, count: u32, text: &str, written: &[u8]) -> u64 {
-    let shop = Workshop::open(kind).await;
+    let fixture = Fixture::without_services(kind).await;
     let start = "2025-12-03T12:00:00Z";
-    exports_tests::Message::insert_many(shop.database.pool(), &shop.project, start, count).await;
+    exports_tests::Message::insert_many(
+        fixture.database().pool(),
+        fixture.project_id(),
+        start,
+        count,
+    )
+    .await;
     // Of one size on disk and on the wire: compressing it would take longer than all the rest.
-    shop.database
+    fixture
+        .database()
         .execute("ALTER TABLE messages ALTER last_error SET STORAGE EXTERNAL")
         .await;
-    shop.database
+    fixture
+        .database()
         .execute(format!("UPDATE messages SET last_error = {text}"))
         .await;
-    let mut worker = shop.worker(&[("EXPORTS_READERS", "1"), ("EXPORTS_CONCURRENCY", "1")]);
+    let mut worker =
+        fixture.start_worker(&[("EXPORTS_READERS", "1"), ("EXPORTS_CONCURRENCY", "1")]);
     worker.wait_for_event("worker started").await;
-    let id = shop.ask_for_all().await;
-    shop.completed(id).await;
+    let id = fixture.queue_full_export().await;
+    fixture.wait_until_completed(id).await;
     let (_, peak) = worker.memory();
-    let file = shop.file(id).await;
+    let file = fixture.read_file(id).await;
     let end = [b",", written, b"\r\n"].concat();
     assert!(file.ends_with(&end), "the last cell is the text");
     peak

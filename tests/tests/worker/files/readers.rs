@@ -1,6 +1,6 @@
-//! A large export is read by several connections, and nobody can tell from its file.
+//! Several connections read a large export, and the file is the same.
 
-use crate::workshop::{PROJECT, Workshop, on_every_store};
+use crate::support::{Fixture, PROJECT, on_every_store};
 
 /// Rows as slices find them hard: evenly spread ones, gaps of seconds and of a month, many in one
 /// microsecond, ties in time across every cut, and one row far behind all others.
@@ -28,24 +28,24 @@ const END_UNUSED: &str = "
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_file_is_the_same_however_many_read_it() {
-    on_every_store(async |shop| {
-        put_spread(shop).await;
-        let mut alone = shop.worker(&[("EXPORTS_READERS", "1")]);
-        let id = shop.ask_for_all().await;
-        let expected = shop.file(id).await;
-        assert_eq!(shop.completed(id).await.row_count, 110_001);
+    on_every_store(async |fixture| {
+        put_spread(fixture).await;
+        let mut alone = fixture.start_worker(&[("EXPORTS_READERS", "1")]);
+        let id = fixture.queue_full_export().await;
+        let expected = fixture.read_file(id).await;
+        assert_eq!(fixture.wait_until_completed(id).await.row_count, 110_001);
         alone.kill().await;
 
-        let mut several = shop.worker(&[("EXPORTS_READERS", "4")]);
-        let id = shop.ask_for_all().await;
-        assert!(shop.file(id).await == expected);
-        assert_eq!(shop.completed(id).await.row_count, 110_001);
+        let mut several = fixture.start_worker(&[("EXPORTS_READERS", "4")]);
+        let id = fixture.queue_full_export().await;
+        assert!(fixture.read_file(id).await == expected);
+        assert_eq!(fixture.wait_until_completed(id).await.row_count, 110_001);
         // The connections are in step: they serve other exports.
-        let kept = shop.database.rows(KEPT).await;
+        let kept = fixture.database().rows(KEPT).await;
         assert!(!kept.is_empty());
-        let again = shop.ask_for_all().await;
-        assert!(shop.file(again).await == expected);
-        let still_kept = shop.database.rows(KEPT).await;
+        let again = fixture.queue_full_export().await;
+        assert!(fixture.read_file(again).await == expected);
+        let still_kept = fixture.database().rows(KEPT).await;
         assert!(kept.iter().all(|kept| still_kept.contains(kept)));
         several.terminate();
         assert_eq!(several.wait().await.code(), Some(0));
@@ -55,29 +55,31 @@ async fn the_file_is_the_same_however_many_read_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_cannot_connect_is_left_out() {
-    on_every_store(async |shop| {
-        let (mut worker, source) = shop
+    on_every_store(async |fixture| {
+        let (mut worker, source) = fixture
             .worker_behind_a_proxy(&[("EXPORTS_READERS", "3")])
             .await;
-        shop.put_one().await;
+        fixture.insert_one_message().await;
         // Leaves a connection that is kept. Those that were opened ahead end.
-        let first = shop.ask_for_all().await;
-        shop.file(first).await;
-        shop.database.execute(END_UNUSED).await;
+        let first = fixture.queue_full_export().await;
+        fixture.read_file(first).await;
+        fixture.database().execute(END_UNUSED).await;
 
-        put_spread(shop).await;
+        put_spread(fixture).await;
         source.refuse();
-        let id = shop.ask_for_all().await;
-        shop.file(id).await;
-        assert_eq!(shop.completed(id).await.row_count, 110_002);
-        assert_eq!(shop.export(id).await.attempt, 1);
-        worker.wait_for_line("a reader could not join the snapshot").await;
+        let id = fixture.queue_full_export().await;
+        fixture.read_file(id).await;
+        assert_eq!(fixture.wait_until_completed(id).await.row_count, 110_002);
+        assert_eq!(fixture.export(id).await.attempt, 1);
+        worker
+            .wait_for_line("a reader could not join the snapshot")
+            .await;
     })
     .await;
 }
 
-async fn put_spread(shop: &Workshop) {
+async fn put_spread(fixture: &Fixture) {
     let rows = SPREAD.replace("PROJECT", PROJECT);
-    shop.database.execute(&rows).await;
-    shop.database.execute("ANALYZE messages").await;
+    fixture.database().execute(&rows).await;
+    fixture.database().execute("ANALYZE messages").await;
 }

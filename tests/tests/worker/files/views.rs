@@ -1,5 +1,4 @@
-//! Messages that lie elsewhere: views on an operator's own tables, with whatever is in them, and
-//! another database.
+//! Views on an operator's own tables, and a separate source database.
 
 use std::collections::HashMap;
 
@@ -7,7 +6,7 @@ use exports_domain::{Direction, FailureCode, MessageFilter, MessageStatus};
 use exports_tests::{Message, StoreKind, TestDatabase, uuid};
 
 use crate::rows::{OUTBOUND_HEADER, Row, file_of};
-use crate::workshop::{PROJECT, Workshop, everything};
+use crate::support::{Fixture, PROJECT, everything};
 
 /// What an operator may have instead of our tables: other types that read the same, no
 /// constraints, and two views.
@@ -22,8 +21,8 @@ const OPERATORS_OWN: &str = "
         http AS response_status, ms AS response_latency_ms, ms AS total_delivery_ms, error AS last_error FROM attempts;
     CREATE VIEW endpoints AS SELECT id, tenant AS project_id, way AS direction, address AS url, made AS created_at FROM hooks;";
 
-/// A workshop whose source is the operator's.
-async fn operators_workshop() -> Workshop {
+/// A fixture whose source is the operator's.
+async fn operators_source() -> Fixture {
     let database = TestDatabase::empty().await;
     database.execute(OPERATORS_OWN).await;
     database
@@ -31,14 +30,15 @@ async fn operators_workshop() -> Workshop {
         .migrate()
         .await
         .expect("the migrations apply");
-    Workshop::with(StoreKind::File, database).await
+    Fixture::on_database(StoreKind::File, database).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn views_of_an_operator_s_own_tables_are_a_source() {
-    let shop = operators_workshop().await;
-    let _worker = shop.worker(&[]);
-    shop.database
+    let fixture = operators_source().await;
+    let _worker = fixture.start_worker(&[]);
+    fixture
+        .database()
         .execute(format!(
             "INSERT INTO hooks VALUES
                 ('{hook}', '{PROJECT}', 'outbound', 'https://example.com/old', '2025-01-01Z'),
@@ -68,28 +68,34 @@ async fn views_of_an_operator_s_own_tables_are_a_source() {
                 01935abc-0000-7000-8000-000000000003,,,,,2025-12-03T12:00:02.000000Z,,,,,\r\n\
                 ,ep_01935abc00007000800000000000000a,https://example.com/new,queued,3,2025-12-03T12:00:03.000000Z,,,,,\r\n";
     let expected = format!("{OUTBOUND_HEADER}{body}");
-    assert_eq!(shop.file(shop.ask_for_all().await).await, expected);
+    assert_eq!(
+        fixture.read_file(fixture.queue_full_export().await).await,
+        expected
+    );
 
     // The same when each row brings its endpoint's URL.
-    shop.database
+    fixture.database()
         .execute(format!(
             "INSERT INTO hooks SELECT gen_random_uuid(), '{PROJECT}', 'outbound' FROM generate_series(1, 2100)"
         ))
         .await;
-    assert_eq!(shop.file(shop.ask_for_all().await).await, expected);
+    assert_eq!(
+        fixture.read_file(fixture.queue_full_export().await).await,
+        expected
+    );
 
     let queued = MessageFilter {
         status: Some(MessageStatus::Queued),
         ..everything(Direction::Outbound)
     };
-    let id = shop.ask(queued).await;
-    assert_eq!(shop.completed(id).await.row_count, 2);
+    let id = fixture.queue_export(queued).await;
+    assert_eq!(fixture.wait_until_completed(id).await.row_count, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_time_that_no_file_can_hold_fails_the_export_and_the_message_is_named() {
-    let shop = operators_workshop().await;
-    let _worker = shop.worker(&[]);
+    let fixture = operators_source().await;
+    let _worker = fixture.start_worker(&[]);
     for (number, column, time) in [
         (1, "done", "infinity"),
         (2, "next", "-infinity"),
@@ -97,7 +103,8 @@ async fn a_time_that_no_file_can_hold_fails_the_export_and_the_message_is_named(
         (4, "next", "10000-01-01"),
     ] {
         let message = uuid(number);
-        shop.database
+        fixture
+            .database()
             .execute(format!(
                 "TRUNCATE attempts;
                  INSERT INTO attempts (id, tenant, way, made) VALUES
@@ -107,9 +114,9 @@ async fn a_time_that_no_file_can_hold_fails_the_export_and_the_message_is_named(
                 ok = uuid(0),
             ))
             .await;
-        let id = shop.ask_for_all().await;
+        let id = fixture.queue_full_export().await;
 
-        let failure = shop.failed(id).await;
+        let failure = fixture.wait_until_failed(id).await;
 
         assert_eq!(failure.code, FailureCode::InvalidData);
         let named = match column {
@@ -122,25 +129,25 @@ async fn a_time_that_no_file_can_hold_fails_the_export_and_the_message_is_named(
             "{text}"
         );
         assert_eq!(
-            shop.export(id).await.attempt,
+            fixture.export(id).await.attempt,
             1,
             "no second attempt is worth it"
         );
-        assert_eq!(shop.listing(), [""; 0]);
+        assert_eq!(fixture.store_listing(), [""; 0]);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_come_from_the_source_database_where_there_is_one() {
-    let shop = Workshop::open(StoreKind::File).await;
+    let fixture = Fixture::without_services(StoreKind::File).await;
     let source = TestDatabase::create().await;
-    let _worker = shop.worker(&[("EXPORTS_SOURCE_DATABASE_URL", source.url())]);
-    shop.put_one().await;
+    let _worker = fixture.start_worker(&[("EXPORTS_SOURCE_DATABASE_URL", source.url())]);
+    fixture.insert_one_message().await;
     let rows: Vec<_> = (0..3).map(Row::plain).collect();
     let messages: Vec<_> = rows.iter().map(Row::message).collect();
     Message::insert(source.pool(), &messages).await;
 
-    let file = shop.file(shop.ask_for_all().await).await;
+    let file = fixture.read_file(fixture.queue_full_export().await).await;
 
     assert_eq!(file, file_of(Direction::Outbound, &rows, &HashMap::new()));
 }

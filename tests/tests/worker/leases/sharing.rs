@@ -1,4 +1,4 @@
-//! Workers share the queue, and keep what they have taken for as long as they work on it.
+//! Workers share the queue, and keep an export while they work on it.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -6,35 +6,36 @@ use std::time::Duration;
 use exports_tests::{TIMEOUT, eventually, holds_within};
 
 use crate::rows::{OUTBOUND_HEADER, put_large};
-use crate::workshop::{Worker, on_every_store};
+use crate::support::{Worker, on_every_store};
 
 const EXPORTS: usize = 200;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_workers_process_200_exports_once_each() {
-    on_every_store(async |shop| {
-        shop.put_one().await;
-        let mut workers = [shop.worker(&[]), shop.worker(&[])];
+    on_every_store(async |fixture| {
+        fixture.insert_one_message().await;
+        let mut workers = [fixture.start_worker(&[]), fixture.start_worker(&[])];
         for worker in &mut workers {
             worker.wait_for_event("worker started").await;
         }
 
         let mut ids = Vec::new();
         for _ in 0..EXPORTS {
-            ids.push(shop.ask_for_all().await);
+            ids.push(fixture.queue_full_export().await);
         }
         let unfinished = "SELECT count(*) FROM exports WHERE status <> 'completed' OR attempt <> 1";
         eventually(
             "every export is completed at the first attempt",
             TIMEOUT,
-            async || (shop.database.value(unfinished).await == 0).then_some(()),
+            async || (fixture.database().value(unfinished).await == 0).then_some(()),
         )
         .await;
 
         // One file each, and nothing that a second worker has begun.
-        shop.holds_only(&ids).await;
+        fixture.wait_for_files_of(&ids).await;
         assert!(
-            shop.file(ids[EXPORTS - 1])
+            fixture
+                .read_file(ids[EXPORTS - 1])
                 .await
                 .starts_with(OUTBOUND_HEADER.as_bytes())
         );
@@ -48,7 +49,7 @@ async fn two_workers_process_200_exports_once_each() {
         assert!(one.is_disjoint(other), "an export was completed twice");
         assert_eq!(one.len() + other.len(), EXPORTS);
         let objects = "SELECT count(*) FROM export_objects WHERE state = 'kept'";
-        assert_eq!(shop.database.value(objects).await, EXPORTS);
+        assert_eq!(fixture.database().value(objects).await, EXPORTS);
     })
     .await;
 }
@@ -64,26 +65,26 @@ fn completed_by(worker: &Worker) -> HashSet<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_that_takes_longer_than_its_lease_stays_with_its_worker() {
-    on_every_store(async |shop| {
+    on_every_store(async |fixture| {
         let lease = ("EXPORTS_LEASE", "2s");
-        let (_slow, source) = shop.worker_that_gets_stuck(&[lease]).await;
-        let expected = put_large(&shop.database, 120).await;
-        let id = shop.ask_for_all().await;
-        shop.first_part_is_stored().await;
+        let (_slow, source) = fixture.worker_that_gets_stuck(&[lease]).await;
+        let expected = put_large(fixture.database(), 120).await;
+        let id = fixture.queue_full_export().await;
+        fixture.wait_for_first_part().await;
 
-        let _eager = shop.worker(&[lease]);
-        let token = shop.database.export_column(id.0, "lease_token").await;
+        let _eager = fixture.start_worker(&[lease]);
+        let token = fixture.database().export_column(id.0, "lease_token").await;
         holds_within(
             "the worker keeps it",
             Duration::from_millis(4500),
-            async || shop.database.export_column(id.0, "lease_token").await == token,
+            async || fixture.database().export_column(id.0, "lease_token").await == token,
         )
         .await;
         source.restore();
 
-        assert!(shop.file(id).await == expected);
-        assert_eq!(shop.export(id).await.attempt, 1);
-        shop.holds_only(&[id]).await;
+        assert!(fixture.read_file(id).await == expected);
+        assert_eq!(fixture.export(id).await.attempt, 1);
+        fixture.wait_for_files_of(&[id]).await;
     })
     .await;
 }

@@ -1,49 +1,49 @@
-//! A worker that was stopped past its lease and goes on changes nothing and leaves nothing.
+//! A worker that is stopped past its lease and resumed changes nothing and leaves nothing.
 //!
-//! Stopped by SIGSTOP, it cannot know that another one has finished its export meanwhile: its
-//! connections are open, its requests may be half-way, its clock stands at the moment before.
+//! SIGSTOP stops it, so it does not see that another worker has completed its export. Its connections are open, its requests can
+//! be half sent, and its clock has not advanced.
 
 use exports_domain::{Direction, ExportId};
 use exports_tests::s3::{Fault, Kind, Seen};
 use exports_tests::{TIMEOUT, eventually};
 
 use crate::rows::put_large;
-use crate::workshop::{Worker, Workshop, everything, on_every_bucket, on_every_store};
+use crate::support::{Fixture, Worker, everything, on_every_bucket, on_every_store};
 
 const LEASE: (&str, &str) = ("EXPORTS_LEASE", "2s");
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stopped_before_it_has_stored_anything() {
-    on_every_store(async |shop| {
-        let (mut stopped, source) = shop.worker_behind_a_proxy(&[LEASE]).await;
-        shop.put_one().await;
+    on_every_store(async |fixture| {
+        let (mut stopped, source) = fixture.worker_behind_a_proxy(&[LEASE]).await;
+        fixture.insert_one_message().await;
         source.hold();
-        let id = shop.ask_for_all().await;
-        shop.column_is(id, "status", "processing").await;
+        let id = fixture.queue_full_export().await;
+        fixture.wait_for_column(id, "status", "processing").await;
         stopped.pause().await;
 
-        let (_winner, row) = another_worker_finishes(shop, id).await;
+        let (_winner, row) = another_worker_finishes(fixture, id).await;
         source.restore();
 
-        goes_on_for_nothing(shop, &mut stopped, id, &row).await;
+        goes_on_for_nothing(fixture, &mut stopped, id, &row).await;
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stopped_in_the_middle_of_its_file() {
-    on_every_store(async |shop| {
-        let (mut stopped, source) = shop.worker_that_gets_stuck(&[LEASE]).await;
-        let expected = put_large(&shop.database, 120).await;
-        let id = shop.ask_for_all().await;
-        shop.first_part_is_stored().await;
+    on_every_store(async |fixture| {
+        let (mut stopped, source) = fixture.worker_that_gets_stuck(&[LEASE]).await;
+        let expected = put_large(fixture.database(), 120).await;
+        let id = fixture.queue_full_export().await;
+        fixture.wait_for_first_part().await;
         stopped.pause().await;
 
-        let (_winner, row) = another_worker_finishes(shop, id).await;
+        let (_winner, row) = another_worker_finishes(fixture, id).await;
         source.restore();
 
-        goes_on_for_nothing(shop, &mut stopped, id, &row).await;
-        assert!(shop.file(id).await == expected);
+        goes_on_for_nothing(fixture, &mut stopped, id, &row).await;
+        assert!(fixture.read_file(id).await == expected);
     })
     .await;
 }
@@ -53,87 +53,89 @@ async fn stopped_in_the_middle_of_its_file() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stopped_while_its_only_put_is_under_way() {
-    on_every_bucket(async |shop| {
-        shop.put_one().await;
-        let mut stopped = shop.worker(&[LEASE]);
-        let held = shop.s3().inject(first_attempt(Kind::Put), Fault::Hold);
-        let id = shop.ask_for_all().await;
+    on_every_bucket(async |fixture| {
+        fixture.insert_one_message().await;
+        let mut stopped = fixture.start_worker(&[LEASE]);
+        let held = fixture.s3().inject(first_attempt(Kind::Put), Fault::Hold);
+        let id = fixture.queue_full_export().await;
         held.reached(1).await;
         stopped.pause().await;
 
-        let (_winner, row) = another_worker_finishes(shop, id).await;
+        let (_winner, row) = another_worker_finishes(fixture, id).await;
         // The stopped worker's file arrives after all.
         drop(held);
-        two_files_lie_in_the_store(shop).await;
+        two_files_lie_in_the_store(fixture).await;
 
-        goes_on_for_nothing(shop, &mut stopped, id, &row).await;
+        goes_on_for_nothing(fixture, &mut stopped, id, &row).await;
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stopped_while_it_begins_its_upload() {
-    on_every_bucket(async |shop| {
-        put_large(&shop.database, 120).await;
-        let mut stopped = shop.worker(&[LEASE]);
-        let held = shop
+    on_every_bucket(async |fixture| {
+        put_large(fixture.database(), 120).await;
+        let mut stopped = fixture.start_worker(&[LEASE]);
+        let held = fixture
             .s3()
             .inject(first_attempt(Kind::CreateUpload), Fault::Hold);
-        let id = shop.ask_for_all().await;
+        let id = fixture.queue_full_export().await;
         held.reached(1).await;
         stopped.pause().await;
 
-        let (_winner, row) = another_worker_finishes(shop, id).await;
+        let (_winner, row) = another_worker_finishes(fixture, id).await;
         // An upload that is recorded nowhere.
         drop(held);
         eventually("an upload has begun", TIMEOUT, async || {
-            (shop.s3().uploads() == 1).then_some(())
+            (fixture.s3().uploads() == 1).then_some(())
         })
         .await;
 
-        goes_on_for_nothing(shop, &mut stopped, id, &row).await;
+        goes_on_for_nothing(fixture, &mut stopped, id, &row).await;
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stopped_before_it_completes_its_upload() {
-    on_every_bucket(async |shop| {
-        let expected = put_large(&shop.database, 120).await;
-        let mut stopped = shop.worker(&[LEASE]);
-        let held = shop.s3().inject(first_attempt(Kind::PutPart), Fault::Hold);
-        let id = shop.ask_for_all().await;
+    on_every_bucket(async |fixture| {
+        let expected = put_large(fixture.database(), 120).await;
+        let mut stopped = fixture.start_worker(&[LEASE]);
+        let held = fixture
+            .s3()
+            .inject(first_attempt(Kind::PutPart), Fault::Hold);
+        let id = fixture.queue_full_export().await;
         // Both parts are under way: what comes next is to put them together.
         held.reached(2).await;
         stopped.pause().await;
 
-        let (_winner, row) = another_worker_finishes(shop, id).await;
+        let (_winner, row) = another_worker_finishes(fixture, id).await;
         drop(held);
 
-        goes_on_for_nothing(shop, &mut stopped, id, &row).await;
-        assert!(shop.file(id).await == expected);
+        goes_on_for_nothing(fixture, &mut stopped, id, &row).await;
+        assert!(fixture.read_file(id).await == expected);
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stopped_while_it_completes_its_upload() {
-    on_every_bucket(async |shop| {
-        let expected = put_large(&shop.database, 120).await;
-        let mut stopped = shop.worker(&[LEASE]);
-        let held = shop
+    on_every_bucket(async |fixture| {
+        let expected = put_large(fixture.database(), 120).await;
+        let mut stopped = fixture.start_worker(&[LEASE]);
+        let held = fixture
             .s3()
             .inject(first_attempt(Kind::CompleteUpload), Fault::Hold);
-        let id = shop.ask_for_all().await;
+        let id = fixture.queue_full_export().await;
         held.reached(1).await;
         stopped.pause().await;
 
-        let (_winner, row) = another_worker_finishes(shop, id).await;
+        let (_winner, row) = another_worker_finishes(fixture, id).await;
         drop(held);
-        the_late_upload_is_over(shop).await;
+        the_late_upload_is_over(fixture).await;
 
-        goes_on_for_nothing(shop, &mut stopped, id, &row).await;
-        assert!(shop.file(id).await == expected);
+        goes_on_for_nothing(fixture, &mut stopped, id, &row).await;
+        assert!(fixture.read_file(id).await == expected);
     })
     .await;
 }
@@ -144,41 +146,41 @@ fn first_attempt(kind: Kind) -> impl Fn(&Seen) -> bool + Send + Sync {
 }
 
 /// Starts another worker and waits until it has completed the export. Gives the export's row.
-async fn another_worker_finishes(shop: &Workshop, id: ExportId) -> (Worker, String) {
-    let winner = shop.worker(&[LEASE]);
-    assert!(shop.completed(id).await.row_count > 0);
-    assert_eq!(shop.export(id).await.attempt, 2);
-    (winner, shop.row(id).await)
+async fn another_worker_finishes(fixture: &Fixture, id: ExportId) -> (Worker, String) {
+    let winner = fixture.start_worker(&[LEASE]);
+    assert!(fixture.wait_until_completed(id).await.row_count > 0);
+    assert_eq!(fixture.export(id).await.attempt, 2);
+    (winner, fixture.export_row(id).await)
 }
 
-async fn two_files_lie_in_the_store(shop: &Workshop) {
+async fn two_files_lie_in_the_store(fixture: &Fixture) {
     eventually("two files lie in the store", TIMEOUT, async || {
-        (shop.listing().len() == 2).then_some(())
+        (fixture.store_listing().len() == 2).then_some(())
     })
     .await;
 }
 
 /// The store has done what the stopped worker asked for. Whether its file lies there now depends on
 /// whether a janitor looked before or after.
-async fn the_late_upload_is_over(shop: &Workshop) {
+async fn the_late_upload_is_over(fixture: &Fixture) {
     eventually("no upload is open", TIMEOUT, async || {
-        (shop.s3().uploads() == 0).then_some(())
+        (fixture.s3().uploads() == 0).then_some(())
     })
     .await;
 }
 
 /// Lets the stopped worker go on, until it has seen what happened: the export's row is as it was,
 /// the store has the winner's file alone, and both workers go on with other exports.
-async fn goes_on_for_nothing(shop: &Workshop, stopped: &mut Worker, id: ExportId, row: &str) {
+async fn goes_on_for_nothing(fixture: &Fixture, stopped: &mut Worker, id: ExportId, row: &str) {
     stopped.resume();
     stopped.wait_for_line("the lease was lost").await;
-    shop.holds_only(&[id]).await;
-    assert_eq!(shop.row(id).await, row);
-    let inbound = || shop.ask(everything(Direction::Inbound));
+    fixture.wait_for_files_of(&[id]).await;
+    assert_eq!(fixture.export_row(id).await, row);
+    let inbound = || fixture.queue_export(everything(Direction::Inbound));
     let ids = [id, inbound().await, inbound().await, inbound().await];
     for id in ids {
-        shop.file(id).await;
+        fixture.read_file(id).await;
     }
-    shop.holds_only(&ids).await;
-    assert_eq!(shop.row(id).await, row);
+    fixture.wait_for_files_of(&ids).await;
+    assert_eq!(fixture.export_row(id).await, row);
 }

@@ -1,15 +1,15 @@
-//! `/healthz` and `/readyz` of a worker, and its own `healthcheck`, which asks the latter.
+//! `/healthz` and `/readyz` of a worker, and its `healthcheck` command, which calls `/readyz`.
 
 use exports_tests::{Client, Process, Proxy, Reply, StoreKind, TIMEOUT, eventually};
 
-use crate::workshop::Workshop;
+use crate::support::Fixture;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_is_ready_while_its_database_is_there_and_migrated() {
-    let shop = Workshop::open(StoreKind::File).await;
-    let database = Proxy::to_postgres(shop.database.url()).await;
-    let mut worker = shop.worker(&[
-        ("DATABASE_URL", &database.url(shop.database.url())),
+    let fixture = Fixture::without_services(StoreKind::File).await;
+    let database = Proxy::to_postgres(fixture.database().url()).await;
+    let mut worker = fixture.start_worker(&[
+        ("DATABASE_URL", &database.url(fixture.database().url())),
         ("EXPORTS_HEALTH_LISTEN", "127.0.0.1:0"),
     ]);
     let listening = worker.wait_for_event("health listening").await;
@@ -19,20 +19,21 @@ async fn a_worker_is_ready_while_its_database_is_there_and_migrated() {
     assert_eq!(probe.get("/healthz").await.status, 200);
     assert_eq!(probe.get("/readyz").await.status, 200);
 
-    database.take_away();
+    database.make_unavailable();
     let unready = is(&probe, 503).await;
     assert_eq!(unready.json()["reason"], "the database is not available");
     assert_eq!(probe.get("/healthz").await.status, 200);
     database.restore();
     is(&probe, 200).await;
 
-    // As slow as gone.
+    // So slow that it counts as unavailable.
     database.hold();
     is(&probe, 503).await;
     database.restore();
     is(&probe, 200).await;
 
-    shop.database
+    fixture
+        .database()
         .execute(
             "CREATE TABLE kept AS SELECT * FROM _sqlx_migrations; DELETE FROM _sqlx_migrations",
         )
@@ -40,7 +41,8 @@ async fn a_worker_is_ready_while_its_database_is_there_and_migrated() {
     let unready = is(&probe, 503).await;
     let reason = unready.json()["reason"].to_string();
     assert!(reason.contains("migrations"), "{reason}");
-    shop.database
+    fixture
+        .database()
         .execute("INSERT INTO _sqlx_migrations SELECT * FROM kept")
         .await;
     is(&probe, 200).await;
@@ -61,10 +63,10 @@ async fn is(probe: &Client, status: u16) -> Reply {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_s_health_check_ends_with_0_while_it_is_ready_and_with_1_while_it_is_not() {
-    let shop = Workshop::open(StoreKind::File).await;
-    let database = Proxy::to_postgres(shop.database.url()).await;
-    let mut worker = shop.worker(&[
-        ("DATABASE_URL", &database.url(shop.database.url())),
+    let fixture = Fixture::without_services(StoreKind::File).await;
+    let database = Proxy::to_postgres(fixture.database().url()).await;
+    let mut worker = fixture.start_worker(&[
+        ("DATABASE_URL", &database.url(fixture.database().url())),
         ("EXPORTS_HEALTH_LISTEN", "127.0.0.1:0"),
     ]);
     let listening = worker.wait_for_event("health listening").await;
@@ -77,7 +79,7 @@ async fn a_worker_s_health_check_ends_with_0_while_it_is_ready_and_with_1_while_
         check(&[("EXPORTS_HEALTH_LISTEN", &listen)]).await,
         (0, String::new())
     );
-    database.take_away();
+    database.make_unavailable();
     let (code, line) = check(&[("EXPORTS_HEALTH_LISTEN", &listen)]).await;
     assert_eq!(code, 1, "{line}");
     assert!(line.contains("the database is not available"), "{line}");

@@ -1,29 +1,29 @@
-//! A database or a store that cannot be used.
+//! Start with an unusable database or store.
 
 use exports_tests::{Proxy, StoreKind, TestDatabase};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::{PROGRAMS, SECRET, complaint};
-use crate::workshop::{Workshop, on_every_bucket};
+use crate::support::{Fixture, on_every_bucket};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_is_not_there_is_named() {
-    let shop = Workshop::open(StoreKind::File).await;
+    let fixture = Fixture::without_services(StoreKind::File).await;
     let nobody = address_of_nobody().await;
-    let mute = Proxy::to_postgres(shop.database.url()).await;
+    let mute = Proxy::to_postgres(fixture.database().url()).await;
     mute.hold();
     let refusing = refusing_postgres().await;
     let url = |address: &str| format!("postgres://me:{SECRET}@{address}/exports?sslmode=disable");
     let bad = [
         (url(&nobody), "Connection refused"),
         (url(&refusing), "password authentication failed"),
-        (shop.database.url_of("not_there"), "does not exist"),
-        (mute.url(shop.database.url()), "no answer"),
+        (fixture.database().url_of("not_there"), "does not exist"),
+        (mute.url(fixture.database().url()), "no answer"),
     ];
     let says = ["DATABASE_URL", "EXPORTS_SOURCE_DATABASE_URL"].map(async |variable| {
         for (url, reason) in &bad {
-            says(&shop, &[(variable, url)], variable, reason).await;
+            says(&fixture, &[(variable, url)], variable, reason).await;
         }
     });
     futures_util::future::join_all(says).await;
@@ -31,10 +31,10 @@ async fn a_database_that_is_not_there_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_without_our_schema_is_named() {
-    let shop = Workshop::open(StoreKind::File).await;
+    let fixture = Fixture::without_services(StoreKind::File).await;
     let empty = TestDatabase::empty().await;
     says(
-        &shop,
+        &fixture,
         &[("DATABASE_URL", empty.url())],
         "DATABASE_URL",
         "exportctl migrate",
@@ -44,7 +44,7 @@ async fn a_database_without_our_schema_is_named() {
     let behind = TestDatabase::create().await;
     behind.execute("DELETE FROM _sqlx_migrations WHERE version = (SELECT max(version) FROM _sqlx_migrations)").await;
     says(
-        &shop,
+        &fixture,
         &[("DATABASE_URL", behind.url())],
         "DATABASE_URL",
         "lacks 1 of",
@@ -56,7 +56,7 @@ async fn a_database_without_our_schema_is_named() {
         .execute("UPDATE _sqlx_migrations SET checksum = '\\x00' WHERE version = 1")
         .await;
     says(
-        &shop,
+        &fixture,
         &[("DATABASE_URL", foreign.url())],
         "DATABASE_URL",
         "migration 1",
@@ -68,7 +68,7 @@ async fn a_database_without_our_schema_is_named() {
         .execute("UPDATE _sqlx_migrations SET success = false WHERE version = 1")
         .await;
     says(
-        &shop,
+        &fixture,
         &[("DATABASE_URL", unfinished.url())],
         "DATABASE_URL",
         "migration 1",
@@ -79,9 +79,9 @@ async fn a_database_without_our_schema_is_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bucket_that_cannot_be_used_is_named() {
     const STORE: &str = "EXPORTS_OBJECT_STORE_URL";
-    on_every_bucket(async |shop| {
+    on_every_bucket(async |fixture| {
         let nobody = format!("http://{}", address_of_nobody().await);
-        let mute = Proxy::to(shop.s3().endpoint().trim_start_matches("http://")).await;
+        let mute = Proxy::to(fixture.s3().endpoint().trim_start_matches("http://")).await;
         mute.hold();
         let mute = format!("http://{}", mute.address());
         let says = [
@@ -92,7 +92,7 @@ async fn a_bucket_that_cannot_be_used_is_named() {
             (("AWS_SECRET_ACCESS_KEY", SECRET), "credentials"),
             ((STORE, "s3://another-bucket"), "the bucket does not exist"),
         ]
-        .map(async |(set, reason)| says(shop, &[set], STORE, reason).await);
+        .map(async |(set, reason)| says(fixture, &[set], STORE, reason).await);
         futures_util::future::join_all(says).await;
     })
     .await;
@@ -101,11 +101,11 @@ async fn a_bucket_that_cannot_be_used_is_named() {
 /// As values from files and secrets do.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_line_break_after_a_value_is_dropped() {
-    on_every_bucket(async |shop| {
+    on_every_bucket(async |fixture| {
         let counts = |name: &str| {
             name == "DATABASE_URL" || name.starts_with("EXPORTS_") || name.starts_with("AWS_")
         };
-        let variables: Vec<_> = shop
+        let variables: Vec<_> = fixture
             .environment(&[("EXPORTS_LEASE", "30s"), ("EXPORTS_LOG_FORMAT", "json")])
             .into_iter()
             .filter(|(name, _)| counts(name))
@@ -116,18 +116,18 @@ async fn a_line_break_after_a_value_is_dropped() {
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
         assert!(variables.len() > 5, "{variables:?}");
-        let mut worker = shop.worker(&variables);
+        let mut worker = fixture.start_worker(&variables);
         worker.wait_for_event("worker started").await;
-        shop.put_one().await;
-        let id = shop.ask_for_all().await;
-        shop.file(id).await;
+        fixture.insert_one_message().await;
+        let id = fixture.queue_full_export().await;
+        fixture.read_file(id).await;
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_control_character_in_a_cloud_s_variable_is_refused_by_its_name() {
-    on_every_bucket(async |shop| {
+    on_every_bucket(async |fixture| {
         let names = [
             "AWS_ACCESS_KEY_ID",
             "AWS_SECRET_ACCESS_KEY",
@@ -137,11 +137,20 @@ async fn a_control_character_in_a_cloud_s_variable_is_refused_by_its_name() {
         ];
         for name in names {
             let reason = "it contains a line break or another control character";
-            says(shop, &[(name, "a\nb")], name, reason).await;
+            says(
+                fixture,
+                &[(
+                    name, "a
+b",
+                )],
+                name,
+                reason,
+            )
+            .await;
         }
         let reason = "it contains characters other than ASCII";
         says(
-            shop,
+            fixture,
             &[("AWS_SESSION_TOKEN", "clé")],
             "AWS_SESSION_TOKEN",
             reason,
@@ -154,19 +163,19 @@ async fn a_control_character_in_a_cloud_s_variable_is_refused_by_its_name() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_that_cannot_be_used_is_named() {
     const STORE: &str = "EXPORTS_OBJECT_STORE_URL";
-    let shop = Workshop::open(StoreKind::File).await;
-    let folder = shop.folder().expect("the store is a folder");
+    let fixture = Fixture::without_services(StoreKind::File).await;
+    let folder = fixture.store_folder().expect("the store is a folder");
     let file = folder.join("file");
     std::fs::write(&file, "in the way").expect("a file");
     for path in [file.clone(), file.join("below"), "/proc/exports".into()] {
         let url = format!("file://{}", path.display());
-        says(&shop, &[(STORE, &url)], STORE, "directory").await;
+        says(&fixture, &[(STORE, &url)], STORE, "directory").await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_that_is_taken_is_named() {
-    let shop = Workshop::open(StoreKind::File).await;
+    let fixture = Fixture::without_services(StoreKind::File).await;
     let taken = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let taken = taken
         .local_addr()
@@ -184,22 +193,22 @@ async fn an_address_that_is_taken_is_named() {
             .filter(|(name, _)| *name != variable)
             .collect();
         let set = [&set[..], &[(variable, &*address)]].concat();
-        let line = complaint(program, shop.environment(&set)).await;
+        let line = complaint(program, fixture.environment(&set)).await;
         assert!(line.contains(variable) && line.contains("in use"), "{line}");
     }
 }
 
 /// Each program, with these variables, names that one and says why.
-async fn says(shop: &Workshop, set: &[(&str, &str)], variable: &str, reason: &str) {
+async fn says(fixture: &Fixture, set: &[(&str, &str)], variable: &str, reason: &str) {
     let programs = PROGRAMS.map(async |(program, needed)| {
-        let line = complaint(program, shop.environment(&[needed, set].concat())).await;
+        let line = complaint(program, fixture.environment(&[needed, set].concat())).await;
         assert!(line.contains(variable), "{program}, {set:?}: {line}");
         assert!(line.contains(reason), "{program}, {set:?}: {line}");
     });
     futures_util::future::join_all(programs).await;
 }
 
-/// Where a moment ago somebody listened.
+/// A port that was just closed.
 async fn address_of_nobody() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await;
     let address = listener.expect("a free port").local_addr();

@@ -1,10 +1,10 @@
-//! Settings that are wrong, missing or unknown.
+//! Invalid, missing or unknown settings.
 
 use exports_tests::StoreKind;
 use futures_util::StreamExt;
 
 use super::{PROGRAMS, complaint};
-use crate::workshop::{Workshop, on_every_bucket};
+use crate::support::{Fixture, on_every_bucket};
 
 /// How many programs to start at the same time.
 const AT_A_TIME: usize = 6;
@@ -138,7 +138,7 @@ const OF_THE_API: [(&str, &str, &str); 11] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_value_stops_the_start_with_one_line_that_names_the_variable() {
-    let shop = Workshop::open(StoreKind::File).await;
+    let fixture = Fixture::without_services(StoreKind::File).await;
     let of_each = [&OF_THE_WORKER[..], &OF_THE_API[..]];
     let cases = PROGRAMS
         .into_iter()
@@ -151,7 +151,7 @@ async fn a_wrong_value_stops_the_start_with_one_line_that_names_the_variable() {
         });
     let complaints = cases.map(async |(program, needed, (variable, value, reason))| {
         let set = [needed, &[(*variable, *value)]].concat();
-        let line = complaint(program, shop.environment(&set)).await;
+        let line = complaint(program, fixture.environment(&set)).await;
         assert!(
             line.contains(variable),
             "{program}, {variable}={value}: {line}"
@@ -170,10 +170,10 @@ async fn a_wrong_value_stops_the_start_with_one_line_that_names_the_variable() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_set_is_named() {
-    let shop = Workshop::open(StoreKind::File).await;
+    let fixture = Fixture::without_services(StoreKind::File).await;
     for (program, needed) in PROGRAMS {
         let without = |unset: &[&str]| {
-            let mut environment = shop.environment(needed);
+            let mut environment = fixture.environment(needed);
             environment.retain(|(name, _)| !unset.contains(&name.as_str()));
             complaint(program, environment)
         };
@@ -198,8 +198,8 @@ async fn what_is_not_set_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_ignores_what_is_the_api_s() {
-    let shop = Workshop::open(StoreKind::File).await;
-    let mut worker = shop.worker(&[
+    let fixture = Fixture::without_services(StoreKind::File).await;
+    let mut worker = fixture.start_worker(&[
         ("EXPORTS_LISTEN", "nowhere"),
         ("EXPORTS_METRICS_LISTEN", "nowhere"),
         ("EXPORTS_PUBLIC_URL", "ftp://"),
@@ -210,11 +210,12 @@ async fn a_worker_ignores_what_is_the_api_s() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_finest_log_has_no_secret_in_it() {
-    on_every_bucket(async |shop| {
-        let mut worker = shop.worker(&[("RUST_LOG", "trace"), ("EXPORTS_LOG_FORMAT", "text")]);
-        shop.put_one().await;
-        let id = shop.ask_for_all().await;
-        shop.file(id).await;
+    on_every_bucket(async |fixture| {
+        let mut worker =
+            fixture.start_worker(&[("RUST_LOG", "trace"), ("EXPORTS_LOG_FORMAT", "text")]);
+        fixture.insert_one_message().await;
+        let id = fixture.queue_full_export().await;
+        fixture.read_file(id).await;
         worker.terminate();
         // Dropping it looks for the secrets that it was given.
         assert_eq!(worker.wait().await.code(), Some(0));

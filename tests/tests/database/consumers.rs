@@ -1,0 +1,224 @@
+//! Consumers see their own exports only.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use exports_database::{Created, Database, Deleted, FileLookup, ListRequest};
+use exports_domain::{
+    Direction, EndpointId, ExportId, ExportState, ExportStatus, MessageStatus, ProjectId,
+};
+use exports_tests::{ExportRow, TestDatabase};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::support::{PROJECT, database, filter_of, new_export, object_state, project};
+
+async fn other_project(database: &TestDatabase) -> ProjectId {
+    database.project("proj_b").await
+}
+
+#[tokio::test]
+async fn a_new_export_is_pending_and_reads_back_as_it_was_asked_for() {
+    let database = database().await;
+    let storage = database.storage();
+    let mut new = new_export();
+    // The ends of time, to the microsecond.
+    new.filter = filter_of("0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z");
+    new.filter.direction = Direction::Inbound;
+    new.filter.status = Some(MessageStatus::PendingRetry);
+    new.filter.endpoint = Some(EndpointId(Uuid::from_u128(7)));
+    let before = database.now().await;
+    let Created::New(export) = storage.create_export(&new).await.unwrap() else {
+        panic!("it is new")
+    };
+    assert_eq!(export.id, new.id);
+    assert_eq!(
+        (&export.project, &export.filter),
+        (&new.project, &new.filter)
+    );
+    assert_eq!((export.attempt, &export.state), (0, &ExportState::Pending));
+    assert!(before <= export.created_at && export.created_at <= database.now().await);
+    let read = storage.get_export(&project(), new.id).await.unwrap();
+    assert_eq!(read, Some(export));
+}
+
+#[tokio::test]
+async fn an_export_cannot_be_made_for_a_project_that_is_not_there() {
+    let database = database().await;
+    let mut new = new_export();
+    new.project = "proj_nobody".parse().unwrap();
+    let error = database.storage().create_export(&new).await.unwrap_err();
+    assert_eq!(error.sql_state().as_deref(), Some("23503"), "{error:?}");
+    assert!(!error.is_transient());
+}
+
+#[tokio::test]
+async fn another_projects_export_and_one_that_never_was_look_the_same() {
+    let database = database().await;
+    let storage = database.storage();
+    let other = other_project(&database).await;
+    for &status in ExportStatus::ALL {
+        let row = ExportRow::of(PROJECT, status);
+        let theirs = ExportId(row.insert(database.pool()).await);
+        for id in [theirs, ExportId(Uuid::nil())] {
+            assert_eq!(storage.get_export(&other, id).await.unwrap(), None);
+            let file = storage.find_file(Some(&other), id).await.unwrap();
+            assert_eq!(file, FileLookup::Missing);
+            let deleted = storage.delete_export(&other, id).await.unwrap();
+            assert_eq!(deleted, Deleted::Missing);
+        }
+        assert!(
+            storage
+                .get_export(&project(), theirs)
+                .await
+                .unwrap()
+                .is_some()
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_file_is_found_when_it_is_ready_and_only_then() {
+    let database = database().await;
+    let storage = database.storage();
+    for &status in ExportStatus::ALL {
+        let row = ExportRow::of(PROJECT, status);
+        let id = ExportId(row.insert(database.pool()).await);
+        // With the project, as the API asks, and without, as a signed link does.
+        for owner in [Some(&project()), None] {
+            let found = storage.find_file(owner, id).await.unwrap();
+            match (status, found) {
+                (
+                    ExportStatus::Completed,
+                    FileLookup::Ready {
+                        object_key,
+                        remaining,
+                        export,
+                    },
+                ) => {
+                    assert_eq!(object_key, row.object_key());
+                    assert_eq!(export.id, id);
+                    let week = Duration::from_hours(7 * 24);
+                    assert!(remaining <= week && remaining + Duration::from_mins(1) > week);
+                }
+                (ExportStatus::Expired, FileLookup::Expired) => {}
+                (
+                    ExportStatus::Pending | ExportStatus::Processing | ExportStatus::Failed,
+                    FileLookup::NotReady(seen),
+                ) => assert_eq!(seen, status),
+                (_, found) => panic!("{status}: {found:?}"),
+            }
+        }
+    }
+    let missing = storage
+        .find_file(None, ExportId(Uuid::nil()))
+        .await
+        .unwrap();
+    assert_eq!(missing, FileLookup::Missing);
+}
+
+async fn listed(storage: &Database, status: ExportStatus) -> Vec<ExportId> {
+    let request = ListRequest {
+        limit: 10,
+        after: None,
+        status: Some(status),
+    };
+    let page = storage.list_exports(&project(), request).await.unwrap();
+    page.exports.iter().map(|export| export.id).collect()
+}
+
+#[tokio::test]
+async fn an_export_whose_time_is_over_reads_as_expired_before_any_sweep() {
+    let database = database().await;
+    let storage = database.storage();
+    let row = ExportRow::of(PROJECT, ExportStatus::Completed)
+        .with_ago("expires_at", TimeDelta::milliseconds(1));
+    let id = ExportId(row.insert(database.pool()).await);
+    let living = ExportRow::of(PROJECT, ExportStatus::Completed);
+    let living = ExportId(living.insert(database.pool()).await);
+
+    let export = storage.get_export(&project(), id).await.unwrap().unwrap();
+    assert_eq!(export.state.status(), ExportStatus::Expired);
+    let found = storage.find_file(Some(&project()), id).await.unwrap();
+    assert_eq!(found, FileLookup::Expired);
+    assert_eq!(listed(&storage, ExportStatus::Expired).await, [id]);
+    assert_eq!(listed(&storage, ExportStatus::Completed).await, [living]);
+    assert_eq!(database.export_column(id.0, "status").await, "completed");
+}
+
+#[tokio::test]
+async fn what_is_being_worked_on_is_not_deleted_and_everything_else_is() {
+    let database = database().await;
+    let storage = database.storage();
+    for &status in ExportStatus::ALL {
+        let row = ExportRow::of(PROJECT, status);
+        let id = row.insert(database.pool()).await;
+        let deleted = storage
+            .delete_export(&project(), ExportId(id))
+            .await
+            .unwrap();
+        let left = database.export_row(id).await;
+        if status.is_terminal() {
+            let object_keys = Vec::new();
+            assert_eq!(deleted, Deleted::Gone { object_keys }, "{status}");
+            assert_eq!(left, None);
+            let again = storage
+                .delete_export(&project(), ExportId(id))
+                .await
+                .unwrap();
+            assert_eq!(again, Deleted::Missing);
+        } else {
+            assert_eq!(deleted, Deleted::Active, "{status}");
+            assert!(left.is_some());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_deleted_exports_file_is_doomed_with_it() {
+    let database = database().await;
+    let storage = database.storage();
+    let row = ExportRow::of(PROJECT, ExportStatus::Completed);
+    let id = row.insert_with_object(database.pool(), "kept").await;
+    // Of an earlier attempt; its janitor knows of it already.
+    database
+        .execute(format!(
+            "INSERT INTO export_objects (key, export_id, state, sweep_at)
+             VALUES ('lost', '{id}', 'doomed', clock_timestamp() + interval '1 hour')"
+        ))
+        .await;
+    let deleted = storage
+        .delete_export(&project(), ExportId(id))
+        .await
+        .unwrap();
+    let object_keys = vec![row.object_key()];
+    assert_eq!(deleted, Deleted::Gone { object_keys });
+    assert_eq!(object_state(&database, &row.object_key()).await, "doomed");
+
+    // The caller has half a minute to delete it itself; then a janitor comes, once.
+    assert!(storage.take_pending_deletions(10).await.unwrap().is_empty());
+    let sql = "SELECT json_object_agg(sweeps_left, sweep_at > clock_timestamp() + interval '25 seconds') FROM export_objects";
+    assert_eq!(database.value(sql).await, json!({"1": true, "2": true}));
+    storage
+        .object_deleted(&row.object_key(), Duration::ZERO)
+        .await
+        .unwrap();
+    assert!(object_state(&database, &row.object_key()).await.is_null());
+}
+
+#[tokio::test]
+async fn of_concurrent_deletes_one_deletes() {
+    let database = database().await;
+    let storage = database.storage();
+    let row = ExportRow::of(PROJECT, ExportStatus::Completed);
+    let id = ExportId(row.insert_with_object(database.pool(), "kept").await);
+    let project = project();
+    let (one, other) = tokio::join!(
+        storage.delete_export(&project, id),
+        storage.delete_export(&project, id)
+    );
+    let answers = [one.unwrap(), other.unwrap()];
+    let gone = |answer: &&Deleted| matches!(answer, Deleted::Gone { object_keys } if object_keys.len() == 1);
+    assert_eq!(answers.iter().filter(gone).count(), 1, "{answers:?}");
+    assert!(answers.contains(&Deleted::Missing), "{answers:?}");
+}

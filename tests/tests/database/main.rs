@@ -1,0 +1,29 @@
+//! `exports-database` on real PostgreSQL: our own tables, the queue, the operators' commands and the migrations.
+
+#![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod autoscaling;
+mod claim_parts;
+mod claims;
+mod constraints;
+mod constraints_around;
+mod consumers;
+mod fairness;
+mod fencing;
+mod idempotency;
+mod janitors;
+mod journal;
+mod keys;
+mod lists;
+mod lookups;
+mod migrations;
+mod operators;
+mod plans;
+mod queue;
+mod queue_hints;
+mod roles;
+mod states;
+mod sweeps;

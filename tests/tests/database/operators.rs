@@ -1,0 +1,191 @@
+//! Operators' commands: list the queue, change one export.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use exports_database::{Database, Job, JobsRequest, Leased, Overridden, Progress};
+use exports_domain::ExportStatus::{Completed, Expired, Failed, Pending, Processing};
+use exports_domain::{ExportId, ExportStatus};
+use exports_tests::ExportRow;
+
+use crate::support::{LEASE, PROJECT, claim, database, failure, object_state, queue};
+
+async fn jobs(storage: &Database, statuses: &[ExportStatus], limit: u16) -> Vec<Job> {
+    let request = JobsRequest {
+        statuses,
+        project: None,
+        limit,
+    };
+    storage.jobs(request).await.unwrap()
+}
+
+#[tokio::test]
+async fn jobs_tell_who_holds_what_how_far_it_is_and_why_it_was_tried_again() {
+    let database = database().await;
+    let storage = database.storage();
+    let later = ExportRow::of(PROJECT, Pending)
+        .with("attempt", 3)
+        .with("attempt_error", "the store is away")
+        .with_ago("due_at", TimeDelta::minutes(-5));
+    let later = later.insert(database.pool()).await;
+    ExportRow::of(PROJECT, Failed).insert(database.pool()).await;
+    let queued = queue(&database, PROJECT, 2).await;
+    let held = claim(&storage).await.unwrap();
+    let progress = Progress {
+        rows: 7,
+        bytes: 900,
+    };
+    let beat = storage.heartbeat(held.lease, LEASE, progress).await;
+    assert_eq!(beat.unwrap(), Leased::Held(()));
+
+    let found = jobs(&storage, &[Pending, Processing], 10).await;
+    let ids: Vec<_> = found.iter().map(|job| job.id.0).collect();
+    assert_eq!(ids, [held.lease.export.0, queued[1], later]);
+    let [at_work, due, waits] = found.as_slice() else {
+        panic!("{found:?}")
+    };
+    assert_eq!(at_work.owner.as_deref(), Some("worker-1"));
+    assert_eq!((at_work.rows, at_work.bytes), (Some(7), Some(900)));
+    assert!(at_work.lease_left.unwrap() > LEASE / 2);
+    assert!(at_work.started_ago.unwrap() < LEASE);
+    assert_eq!((due.due_in, due.attempt), (Duration::ZERO, 0));
+    assert!(due.age > Duration::from_mins(59));
+    assert_eq!((due.rows, due.lease_left), (None, None));
+    assert!(waits.due_in > Duration::from_mins(4));
+    assert_eq!(waits.error.as_deref(), Some("the store is away"));
+
+    assert_eq!(jobs(&storage, &[Pending, Processing], 2).await.len(), 2);
+    assert_eq!(jobs(&storage, &[Failed], 10).await.len(), 1);
+    let other = "proj_b".parse().unwrap();
+    let request = JobsRequest {
+        statuses: ExportStatus::ALL,
+        project: Some(&other),
+        limit: 10,
+    };
+    assert!(storage.jobs(request).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_claim_begins_to_count_anew() {
+    let database = database().await;
+    let storage = database.storage();
+    queue(&database, PROJECT, 1).await;
+    let first = claim(&storage).await.unwrap();
+    let progress = Progress {
+        rows: 7,
+        bytes: 900,
+    };
+    let beat = storage.heartbeat(first.lease, LEASE, progress).await;
+    assert_eq!(beat.unwrap(), Leased::Held(()));
+    let retried = storage.retry(first.lease, Duration::ZERO, "why").await;
+    assert_eq!(retried.unwrap(), Leased::Held(()));
+    let pending = jobs(&storage, &[Pending], 1).await;
+    assert_eq!(pending[0].rows, Some(7), "how far the attempt came");
+    claim(&storage).await.unwrap();
+    assert_eq!(jobs(&storage, &[Processing], 1).await[0].rows, None);
+}
+
+#[tokio::test]
+async fn a_requeued_export_is_due_at_once_and_its_worker_has_lost_it() {
+    let database = database().await;
+    let storage = database.storage();
+    let held = ExportRow::of(PROJECT, Processing).with("attempt", 7);
+    let id = held.insert_with_object(database.pool(), "writing").await;
+    let answer = storage.force_requeue(ExportId(id)).await.unwrap();
+    let holder = Some("worker-1".to_owned());
+    assert_eq!(answer, Overridden::Done { holder });
+
+    let beat = storage.heartbeat(held.lease(), LEASE, Progress::default());
+    assert_eq!(beat.await.unwrap(), Leased::Lost);
+    assert_eq!(object_state(&database, &held.object_key()).await, "doomed");
+    let claim = claim(&storage).await.expect("it is due");
+    assert_eq!((claim.lease.export.0, claim.attempt), (id, 1));
+    let error = database.export_column(id, "attempt_error").await;
+    assert_eq!(error, "an operator took it from worker-1");
+}
+
+#[tokio::test]
+async fn an_export_that_waits_to_be_tried_again_no_longer_waits() {
+    let database = database().await;
+    let storage = database.storage();
+    let row = ExportRow::of(PROJECT, Pending)
+        .with("attempt", 3)
+        .with("attempt_error", "the store is away")
+        .with_ago("due_at", TimeDelta::minutes(-5));
+    let id = row.insert(database.pool()).await;
+    assert!(claim(&storage).await.is_none());
+    let answer = storage.force_requeue(ExportId(id)).await.unwrap();
+    assert_eq!(answer, Overridden::Done { holder: None });
+    assert_eq!(claim(&storage).await.unwrap().attempt, 1);
+    let error = database.export_column(id, "attempt_error").await;
+    assert_eq!(error, "the store is away");
+}
+
+#[tokio::test]
+async fn what_has_ended_is_not_touched_by_hand() {
+    let database = database().await;
+    let storage = database.storage();
+    for status in [Completed, Failed, Expired] {
+        let id = ExportRow::of(PROJECT, status).insert(database.pool()).await;
+        let before = database.export_row(id).await;
+        for answer in [
+            storage.force_requeue(ExportId(id)).await.unwrap(),
+            storage.force_fail(ExportId(id), &failure()).await.unwrap(),
+        ] {
+            assert_eq!(answer, Overridden::Ended(status));
+        }
+        assert_eq!(database.export_row(id).await, before);
+    }
+    let nobody = ExportId::generate();
+    let answer = storage.force_requeue(nobody).await.unwrap();
+    assert_eq!(answer, Overridden::Missing);
+}
+
+#[tokio::test]
+async fn records_without_a_file_go_when_they_are_old() {
+    const AGE: Duration = Duration::from_hours(24);
+    let database = database().await;
+    let storage = database.storage();
+    let (old, young) = (TimeDelta::hours(25), TimeDelta::hours(23));
+    let row = |status, column: &str, ended: TimeDelta| {
+        ExportRow::of(PROJECT, status)
+            .with_ago("created_at", TimeDelta::hours(100))
+            .with_ago("started_at", TimeDelta::hours(90))
+            .with_ago("completed_at", TimeDelta::hours(80))
+            .with_ago(column, ended)
+    };
+    let failed =
+        |column: &str, ended| row(Failed, column, ended).with("completed_at", None::<&str>);
+    let never_tried = ExportRow::of(PROJECT, Failed)
+        .with("started_at", None::<&str>)
+        .with_ago("created_at", old);
+    let go = [
+        row(Expired, "expires_at", old),
+        failed("started_at", old),
+        never_tried,
+    ];
+    let stay = [
+        row(Expired, "expires_at", young),
+        failed("started_at", young),
+        ExportRow::of(PROJECT, Pending).with_ago("created_at", old),
+        row(Completed, "completed_at", old),
+    ];
+    for row in go.iter().chain(&stay) {
+        row.insert(database.pool()).await;
+    }
+    let unswept = row(Expired, "expires_at", old);
+    unswept.insert_with_object(database.pool(), "doomed").await;
+
+    assert_eq!(storage.count_prunable(AGE).await.unwrap(), 3);
+    assert_eq!(storage.prune_records(AGE, 2).await.unwrap(), 2);
+    assert_eq!(storage.prune_records(AGE, 2).await.unwrap(), 1);
+    assert_eq!(storage.prune_records(AGE, 2).await.unwrap(), 0);
+    for row in &go {
+        assert!(database.export_row(row.id()).await.is_none(), "{row:?}");
+    }
+    for row in stay.iter().chain([&unswept]) {
+        assert!(database.export_row(row.id()).await.is_some(), "{row:?}");
+    }
+    database.execute("DELETE FROM export_objects").await;
+    assert_eq!(storage.prune_records(AGE, 2).await.unwrap(), 1, "swept now");
+}

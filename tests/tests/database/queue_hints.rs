@@ -1,0 +1,136 @@
+//! Claims with queue hints find every due export.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use exports_database::{Claim, ClaimRequest, Database, Leased, QueueHints};
+use exports_tests::{TIMEOUT, TestDatabase, eventually};
+use uuid::Uuid;
+
+use crate::support::{PROJECT, database, queue, worker};
+
+async fn hints(storage: &Database, known: &QueueHints) -> Arc<QueueHints> {
+    Arc::new(storage.queue_hints(known).await.unwrap())
+}
+
+async fn claim(storage: &Database, known: &Arc<QueueHints>) -> Option<Claim> {
+    let request = ClaimRequest {
+        hints: known.clone(),
+        ..worker("worker-1")
+    };
+    storage.claim(&request).await.unwrap().pop()
+}
+
+async fn claimed(storage: &Database, known: &Arc<QueueHints>) -> Option<Uuid> {
+    claim(storage, known)
+        .await
+        .map(|claim| claim.lease.export.0)
+}
+
+/// As if everything in the queue had been there for a minute.
+pub(crate) async fn age_arrivals(database: &TestDatabase) {
+    database
+        .execute(
+            "ALTER TABLE exports DISABLE TRIGGER exports_enter_queue;
+             UPDATE exports SET pending_since = pending_since - interval '1 minute',
+                                processing_since = processing_since - interval '1 minute';
+             ALTER TABLE exports ENABLE TRIGGER exports_enter_queue",
+        )
+        .await;
+}
+
+#[tokio::test]
+async fn what_was_there_and_what_came_since_are_claimed_in_turn() {
+    let database = database().await;
+    let storage = database.storage();
+    let old = queue(&database, "proj_a", 3).await;
+    age_arrivals(&database).await;
+    let known = hints(&storage, &QueueHints::default()).await;
+    let new = queue(&database, "proj_b", 1).await;
+    let of_known = queue(&database, "proj_a", 1).await;
+
+    let mut ids = Vec::new();
+    while let Some(id) = claimed(&storage, &known).await {
+        ids.push(id);
+    }
+
+    // Ids of one project are due an hour ago and a millisecond apart, counted from their making.
+    assert_eq!(ids, [old[0], new[0], old[1], old[2], of_known[0]]);
+}
+
+#[tokio::test]
+async fn what_is_given_back_is_found_below_what_is_remembered() {
+    let database = database().await;
+    let storage = database.storage();
+    let ids = queue(&database, PROJECT, 3).await;
+    age_arrivals(&database).await;
+    let known = hints(&storage, &QueueHints::default()).await;
+    let first = claim(&storage, &known).await.unwrap();
+    age_arrivals(&database).await;
+    // By now the project's first is the second one.
+    let known = hints(&storage, &known).await;
+    assert_eq!(
+        storage.release(first.lease).await.unwrap(),
+        Leased::Held(())
+    );
+    assert_eq!(claimed(&storage, &known).await, Some(ids[0]));
+    assert_eq!(claimed(&storage, &known).await, Some(ids[1]));
+}
+
+#[tokio::test]
+async fn what_waits_for_a_retry_is_remembered_until_it_is_due() {
+    let database = database().await;
+    let storage = database.storage();
+    let id = queue(&database, PROJECT, 1).await[0];
+    let first = claim(&storage, &Arc::default()).await.unwrap();
+    let pause = Duration::from_millis(200);
+    let retried = storage.retry(first.lease, pause, "why").await.unwrap();
+    assert_eq!(retried, Leased::Held(()));
+    age_arrivals(&database).await;
+    let known = hints(&storage, &QueueHints::default()).await;
+    let known = hints(&storage, &known).await;
+    let again = eventually("the retry is due", TIMEOUT, async || {
+        claimed(&storage, &known).await
+    });
+    assert_eq!(again.await, id);
+}
+
+#[tokio::test]
+async fn an_export_that_was_held_at_the_survey_is_taken_over_and_counted_as_running() {
+    let database = database().await;
+    let storage = database.storage();
+    let held = queue(&database, "proj_a", 3).await;
+    let running = claim(&storage, &Arc::default()).await.unwrap();
+    queue(&database, "proj_b", 1).await;
+    age_arrivals(&database).await;
+    let known = hints(&storage, &QueueHints::default()).await;
+    let known = hints(&storage, &known).await;
+    assert!(!known.has_expired_lease());
+    // Project a has one running: the other one's turn.
+    let next = claim(&storage, &known).await.unwrap();
+    assert_eq!(next.project.as_str(), "proj_b");
+
+    database
+        .execute(format!(
+            "UPDATE exports SET lease_expires_at = clock_timestamp() WHERE id = '{}'",
+            held[0]
+        ))
+        .await;
+    assert!(hints(&storage, &known).await.has_expired_lease());
+    let taken = claim(&storage, &known).await.unwrap();
+    assert_eq!(taken.lease.export, running.lease.export);
+    assert!(taken.taken_over);
+}
+
+#[tokio::test]
+async fn a_survey_from_nothing_finds_what_became_visible_too_late() {
+    let database = database().await;
+    let storage = database.storage();
+    let known = hints(&storage, &QueueHints::default()).await;
+    let late = queue(&database, PROJECT, 1).await;
+    // As if its transaction had taken a minute to commit.
+    age_arrivals(&database).await;
+    assert_eq!(claimed(&storage, &known).await, None);
+    let known = hints(&storage, &QueueHints::default()).await;
+    assert_eq!(claimed(&storage, &known).await, Some(late[0]));
+}

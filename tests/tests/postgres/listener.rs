@@ -1,0 +1,56 @@
+//! Notifications about queued exports.
+
+use exports_database::Leased;
+use exports_tests::{Proxy, TIMEOUT};
+use tokio::time::timeout;
+
+use crate::support::{claim, database, new_export};
+
+#[tokio::test]
+async fn a_create_and_a_release_are_heard() {
+    let database = database().await;
+    let storage = database.storage();
+    let mut listener = storage.listen().await.unwrap();
+
+    storage.create_export(&new_export()).await.unwrap();
+    timeout(TIMEOUT, listener.queued())
+        .await
+        .expect("heard")
+        .unwrap();
+
+    let claimed = claim(&storage).await.unwrap();
+    assert_eq!(
+        storage.release(claimed.lease).await.unwrap(),
+        Leased::Held(())
+    );
+    timeout(TIMEOUT, listener.queued())
+        .await
+        .expect("heard")
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_listener_whose_connection_is_lost_says_so() {
+    let database = database().await;
+    let proxy = Proxy::to_postgres(database.url()).await;
+    let storage = exports_database::Database::new(
+        &proxy.url(database.url()),
+        exports_postgres::PoolPurpose::Api,
+    )
+    .unwrap();
+    let mut listener = storage.listen().await.unwrap();
+    proxy.cut();
+    let heard = timeout(TIMEOUT, listener.queued()).await.expect("an end");
+    assert!(heard.unwrap_err().is_transient());
+    // A new one works.
+    let mut listener = storage.listen().await.unwrap();
+    database
+        .storage()
+        .create_export(&new_export())
+        .await
+        .unwrap();
+    timeout(TIMEOUT, listener.queued())
+        .await
+        .expect("heard")
+        .unwrap();
+}

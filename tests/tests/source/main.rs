@@ -1,0 +1,17 @@
+//! `exports-source` on real PostgreSQL: which rows an export reads, in which order, under which snapshot.
+
+#![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod column_types;
+mod joining;
+mod messages;
+mod odd_sources;
+mod replica;
+mod rewritten;
+mod row_security;
+mod sessions;
+mod single_reader;
+mod snapshots;

@@ -1,0 +1,62 @@
+//! One export, one snapshot.
+
+use exports_domain::Direction;
+use exports_source::Source;
+use exports_source::{EndpointUrls, TimeSlice};
+use exports_tests::{Endpoint, Message, uuid};
+
+use crate::support::sessions::{known_urls, read};
+use crate::support::{PROJECT, database, filter, project};
+
+#[tokio::test]
+async fn what_others_do_after_the_beginning_does_not_show() {
+    let database = database().await;
+    let endpoint = |url: &str| Endpoint::outbound(PROJECT, uuid(0), url);
+    Endpoint::insert(database.pool(), &[endpoint("https://old")]).await;
+    Message::insert_many(database.pool(), PROJECT, "2025-12-01T00:00:00Z", 3).await;
+    let source = Source::same_as(&database.storage());
+    let mut session = source.open_session().await.unwrap();
+    session.begin(&project()).await.unwrap();
+    database
+        .execute(
+            "DELETE FROM messages WHERE created_at < '2025-12-01T00:00:01Z';
+             UPDATE messages SET status = 'queued', attempt_count = 99;
+             INSERT INTO messages SELECT gen_random_uuid(), project_id, direction, endpoint_id, status, 1, created_at FROM messages;
+             UPDATE endpoints SET url = 'https://new'",
+        )
+        .await;
+    let urls = session
+        .endpoint_urls(Direction::Outbound, 10)
+        .await
+        .unwrap();
+    let expected = [(uuid(0), "https://old".to_owned())].into();
+    assert_eq!(urls, EndpointUrls::All(expected));
+    let rows = read(&mut session, &filter(), &EndpointUrls::InRows).await;
+    assert_eq!(rows.len(), 3);
+    for row in &rows {
+        assert_eq!(row.attempt_count, Some(1));
+        assert_eq!(row.url.as_deref(), Some("https://old"));
+    }
+    // The next snapshot shows it all.
+    let mut session = session.finish().await.unwrap();
+    session.begin(&project()).await.unwrap();
+    assert_eq!(read(&mut session, &filter(), &known_urls()).await.len(), 4);
+}
+
+#[tokio::test]
+async fn what_others_do_in_the_middle_of_the_stream_does_not_show() {
+    let database = database().await;
+    // More than fits into the buffers between here and there.
+    Message::insert_many(database.pool(), PROJECT, "2025-12-01T00:00:00Z", 100_000).await;
+    let source = Source::same_as(&database.storage());
+    let mut session = source.open_session().await.unwrap();
+    session.begin(&project()).await.unwrap();
+    let slice = TimeSlice::whole(&filter().range);
+    let mut rows = session.rows(&filter(), slice, &known_urls()).await.unwrap();
+    let mut bytes = Vec::new();
+    assert!(rows.read(&mut bytes, 1).await.unwrap());
+    database.execute("DELETE FROM messages").await;
+    while rows.read(&mut bytes, usize::MAX).await.unwrap() {}
+    assert_eq!(crate::support::sessions::decode(&bytes).len(), 100_000);
+    session.finish().await.unwrap();
+}
