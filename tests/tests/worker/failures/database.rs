@@ -13,7 +13,7 @@ async fn an_idle_worker_goes_on_when_the_database_is_back() {
         let before = fixture.queue_full_export().await;
         fixture.read_file(before).await;
 
-        database.take_away();
+        database.make_unavailable();
         worker.wait_for_line("the claim failed").await;
         let meanwhile = fixture.queue_full_export().await;
         database.restore();
@@ -37,8 +37,8 @@ async fn an_export_that_lost_its_database_is_taken_up_again_when_it_is_back() {
         let id = fixture.queue_full_export().await;
         fixture.wait_for_first_part().await;
 
-        source.take_away();
-        database.take_away();
+        source.make_unavailable();
+        database.make_unavailable();
         worker.wait_for_line("the claim failed").await;
         fixture.wait_for_empty_store().await;
         source.restore();
