@@ -173,7 +173,7 @@ async fn a_seed_is_reproducible_and_written_once_or_not_at_all() {
     let again = exportctl(&env, seed).await;
     assert_eq!(again.code, Some(1));
     assert!(
-        again.err.contains("there already") && again.err.contains("--seed"),
+        again.err.contains("already exist") && again.err.contains("--seed"),
         "{}",
         again.err
     );

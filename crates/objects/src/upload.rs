@@ -2,21 +2,22 @@
 //!
 //! The caller decides how many parts are sent concurrently, and when to abort.
 
+mod multipart;
+
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::{self, BoxFuture};
-use object_store::multipart::{MultipartStore, PartId};
-use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectStore, PutMultipartOptions};
 
 use crate::error::{ErrorKind, StoreError};
 use crate::headers::FileHeaders;
 use crate::local::LocalUpload;
 use crate::store::Store;
+use multipart::Multipart;
 
 /// The size of a part in a bucket, in bytes. Some stores require equal sizes for all parts but the last, and at least 5 MiB.
 pub const PART_SIZE: usize = 8 * 1024 * 1024;
@@ -27,6 +28,7 @@ const MAX_PARTS: usize = 10_000;
 /// The maximum size of a file in every store, in bytes.
 pub const MAX_FILE_SIZE: u64 = MAX_PARTS as u64 * PART_SIZE as u64;
 
+/// What fails when an upload cannot begin.
 const BEGIN: &str = "cannot begin the upload";
 
 /// An upload that has begun. Dropping it neither completes nor aborts it: use its recorded key and id to abort it.
@@ -48,13 +50,6 @@ enum Target {
     Local(LocalUpload),
     /// Azure.
     Writer(Box<dyn MultipartUpload>),
-}
-
-struct Multipart {
-    client: Arc<dyn MultipartStore>,
-    path: Path,
-    id: String,
-    part_ids: Arc<Mutex<Vec<(usize, PartId)>>>,
 }
 
 impl Store {
@@ -93,8 +88,12 @@ impl Target {
             ..PutMultipartOptions::default()
         };
         match store {
-            Store::S3(s3) => Multipart::begin(s3.transfer.clone(), path, options).await,
-            Store::Gcs(gcs) => Multipart::begin(gcs.transfer.clone(), path, options).await,
+            Store::S3(s3) => Multipart::begin(s3.transfer.clone(), path, options)
+                .await
+                .map(Self::Multipart),
+            Store::Gcs(gcs) => Multipart::begin(gcs.transfer.clone(), path, options)
+                .await
+                .map(Self::Multipart),
             Store::Azure(azure) => {
                 let writer = azure.transfer.put_multipart_opts(&path, options).await;
                 Ok(Self::Writer(writer.map_err(StoreError::store(BEGIN))?))
@@ -104,58 +103,12 @@ impl Target {
     }
 }
 
-impl Multipart {
-    async fn begin(
-        client: impl MultipartStore,
-        path: Path,
-        options: PutMultipartOptions,
-    ) -> Result<Target, StoreError> {
-        let id = client.create_multipart_opts(&path, options).await;
-        Ok(Target::Multipart(Self {
-            id: id.map_err(StoreError::store(BEGIN))?,
-            client: Arc::new(client),
-            path,
-            part_ids: Arc::default(),
-        }))
-    }
-
-    fn put_part(
-        &self,
-        number: usize,
-        data: Bytes,
-        action: &'static str,
-    ) -> BoxFuture<'static, Result<(), StoreError>> {
-        let (client, part_ids) = (Arc::clone(&self.client), Arc::clone(&self.part_ids));
-        let (path, id) = (self.path.clone(), self.id.clone());
-        let stored = async move {
-            let part = client.put_part(&path, &id, number, data.into()).await;
-            let part = part.map_err(StoreError::store(action))?;
-            let mut part_ids = part_ids.lock().unwrap_or_else(PoisonError::into_inner);
-            part_ids.push((number, part));
-            Ok(())
-        };
-        stored.boxed()
-    }
-
-    async fn complete(&self) -> object_store::Result<()> {
-        let parts = self.part_ids.lock();
-        let mut parts = parts.unwrap_or_else(PoisonError::into_inner).clone();
-        parts.sort_unstable_by_key(|(number, _)| *number);
-        let parts = parts.into_iter().map(|(_, part)| part).collect();
-        let completed = self
-            .client
-            .complete_multipart(&self.path, &self.id, parts)
-            .await;
-        completed.map(drop)
-    }
-}
-
 impl Upload {
     /// The upload id for [`Store::abort_upload`], if the store has upload ids (S3, GCS). Record it before the first part.
     #[must_use]
     pub fn id(&self) -> Option<&str> {
         match &self.target {
-            Target::Multipart(multipart) => Some(&multipart.id),
+            Target::Multipart(multipart) => Some(multipart.id()),
             Target::Local(_) | Target::Writer(_) => None,
         }
     }
@@ -226,7 +179,7 @@ impl Upload {
             store, key, target, ..
         } = self;
         let id = match target {
-            Target::Multipart(multipart) => Some(multipart.id),
+            Target::Multipart(multipart) => Some(multipart.id().to_owned()),
             Target::Local(_) => None,
             Target::Writer(mut writer) => {
                 // This only releases the writer's memory. `abort_upload` removes what is stored.

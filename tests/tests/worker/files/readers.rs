@@ -24,7 +24,7 @@ const KEPT: &str = "
 /// Ends connections to the source that have not read anything yet.
 const END_UNUSED: &str = "
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-    WHERE datname = current_database() AND state = 'idle' AND query LIKE '-- What the relations %'";
+    WHERE datname = current_database() AND state = 'idle' AND query LIKE '-- The definitions of the relations %'";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_file_is_the_same_however_many_read_it() {
