@@ -52,21 +52,15 @@ async fn assert_export_survives_lost_store_responses(fixture: &Fixture, kind: Ki
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_survives_a_lost_database_response_to_its_completion() {
-    on_every_store(async |fixture| {
-        assert_export_survives_a_lost_completion(fixture, Loss::Reply).await
-    })
-    .await;
+    on_every_store(async |fixture| survives_a_lost_completion(fixture, Loss::Reply).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_survives_a_lost_completion_request_to_the_database() {
-    on_every_store(async |fixture| {
-        assert_export_survives_a_lost_completion(fixture, Loss::Request).await
-    })
-    .await;
+    on_every_store(async |fixture| survives_a_lost_completion(fixture, Loss::Request).await).await;
 }
 
-async fn assert_export_survives_a_lost_completion(fixture: &Fixture, loss: Loss) {
+async fn survives_a_lost_completion(fixture: &Fixture, loss: Loss) {
     fixture.insert_one_message().await;
     let (_worker, database) = worker_and_its_database(fixture).await;
     database.lose_at(loss, KEY);
