@@ -31,7 +31,7 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    /// An outbound message with this number, so many seconds after noon of 2025-12-03.
+    /// An outbound message with this number, created `number` seconds after noon of 2025-12-03.
     pub(crate) fn plain(number: u32) -> Self {
         let noon = time::parse("2025-12-03T12:00:00Z").expect("a time");
         Self {

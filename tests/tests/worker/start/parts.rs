@@ -98,7 +98,7 @@ async fn an_unusable_bucket_is_reported_with_its_variable() {
     .await;
 }
 
-/// Values from files and secrets often end with one.
+/// Values from files and secrets often end with a line break.
 #[tokio::test(flavor = "multi_thread")]
 async fn whitespace_around_a_value_is_removed() {
     on_every_bucket(async |fixture| {
