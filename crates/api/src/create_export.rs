@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_idempotency_key_is_visible_ascii_in_one_header() {
+    fn an_idempotency_key_must_be_visible_ascii_in_one_header() {
         let keys = |values: &[&[u8]]| {
             let headers = values
                 .iter()

@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_rejected() {
+    fn malformed_cursors_are_rejected() {
         let text = encode(&cursor());
         for bad in [
             "",

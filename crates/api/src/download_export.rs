@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn redirect_is_true_or_false() {
+    fn redirect_must_be_true_or_false() {
         for (raw, wanted) in [
             (None, true),
             (Some("redirect=true"), true),

@@ -228,7 +228,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_file_name_is_the_name_of_the_export() {
+    fn the_file_name_contains_the_export_id() {
         let id: ExportId = "01935abc-def0-7123-4567-890abcdef012".parse().unwrap();
         let headers = headers(id, "\"ab\"", "Sat, 06 Dec 2025 12:05:00 GMT");
         assert_eq!(

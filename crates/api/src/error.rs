@@ -201,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_reveal_nothing_internal_and_have_their_headers() {
+    fn errors_expose_no_internal_details_and_have_their_headers() {
         let error = ApiError::from(DatabaseError::Corrupt {
             row: "export 1".to_owned(),
             column: "status",
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn text_of_a_client_is_escaped_and_shortened() {
+    fn client_text_is_escaped_and_truncated() {
         assert_eq!(quoted("a\"b\n\u{1b}"), r#""a\"b\n\u{1b}""#);
         let long = quoted(&"é".repeat(1000));
         assert_eq!(long.chars().count(), 64 + 3);

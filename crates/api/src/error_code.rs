@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_are_in_the_order_of_their_statuses() {
+    fn error_codes_are_sorted_by_status() {
         assert!(ErrorCode::ALL.is_sorted_by_key(|code| code.status()));
         assert_eq!(ErrorCode::InvalidRequest.as_str(), "INVALID_REQUEST");
     }

@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_data_have_equal_tags() {
+    fn equal_data_has_equal_etags() {
         let weak = |data: &str| super::weak(&to_raw_value(data).unwrap());
         assert_eq!(weak("a"), weak("a"));
         assert_ne!(weak("a"), weak("b"));
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_a_star_and_either_strength_match() {
+    fn lists_stars_and_weak_or_strong_etags_match() {
         assert!(known(&["*"]));
         assert!(known(&["W/\"abc\""]));
         assert!(known(&["\"abc\""]));
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn other_values_do_not_match() {
+    fn different_and_malformed_etags_do_not_match() {
         assert!(!known(&[]));
         assert!(!known(&[""]));
         assert!(!known(&["abc"]));

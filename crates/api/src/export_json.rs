@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_completed_export_is_the_seed_s_and_a_few_fields_of_ours() {
+    fn a_completed_export_has_exactly_the_documented_fields() {
         assert_eq!(
             json_of(Direction::Outbound, ExportState::Completed(file())),
             json!({
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_that_a_state_does_not_have_are_omitted() {
+    fn fields_without_a_value_are_omitted() {
         let pending = json_of(Direction::Inbound, ExportState::Pending);
         assert_eq!(
             pending["filter_inbound_endpoint_id"],

@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_has_both_parameters_once_and_no_other() {
+    fn a_link_must_have_both_parameters_once_and_no_others() {
         for bad in [
             "",
             "expires=1",

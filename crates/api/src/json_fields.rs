@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_parsed_and_null_is_absent() {
+    fn strings_are_parsed_and_null_counts_as_absent() {
         let mut fields =
             JsonFields::parse(br#" {"a": "x", "b": null} "#, &["a", "b", "c"]).unwrap();
         assert_eq!(fields.text("a").unwrap().as_deref(), Some("x"));
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_a_non_empty_string() {
+    fn values_must_be_non_empty_strings() {
         for wrong in ["1", "true", "[]", "{}"] {
             let body = format!("{{\"a\": {wrong}}}");
             let mut fields = JsonFields::parse(body.as_bytes(), &["a"]).unwrap();

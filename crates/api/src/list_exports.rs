@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn the_default_is_the_newest_500() {
+    fn the_default_limit_is_500() {
         let request = parse(None).unwrap();
         assert_eq!(request.limit, 500);
         assert!(request.after.is_none() && request.status.is_none());

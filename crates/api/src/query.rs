@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn other_parameters_are_rejected_with_their_name() {
+    fn unknown_repeated_and_empty_parameters_are_rejected_by_name() {
         assert_eq!(refusal("limit="), "limit must not be empty");
         assert_eq!(refusal("limit"), "limit must not be empty");
         assert_eq!(refusal("limit=1&limit=1"), "limit must be given once");

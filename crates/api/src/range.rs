@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn multiple_malformed_and_other_ranges_are_ignored() {
+    fn multiple_and_malformed_ranges_are_ignored() {
         for range in [
             "bytes=0-1,3-4",
             "bytes=0-1,100-",
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_applies_only_to_the_version_of_if_range() {
+    fn a_range_applies_only_if_if_range_matches_the_file() {
         let part = Ok(RequestedRange::Bytes { first: 0, last: 1 });
         assert_eq!(of(&[(RANGE, "bytes=0-1"), (IF_RANGE, TAG)]), part);
         assert_eq!(of(&[(RANGE, "bytes=0-1"), (IF_RANGE, DATE)]), part);

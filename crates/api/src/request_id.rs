@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_has_its_prefix_and_32_digits() {
+    fn a_request_id_has_a_prefix_and_32_hex_digits() {
         let id = RequestId::generate().to_string();
         let digits = id.strip_prefix("req_").unwrap();
         assert_eq!(digits.len(), 32);

@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_path_under_v1_needs_a_key() {
+    async fn every_path_under_v1_requires_a_key() {
         let folder = tempfile::tempdir().unwrap();
         let api = api(&folder);
         for path in [

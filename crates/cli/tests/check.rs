@@ -27,14 +27,14 @@ async fn check(database: &TestDatabase, store: &RunningStore, more: &[(&str, &st
     answer
 }
 
-/// The line of a check, from its verdict on.
+/// The output line of a check, which begins with the verdict.
 fn line<'a>(answer: &'a Answer, what: &str) -> &'a str {
     let found = answer.out.lines().find(|line| line[6..].starts_with(what));
     found.unwrap_or_else(|| panic!("no line about {what}: {} {}", answer.out, answer.err))
 }
 
 #[tokio::test]
-async fn a_working_installation_is_ok_and_no_object_is_left_in_the_store() {
+async fn a_working_installation_passes_and_the_check_leaves_no_object() {
     for kind in StoreKind::all().iter().copied() {
         let database = TestDatabase::create().await;
         database.project(PROJECT).await;

@@ -36,10 +36,10 @@ fn start(command: &[&str], folder: &Path) -> Process {
     Process::start("exportctl", command, environment)
 }
 
-/// No files and no processes. Each process has the folder in its arguments, its working directory or its
-/// environment.
-async fn nothing_is_left_of(folder: &Path) {
-    eventually("nothing is left", TIMEOUT, async || {
+/// Waits until the folder is empty and no process uses it. Each process of the demo has the folder in its
+/// arguments, its working directory or its environment.
+async fn wait_until_nothing_is_left(folder: &Path) {
+    eventually("all files and processes are gone", TIMEOUT, async || {
         let files = std::fs::read_dir(folder).expect("the folder").count();
         (files == 0 && processes_in(folder) == 0).then_some(())
     })
@@ -68,7 +68,7 @@ async fn the_demo_exports_every_message_and_leaves_nothing() {
     let mut demo = start(&["demo", "--messages", "3000"], folder.path());
     let status = demo.wait_for(2 * TIMEOUT).await;
     assert_eq!(status.code(), Some(0), "{}", demo.log());
-    // Without waiting: everything that the demo started ends before it.
+    // No wait is needed, because all processes of the demo end before it does.
     assert_eq!(processes_in(folder.path()), 0);
     assert_eq!(
         std::fs::read_dir(folder.path())
@@ -88,7 +88,7 @@ async fn the_demo_exports_every_message_and_leaves_nothing() {
     ] {
         assert!(summary.contains(part), "{part:?} is not in: {summary}");
     }
-    // Without a terminal: lines instead of bars.
+    // Without a terminal, progress is shown as lines instead of bars.
     assert!(!demo.log().contains(['\r', '\u{1b}']), "{:?}", demo.log());
     assert!(demo.log().contains("seeded 3,000 messages"));
 }
@@ -99,7 +99,7 @@ async fn the_demo_leaves_nothing_after_a_signal_at_any_time() {
         ("PostgreSQL is running", Signal::SIGINT, Some(130)),
         ("exports-worker are running", Signal::SIGTERM, Some(143)),
         ("created outbound export", Signal::SIGINT, Some(130)),
-        // It cannot clean up then. The reaper does.
+        // After SIGKILL the reaper cleans up.
         ("created outbound export", Signal::SIGKILL, None),
     ] {
         let folder = public_folder();
@@ -107,7 +107,7 @@ async fn the_demo_leaves_nothing_after_a_signal_at_any_time() {
         demo.wait_for_line(line).await;
         demo.signal(signal);
         assert_eq!(demo.wait().await.code(), code, "{signal} at {line:?}");
-        nothing_is_left_of(folder.path()).await;
+        wait_until_nothing_is_left(folder.path()).await;
     }
 }
 
@@ -130,9 +130,9 @@ async fn dev_runs_until_a_signal_and_prints_commands_that_work() {
         .header("authorization", key)
         .send()
         .await;
-    assert_eq!(answer.expect("an answer").status().as_u16(), 200, "{get}");
+    assert_eq!(answer.expect("a response").status().as_u16(), 200, "{get}");
     dev.signal(Signal::SIGINT);
     let status = dev.wait_for(Duration::from_secs(30)).await;
     assert_eq!(status.code(), Some(0), "{}", dev.log());
-    nothing_is_left_of(folder.path()).await;
+    wait_until_nothing_is_left(folder.path()).await;
 }

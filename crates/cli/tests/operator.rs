@@ -44,7 +44,7 @@ async fn an_empty_database_is_migrated_and_gets_a_project_and_a_key() {
 }
 
 #[tokio::test]
-async fn a_closed_pipe_ends_a_command_without_a_message() {
+async fn a_command_exits_without_a_message_when_its_output_pipe_is_closed() {
     let database = TestDatabase::create().await;
     let mut command = std::process::Command::new(exports_tests::program("exportctl"));
     let (reader, writer) = std::io::pipe().unwrap();
@@ -53,12 +53,12 @@ async fn a_closed_pipe_ends_a_command_without_a_message() {
     command.env("DATABASE_URL", database.url()).stdout(writer);
     let ended = tokio::task::spawn_blocking(move || command.output());
     let ended = ended.await.unwrap().unwrap();
-    assert_eq!(ended.status.code(), Some(141), "as if SIGPIPE had ended it");
+    assert_eq!(ended.status.code(), Some(141), "the exit code of SIGPIPE");
     assert_eq!(String::from_utf8_lossy(&ended.stderr), "");
 }
 
 #[tokio::test]
-async fn migrate_grants_the_roles_of_the_programs_their_rights() {
+async fn migrate_grants_privileges_to_the_api_and_worker_roles() {
     let database = TestDatabase::empty().await;
     let env = [("DATABASE_URL", database.url())];
     let run = async |command: String| exportctl(&env, &command).await;
@@ -97,7 +97,7 @@ async fn migrate_grants_the_roles_of_the_programs_their_rights() {
 }
 
 #[tokio::test]
-async fn a_key_is_revoked_by_id_prefix_or_secret_but_an_ambiguous_prefix_revokes_none() {
+async fn a_key_is_revoked_by_id_secret_or_unambiguous_prefix() {
     let database = TestDatabase::create().await;
     database.project("proj_a").await;
     let env = [("DATABASE_URL", database.url())];
@@ -153,7 +153,7 @@ async fn content(database: &TestDatabase) -> Value {
 }
 
 #[tokio::test]
-async fn a_seed_is_reproducible_and_written_once_or_not_at_all() {
+async fn a_seed_is_reproducible_atomic_and_written_once() {
     let seed = "seed --project proj_a --messages 3000";
     let (one, other) = (TestDatabase::create().await, TestDatabase::create().await);
     for database in [&one, &other] {
@@ -217,7 +217,7 @@ async fn seed_writes_to_the_source_database() {
 }
 
 #[tokio::test]
-async fn an_unusable_database_is_one_line_with_the_name_of_the_variable() {
+async fn an_unusable_database_is_reported_in_one_line_with_its_variable() {
     for url in ["nonsense", "postgres://u:secret@127.0.0.1:1/d"] {
         let line = exportctl(&[("DATABASE_URL", url)], "migrate").await.error();
         assert!(line.starts_with("error: DATABASE_URL: "), "{line}");

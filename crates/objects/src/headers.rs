@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_cannot_leave_its_quotes() {
+    fn special_characters_in_a_file_name_are_replaced() {
         let headers = FileHeaders::attachment("export-1\"; x=\r\n.csv");
         assert_eq!(
             headers.content_disposition(),

@@ -91,7 +91,7 @@ mod tests {
         assert_eq!(
             signature,
             LinkSigner::new(b"secret").sign(ID, KEY, EXPIRES),
-            "other processes agree"
+            "the signature is deterministic"
         );
     }
 
@@ -132,14 +132,14 @@ mod tests {
     }
 
     #[test]
-    fn bytes_cannot_move_between_parts() {
+    fn the_signature_separates_the_id_from_the_key() {
         let signer = LinkSigner::new(b"secret");
         assert_ne!(signer.sign("ab", "c", 1), signer.sign("a", "bc", 1));
         assert_ne!(signer.sign("", "abc", 1), signer.sign("abc", "", 1));
     }
 
     #[test]
-    fn the_key_is_not_printed() {
+    fn debug_output_hides_the_key() {
         assert_eq!(
             format!("{:?}", LinkSigner::new(b"secret")),
             "LinkSigner { .. }"

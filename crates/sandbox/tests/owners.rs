@@ -1,4 +1,4 @@
-//! The reaper removes a server when its owner ends, in any way; and the variables that the owner reads.
+//! The reaper removes a server when its owner ends in any way. Also tests the variables that the owner reads.
 
 mod support;
 
@@ -12,7 +12,7 @@ use nix::unistd::{Pid, Uid, User};
 use support::{Owner, eventually, private_parent};
 
 #[test]
-fn an_owner_that_ends_by_itself_leaves_nothing() {
+fn an_owner_that_exits_leaves_nothing() {
     let mut owner = Owner::start(|_| ());
     assert!(owner.end().success());
     assert!(owner.has_left_nothing());
@@ -52,7 +52,7 @@ fn interrupt() -> Signal {
 }
 
 #[test]
-fn an_owner_killed_at_any_moment_of_the_start_leaves_nothing() {
+fn an_owner_killed_during_the_start_leaves_nothing() {
     for milliseconds in [0, 5, 10, 20, 40, 80, 150, 300, 600, 900, 1200, 1500] {
         let parent = private_parent();
         fs::set_permissions(parent.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -75,7 +75,7 @@ fn an_owner_killed_at_any_moment_of_the_start_leaves_nothing() {
 }
 
 #[test]
-fn an_ordinary_user_can_own_one() {
+fn an_unprivileged_user_can_own_a_server() {
     let public = tempfile::tempdir_in("/tmp").unwrap();
     fs::set_permissions(public.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let program = public.path().join("hold-postgres");
@@ -92,7 +92,7 @@ fn an_ordinary_user_can_own_one() {
 }
 
 #[test]
-fn a_temporary_folder_closed_to_the_clusters_user_is_passed_over() {
+fn a_temporary_folder_without_access_for_the_cluster_user_is_skipped() {
     let closed = private_parent();
     let mut owner = Owner::start(|command| {
         command.env("TMPDIR", closed.path());
@@ -104,7 +104,7 @@ fn a_temporary_folder_closed_to_the_clusters_user_is_passed_over() {
 }
 
 #[test]
-fn a_given_server_is_used_and_nothing_is_started() {
+fn a_server_url_in_the_environment_is_used_and_no_server_is_started() {
     let url = "postgres://tester:secret@192.0.2.1:5432/main";
     let mut owner = Owner::start(|command| {
         command.env("TEST_DATABASE_URL", url);
@@ -115,7 +115,7 @@ fn a_given_server_is_used_and_nothing_is_started() {
 }
 
 #[test]
-fn an_unusable_given_server_is_an_error_and_nothing_is_started() {
+fn an_invalid_server_url_is_an_error_and_no_server_is_started() {
     let output = Command::new(env!("CARGO_BIN_EXE_hold-postgres"))
         .env("TEST_DATABASE_URL", "localhost:5432")
         .stdin(std::process::Stdio::null())

@@ -1,4 +1,4 @@
-//! Tests the encoder with any rows in any chunks: it must write what the `csv` crate writes.
+//! Tests of the encoder. Any rows in any chunks must be written as the `csv` crate writes them.
 
 mod copy;
 
@@ -63,7 +63,7 @@ fn text() -> impl Strategy<Value = String> {
         ".{0,40}",
         "[=+@,\"\r\n\t'a é-]{0,30}",
         Just("succeeded".to_owned()),
-        // Longer than the chunks.
+        // Text that is longer than the chunks.
         ".{2000,3000}",
     ]
 }
@@ -143,7 +143,7 @@ fn a_row_without_values_has_empty_fields() {
 }
 
 #[test]
-fn the_header_has_the_contracts_names() {
+fn the_header_has_the_documented_column_names() {
     assert_eq!(
         String::from_utf8(CsvWriter::header(Outbound)).unwrap(),
         "message_id,endpoint_id,endpoint,status,attempt_count,created_at,delivered_at,\

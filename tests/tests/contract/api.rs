@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::book::Book;
 
-/// A client of the API whose answers are all looked at.
+/// A client of the API that checks every response.
 #[derive(Debug, Clone)]
 pub(crate) struct Api {
     client: Client,
@@ -17,22 +17,22 @@ impl Api {
         Self { client }
     }
 
-    /// The same without a key.
+    /// The same client without an API key.
     pub(crate) fn without_key(&self) -> Self {
         Self::new(self.client.without_key())
     }
 
-    /// Where it is, `http://host:port`.
+    /// The base URL, `http://host:port`.
     pub(crate) fn base(&self) -> &str {
         self.client.base()
     }
 
-    /// The key that it shows.
+    /// The API key that the client sends.
     pub(crate) fn key(&self) -> &str {
         self.client.key().expect("a client with a key")
     }
 
-    /// A request with the additions of `dress`, to a path or a whole URL of this API.
+    /// Sends a request to a path or an absolute URL of this API. `dress` adds headers or a body.
     pub(crate) async fn send(
         &self,
         method: Method,
@@ -70,7 +70,7 @@ impl Api {
         .await
     }
 
-    /// Looks at an answer that came by another way.
+    /// Checks a response that another client received.
     pub(crate) async fn witness(&self, method: &Method, path: &str, reply: &Reply) {
         let path = path.strip_prefix(self.base()).unwrap_or(path);
         let path = path.split_once('?').map_or(path, |(path, _)| path);
@@ -78,7 +78,7 @@ impl Api {
     }
 }
 
-/// Fails unless the answer is this refusal, with a message in which all these words occur.
+/// Fails unless the response has this status and error code and its message contains every string of `says`.
 #[track_caller]
 pub(crate) fn assert_refused(reply: &Reply, status: u16, code: &str, says: &[&str]) {
     let message = reply.error_message();

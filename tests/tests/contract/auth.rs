@@ -22,7 +22,7 @@ async fn with_authorization(api: &Api, values: &[&[u8]]) -> exports_tests::Reply
 }
 
 #[test]
-fn whatever_is_no_good_key_is_told_the_same() {
+fn invalid_keys_all_get_the_same_401() {
     story(async |fixtures| {
         let api = fixtures.consumer().await.api;
         let key = api.key().to_owned();
@@ -60,7 +60,7 @@ fn whatever_is_no_good_key_is_told_the_same() {
 }
 
 #[test]
-fn the_case_of_the_scheme_does_not_matter() {
+fn the_bearer_scheme_is_case_insensitive() {
     story(async |fixtures| {
         let api = fixtures.consumer().await.api;
         for scheme in ["Bearer", "bearer", "BEARER", "bEaReR"] {
@@ -72,7 +72,7 @@ fn the_case_of_the_scheme_does_not_matter() {
 }
 
 #[test]
-fn the_key_comes_before_everything_else_under_v1() {
+fn the_key_is_checked_first_under_v1() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let id = consumer.put(consumer.row(ExportStatus::Completed)).await;
@@ -116,7 +116,7 @@ fn the_key_comes_before_everything_else_under_v1() {
 }
 
 #[test]
-fn a_revoked_key_opens_nothing_any_more_within_five_seconds() {
+fn a_revoked_key_is_rejected_within_five_seconds() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let _ = consumer.api.get("/v1/exports").await.expect(200);
@@ -127,7 +127,7 @@ fn a_revoked_key_opens_nothing_any_more_within_five_seconds() {
             .await;
         assert_eq!(revoked.unwrap().len(), 1);
         let limit = Duration::from_secs(5);
-        let reply = eventually("the key is refused", limit, async || {
+        let reply = eventually("the key is rejected", limit, async || {
             let reply = consumer.api.get("/v1/exports").await;
             (reply.status != 200).then_some(reply)
         })
@@ -137,7 +137,7 @@ fn a_revoked_key_opens_nothing_any_more_within_five_seconds() {
 }
 
 #[test]
-fn a_key_that_was_refused_opens_as_soon_as_there_is_one() {
+fn rejections_of_a_key_are_not_cached() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let database = consumer.fixture.database();
@@ -156,7 +156,7 @@ fn a_key_that_was_refused_opens_as_soon_as_there_is_one() {
 }
 
 #[test]
-fn a_project_can_have_several_keys_and_each_opens_the_same() {
+fn all_keys_of_a_project_have_the_same_access() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let id = id_of(&consumer.create(&request()).await);
@@ -170,7 +170,7 @@ fn a_project_can_have_several_keys_and_each_opens_the_same() {
 }
 
 #[test]
-fn a_key_in_the_query_or_in_a_cookie_is_none() {
+fn a_key_outside_the_authorization_header_is_ignored() {
     story(async |fixtures| {
         let api = fixtures.consumer().await.api;
         let stranger = api.without_key();
@@ -194,7 +194,7 @@ fn a_key_in_the_query_or_in_a_cookie_is_none() {
 }
 
 #[test]
-fn what_needs_no_key_needs_none() {
+fn public_routes_need_no_key_and_ignore_an_invalid_one() {
     story(async |fixtures| {
         let api = fixtures.consumer().await.api.without_key();
         for path in ["/healthz", "/readyz", "/openapi.json"] {
@@ -206,7 +206,7 @@ fn what_needs_no_key_needs_none() {
 }
 
 #[test]
-fn the_use_of_a_key_is_noted() {
+fn use_of_a_key_sets_last_used_at() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let _ = consumer.api.get("/v1/exports").await.expect(200);

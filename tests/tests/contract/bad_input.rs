@@ -8,7 +8,7 @@ use crate::bad_requests;
 use crate::shared::{SharedFixtures, story};
 
 #[test]
-fn every_bad_request_is_refused_with_its_code_and_the_field_and_the_rule() {
+fn every_bad_request_gets_its_error_code_and_names_the_field_and_rule() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let id = consumer.put(consumer.row(ExportStatus::Completed)).await;
@@ -47,13 +47,13 @@ fn every_bad_request_is_refused_with_its_code_and_the_field_and_the_rule() {
         assert_eq!(
             list.as_array().map(Vec::len),
             Some(1),
-            "nothing was created"
+            "no export was created"
         );
         assert_nothing_went_wrong(&fixtures).await;
     });
 }
 
-/// The shared services serve nothing but stories in which nothing of theirs goes wrong.
+/// Fails if the log of the shared API has a warning or an error. No test with shared fixtures causes one.
 pub(crate) async fn assert_nothing_went_wrong(fixtures: &SharedFixtures) {
     let log = fixtures.on(exports_tests::StoreKind::File).await.api_log();
     for line in log.lines() {

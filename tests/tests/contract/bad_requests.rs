@@ -4,7 +4,7 @@ use crate::bad_bodies;
 use crate::shared::request;
 use reqwest::Method;
 
-/// A wrong request, and what has to be said of it.
+/// A bad request and the expected error.
 pub(crate) struct Bad {
     pub(crate) method: Method,
     pub(crate) path: String,
@@ -12,11 +12,11 @@ pub(crate) struct Bad {
     pub(crate) body: Vec<u8>,
     pub(crate) status: u16,
     pub(crate) code: &'static str,
-    /// The field and the rule.
+    /// Strings in the error message: the field and the rule.
     pub(crate) says: Vec<&'static str>,
 }
 
-/// All of them.
+/// All bad requests. `existing` is the id of an export.
 pub(crate) fn all(existing: &str) -> Vec<Bad> {
     let groups = [
         ids(),
@@ -147,7 +147,7 @@ fn lists() -> Vec<Bad> {
         .collect()
 }
 
-/// On one export: what its operations do not know.
+/// Unknown and invalid query parameters of create and of the operations on one export.
 fn single(id: &str) -> Vec<Bad> {
     let export = format!("/v1/exports/{id}");
     let redirect = &["redirect must be true or false"];

@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-/// Headers that mean something to a client: an answer has them only where the document says so.
+/// Headers with a meaning for clients. A response has them only where the document describes them.
 const HEADERS: [&str; 8] = [
     "allow",
     "content-range",
@@ -26,12 +26,12 @@ static BOOK: OnceCell<Book> = OnceCell::const_new();
 pub(crate) struct Book {
     pub(crate) document: Value,
     error: Validator,
-    /// By path, method and status.
+    /// The schema of each response body, by path, method and status.
     bodies: HashMap<(String, String, String), Validator>,
 }
 
 impl Book {
-    /// The same document from every service, but for the server's address.
+    /// Loads the document once. It is the same for every service, except for the server's address.
     pub(crate) async fn of(client: &Client) -> &'static Self {
         BOOK.get_or_init(|| async {
             let reply = client.without_key().get("/openapi.json").await;
@@ -59,7 +59,7 @@ impl Book {
         }
     }
 
-    /// Holds an answer to everything that is known of it.
+    /// Checks a response against all rules.
     #[track_caller]
     pub(crate) fn check(&self, method: &Method, path: &str, reply: &Reply) {
         let case = format!("{method} {path} {}", reply.status);
@@ -126,7 +126,7 @@ impl Book {
         }
     }
 
-    /// Under which path and method the document has this one.
+    /// The path template and the method of the operation in the document.
     fn operation(&self, method: &Method, path: &str) -> Option<(&str, String)> {
         let method = match *method {
             Method::HEAD => "get".to_owned(),
@@ -157,7 +157,7 @@ fn matches(template: &str, path: &str) -> bool {
 }
 
 fn validator(document: &Value, schema: &Value) -> Validator {
-    // With the components, so that its references resolve as in the document.
+    // Includes the components, so that references resolve as in the document.
     let mut schema = schema.clone();
     schema["components"] = document["components"].clone();
     close(&mut schema);
@@ -167,7 +167,7 @@ fn validator(document: &Value, schema: &Value) -> Validator {
         .expect("a schema of the document")
 }
 
-/// What a schema does not describe may not be there: the document has to be complete.
+/// Makes every schema reject properties that it does not describe, so that the document must be complete.
 fn close(schema: &mut Value) {
     match schema {
         Value::Object(object) => {
@@ -181,7 +181,7 @@ fn close(schema: &mut Value) {
     }
 }
 
-/// An unset field is left out, and times have 0, 3 or 6 digits.
+/// Fails on a null and on a time whose fraction does not have 0, 3 or 6 digits.
 fn check_values(case: &str, name: &str, value: &Value) {
     match value {
         Value::Null => panic!("{case}: {name} is null"),

@@ -1,4 +1,4 @@
-//! Links of a store that signs them itself.
+//! Download links that are presigned URLs of a bucket.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::download::{assert_is_the_file_of, fetch};
 use crate::shared::{Consumer, id_of, story};
 
 #[test]
-fn a_link_of_a_bucket_ends_at_its_time_and_opens_nothing_else() {
+fn a_bucket_link_expires_and_is_valid_for_one_object_only() {
     story(async |fixtures| {
         for &store in StoreKind::buckets() {
             let consumer = fixtures.consumer_on(store).await;
@@ -37,7 +37,7 @@ fn a_link_of_a_bucket_ends_at_its_time_and_opens_nothing_else() {
             consumer.fixture.database().execute(sql).await;
             let short = consumer.link(&id_of(&one)).await;
             let _ = fetch(&short, &[]).await.expect(200);
-            eventually("the link ends", Duration::from_secs(20), async || {
+            eventually("the link expires", Duration::from_secs(20), async || {
                 (fetch(&short, &[]).await.status != 200).then_some(())
             })
             .await;
@@ -45,7 +45,7 @@ fn a_link_of_a_bucket_ends_at_its_time_and_opens_nothing_else() {
     });
 }
 
-/// Amazon's S3 answers 403 to all of them, Garage 400 to a date that does not fit.
+/// Fails unless the store rejects the link. Amazon S3 returns 403 in all cases, Garage returns 400 for a wrong date.
 async fn assert_refused(link: &Url, what: &str) {
     let reply = fetch(link, &[]).await;
     assert!(
@@ -70,7 +70,7 @@ fn with_parameter(link: &Url, name: &str, value: &str) -> Url {
 }
 
 #[test]
-fn a_bucket_s_link_has_the_address_that_consumers_see() {
+fn a_bucket_link_uses_the_public_endpoint() {
     story(async |_| {
         for &store in StoreKind::buckets() {
             let builder = Fixture::builder().store(store).public_endpoint();
@@ -87,14 +87,14 @@ fn a_bucket_s_link_has_the_address_that_consumers_see() {
             assert_eq!(
                 fetch(&inner, &[]).await.status,
                 403,
-                "signed for the other name"
+                "the signature covers the host name"
             );
         }
     });
 }
 
 #[test]
-fn the_service_makes_the_calls_that_its_policy_allows_and_no_other() {
+fn the_api_makes_exactly_the_store_calls_that_its_policy_allows() {
     const KINDS: [Kind; 9] = [
         Kind::Put,
         Kind::CreateUpload,
@@ -108,7 +108,7 @@ fn the_service_makes_the_calls_that_its_policy_allows_and_no_other() {
     ];
     let counts = |fixture: &Fixture| KINDS.map(|kind| fixture.s3().count(kind));
     story(async |_| {
-        // Its start, before there is a worker.
+        // The start of the API, without a worker.
         let builder = Fixture::builder().store(StoreKind::S3).workers(0);
         let mut fixture = builder.start().await;
         let at_start = counts(&fixture);

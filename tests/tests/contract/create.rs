@@ -9,7 +9,7 @@ use crate::api::assert_refused;
 use crate::shared::{Consumer, fields, id_of, path, request, request_with, story};
 
 #[test]
-fn a_create_is_answered_with_the_queued_export_and_where_to_find_it() {
+fn create_returns_the_pending_export_and_its_location() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let before = consumer.fixture.database().now().await;
@@ -53,7 +53,7 @@ fn a_create_is_answered_with_the_queued_export_and_where_to_find_it() {
 }
 
 #[test]
-fn every_filter_is_shown_as_it_was_given_and_endpoints_as_plain_uuids() {
+fn filters_are_returned_as_given_and_endpoint_ids_as_uuids() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let (outbound, inbound) = endpoints_of(&consumer).await;
@@ -80,7 +80,7 @@ fn every_filter_is_shown_as_it_was_given_and_endpoints_as_plain_uuids() {
 }
 
 #[test]
-fn every_status_of_a_message_is_a_filter() {
+fn every_message_status_can_be_a_filter() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         for status in [
@@ -99,7 +99,7 @@ fn every_status_of_a_message_is_a_filter() {
 }
 
 #[test]
-fn an_endpoint_of_the_other_direction_or_of_another_project_is_not_found() {
+fn an_endpoint_of_another_direction_or_project_is_not_found() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let stranger = fixtures.consumer().await;
@@ -135,7 +135,7 @@ fn an_endpoint_of_the_other_direction_or_of_another_project_is_not_found() {
 }
 
 #[test]
-fn null_is_the_same_as_absent() {
+fn a_null_field_counts_as_absent() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let export = consumer
@@ -153,7 +153,7 @@ fn null_is_the_same_as_absent() {
 }
 
 #[test]
-fn the_digits_of_an_endpoint_s_id_can_be_of_either_case() {
+fn the_hex_digits_of_an_endpoint_id_are_case_insensitive() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let (outbound, _) = endpoints_of(&consumer).await;
@@ -166,7 +166,7 @@ fn the_digits_of_an_endpoint_s_id_can_be_of_either_case() {
 }
 
 #[test]
-fn a_body_is_json_whatever_its_content_type_says() {
+fn the_content_type_of_a_create_is_ignored() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let body = request().to_string();
@@ -193,7 +193,7 @@ fn a_body_is_json_whatever_its_content_type_says() {
 }
 
 #[test]
-fn a_body_may_have_64_kib_and_not_a_byte_more() {
+fn a_body_of_64_kib_is_accepted_and_a_larger_one_is_413() {
     const LIMIT: usize = 64 * 1024;
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
@@ -228,7 +228,7 @@ fn a_body_may_have_64_kib_and_not_a_byte_more() {
 }
 
 #[test]
-fn two_creates_without_a_key_are_two_exports() {
+fn creates_without_an_idempotency_key_are_separate_exports() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let one = consumer.create(&request()).await;
@@ -240,7 +240,7 @@ fn two_creates_without_a_key_are_two_exports() {
     });
 }
 
-/// An outbound and an inbound endpoint of theirs.
+/// Inserts an outbound and an inbound endpoint of the consumer's project.
 async fn endpoints_of(consumer: &Consumer<'_>) -> (Uuid, Uuid) {
     let (outbound, inbound) = (Uuid::now_v7(), Uuid::now_v7());
     let project = &consumer.project;

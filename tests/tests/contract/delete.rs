@@ -8,7 +8,7 @@ use crate::api::assert_refused;
 use crate::shared::{id_of, path, story};
 
 #[test]
-fn a_deleted_export_is_gone_everywhere_with_its_file_and_its_links() {
+fn delete_removes_the_export_its_file_and_its_links() {
     story(async |fixtures| {
         for &store in StoreKind::all() {
             let consumer = fixtures.consumer_on(store).await;
@@ -20,7 +20,7 @@ fn a_deleted_export_is_gone_everywhere_with_its_file_and_its_links() {
 
             let reply = consumer.api.delete(&path(&id)).await;
             assert_eq!(reply.status, 204);
-            // At once: not when some sweep comes by.
+            // Immediately, without a sweep.
             assert!(
                 !consumer.fixture.store_listing().contains(&key),
                 "{store:?}"
@@ -67,7 +67,7 @@ fn a_deleted_export_is_gone_everywhere_with_its_file_and_its_links() {
 }
 
 #[test]
-fn what_nobody_works_on_can_be_deleted() {
+fn exports_in_a_terminal_status_can_be_deleted() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         for status in [
@@ -84,7 +84,7 @@ fn what_nobody_works_on_can_be_deleted() {
 }
 
 #[test]
-fn an_export_that_is_pending_or_processing_is_active_and_stays() {
+fn deleting_a_pending_or_processing_export_is_409() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         for status in [ExportStatus::Pending, ExportStatus::Processing] {
@@ -97,7 +97,7 @@ fn an_export_that_is_pending_or_processing_is_active_and_stays() {
 }
 
 #[test]
-fn of_many_deletes_at_once_one_finds_the_export() {
+fn one_of_several_concurrent_deletes_succeeds() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let id = id_of(&consumer.completed().await);

@@ -11,7 +11,7 @@ use url::Url;
 use crate::api::assert_refused;
 use crate::shared::{Consumer, fields, id_of, path, request, story};
 
-/// GET by a plain HTTP client that has nothing but the link.
+/// GET by an HTTP client without an API key.
 pub(crate) async fn fetch(link: &Url, headers: &[(&str, &str)]) -> Reply {
     let client = Client::new("");
     let get = client.request(Method::GET, link.as_str());
@@ -27,7 +27,7 @@ pub(crate) fn assert_is_the_file_of(export: &Value, file: &Reply) {
     assert_eq!(
         file.header("content-type"),
         Some("text/csv; charset=utf-8"),
-        "whatever the store"
+        "on every store"
     );
     assert_eq!(
         file.header("content-disposition"),
@@ -44,14 +44,14 @@ pub(crate) fn assert_is_the_file_of(export: &Value, file: &Reply) {
 }
 
 #[test]
-fn a_redirect_leads_to_the_file_for_whoever_has_the_link() {
+fn the_redirect_target_returns_the_file_without_a_key() {
     story(async |fixtures| {
         for &store in StoreKind::all() {
             let consumer = fixtures.consumer_on(store).await;
             let export = consumer.completed().await;
             let link = consumer.link(&id_of(&export)).await;
             assert_is_the_file_of(&export, &fetch(&link, &[]).await);
-            // Nobody reads the file in another form, whatever they say they accept.
+            // The file has only one format, so `Accept` is ignored.
             let file = fetch(&link, &[("Accept", "application/json;q=1, text/plain")]).await;
             assert_is_the_file_of(&export, &file);
         }
@@ -59,14 +59,14 @@ fn a_redirect_leads_to_the_file_for_whoever_has_the_link() {
 }
 
 #[test]
-fn each_link_is_signed_for_its_request() {
+fn each_request_gets_a_newly_signed_link_and_no_link_is_stored() {
     story(async |fixtures| {
         for &store in StoreKind::all() {
             let consumer = fixtures.consumer_on(store).await;
             let id = consumer.put(consumer.row(ExportStatus::Completed)).await;
             let link = consumer.link(&id).await;
-            // Signatures hold seconds.
-            eventually("another second, another link", TIMEOUT, async || {
+            // Signatures have a resolution of one second.
+            eventually("a later link is different", TIMEOUT, async || {
                 (consumer.link(&id).await != link).then_some(())
             })
             .await;
@@ -78,7 +78,7 @@ fn each_link_is_signed_for_its_request() {
 }
 
 #[test]
-fn one_range_of_bytes_can_be_asked_for_on_every_store() {
+fn every_store_serves_single_byte_ranges() {
     story(async |fixtures| {
         for &store in StoreKind::all() {
             let consumer = fixtures.consumer_on(store).await;
@@ -105,7 +105,7 @@ fn one_range_of_bytes_can_be_asked_for_on_every_store() {
 }
 
 #[test]
-fn the_link_itself_can_be_asked_for_instead_of_a_redirect() {
+fn redirect_false_returns_the_link_in_the_body() {
     story(async |fixtures| {
         for &store in StoreKind::all() {
             let consumer = fixtures.consumer_on(store).await;
@@ -122,7 +122,7 @@ fn the_link_itself_can_be_asked_for_instead_of_a_redirect() {
     });
 }
 
-/// When a link ends: what the API says, and what is signed in the link itself.
+/// The expiry of a link, as the API returns it and as it is signed in the link.
 async fn ends_of_link(consumer: &Consumer<'_>, id: &str) -> (DateTime<Utc>, DateTime<Utc>) {
     let path = format!("{}/download?redirect=false", path(id));
     let data = consumer.api.get(&path).await.expect(200).data();
@@ -144,7 +144,7 @@ async fn ends_of_link(consumer: &Consumer<'_>, id: &str) -> (DateTime<Utc>, Date
 }
 
 #[test]
-fn a_link_lives_15_minutes_at_most_and_never_past_the_export() {
+fn a_link_expires_after_15_minutes_or_with_its_export() {
     story(async |fixtures| {
         for &store in StoreKind::all() {
             let consumer = fixtures.consumer_on(store).await;
@@ -174,7 +174,7 @@ fn a_link_lives_15_minutes_at_most_and_never_past_the_export() {
 }
 
 #[test]
-fn there_is_nothing_to_download_before_completion_nor_after_failure() {
+fn only_a_completed_export_has_a_download() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         for status in [
@@ -193,7 +193,7 @@ fn there_is_nothing_to_download_before_completion_nor_after_failure() {
 }
 
 #[test]
-fn whoever_asks_while_it_is_being_completed_is_told_not_yet_or_where() {
+fn a_download_request_during_completion_is_not_ready_or_redirected() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let watch = async || {
@@ -214,7 +214,7 @@ fn whoever_asks_while_it_is_being_completed_is_told_not_yet_or_where() {
 }
 
 #[test]
-fn at_its_end_an_export_expires_its_file_goes_and_its_links_are_dead() {
+fn expiry_deletes_the_file_and_invalidates_its_links() {
     story(async |_| {
         let told = StoreKind::all().iter().copied().map(expiry);
         futures_util::future::join_all(told).await;
@@ -229,7 +229,10 @@ async fn expiry(store: StoreKind) {
     let download = format!("{}/download", path(&id));
     let link: Url = eventually("the export has a link", TIMEOUT, async || {
         let reply = consumer.api.get(&download).await;
-        assert_ne!(reply.status, 410, "it was over before the first look");
+        assert_ne!(
+            reply.status, 410,
+            "the export expired before the first request"
+        );
         (reply.status == 302).then(|| reply.header("location").unwrap().parse().unwrap())
     })
     .await;

@@ -12,7 +12,7 @@ use crate::api::assert_refused;
 use crate::shared::{Consumer, id_of, path, request, request_with, story};
 
 #[test]
-fn every_error_of_every_kind_has_the_envelope() {
+fn every_client_error_has_the_envelope() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let stranger = consumer.api.without_key();
@@ -88,7 +88,7 @@ fn every_error_of_every_kind_has_the_envelope() {
 }
 
 #[test]
-fn routes_that_are_not_there_are_404_with_the_envelope() {
+fn unknown_routes_are_404_with_the_envelope() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let stranger = consumer.api.without_key();
@@ -123,7 +123,7 @@ fn routes_that_are_not_there_are_404_with_the_envelope() {
 }
 
 #[test]
-fn a_wrong_method_is_told_the_right_ones() {
+fn a_405_lists_the_allowed_methods() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let id = consumer.put(consumer.row(ExportStatus::Pending)).await;
@@ -167,7 +167,7 @@ fn a_wrong_method_is_told_the_right_ones() {
 }
 
 #[test]
-fn head_is_get_without_a_body() {
+fn head_matches_get_without_a_body() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let id = consumer.put(consumer.row(ExportStatus::Pending)).await;
@@ -194,7 +194,7 @@ fn head_is_get_without_a_body() {
 }
 
 #[test]
-fn every_request_has_an_id_of_its_own_that_no_client_can_choose() {
+fn request_ids_are_unique_and_clients_cannot_choose_them() {
     story(async |fixtures| {
         let api = fixtures.consumer().await.api;
         let mut ids = HashSet::new();
@@ -209,7 +209,7 @@ fn every_request_has_an_id_of_its_own_that_no_client_can_choose() {
 }
 
 #[test]
-fn the_id_is_in_every_log_line_of_the_request() {
+fn every_log_line_of_a_request_has_its_id() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let api = &consumer.api;
@@ -221,7 +221,7 @@ fn the_id_is_in_every_log_line_of_the_request() {
             api.head("/healthz").await,
         ] {
             let id = reply.header("x-request-id").unwrap();
-            // What the program has written arrives here a moment later than its answer.
+            // Log lines arrive slightly later than the response.
             let lines = eventually("the request is in the log", TIMEOUT, async || {
                 let log = consumer.fixture.api_log();
                 let lines = log.lines().filter(|line| line.contains(id));
@@ -233,7 +233,7 @@ fn the_id_is_in_every_log_line_of_the_request() {
                 assert_eq!(event["span"]["request_id"], id, "{line}");
             }
         }
-        // And there is no line of a request without one.
+        // Every log line of a request has an id.
         for line in consumer.fixture.api_log().lines() {
             let event: serde_json::Value = serde_json::from_str(line).unwrap();
             let of_a_request = event["span"]["request_id"].is_string();
@@ -243,7 +243,7 @@ fn the_id_is_in_every_log_line_of_the_request() {
 }
 
 #[test]
-fn what_breaks_inside_is_a_500_that_tells_nothing_internal() {
+fn internal_errors_are_500_and_do_not_expose_details() {
     story(async |_| {
         let fixture = Fixture::builder().start().await;
         let consumer = Consumer::owner_of(&fixture);
@@ -281,7 +281,7 @@ fn what_breaks_inside_is_a_500_that_tells_nothing_internal() {
 }
 
 #[test]
-fn a_failure_that_only_a_later_version_knows_is_shown_with_its_message() {
+fn an_unknown_error_code_of_a_later_version_is_returned_as_internal_error() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let row = consumer

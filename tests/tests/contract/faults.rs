@@ -15,7 +15,9 @@ use crate::shared::{Consumer, id_of, path, request, story};
 
 fn assert_unavailable(reply: &Reply) {
     assert_refused(reply, 503, "UNAVAILABLE", &[]);
-    let seconds = reply.header("retry-after").expect("when to come back");
+    let seconds = reply
+        .header("retry-after")
+        .expect("a 503 has `Retry-After`");
     assert!(seconds.parse::<u64>().is_ok(), "whole seconds: {seconds}");
     let message = reply.error_message();
     for internal in ["postgres", "sql", "127.0.0.1", "connection", "exports_"] {
@@ -23,7 +25,7 @@ fn assert_unavailable(reply: &Reply) {
     }
 }
 
-/// One request of every operation that asks the database, on an export that is not there.
+/// Sends one request for every operation that uses the database, for an unknown export.
 async fn every_operation(api: &Api) -> Vec<Reply> {
     let nothing = path("01935abc-def0-7123-4567-890abcdef012");
     let download = format!("{nothing}/download");
@@ -42,7 +44,7 @@ async fn every_operation(api: &Api) -> Vec<Reply> {
 }
 
 #[test]
-fn a_create_whose_answer_from_the_database_is_lost_is_answered_201_once() {
+fn a_create_inserts_once_when_its_database_request_or_reply_is_lost() {
     story(async |_| {
         let fixture = Fixture::builder().workers(0).database_proxy().start().await;
         let consumer = Consumer::owner_of(&fixture);
@@ -53,7 +55,7 @@ fn a_create_whose_answer_from_the_database_is_lost_is_answered_201_once() {
             (Loss::Reply, Some("a-key")),
             (Loss::Request, Some("another-key")),
         ] {
-            // Of all statements only the insert has the project among its parameters.
+            // Only the insert has the project as a parameter.
             let lost = fixture.database_proxy().lost();
             fixture
                 .database_proxy()
@@ -75,12 +77,12 @@ fn a_create_whose_answer_from_the_database_is_lost_is_answered_201_once() {
 }
 
 #[test]
-fn while_the_database_is_away_everything_is_503_and_afterwards_all_is_well() {
+fn requests_are_503_while_the_database_is_unavailable_and_succeed_afterwards() {
     story(async |_| {
         let fixture = Fixture::builder().workers(0).database_proxy().start().await;
         let consumer = Consumer::owner_of(&fixture);
         let api = &consumer.api;
-        // Every connection of the pool is open, and is going to be a dead one.
+        // Opens every connection of the pool, so that all of them break.
         let warm = join_all((0..16).map(|_| api.get("/v1/exports"))).await;
         assert!(warm.iter().all(|reply| reply.status == 200));
 
@@ -92,14 +94,16 @@ fn while_the_database_is_away_everything_is_503_and_afterwards_all_is_well() {
             assert_unavailable(&api.get("/readyz").await);
             let _ = api.without_key().get("/healthz").await.expect(200);
             let _ = api.get("/openapi.json").await.expect(200);
-            // Longer than a connection may lie idle without being tried before its next use.
-            holds_within("it stays away", Duration::from_millis(1200), async || {
-                api.get("/readyz").await.status == 503
-            })
+            // Longer than a connection may be idle before it is tested on its next use.
+            holds_within(
+                "the database stays unavailable",
+                Duration::from_millis(1200),
+                async || api.get("/readyz").await.status == 503,
+            )
             .await;
-            // Nothing but the key needs the database here, and an earlier answer may serve a while.
+            // This request uses the database only to check the key, and the result may be cached for a while.
             let limit = Duration::from_secs(5);
-            let reply = eventually("the key is asked for again", limit, async || {
+            let reply = eventually("the key is looked up again", limit, async || {
                 let reply = api.get("/v1/no/route").await;
                 (reply.status != 404).then_some(reply)
             });
@@ -117,9 +121,9 @@ fn while_the_database_is_away_everything_is_503_and_afterwards_all_is_well() {
     });
 }
 
-/// As when the server is restarted between two requests.
+/// Simulates a restart of the database between two requests.
 #[test]
-fn reads_and_creates_do_not_notice_that_connections_have_ended() {
+fn reads_and_creates_succeed_after_database_connections_are_cut() {
     story(async |_| {
         let fixture = Fixture::builder().workers(0).database_proxy().start().await;
         let consumer = Consumer::owner_of(&fixture);
@@ -143,9 +147,9 @@ fn reads_and_creates_do_not_notice_that_connections_have_ended() {
     });
 }
 
-/// After a failover, until the address leads to the new primary.
+/// Simulates a failover: for a while the address leads to a read-only standby.
 #[test]
-fn while_the_address_leads_to_a_standby_everything_is_503_and_soon_afterwards_all_is_well() {
+fn requests_are_503_while_the_database_is_a_standby_and_succeed_soon_afterwards() {
     story(async |_| {
         let fixture = Fixture::builder().workers(0).database_proxy().start().await;
         let Some(standby) = private_standby().await else {
@@ -159,7 +163,7 @@ fn while_the_address_leads_to_a_standby_everything_is_503_and_soon_afterwards_al
 
         proxy.redirect_to(&standby.url_for(fixture.database().name()));
         proxy.cut();
-        let unready = eventually("it is not ready", TIMEOUT, async || {
+        let unready = eventually("the API is not ready", TIMEOUT, async || {
             let reply = api.get("/readyz").await;
             (reply.status != 200).then_some(reply)
         });
@@ -171,7 +175,7 @@ fn while_the_address_leads_to_a_standby_everything_is_503_and_soon_afterwards_al
         }
         let _ = api.without_key().get("/healthz").await.expect(200);
 
-        // Connections to the standby stay open, and nothing reports the change.
+        // Connections to the standby stay open, so the API gets no signal of the change.
         proxy.redirect_to(fixture.database().url());
         let limit = Duration::from_secs(10);
         eventually("exports are created", limit, async || {
@@ -183,9 +187,9 @@ fn while_the_address_leads_to_a_standby_everything_is_503_and_soon_afterwards_al
     });
 }
 
-/// A firewall drops packets without a reset.
+/// Simulates a firewall that drops packets without a reset.
 #[test]
-fn one_request_is_slow_when_every_connection_to_the_database_has_died_silently() {
+fn silently_dead_database_connections_are_replaced_within_eight_seconds() {
     story(async |_| {
         let fixture = Fixture::builder().workers(0).database_proxy().start().await;
         let consumer = Consumer::owner_of(&fixture);
@@ -206,12 +210,12 @@ fn one_request_is_slow_when_every_connection_to_the_database_has_died_silently()
 }
 
 #[test]
-fn a_bad_key_is_not_taken_for_a_good_one_while_the_database_is_away() {
+fn an_unknown_key_is_503_while_the_database_is_unavailable() {
     story(async |_| {
         let fixture = Fixture::builder().workers(0).database_proxy().start().await;
         let consumer = Consumer::owner_of(&fixture);
         fixture.database_proxy().make_unavailable();
-        // Without a key it takes no database to say so.
+        // A missing key is rejected without the database.
         let reply = consumer.api.without_key().get("/v1/exports").await;
         assert_refused(&reply, 401, "UNAUTHORIZED", &[]);
         let unknown = format!("Bearer exk_{}", "0a".repeat(32));
@@ -222,7 +226,7 @@ fn a_bad_key_is_not_taken_for_a_good_one_while_the_database_is_away() {
 }
 
 #[test]
-fn a_database_that_does_not_answer_is_noticed_by_readyz_within_seconds() {
+fn readyz_is_503_within_five_seconds_when_the_database_does_not_respond() {
     story(async |_| {
         let fixture = Fixture::builder().workers(0).database_proxy().start().await;
         let api = Consumer::owner_of(&fixture).api.without_key();
@@ -242,7 +246,7 @@ fn a_database_that_does_not_answer_is_noticed_by_readyz_within_seconds() {
 }
 
 #[test]
-fn a_delete_while_the_store_is_down_is_503_and_the_file_goes_when_it_is_back() {
+fn a_delete_during_a_store_outage_is_503_and_the_file_is_deleted_afterwards() {
     story(async |_| {
         for &store in StoreKind::buckets() {
             let fixture = Fixture::builder().store(store).start().await;
@@ -252,7 +256,7 @@ fn a_delete_while_the_store_is_down_is_503_and_the_file_goes_when_it_is_back() {
             let away = fixture.s3().inject(|_| true, Fault::Answer(503));
             assert_unavailable(&consumer.api.delete(&path(&id)).await);
             assert!(away.hits() > 0);
-            // It was deleted all the same, before its file was to go.
+            // The export is deleted nevertheless, because that happens before the deletion of its file.
             for path in [path(&id), format!("{}/download", path(&id))] {
                 let reply = consumer.api.get(&path).await;
                 assert_refused(&reply, 404, "NOT_FOUND", &["Export not found"]);
@@ -262,7 +266,7 @@ fn a_delete_while_the_store_is_down_is_503_and_the_file_goes_when_it_is_back() {
             assert_eq!(fixture.store_listing(), [key], "the file is still there");
 
             drop(away);
-            // The janitor would come for it half a minute after the delete.
+            // Makes the sweep due now. Normally the janitor deletes the file half a minute after the request.
             fixture
                 .database()
                 .execute(
@@ -275,7 +279,7 @@ fn a_delete_while_the_store_is_down_is_503_and_the_file_goes_when_it_is_back() {
 }
 
 #[test]
-fn a_store_that_is_down_does_not_keep_anybody_from_the_api() {
+fn readiness_creates_and_links_make_no_store_calls_and_survive_an_outage() {
     story(async |_| {
         let fixture = Fixture::builder()
             .store(StoreKind::S3)
@@ -290,6 +294,6 @@ fn a_store_that_is_down_does_not_keep_anybody_from_the_api() {
         consumer.create(&request()).await;
         let _ = consumer.link(&id).await;
         let after = [Kind::Get, Kind::Head, Kind::List].map(|kind| fixture.s3().count(kind));
-        assert_eq!(before, after, "a link is computed, not asked for");
+        assert_eq!(before, after, "links are signed without store calls");
     });
 }

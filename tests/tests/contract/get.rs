@@ -12,13 +12,13 @@ use crate::shared::{Consumer, fields, id_of, path, request, story};
 
 const ID: &str = "01935abc-def0-7123-4567-890abcdef012";
 
-/// The example of the reference page, to the letter.
+/// The example of the reference page, verbatim.
 const EXAMPLE: &str = r#"{ "data": { "id": "01935abc-def0-7123-4567-890abcdef012", "project_id": "proj_abc123", "status": "completed", "filter_start_time": "2025-12-01T00:00:00Z", "filter_end_time": "2025-12-06T23:59:59Z", "filter_status": "failed_permanent", "row_count": 5000, "file_size_bytes": 1024000, "started_at": "2025-12-06T12:00:30Z", "completed_at": "2025-12-06T12:05:00Z", "expires_at": "2025-12-13T12:05:00Z", "created_at": "2025-12-06T12:00:00Z" }, "meta": { "request_id": "req_xyz123" }}"#;
 
 #[test]
-fn the_reference_page_s_example_is_answered_field_for_field() {
+fn the_example_of_the_reference_page_is_returned_field_by_field() {
     story(async |fixtures| {
-        // The one test for which the project has to have this very name.
+        // The only test that depends on the name of the project.
         let consumer = Consumer::owner_of(fixtures.on(StoreKind::File).await);
         assert_eq!(consumer.project, "proj_abc123");
         let reply = consumer.api.get(&path(ID)).await;
@@ -26,8 +26,8 @@ fn the_reference_page_s_example_is_answered_field_for_field() {
 
         let example: Value = serde_json::from_str(EXAMPLE).unwrap();
         consumer.put(row_of(&example["data"])).await;
-        // Its `expires_at` is in the past, and such an export is expired:
-        // first exactly as the page has it but for that, then completed but for that time.
+        // `expires_at` of the example is in the past, so the export is expired. The first comparison changes
+        // only the status, the second one changes only `expires_at`.
         let mut expected = with_our_fields(example["data"].clone());
         expected["status"] = json!("expired");
         assert_eq!(consumer.get(ID).await, expected);
@@ -44,7 +44,7 @@ fn the_reference_page_s_example_is_answered_field_for_field() {
     });
 }
 
-/// A row with the values of an export of the API.
+/// A row with the values of an export in the format of the API.
 fn row_of(data: &Value) -> ExportRow {
     let row = ExportRow::of("proj_abc123", ExportStatus::Completed);
     let columns = data.as_object().unwrap().iter();
@@ -54,7 +54,7 @@ fn row_of(data: &Value) -> ExportRow {
         .with("due_at", data["created_at"].clone())
 }
 
-/// `direction`, which the page's list of fields has and its example has not, and what is ours.
+/// Adds `direction`, which the example omits although the page documents it, and the fields that only this service has.
 fn with_our_fields(mut data: Value) -> Value {
     data["direction"] = json!("outbound");
     data["attempt"] = json!(1);
@@ -63,7 +63,7 @@ fn with_our_fields(mut data: Value) -> Value {
 }
 
 #[test]
-fn each_state_has_its_fields_and_no_others() {
+fn each_status_has_exactly_its_fields() {
     const ALWAYS: [&str; 8] = [
         "attempt",
         "created_at",
@@ -108,7 +108,7 @@ fn each_state_has_its_fields_and_no_others() {
 }
 
 #[test]
-fn the_times_of_an_export_are_in_the_order_of_its_life() {
+fn timestamps_follow_the_lifecycle() {
     story(async |fixtures| {
         let export = fixtures.consumer().await.completed().await;
         let at = |name: &str| -> chrono::DateTime<chrono::Utc> {
@@ -126,7 +126,7 @@ fn the_times_of_an_export_are_in_the_order_of_its_life() {
 }
 
 #[test]
-fn an_export_whose_time_is_over_reads_as_expired_before_any_sweep() {
+fn a_completed_export_past_expires_at_is_expired_before_any_sweep() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let row = consumer
@@ -135,14 +135,14 @@ fn an_export_whose_time_is_over_reads_as_expired_before_any_sweep() {
         let id = consumer.put(row).await;
         let export = consumer.get(&id).await;
         assert_eq!(export["status"], "expired");
-        assert_eq!(export["row_count"], 3, "what the file was stays");
+        assert_eq!(export["row_count"], 3, "the metadata of the file is kept");
         let link = consumer.api.get(&format!("{}/download", path(&id))).await;
         assert_refused(&link, 410, "EXPORT_EXPIRED", &["expired"]);
     });
 }
 
 #[test]
-fn an_unknown_export_and_another_project_s_cannot_be_told_apart() {
+fn another_projects_export_is_indistinguishable_from_an_unknown_one() {
     story(async |fixtures| {
         let owner = fixtures.consumer().await;
         let stranger = fixtures.consumer().await;
@@ -168,7 +168,7 @@ fn an_unknown_export_and_another_project_s_cannot_be_told_apart() {
 }
 
 #[test]
-fn an_id_is_any_uuid_of_any_version_and_case() {
+fn an_id_can_be_a_uuid_of_any_version_and_case() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         for unknown in [
@@ -186,7 +186,7 @@ fn an_id_is_any_uuid_of_any_version_and_case() {
 }
 
 #[test]
-fn an_etag_is_weak_and_tells_whether_anything_has_changed() {
+fn the_etag_is_weak_and_changes_with_the_data() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let id = consumer.put(consumer.row(ExportStatus::Pending)).await;
@@ -209,7 +209,7 @@ fn an_etag_is_weak_and_tells_whether_anything_has_changed() {
         assert_eq!(
             ask("").await.header("etag"),
             Some(&*tag),
-            "it is over data alone"
+            "the ETag depends only on `data`"
         );
         let list = format!("\"x\", {tag}");
         for same in [&*tag, "*", &list, tag.trim_start_matches("W/")] {
@@ -231,7 +231,7 @@ fn an_etag_is_weak_and_tells_whether_anything_has_changed() {
 }
 
 #[test]
-fn retry_after_is_there_until_the_end_is_reached() {
+fn only_pending_and_processing_exports_have_retry_after() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         for &status in ExportStatus::ALL {
@@ -250,7 +250,7 @@ fn retry_after_is_there_until_the_end_is_reached() {
 }
 
 #[test]
-fn a_create_can_be_followed_to_its_end() {
+fn a_created_export_completes_and_keeps_its_initial_fields() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let queued = consumer.create(&request()).await;
@@ -260,7 +260,7 @@ fn a_create_can_be_followed_to_its_end() {
                 assert_eq!(done[name], *value, "{name} never changes");
             }
         }
-        assert_eq!(done["row_count"], 0, "nothing to export is no failure");
+        assert_eq!(done["row_count"], 0, "an export without rows completes");
         assert_eq!(done["attempt"], 1);
     });
 }

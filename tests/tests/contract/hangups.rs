@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::shared::{Consumer, id_of, request, story};
 use crate::wire::Wire;
 
-/// A create as it goes over the wire.
+/// The raw HTTP request of a create.
 fn message(consumer: &Consumer<'_>) -> String {
     let (key, body) = (consumer.api.key(), request().to_string());
     let length = body.len();
@@ -22,7 +22,7 @@ fn message(consumer: &Consumer<'_>) -> String {
     )
 }
 
-/// How many sessions of the service there are of this kind.
+/// The number of sessions of the service that match a condition.
 async fn sessions(fixture: &Fixture, condition: &str) -> Value {
     let sql = format!(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
@@ -31,10 +31,9 @@ async fn sessions(fixture: &Fixture, condition: &str) -> Value {
     fixture.database().value(&sql).await
 }
 
-/// No session is left inside a transaction, and what is answered 201 is there for everybody, on
-/// whichever session it was written.
+/// Fails if a session has an open transaction, or if other sessions do not see an export whose create returned 201.
 async fn assert_creates_are_committed(consumer: &Consumer<'_>) {
-    // First, because another BEGIN and COMMIT would end the open transaction.
+    // Checked first, because another BEGIN and COMMIT would end the open transaction.
     assert_no_open_transaction(consumer.fixture).await;
     let request = request();
     let created = join_all((0..48).map(|_| consumer.create(&request))).await;
@@ -56,22 +55,21 @@ async fn assert_no_open_transaction(fixture: &Fixture) {
 }
 
 #[test]
-fn at_whatever_moment_clients_hang_up_no_transaction_stays_open() {
+fn client_disconnects_at_any_time_leave_no_open_transaction() {
     story(async |_| {
         let fixture = Fixture::builder().workers(0).database_proxy().start().await;
         let consumer = Consumer::owner_of(&fixture);
         let message = message(&consumer);
-        // Every session of the pool is open already.
+        // Opens every session of the pool.
         let request = request();
         join_all((0..16).map(|_| consumer.create(&request))).await;
-        // The database is a few milliseconds away, so that each exchange with it lasts long enough
-        // to be met.
+        // Adds latency to the database, so that disconnects hit every exchange with it.
         fixture.database_proxy().slow_down(Duration::from_millis(3));
         for round in 0..6 {
             let clients = (0..16).map(async |number: u64| {
                 let mut wire = Wire::to(&consumer.api).await;
                 wire.send(&message).await;
-                // Each waits for another part of its request's life: 96 moments of 48 ms.
+                // Each client disconnects at a different time: 96 times, 0.5 ms apart.
                 let moment = Duration::from_micros(500 * (number * 6 + round));
                 tokio::time::timeout(moment, wire.reply()).await.ok();
             });
@@ -83,7 +81,7 @@ fn at_whatever_moment_clients_hang_up_no_transaction_stays_open() {
 }
 
 #[test]
-fn a_create_that_waits_for_a_lock_when_its_client_hangs_up_comes_to_its_end() {
+fn a_create_that_waits_for_a_lock_is_committed_after_its_client_disconnects() {
     const CLIENTS: usize = 12;
     story(async |_| {
         let fixture = Fixture::builder().workers(0).start().await;

@@ -7,7 +7,7 @@ use crate::api::assert_refused;
 use crate::shared::{Consumer, story};
 
 #[test]
-fn a_running_service_is_healthy_and_ready_on_every_store() {
+fn a_running_api_is_healthy_and_ready_on_every_store() {
     story(async |fixtures| {
         for &store in StoreKind::all() {
             let api = fixtures.consumer_on(store).await.api.without_key();
@@ -22,7 +22,7 @@ fn a_running_service_is_healthy_and_ready_on_every_store() {
 }
 
 #[test]
-fn a_database_whose_schema_is_not_this_version_s_is_not_ready() {
+fn the_api_is_not_ready_when_migrations_are_missing_or_changed() {
     story(async |_| {
         let fixture = Fixture::builder().workers(0).start().await;
         let api = Consumer::owner_of(&fixture).api.without_key();
@@ -48,7 +48,7 @@ fn a_database_whose_schema_is_not_this_version_s_is_not_ready() {
             assert!(reply.header("retry-after").is_some());
             assert!(
                 !reply.error_message().contains("migration"),
-                "nothing internal"
+                "the message exposes no internal details"
             );
             let _ = api.get("/healthz").await.expect(200);
             database.execute(mends).await;
@@ -58,7 +58,7 @@ fn a_database_whose_schema_is_not_this_version_s_is_not_ready() {
 }
 
 #[test]
-fn the_service_s_own_health_check_asks_it() {
+fn the_healthcheck_command_reports_whether_the_api_responds() {
     story(async |fixtures| {
         let consumer = fixtures.consumer_on(StoreKind::File).await;
         let (_, port) = consumer

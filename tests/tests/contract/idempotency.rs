@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: a repeated create is the same create.
+//! `Idempotency-Key`: a repeated create returns the first export.
 
 use std::collections::HashSet;
 
@@ -33,7 +33,7 @@ fn assert_replay_of(id: &str, reply: &Reply) {
 }
 
 #[test]
-fn the_same_request_again_is_the_first_export_as_it_is_now() {
+fn a_replay_returns_the_first_export_in_its_current_state() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let first = consumer.api.post_keyed("a-key", &request()).await;
@@ -47,7 +47,7 @@ fn the_same_request_again_is_the_first_export_as_it_is_now() {
 }
 
 #[test]
-fn requests_are_compared_as_they_are_understood() {
+fn requests_are_compared_after_parsing() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let id = assert_first(&consumer.api.post_keyed("key", &request()).await);
@@ -72,7 +72,7 @@ fn requests_are_compared_as_they_are_understood() {
 }
 
 #[test]
-fn a_key_is_a_project_s_own() {
+fn keys_are_scoped_to_their_project() {
     story(async |fixtures| {
         let (one, other) = (fixtures.consumer().await, fixtures.consumer().await);
         let first = assert_first(&one.api.post_keyed("shared", &request()).await);
@@ -83,7 +83,7 @@ fn a_key_is_a_project_s_own() {
 }
 
 #[test]
-fn sixteen_equal_creates_at_once_make_one_export() {
+fn concurrent_creates_with_one_key_create_one_export() {
     story(async |fixtures| {
         for &kind in StoreKind::all() {
             let consumer = fixtures.consumer_on(kind).await;
@@ -99,14 +99,14 @@ fn sixteen_equal_creates_at_once_make_one_export() {
                 .collect();
             assert_eq!(ids.len(), 1);
             let first = replies.iter().filter(|it| it.header(REPLAYED).is_none());
-            assert_eq!(first.count(), 1, "one of them was the first");
+            assert_eq!(first.count(), 1, "exactly one response is not a replay");
             assert_eq!(count(&consumer).await, 1);
         }
     });
 }
 
 #[test]
-fn deleting_the_export_frees_its_key() {
+fn deleting_an_export_releases_its_key() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let id = assert_first(&consumer.api.post_keyed("again", &request()).await);
@@ -118,7 +118,7 @@ fn deleting_the_export_frees_its_key() {
 }
 
 #[test]
-fn a_key_is_kept_for_24_hours() {
+fn a_key_expires_after_24_hours() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let id = assert_first(&consumer.api.post_keyed("a-day", &request()).await);
@@ -135,12 +135,12 @@ fn a_key_is_kept_for_24_hours() {
         let other = request_with(json!({"status": "queued"}));
         let second = assert_first(&consumer.api.post_keyed("a-day", &other).await);
         assert_ne!(id, second);
-        assert_eq!(count(&consumer).await, 2, "the first stays");
+        assert_eq!(count(&consumer).await, 2, "the first export is kept");
     });
 }
 
 #[test]
-fn a_replay_does_not_ask_for_the_endpoint_again() {
+fn a_replay_does_not_check_the_endpoint_again() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let endpoint = Uuid::now_v7();
@@ -158,7 +158,7 @@ fn a_replay_does_not_ask_for_the_endpoint_again() {
 }
 
 #[test]
-fn a_key_has_up_to_255_visible_characters() {
+fn a_key_can_have_up_to_255_visible_characters() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let longest = "k".repeat(255);
@@ -170,7 +170,7 @@ fn a_key_has_up_to_255_visible_characters() {
 }
 
 #[test]
-fn a_refused_create_keeps_no_key() {
+fn a_rejected_create_does_not_reserve_its_key() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let bad = request_with(json!({"status": "nonsense"}));

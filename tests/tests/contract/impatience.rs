@@ -10,10 +10,10 @@ use crate::api::assert_refused;
 use crate::shared::{Consumer, request, story};
 use crate::wire::Wire;
 
-/// Whoever is refused before their body is read may still be sending it, and would see a broken
-/// connection instead of the answer; so it is waited for, but not long.
+/// A client that is rejected before its body is read may still be sending it. If the server closed the connection at once, the client
+/// would see a broken connection instead of the response. So the server waits for the body, but not for long.
 #[test]
-fn a_refused_request_s_body_is_not_waited_for_long() {
+fn the_wait_for_the_body_of_a_rejected_request_is_limited() {
     story(async |fixtures| {
         let api = fixtures.consumer().await.api;
         let key = format!("Authorization: Bearer {}\r\n", api.key());
@@ -28,7 +28,7 @@ fn a_refused_request_s_body_is_not_waited_for_long() {
                 "POST /v1/exports HTTP/1.1\r\nHost: x\r\n{key}Content-Length: {length}\r\n\r\n{{"
             ))
             .await;
-            let reply = wire.reply().await.expect("an answer");
+            let reply = wire.reply().await.expect("a response");
             api.witness(&Method::POST, "/v1/exports", &reply).await;
             assert_refused(&reply, status, code, &[]);
         }))
@@ -42,7 +42,7 @@ fn a_refused_request_s_body_is_not_waited_for_long() {
 }
 
 #[test]
-fn a_body_that_does_not_come_and_a_database_that_does_not_answer_end_in_a_503() {
+fn a_stalled_body_and_an_unresponsive_database_time_out_with_503() {
     story(async |_| {
         let fixture = Fixture::builder().workers(0).database_proxy().start().await;
         let consumer = Consumer::owner_of(&fixture);
@@ -50,7 +50,7 @@ fn a_body_that_does_not_come_and_a_database_that_does_not_answer_end_in_a_503() 
         let key = format!("Host: x\r\nAuthorization: Bearer {}\r\n", api.key());
         let begun = Instant::now();
 
-        // The head of a create and a part of its body, and then nothing more.
+        // A create whose body stalls.
         let mut slow = Wire::to(api).await;
         slow.send(format!(
             "POST /v1/exports HTTP/1.1\r\n{key}Content-Length: 200\r\n\r\n{{\"start_time\""
@@ -68,16 +68,16 @@ fn a_body_that_does_not_come_and_a_database_that_does_not_answer_end_in_a_503() 
             assert_eq!(reply.status, 400);
         }
         assert!(begun.elapsed() < Duration::from_secs(10));
-        // Others are served meanwhile.
+        // Other requests are served meanwhile.
         consumer.create(&request()).await;
 
-        // A read whose answer from the database does not come.
+        // A read while the database does not respond.
         fixture.database_proxy().hold();
         let mut held = Wire::to(api).await;
         held.send(format!("GET /v1/exports HTTP/1.1\r\n{key}\r\n"))
             .await;
         for (wire, method) in [(&mut slow, Method::POST), (&mut held, Method::GET)] {
-            let reply: Reply = wire.reply().await.expect("an answer");
+            let reply: Reply = wire.reply().await.expect("a response");
             assert!(begun.elapsed() < Duration::from_secs(45), "{method}");
             api.witness(&method, "/v1/exports", &reply).await;
             assert_refused(&reply, 503, "UNAVAILABLE", &[]);
@@ -88,7 +88,7 @@ fn a_body_that_does_not_come_and_a_database_that_does_not_answer_end_in_a_503() 
         assert_eq!(
             list.as_array().map(Vec::len),
             Some(1),
-            "nothing half-read was created"
+            "an incomplete request creates no export"
         );
     });
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::api::assert_refused;
 use crate::shared::{Consumer, SIGNING_KEY, id_of, path, story};
 
-/// A link as the API would give it, with any end.
+/// A link as the API signs it, with any expiry.
 async fn signed(consumer: &Consumer<'_>, id: &str, expires: i64) -> String {
     let key = consumer.fixture.object_key(id).await;
     let signature = LinkSigner::new(SIGNING_KEY.as_bytes()).sign(id, &key, expires);
@@ -18,7 +18,7 @@ async fn signed(consumer: &Consumer<'_>, id: &str, expires: i64) -> String {
 }
 
 #[test]
-fn a_link_is_the_public_url_the_id_an_end_and_a_signature_and_has_no_key() {
+fn links_use_the_public_url_and_have_only_an_expiry_and_a_signature() {
     story(async |_| {
         let public = "https://exports.example.com/api/";
         let builder = Fixture::builder().workers(0);
@@ -70,14 +70,14 @@ fn an_authorization_header_is_ignored() {
             let reply = api.send(Method::GET, link.as_str(), send).await.expect(200);
             assert_eq!(reply.body, expected, "{value}");
         }
-        // A client that follows redirects with its key.
+        // A client that keeps the key on redirects.
         let reply = consumer.api.get(link.as_str()).await.expect(200);
         assert_eq!(reply.body, expected);
     });
 }
 
 #[test]
-fn head_says_what_get_would_send() {
+fn head_has_the_headers_of_get() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let export = consumer.completed().await;
@@ -104,7 +104,7 @@ fn head_says_what_get_would_send() {
 }
 
 #[test]
-fn a_link_that_was_changed_in_any_part_is_refused() {
+fn a_link_with_any_change_is_rejected() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let (one, other) = (consumer.completed().await, consumer.completed().await);
@@ -150,7 +150,7 @@ fn flip(digits: &str, at: usize) -> String {
 }
 
 #[test]
-fn a_signature_counts_until_the_second_that_it_names() {
+fn a_signature_is_valid_until_its_expiry() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let id = id_of(&consumer.completed().await);
@@ -168,7 +168,7 @@ fn a_signature_counts_until_the_second_that_it_names() {
 }
 
 #[test]
-fn a_link_to_what_is_no_export_with_a_file_is_not_found_or_gone() {
+fn links_to_exports_without_a_file_are_404_or_410() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let api = consumer.api.without_key();
@@ -196,7 +196,7 @@ fn a_link_to_what_is_no_export_with_a_file_is_not_found_or_gone() {
 }
 
 #[test]
-fn a_service_with_a_bucket_and_without_a_signing_key_serves_no_files() {
+fn an_api_with_a_bucket_and_no_signing_key_serves_no_files() {
     story(async |_| {
         let builder = Fixture::builder()
             .store(StoreKind::S3)

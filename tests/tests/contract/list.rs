@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::shared::{Consumer, fields, id_of, path, request, story};
 
-/// A page: its ids, and its `meta` without the request's id.
+/// One page: the ids, and `meta` without the request id.
 async fn page(consumer: &Consumer<'_>, query: &str) -> (Vec<String>, Value) {
     let reply = consumer.api.get(&format!("/v1/exports{query}")).await;
     let mut body = reply.expect(200).json();
@@ -17,7 +17,7 @@ async fn page(consumer: &Consumer<'_>, query: &str) -> (Vec<String>, Value) {
     (ids, body["meta"].take())
 }
 
-/// Every page from the first on; `between` happens after each.
+/// All pages in order. `between` runs after each page.
 async fn pages(consumer: &Consumer<'_>, query: &str, between: impl AsyncFn()) -> Vec<Vec<String>> {
     let mut pages = Vec::new();
     let mut cursor = String::new();
@@ -34,7 +34,7 @@ async fn pages(consumer: &Consumer<'_>, query: &str, between: impl AsyncFn()) ->
     }
 }
 
-/// That many finished exports, one minute older each, the newest first.
+/// Inserts failed exports, one minute apart, and returns their ids, newest first.
 async fn put_exports(consumer: &Consumer<'_>, count: u32) -> Vec<String> {
     let sql = format!(
         "INSERT INTO exports (id, project_id, created_at, due_at, status, direction,
@@ -47,7 +47,7 @@ async fn put_exports(consumer: &Consumer<'_>, count: u32) -> Vec<String> {
     newest_first(consumer).await
 }
 
-/// What the list is to be, by the database.
+/// The expected list, read from the database.
 async fn newest_first(consumer: &Consumer<'_>) -> Vec<String> {
     let sql = format!(
         "SELECT id FROM exports WHERE project_id = '{}' ORDER BY created_at DESC, id DESC",
@@ -69,7 +69,7 @@ fn a_new_project_has_no_exports() {
 }
 
 #[test]
-fn the_list_holds_the_project_s_exports_as_get_shows_them_newest_first() {
+fn the_list_has_the_projects_exports_newest_first_as_get_returns_them() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let stranger = fixtures.consumer().await;
@@ -91,7 +91,7 @@ fn the_list_holds_the_project_s_exports_as_get_shows_them_newest_first() {
 }
 
 #[test]
-fn exports_of_the_same_moment_are_in_the_order_of_their_ids() {
+fn exports_with_equal_times_are_ordered_by_id() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         for _ in 0..7 {
@@ -108,7 +108,7 @@ fn exports_of_the_same_moment_are_in_the_order_of_their_ids() {
 }
 
 #[test]
-fn has_more_and_the_cursor_are_right_at_every_limit() {
+fn has_more_and_next_cursor_are_correct_at_every_limit() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let all = put_exports(&consumer, 4).await;
@@ -132,7 +132,7 @@ fn has_more_and_the_cursor_are_right_at_every_limit() {
 }
 
 #[test]
-fn without_a_limit_a_page_has_500() {
+fn the_default_page_size_is_500() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let all = put_exports(&consumer, 501).await;
@@ -152,13 +152,13 @@ fn without_a_limit_a_page_has_500() {
 }
 
 #[test]
-fn pages_have_no_doubles_and_no_gaps_while_exports_come_and_go() {
+fn pages_have_no_duplicates_or_gaps_during_inserts_and_deletes() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let all = put_exports(&consumer, 1200).await;
         let gone = [&all[250], &all[499], &all[1199]];
         let paged = pages(&consumer, "?limit=500", async || {
-            // New ones come in at the front; some that were or were not seen yet go.
+            // Inserts exports at the front and deletes exports on read and unread pages.
             consumer.create(&request()).await;
             for id in gone {
                 consumer.api.delete(&path(id)).await;
@@ -174,14 +174,14 @@ fn pages_have_no_doubles_and_no_gaps_while_exports_come_and_go() {
         assert_eq!(
             seen.iter().collect::<HashSet<_>>().len(),
             seen.len(),
-            "no doubles"
+            "no duplicates"
         );
-        assert_eq!(seen, all[..1199], "no gaps, and nothing that came later");
+        assert_eq!(seen, all[..1199], "no gaps and no later exports");
     });
 }
 
 #[test]
-fn a_status_filters_on_what_is_shown_also_behind_a_cursor() {
+fn the_status_filter_applies_to_the_returned_status_on_every_page() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         for &status in ExportStatus::ALL {
@@ -189,7 +189,7 @@ fn a_status_filters_on_what_is_shown_also_behind_a_cursor() {
                 consumer.put(consumer.row(status)).await;
             }
         }
-        // Not swept yet, expired all the same.
+        // Past its expiry and not swept yet: the API returns it as expired.
         let past = consumer
             .row(ExportStatus::Completed)
             .with_ago("expires_at", TimeDelta::milliseconds(1));
@@ -212,7 +212,7 @@ fn a_status_filters_on_what_is_shown_also_behind_a_cursor() {
 }
 
 #[test]
-fn a_cursor_opens_nothing_of_another_project() {
+fn a_cursor_gives_no_access_to_another_project() {
     story(async |fixtures| {
         let owner = fixtures.consumer().await;
         let stranger = fixtures.consumer().await;

@@ -16,7 +16,7 @@ async fn document(fixtures: &crate::shared::SharedFixtures) -> Value {
 }
 
 #[test]
-fn it_is_a_valid_openapi_3_1_document() {
+fn the_document_is_valid_openapi_3_1() {
     story(async |fixtures| {
         let document = document(&fixtures).await;
         let specification: Value = serde_json::from_str(SPECIFICATION).unwrap();
@@ -33,7 +33,7 @@ fn it_is_a_valid_openapi_3_1_document() {
         broken["paths"]["/v1/exports"]["get"]["responses"]["200"] = Value::Null;
         assert!(
             !validator.is_valid(&broken),
-            "the schema looks at responses"
+            "the schema validates responses"
         );
         for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
             jsonschema::draft202012::meta::validate(schema)
@@ -43,7 +43,7 @@ fn it_is_a_valid_openapi_3_1_document() {
 }
 
 #[test]
-fn every_reference_leads_somewhere_and_every_operation_has_a_name_of_its_own() {
+fn references_resolve_and_operation_ids_are_unique() {
     story(async |fixtures| {
         let document = document(&fixtures).await;
         let text = document.to_string();
@@ -58,7 +58,7 @@ fn every_reference_leads_somewhere_and_every_operation_has_a_name_of_its_own() {
     });
 }
 
-/// Everything that an operation can answer: status, codes of an error, headers.
+/// The responses of an operation: status, error codes, headers.
 type Answers = &'static [(
     &'static str,
     &'static [&'static str],
@@ -172,7 +172,7 @@ const CONTRACT: &[(&str, &str, Answers)] = &[
 ];
 
 #[test]
-fn it_describes_every_operation_status_header_and_error_of_the_contract() {
+fn the_document_describes_every_operation_status_header_and_error_code() {
     story(async |fixtures| {
         let document = document(&fixtures).await;
         assert_eq!(operations(&document).count(), CONTRACT.len());
@@ -201,7 +201,7 @@ fn it_describes_every_operation_status_header_and_error_of_the_contract() {
 }
 
 #[test]
-fn it_describes_what_is_sent_parameters_headers_and_body() {
+fn the_document_describes_parameters_and_schema_fields() {
     story(async |fixtures| {
         let document = document(&fixtures).await;
         for (method, path, place, names) in [

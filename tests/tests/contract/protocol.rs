@@ -10,7 +10,7 @@ use crate::wire::Wire;
 
 const POST: &str = "POST /v1/exports HTTP/1.1|Host: x";
 
-/// Sends a head, whose lines are separated by `|`, with a key, and a body.
+/// Sends a raw request with a key. Lines of the head are separated by `|`.
 async fn raw(api: &Api, head: &str, body: &[u8]) -> Reply {
     let (line, _) = head.split_once('|').unwrap_or((head, ""));
     let mut words = line.split(' ');
@@ -22,13 +22,13 @@ async fn raw(api: &Api, head: &str, body: &[u8]) -> Reply {
     let head = format!("{head}\r\nAuthorization: Bearer {}\r\n\r\n", api.key());
     let mut wire = Wire::to(api).await;
     wire.send([head.as_bytes(), body].concat()).await;
-    let reply = wire.reply().await.expect("an answer");
+    let reply = wire.reply().await.expect("a response");
     api.witness(&method, path, &reply).await;
     reply
 }
 
 #[test]
-fn an_odd_request_is_refused_for_what_is_wrong_with_it() {
+fn an_unusual_invalid_request_gets_the_error_for_its_defect() {
     story(async |fixtures| {
         let api = fixtures.consumer().await.api;
         let with = |header: &str| format!("{POST}|{header}");
@@ -85,7 +85,7 @@ fn an_odd_request_is_refused_for_what_is_wrong_with_it() {
 }
 
 #[test]
-fn what_is_odd_and_not_wrong_is_answered() {
+fn unusual_valid_requests_succeed() {
     story(async |fixtures| {
         let api = fixtures.consumer().await.api;
         for (head, body) in [
@@ -111,7 +111,7 @@ fn what_is_odd_and_not_wrong_is_answered() {
 }
 
 #[test]
-fn what_is_no_request_at_all_is_refused_and_hung_up_on() {
+fn malformed_http_is_rejected_and_the_connection_is_closed() {
     story(async |fixtures| {
         let api = fixtures.consumer().await.api;
         let key = format!("Authorization: Bearer {}\r\n", api.key());

@@ -7,7 +7,7 @@ use url::Url;
 use crate::api::assert_refused;
 use crate::shared::{Consumer, id_of, story};
 
-/// GET, or another method, with these headers.
+/// Sends a request for a link with these headers.
 async fn ask(
     consumer: &Consumer<'_>,
     method: Method,
@@ -25,7 +25,7 @@ async fn ask(
 }
 
 #[test]
-fn a_range_is_answered_with_exactly_its_bytes() {
+fn a_range_request_returns_exactly_its_bytes() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let export = consumer.completed().await;
@@ -57,7 +57,7 @@ fn a_range_is_answered_with_exactly_its_bytes() {
 }
 
 #[test]
-fn a_range_behind_the_end_is_not_satisfiable_and_the_answer_tells_the_size() {
+fn a_range_after_the_end_is_416_with_the_file_size() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let export = consumer.completed().await;
@@ -78,7 +78,7 @@ fn a_range_behind_the_end_is_not_satisfiable_and_the_answer_tells_the_size() {
 }
 
 #[test]
-fn what_is_no_single_range_of_bytes_is_answered_with_the_whole_file() {
+fn multiple_and_malformed_ranges_return_the_whole_file() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let export = consumer.completed().await;
@@ -97,12 +97,12 @@ fn what_is_no_single_range_of_bytes_is_answered_with_the_whole_file() {
             assert_eq!((reply.status, &reply.body), (200, &whole), "{range}");
         }
         let reply = ask(&consumer, Method::HEAD, &link, &[("Range", "bytes=0-1")]).await;
-        assert_eq!(reply.status, 200, "ranges are GET's");
+        assert_eq!(reply.status, 200, "ranges apply only to GET");
     });
 }
 
 #[test]
-fn if_range_keeps_parts_of_different_files_apart() {
+fn a_range_applies_only_if_if_range_matches_the_file() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let export = consumer.completed().await;
@@ -132,12 +132,12 @@ fn if_range_keeps_parts_of_different_files_apart() {
         }
         let headers = [("Range", "bytes=999999-"), ("If-Range", "\"another\"")];
         let reply = ask(&consumer, Method::GET, &link, &headers).await;
-        assert_eq!(reply.status, 200, "a range for another file is none");
+        assert_eq!(reply.status, 200, "a range for another file is ignored");
     });
 }
 
 #[test]
-fn a_download_that_broke_off_is_continued_to_the_same_bytes() {
+fn a_download_resumed_with_new_links_returns_the_same_bytes() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let export = consumer.completed().await;
@@ -145,7 +145,7 @@ fn a_download_that_broke_off_is_continued_to_the_same_bytes() {
         let mut file = Vec::new();
         let size = usize::try_from(export["file_size_bytes"].as_u64().unwrap()).unwrap();
         while file.len() < size {
-            // Each time with a fresh link, as after the first one's quarter of an hour.
+            // Each part uses a new link, as after the expiry of the first one.
             let link = consumer.link(&id).await;
             let range = format!("bytes={}-{}", file.len(), file.len() + 99);
             let part = ask(&consumer, Method::GET, &link, &[("Range", &range)]).await;

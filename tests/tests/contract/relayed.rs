@@ -1,5 +1,5 @@
-//! Clients that also send `Authorization` after a redirect, which a store refuses: the API redirects them to its own file route,
-//! which relays the object.
+//! Clients that keep `Authorization` on redirects, which a store rejects. The API redirects them to its own file route, which relays
+//! the object.
 
 use exports_domain::ExportStatus;
 use exports_tests::s3::{Fault, Kind};
@@ -15,7 +15,7 @@ use crate::wire::Wire;
 
 const WGET: &str = "Wget/1.21.3";
 
-/// Asks for an export's file as this client.
+/// The redirect target of a download with this `User-Agent`.
 async fn link_for(consumer: &Consumer<'_>, agent: &str, id: &str) -> Url {
     let send = |request: RequestBuilder| request.header("User-Agent", agent);
     let path = format!("{}/download", path(id));
@@ -24,7 +24,9 @@ async fn link_for(consumer: &Consumer<'_>, agent: &str, id: &str) -> Url {
         .send(Method::GET, &path, send)
         .await
         .expect(302);
-    let link = reply.header("location").expect("a redirect says where to");
+    let link = reply
+        .header("location")
+        .expect("a redirect has a `Location`");
     let data = reply.data();
     assert_eq!(data["url"], link, "the body has the same link");
     link.parse().expect("an absolute URL")
@@ -34,7 +36,7 @@ fn leads_to(link: &Url, api: &Api) -> bool {
     link.as_str().starts_with(&format!("{}/files/", api.base()))
 }
 
-/// An export of so many megabytes, by its id.
+/// Creates and completes an export of this size, and returns its id.
 async fn large(consumer: &Consumer<'_>, megabytes: u32) -> String {
     let database = consumer.fixture.database();
     let start = "2025-12-02T00:00:00Z";
@@ -47,7 +49,7 @@ async fn large(consumer: &Consumer<'_>, megabytes: u32) -> String {
 }
 
 #[test]
-fn a_client_that_keeps_its_key_gets_the_file_from_every_store() {
+fn clients_that_forward_authorization_download_through_the_api() {
     story(async |fixtures| {
         for &store in StoreKind::all() {
             let consumer = fixtures.consumer_on(store).await;
@@ -60,7 +62,7 @@ fn a_client_that_keeps_its_key_gets_the_file_from_every_store() {
             ] {
                 let link = link_for(&consumer, agent, &id_of(&export)).await;
                 assert!(leads_to(&link, &consumer.api), "{store:?} {agent}: {link}");
-                // With its key, as it does.
+                // Sends the key, as these clients do.
                 let file = consumer.api.get(link.as_str()).await;
                 assert_is_the_file_of(&export, &file);
                 let tag = format!("\"{}\"", export["sha256"].as_str().unwrap());
@@ -72,7 +74,7 @@ fn a_client_that_keeps_its_key_gets_the_file_from_every_store() {
 }
 
 #[test]
-fn any_other_client_gets_the_store_s_own_link_and_a_note() {
+fn other_clients_get_a_presigned_url_and_a_note() {
     story(async |fixtures| {
         for &store in StoreKind::buckets() {
             let consumer = fixtures.consumer_on(store).await;
@@ -83,7 +85,10 @@ fn any_other_client_gets_the_store_s_own_link_and_a_note() {
                 assert!(!leads_to(&link, &consumer.api), "{agent}: {link}");
                 assert_is_the_file_of(&export, &fetch(&link, &[]).await);
                 let refused = fetch(&link, &[("Authorization", "Bearer x")]).await;
-                assert_eq!(refused.status, 400, "two ways of authorization");
+                assert_eq!(
+                    refused.status, 400,
+                    "the store rejects two authentication methods"
+                );
             }
             let reply = consumer.api.get(&format!("{}/download", path(&id))).await;
             let data = reply.expect(302).data();
@@ -91,7 +96,7 @@ fn any_other_client_gets_the_store_s_own_link_and_a_note() {
             let note = data["note"].as_str().unwrap();
             assert!(note.contains("?redirect=false"), "{note}");
 
-            // Who asks for the link decides how to follow it.
+            // A client that requests the link itself always gets the link of the store.
             let send = |request: RequestBuilder| request.header("User-Agent", WGET);
             let path = format!("{}/download?redirect=false", path(&id));
             let reply = consumer
@@ -108,7 +113,7 @@ fn any_other_client_gets_the_store_s_own_link_and_a_note() {
 }
 
 #[test]
-fn without_a_signing_key_every_link_is_the_store_s() {
+fn without_a_signing_key_every_client_gets_a_presigned_url() {
     story(async |_| {
         let builder = Fixture::builder().store(StoreKind::S3);
         let fixture = builder.without_signing_key().start().await;
@@ -121,7 +126,7 @@ fn without_a_signing_key_every_link_is_the_store_s() {
 }
 
 #[test]
-fn a_relayed_file_follows_the_rules_of_the_file_store() {
+fn relayed_files_behave_like_files_of_the_file_store() {
     story(async |fixtures| {
         for &store in StoreKind::buckets() {
             let consumer = fixtures.consumer_on(store).await;
@@ -171,7 +176,7 @@ fn a_relayed_file_follows_the_rules_of_the_file_store() {
             let gone = ask(Method::GET, &[]).await;
             assert_refused(&gone, 404, "NOT_FOUND", &[]);
 
-            // Its record is there and its object is not.
+            // The export exists, but its object does not.
             let id = consumer.put(consumer.row(ExportStatus::Completed)).await;
             let link = link_for(&consumer, WGET, &id).await;
             let reply = api.get(link.as_str()).await;
@@ -181,7 +186,7 @@ fn a_relayed_file_follows_the_rules_of_the_file_store() {
 }
 
 #[test]
-fn what_breaks_off_on_its_way_from_the_store_is_continued_or_breaks_off() {
+fn an_interrupted_store_read_is_resumed_or_aborts_the_download() {
     story(async |_| {
         let fixture = Fixture::builder().store(StoreKind::S3).start().await;
         let consumer = Consumer::owner_of(&fixture);
@@ -191,7 +196,7 @@ fn what_breaks_off_on_its_way_from_the_store_is_continued_or_breaks_off() {
         let reads = |fixture: &Fixture| fixture.s3().count(Kind::Get);
         let is_read = |seen: &exports_tests::s3::Seen| seen.kind == Kind::Get;
 
-        // Every response is cut after a megabyte, and the next continues from there.
+        // Every response of the store is cut after 1 MiB. The API resumes the read with the next request.
         let before = reads(&fixture);
         let cut = fixture.s3().inject(is_read, Fault::Cut(1 << 20));
         let file = consumer.follow(&link).await;
@@ -199,7 +204,7 @@ fn what_breaks_off_on_its_way_from_the_store_is_continued_or_breaks_off() {
         assert!(reads(&fixture) - before >= 3);
         drop(cut);
 
-        // Nothing more comes after the first answer.
+        // The store rejects every read after the first one.
         let cut = fixture.s3().inject(is_read, Fault::Cut(1 << 20));
         let request = reqwest::Client::builder()
             .no_proxy()
@@ -219,9 +224,12 @@ fn what_breaks_off_on_its_way_from_the_store_is_continued_or_breaks_off() {
                 Err(error) => break Err(error),
             }
         };
-        assert!(ended.is_err(), "{received} bytes are taken for the file");
+        assert!(
+            ended.is_err(),
+            "{received} bytes are accepted as the whole file"
+        );
         assert!(export["file_size_bytes"].as_u64().unwrap() > received);
-        eventually("the API logs it", TIMEOUT, async || {
+        eventually("the API logs the failure", TIMEOUT, async || {
             let log = fixture.api_log();
             log.contains("reading the file failed during a download")
                 .then_some(())
@@ -232,7 +240,7 @@ fn what_breaks_off_on_its_way_from_the_store_is_continued_or_breaks_off() {
 }
 
 #[test]
-fn a_client_that_reads_slowly_costs_no_memory_and_one_that_hangs_up_ends_the_read() {
+fn a_slow_client_uses_little_memory_and_a_disconnect_ends_the_store_read() {
     story(async |_| {
         const MEGABYTES: u32 = 48;
         let mut fixture = Fixture::builder().store(StoreKind::S3).start().await;
@@ -252,9 +260,9 @@ fn a_client_that_reads_slowly_costs_no_memory_and_one_that_hangs_up_ends_the_rea
             (fixture.s3().under_way() == 1).then_some(())
         })
         .await;
-        // Until everything between the store and the client is full.
+        // Waits until all buffers between the store and the client are full.
         let mut last = 0;
-        eventually("nothing more is taken", TIMEOUT, async || {
+        eventually("the API stops reading", TIMEOUT, async || {
             let now = fixture.s3().bytes_sent();
             let stands = now > 0 && now == last;
             last = now;
@@ -266,7 +274,7 @@ fn a_client_that_reads_slowly_costs_no_memory_and_one_that_hangs_up_ends_the_rea
         let grown = fixture.api_process().memory().1 - before;
         assert!(grown < 16 << 20, "the API grew by {grown} bytes");
         drop(wire);
-        eventually("the read is ended", TIMEOUT, async || {
+        eventually("the store read ends", TIMEOUT, async || {
             (fixture.s3().under_way() == 0).then_some(())
         })
         .await;

@@ -9,7 +9,7 @@ use crate::api::Api;
 const OLD: &str = "UPDATE exports SET expires_at = completed_at + interval '1 us'";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn exports_live_and_end_under_roles_of_least_privilege() {
+async fn the_export_lifecycle_works_with_least_privilege_roles() {
     for kind in StoreKind::all().iter().copied() {
         let mut fixture = Fixture::builder().store(kind).roles().start().await;
         let endpoint = uuid(7);
@@ -24,7 +24,11 @@ async fn exports_live_and_end_under_roles_of_least_privilege() {
             "endpoint_id": format!("ep_{}", endpoint.simple()),
         });
         let first = ask(&fixture, &request).await;
-        assert_eq!(ask(&fixture, &request).await, first, "the key replays it");
+        assert_eq!(
+            ask(&fixture, &request).await,
+            first,
+            "the second create is a replay"
+        );
         assert_eq!(
             fixture.wait_until(&first, "completed").await["row_count"],
             1
@@ -35,13 +39,13 @@ async fn exports_live_and_end_under_roles_of_least_privilege() {
         fixture.wait_for_store(&[]).await;
 
         let second = ask(&fixture, &request).await;
-        assert_ne!(second, first, "deleting it has freed the key");
+        assert_ne!(second, first, "the delete released the key");
         fixture.wait_until(&second, "completed").await;
         fixture.database().execute(OLD).await;
         fixture.wait_until(&second, "expired").await;
         fixture.wait_for_store(&[]).await;
 
-        lost_work_is_taken_over_or_ended(&fixture).await;
+        assert_expired_leases_are_taken_over_or_failed(&fixture).await;
         fixture.worker_process(0).terminate();
         assert!(fixture.worker_process(0).wait().await.success());
         let logs = fixture.logs();
@@ -57,8 +61,8 @@ async fn ask(fixture: &Fixture, request: &Value) -> String {
     id.as_str().expect("an id").to_owned()
 }
 
-/// By the worker's claim and by its janitor.
-async fn lost_work_is_taken_over_or_ended(fixture: &Fixture) {
+/// The claim of the worker takes over one export. The janitor fails the other one, which has no attempts left.
+async fn assert_expired_leases_are_taken_over_or_failed(fixture: &Fixture) {
     let lost = ExportRow::of(fixture.project(), ExportStatus::Processing).lease_ended();
     let exhausted = ExportRow::of(fixture.project(), ExportStatus::Processing)
         .with("attempt", 8)

@@ -1,4 +1,4 @@
-//! No secret is in a log.
+//! Logs contain no secrets.
 
 use exports_tests::{Client, Fixture, Process, StoreKind};
 use reqwest::Method;
@@ -6,8 +6,8 @@ use reqwest::Method;
 use crate::api::{Api, assert_refused};
 use crate::shared::{Consumer, SIGNING_KEY, id_of, path, request, story};
 
-/// Everything that a consumer does, right and wrong.
-async fn live(consumer: &Consumer<'_>) -> Vec<String> {
+/// Sends valid and invalid requests, and returns the secrets in them.
+async fn send_requests_with_secrets(consumer: &Consumer<'_>) -> Vec<String> {
     let export = consumer.completed().await;
     let link = consumer.link(&id_of(&export)).await;
     let client = Client::new("");
@@ -44,11 +44,14 @@ async fn live(consumer: &Consumer<'_>) -> Vec<String> {
     ]
 }
 
-fn assert_tells_no(log: &str, secrets: &[String]) {
-    assert!(log.lines().count() > 5, "there is a log to look at: {log}");
+fn assert_no_secrets(log: &str, secrets: &[String]) {
+    assert!(
+        log.lines().count() > 5,
+        "the log has enough lines to check: {log}"
+    );
     for secret in secrets {
-        assert!(secret.len() >= 10, "{secret} is no secret");
-        // A part of one would be too much as well; a key's shown prefix has 12 characters.
+        assert!(secret.len() >= 10, "{secret} is too short for a secret");
+        // Not even a part of a secret may be logged. Logs may show the first 12 characters of a key, so this is the end.
         let part = &secret[secret.len() - 10..];
         for line in log.lines() {
             assert!(!line.contains(part), "a secret is in the log: {line}");
@@ -57,7 +60,7 @@ fn assert_tells_no(log: &str, secrets: &[String]) {
 }
 
 #[test]
-fn no_key_no_password_and_no_signature_is_in_any_log() {
+fn logs_contain_no_key_password_or_signature() {
     story(async |_| {
         for &store in StoreKind::all() {
             let builder = Fixture::builder().store(store).database_proxy();
@@ -67,8 +70,8 @@ fn no_key_no_password_and_no_signature_is_in_any_log() {
                 .start()
                 .await;
             let consumer = Consumer::owner_of(&fixture);
-            let mut secrets = live(&consumer).await;
-            // Errors are where secrets get out.
+            let mut secrets = send_requests_with_secrets(&consumer).await;
+            // Error messages are a common source of leaks.
             fixture.database_proxy().make_unavailable();
             assert_eq!(consumer.api.get("/v1/exports").await.status, 503);
             fixture.database_proxy().restore();
@@ -77,13 +80,13 @@ fn no_key_no_password_and_no_signature_is_in_any_log() {
             if store != StoreKind::File {
                 secrets.push(fixture.s3().secret_key().to_owned());
             }
-            assert_tells_no(&fixture.logs(), &secrets);
+            assert_no_secrets(&fixture.logs(), &secrets);
         }
     });
 }
 
 #[test]
-fn neither_the_text_log_nor_a_failing_start_tells_a_secret() {
+fn text_logs_and_startup_errors_contain_no_secrets() {
     story(async |_| {
         let fixture = Fixture::builder().workers(0).start().await;
         let mut url: url::Url = fixture.database().url().parse().unwrap();
@@ -118,7 +121,7 @@ fn neither_the_text_log_nor_a_failing_start_tells_a_secret() {
         assert_refused(&reply, 401, "UNAUTHORIZED", &[]);
         api.terminate();
         assert_eq!(api.wait().await.code(), Some(0));
-        assert!(!api.log().contains("{\""), "this log is text");
+        assert!(!api.log().contains("{\""), "the log is text");
         for secret in &secrets {
             assert!(!api.log().contains(secret), "{}", api.log());
         }

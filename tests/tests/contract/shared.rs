@@ -112,7 +112,7 @@ impl<'a> Consumer<'a> {
             .data()
     }
 
-    /// An export.
+    /// Returns an export.
     pub(crate) async fn get(&self, id: &str) -> Value {
         self.api.get(&path(id)).await.expect(200).data()
     }
@@ -173,12 +173,12 @@ impl<'a> Consumer<'a> {
     }
 }
 
-/// A request for a week of messages, without filters.
+/// A request for six days of messages, without filters.
 pub(crate) fn request() -> Value {
     json!({ "start_time": "2025-12-01T00:00:00Z", "end_time": "2025-12-06T23:59:59Z" })
 }
 
-/// The same with further or other fields.
+/// The same request with added or changed fields.
 pub(crate) fn request_with(changes: Value) -> Value {
     let (mut request, Value::Object(changes)) = (request(), changes) else {
         panic!("changes are an object");
@@ -187,7 +187,7 @@ pub(crate) fn request_with(changes: Value) -> Value {
     request
 }
 
-/// Where an export is.
+/// The path of an export.
 pub(crate) fn path(id: &str) -> String {
     format!("/v1/exports/{id}")
 }

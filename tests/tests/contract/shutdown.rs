@@ -8,7 +8,7 @@ use crate::shared::{Consumer, id_of, request, story};
 use crate::wire::Wire;
 
 #[test]
-fn requests_in_flight_are_finished_before_the_process_ends() {
+fn requests_in_flight_complete_before_the_process_exits() {
     story(async |_| {
         let mut fixture = Fixture::builder().workers(0).start().await;
         let api = Consumer::owner_of(&fixture).api;
@@ -18,8 +18,7 @@ fn requests_in_flight_are_finished_before_the_process_ends() {
             api.key(),
             body.len()
         );
-        // One that waits for the database, one whose body is on its way, one that asks nothing
-        // (any more).
+        // Three connections: one waits for the database, one sends its body, one is idle.
         let mut blocker = fixture.database().connect().await;
         sqlx::raw_sql("BEGIN; LOCK TABLE exports IN ACCESS EXCLUSIVE MODE")
             .execute(&mut blocker)
@@ -38,7 +37,7 @@ fn requests_in_flight_are_finished_before_the_process_ends() {
         let mut sending = Wire::to(&api).await;
         let expects = head.replace("Host: x", "Host: x\r\nExpect: 100-continue");
         sending.send(&expects).await;
-        // It is being read: the server has asked for the body.
+        // The server is reading the request: it has sent 100 Continue.
         assert_eq!(sending.reply().await.unwrap().status, 100);
         sending.send(&body[..10]).await;
 
@@ -46,7 +45,7 @@ fn requests_in_flight_are_finished_before_the_process_ends() {
         fixture.api_process().wait_for_line("stopping").await;
         idle.closed().await;
         let address = api.base().trim_start_matches("http://").to_owned();
-        eventually("nobody listens any more", TIMEOUT, async || {
+        eventually("the port is closed", TIMEOUT, async || {
             TcpStream::connect(&address).await.is_err().then_some(())
         })
         .await;
@@ -58,7 +57,7 @@ fn requests_in_flight_are_finished_before_the_process_ends() {
         sending.send(&body[10..]).await;
         sqlx::raw_sql("COMMIT").execute(&mut blocker).await.unwrap();
         for wire in [&mut waiting, &mut sending] {
-            let reply = wire.reply().await.expect("an answer").expect(201);
+            let reply = wire.reply().await.expect("a response").expect(201);
             api.witness(&Method::POST, "/v1/exports", &reply).await;
             let id = id_of(&reply.data()).parse().unwrap();
             assert!(fixture.database().export_row(id).await.is_some());
@@ -71,7 +70,7 @@ fn requests_in_flight_are_finished_before_the_process_ends() {
 }
 
 #[test]
-fn a_create_whose_client_has_hung_up_is_finished_too() {
+fn a_create_completes_during_shutdown_after_its_client_disconnects() {
     story(async |_| {
         let mut fixture = Fixture::builder().workers(0).start().await;
         let api = Consumer::owner_of(&fixture).api;

@@ -1,5 +1,5 @@
-//! A client of the API that this one is wire-compatible with: it sends and reads what the official libraries do, and does not know
-//! our additions.
+//! Wire compatibility with the official client libraries of the original API. The test client sends and reads what they do, and does
+//! not know the additions of this service.
 
 use std::time::Duration;
 
@@ -32,13 +32,13 @@ struct Export {
     created_at: DateTime<Utc>,
 }
 
-/// Older clients know these three forms and no other.
+/// Parses a time. Older clients support only these three formats.
 fn time(text: &str) -> DateTime<Utc> {
     let format = match text.len() {
         20 => "%Y-%m-%dT%H:%M:%SZ",
         24 => "%Y-%m-%dT%H:%M:%S%.3fZ",
         27 => "%Y-%m-%dT%H:%M:%S%.6fZ",
-        _ => panic!("{text:?} has another number of digits"),
+        _ => panic!("{text:?} has an unsupported number of digits"),
     };
     let parsed = NaiveDateTime::parse_from_str(text, format);
     parsed
@@ -77,7 +77,7 @@ impl Export {
     }
 }
 
-/// What such a library is: a base URL and a key.
+/// A client library: a base URL and a key.
 struct StockClient {
     base: String,
     key: String,
@@ -93,7 +93,7 @@ impl StockClient {
         }
     }
 
-    /// Sends a request, and again after 5xx and broken connections: POST too.
+    /// Sends a request and retries it after a 5xx or a broken connection, also a POST.
     async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Reply {
         let mut tries_left = 3;
         loop {
@@ -147,7 +147,7 @@ impl StockClient {
             .collect()
     }
 
-    /// Follows the redirect as such a library does: without the key, to wherever it leads.
+    /// Follows the redirect without the key, as the official libraries do.
     async fn download(&self, id: Uuid) -> Vec<u8> {
         let reply = self
             .call(Method::GET, &format!("/exports/{id}/download"), None)
@@ -177,7 +177,7 @@ impl StockClient {
             match &*export.status {
                 "completed" | "failed" | "expired" => return export,
                 "pending" | "processing" => {}
-                other => panic!("no such status: {other}"),
+                other => panic!("unknown status: {other}"),
             }
             assert!(SystemClock.now() < until, "{export:?}");
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -186,7 +186,7 @@ impl StockClient {
 }
 
 #[test]
-fn a_stock_client_works_unchanged_from_the_first_create_to_the_delete() {
+fn a_stock_client_can_create_list_download_and_delete_exports() {
     story(async |fixtures| {
         for &store in StoreKind::all() {
             let consumer = fixtures.consumer_on(store).await;
@@ -249,11 +249,11 @@ fn a_stock_client_works_unchanged_from_the_first_create_to_the_delete() {
 }
 
 #[test]
-fn its_retries_of_a_create_make_no_second_export() {
+fn retried_creates_of_a_stock_client_create_no_duplicates() {
     story(async |_| {
         let fixture = Fixture::builder().workers(0).database_proxy().start().await;
         let client = StockClient::new(fixture.api().base(), fixture.key());
-        // It has no Idempotency-Key: all rests on the server not answering 5xx to what it did.
+        // The client sends no Idempotency-Key, so the server must not return 5xx for a create that was committed.
         for _ in 0..3 {
             fixture
                 .database_proxy()

@@ -8,7 +8,7 @@ use crate::book::is_wire_time;
 use crate::shared::{request_with, story};
 
 #[test]
-fn a_time_is_read_with_any_offset_and_fraction_and_written_in_utc() {
+fn times_are_accepted_with_any_offset_and_fraction_and_returned_in_utc() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         for (given, shown) in [
@@ -21,7 +21,7 @@ fn a_time_is_read_with_any_offset_and_fraction_and_written_in_utc() {
             ("2025-11-30T16:00:00-08:00", "2025-12-01T00:00:00Z"),
             ("2025-12-01T23:59:00+23:59", "2025-12-01T00:00:00Z"),
             ("2024-02-29T00:00:00Z", "2024-02-29T00:00:00Z"),
-            // 0, 3 or 6 digits, as few as it takes.
+            // Returned with 0, 3 or 6 digits, as few as possible.
             ("2025-12-01T00:00:00.0Z", "2025-12-01T00:00:00Z"),
             ("2025-12-01T00:00:00.000000Z", "2025-12-01T00:00:00Z"),
             ("2025-12-01T00:00:00.5Z", "2025-12-01T00:00:00.500Z"),
@@ -30,7 +30,7 @@ fn a_time_is_read_with_any_offset_and_fraction_and_written_in_utc() {
             ("2025-12-01T00:00:00.1234Z", "2025-12-01T00:00:00.123400Z"),
             ("2025-12-01T00:00:00.123456Z", "2025-12-01T00:00:00.123456Z"),
             ("2025-12-01T00:00:00.000001Z", "2025-12-01T00:00:00.000001Z"),
-            // Cut off, not rounded: also before 1970, where rounding goes the other way.
+            // Truncated, not rounded, also before 1970, where truncation of a negative number would round up.
             (
                 "2025-12-01T00:00:00.1234567Z",
                 "2025-12-01T00:00:00.123456Z",
@@ -69,7 +69,7 @@ fn a_time_is_read_with_any_offset_and_fraction_and_written_in_utc() {
 }
 
 #[test]
-fn what_is_no_time_with_an_offset_is_refused_with_the_rule() {
+fn invalid_times_and_times_without_an_offset_are_rejected_with_the_rule() {
     const RULE: &[&str] = &["start_time must be an RFC 3339 timestamp with an offset"];
     const YEARS: &[&str] = &["start_time must be in the years 0001 to 9999"];
     story(async |fixtures| {
@@ -116,7 +116,7 @@ fn what_is_no_time_with_an_offset_is_refused_with_the_rule() {
 }
 
 #[test]
-fn the_end_is_after_the_start_when_both_are_cut_to_microseconds() {
+fn end_time_must_be_after_start_time_in_whole_microseconds() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let range = |start: &str, end: &str| json!({ "start_time": start, "end_time": end });
@@ -140,7 +140,7 @@ fn the_end_is_after_the_start_when_both_are_cut_to_microseconds() {
 }
 
 #[test]
-fn the_service_s_own_times_are_written_in_the_same_way() {
+fn server_timestamps_have_the_same_format() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         for (stored, shown) in [

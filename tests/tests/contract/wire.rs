@@ -18,17 +18,17 @@ impl Wire {
         Self(TcpStream::connect(address).await.expect("a connection"))
     }
 
-    /// Sends bytes. A server may have answered and hung up before it has read them all.
+    /// Sends bytes. Ignores errors, because the server may respond and close the connection before it has read all bytes.
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.0.write_all(bytes.as_ref()).await.ok();
     }
 
-    /// Closes the sending side and still reads.
+    /// Shuts down the write side. The read side stays open.
     pub(crate) async fn end(&mut self) {
         self.0.shutdown().await.ok();
     }
 
-    /// The next answer, if there is one before the connection's end.
+    /// The next response, or `None` if the connection is closed first.
     pub(crate) async fn reply(&mut self) -> Option<Reply> {
         let mut seen = Vec::new();
         let head = loop {
@@ -45,9 +45,9 @@ impl Wire {
         });
         let begin = head + 4;
         while seen.len() < begin + length {
-            assert_ne!(self.read(&mut seen).await, 0, "the body breaks off");
+            assert_ne!(self.read(&mut seen).await, 0, "the body is complete");
         }
-        assert_eq!(seen.len(), begin + length, "there is more than one answer");
+        assert_eq!(seen.len(), begin + length, "there is only one response");
         let body = Bytes::copy_from_slice(&seen[begin..]);
         Some(Reply {
             status,
@@ -56,7 +56,7 @@ impl Wire {
         })
     }
 
-    /// Waits for the server to hang up without another word.
+    /// Waits for the server to close the connection. Fails if it sends more bytes.
     pub(crate) async fn closed(&mut self) {
         let mut rest = Vec::new();
         assert_eq!(self.read(&mut rest).await, 0, "{rest:?}");
@@ -64,8 +64,8 @@ impl Wire {
 
     async fn read(&mut self, into: &mut Vec<u8>) -> usize {
         let read = timeout(TIMEOUT, self.0.read_buf(into)).await;
-        // A reset is an end as well.
-        read.expect("the server says something, or hangs up")
+        // A reset counts as the end of the connection.
+        read.expect("the server sends bytes or closes the connection")
             .unwrap_or(0)
     }
 }

@@ -10,7 +10,7 @@ use crate::rows::put_large;
 use crate::support::Fixture;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_makes_the_calls_that_its_policy_allows_and_no_other() {
+async fn a_worker_makes_exactly_the_store_calls_that_its_policy_allows() {
     let fixture = Fixture::without_services(StoreKind::S3).await;
     let expected = put_large(fixture.database(), 120).await;
     let allowed = policy::allowed("policy-worker.json");
@@ -26,7 +26,7 @@ async fn a_worker_makes_the_calls_that_its_policy_allows_and_no_other() {
         Fault::Answer(403),
     );
 
-    // Starts, fails to complete an upload, looks it up, aborts it; succeeds; deletes the file.
+    // The worker starts, fails to complete an upload, looks it up, aborts it, succeeds, and deletes the file.
     let incomplete = fixture
         .s3()
         .inject(|seen| seen.kind == Kind::CompleteUpload, Fault::Answer(403));

@@ -12,7 +12,7 @@ use exports_tests::{ExportRow, TIMEOUT, eventually};
 use crate::support::{Fixture, PROJECT, Worker, on_every_store};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn at_its_time_an_export_expires_and_its_file_goes() {
+async fn an_export_expires_on_time_and_its_file_is_deleted() {
     on_every_store(async |fixture| {
         fixture.insert_one_message().await;
         let mut patient = fixture.start_worker(&[]);
@@ -33,18 +33,18 @@ async fn at_its_time_an_export_expires_and_its_file_goes() {
         let week =
             "SELECT expires_at - completed_at = '7d' FROM exports WHERE status = 'completed'";
         assert_eq!(fixture.database().value(week).await, true);
-        nothing_is_doomed(fixture).await;
+        wait_until_nothing_is_pending_deletion(fixture).await;
 
-        its_time_passes(fixture, stays).await;
+        expire_now(fixture, stays).await;
         fixture.wait_for_column(stays, "status", "expired").await;
         fixture.wait_for_empty_store().await;
-        nothing_is_doomed(fixture).await;
+        wait_until_nothing_is_pending_deletion(fixture).await;
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_old_record_without_a_file_goes_and_one_with_a_file_stays() {
+async fn old_records_are_deleted_only_if_they_have_no_file() {
     on_every_store(async |fixture| {
         fixture.insert_one_message().await;
         let mut patient = fixture.start_worker(&[]);
@@ -54,10 +54,10 @@ async fn an_old_record_without_a_file_goes_and_one_with_a_file_stays() {
         ];
         fixture.read_file(expired).await;
         fixture.read_file(kept).await;
-        its_time_passes(fixture, expired).await;
+        expire_now(fixture, expired).await;
         fixture.wait_for_column(expired, "status", "expired").await;
         fixture.wait_for_files_of(&[kept]).await;
-        nothing_is_doomed(fixture).await;
+        wait_until_nothing_is_pending_deletion(fixture).await;
         patient.terminate();
         patient.wait().await;
 
@@ -66,7 +66,7 @@ async fn an_old_record_without_a_file_goes_and_one_with_a_file_stays() {
             "SELECT array_agg(id::text) = ARRAY['{}'] FROM exports",
             kept.0
         );
-        eventually("the old record goes", TIMEOUT, async || {
+        eventually("the old record is deleted", TIMEOUT, async || {
             (fixture.database().value(&only_kept).await == true).then_some(())
         })
         .await;
@@ -77,7 +77,7 @@ async fn an_old_record_without_a_file_goes_and_one_with_a_file_stays() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_files_of_expired_and_deleted_exports_go_when_the_store_is_back() {
+async fn failed_file_deletions_are_retried_until_the_store_recovers() {
     on_every_store(async |fixture| {
         fixture.insert_one_message().await;
         let workers = fixture.janitors(&[]).await;
@@ -92,23 +92,23 @@ async fn the_files_of_expired_and_deleted_exports_go_when_the_store_is_back() {
             RefusingDeletion::of(fixture, deleted).await,
         ];
 
-        its_time_passes(fixture, expired).await;
+        expire_now(fixture, expired).await;
         fixture.wait_for_column(expired, "status", "expired").await;
-        is_deleted(fixture, deleted).await;
+        delete_record(fixture, deleted).await;
 
         refused(&workers, 2).await;
         assert_ne!(fixture.store_listing(), [""; 0]);
         drop(refusing);
-        // A minute passes.
+        // Simulates a minute.
         fixture.wait_for_sweep().await;
         fixture.wait_for_empty_store().await;
-        nothing_is_doomed(fixture).await;
+        wait_until_nothing_is_pending_deletion(fixture).await;
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_sweeps_of_two_workers_do_not_tread_on_each_other() {
+async fn concurrent_sweeps_of_two_workers_expire_each_export_once() {
     on_every_store(async |fixture| {
         const EXPORTS: usize = 250;
         for _ in 0..EXPORTS {
@@ -124,7 +124,7 @@ async fn the_sweeps_of_two_workers_do_not_tread_on_each_other() {
             (fixture.database().value(unexpired).await == 0).then_some(())
         })
         .await;
-        nothing_is_doomed(fixture).await;
+        wait_until_nothing_is_pending_deletion(fixture).await;
         let events: Vec<_> = workers.iter().flat_map(|worker| worker.events()).collect();
         let expired = events
             .iter()
@@ -140,30 +140,30 @@ async fn the_sweeps_of_two_workers_do_not_tread_on_each_other() {
     .await;
 }
 
-async fn its_time_passes(fixture: &Fixture, id: ExportId) {
+async fn expire_now(fixture: &Fixture, id: ExportId) {
     let pass = "UPDATE exports SET expires_at = clock_timestamp() WHERE id =";
     fixture.database().execute(format!("{pass} '{id}'")).await;
 }
 
-/// Deletes an export as the API does, up to the store.
-async fn is_deleted(fixture: &Fixture, id: ExportId) {
+/// Deletes an export as the API does, without the object in the store.
+async fn delete_record(fixture: &Fixture, id: ExportId) {
     let key = fixture.object_key_of(id).await;
     let storage = fixture.database().storage();
     let deleted = storage.delete_export(fixture.project_id(), id).await;
-    let deleted = deleted.expect("an answer of the database");
+    let deleted = deleted.expect("a response of the database");
     assert_eq!(
         deleted,
         Deleted::Gone {
             object_keys: vec![key]
         }
     );
-    // Half a minute is the deleter's own time to try.
+    // Makes the sweep due now. Normally the API has half a minute to delete the object first.
     let soon = "UPDATE export_objects SET sweep_at = clock_timestamp() WHERE state = 'doomed' AND sweep_at > clock_timestamp()
          AND export_id NOT IN (SELECT id FROM exports)";
     fixture.database().execute(soon).await;
 }
 
-/// Waits until janitors have tried in vain so many times.
+/// Waits until janitors have failed to delete objects this many times.
 async fn refused(workers: &[Worker], times: usize) {
     const REFUSED: &str = "an object could not be deleted";
     eventually("janitors have tried", TIMEOUT, async || {
@@ -174,16 +174,16 @@ async fn refused(workers: &[Worker], times: usize) {
     .await;
 }
 
-/// Waits until no janitor has anything left to do, now or later.
-async fn nothing_is_doomed(fixture: &Fixture) {
+/// Waits until no object is pending deletion.
+async fn wait_until_nothing_is_pending_deletion(fixture: &Fixture) {
     let doomed = "SELECT count(*) FROM export_objects WHERE state = 'doomed'";
-    eventually("nothing is doomed", TIMEOUT, async || {
+    eventually("no object is pending deletion", TIMEOUT, async || {
         (fixture.database().value(doomed).await == 0).then_some(())
     })
     .await;
 }
 
-/// A store that deletes nothing for as long as this lives.
+/// Makes deletions in the store fail until it is dropped.
 enum RefusingDeletion {
     S3 {
         _refusing: Injected,
@@ -208,8 +208,8 @@ impl RefusingDeletion {
         };
         let path = folder.join(fixture.object_key_of(id).await);
         let aside = path.with_extension("aside");
-        std::fs::rename(&path, &aside).expect("the file moves aside");
-        std::fs::create_dir_all(path.join("in the way")).expect("a folder in the way");
+        std::fs::rename(&path, &aside).expect("the file is moved away");
+        std::fs::create_dir_all(path.join("in the way")).expect("a blocking folder");
         Self::File { path, aside }
     }
 }
@@ -217,8 +217,8 @@ impl RefusingDeletion {
 impl Drop for RefusingDeletion {
     fn drop(&mut self) {
         if let Self::File { path, aside } = self {
-            std::fs::remove_dir_all(&*path).expect("the folder in the way");
-            std::fs::rename(aside, path).expect("the file moves back");
+            std::fs::remove_dir_all(&*path).expect("the blocking folder");
+            std::fs::rename(aside, path).expect("the file is moved back");
         }
     }
 }

@@ -11,12 +11,12 @@ use exports_tests::s3::{Fault, Injected};
 
 use crate::support::{Fixture, PROJECT};
 
-/// A store that refuses every file for as long as this lives.
+/// Makes writes to the store fail until it is dropped.
 enum RefusingStore {
     S3 {
         _refusing: Injected,
     },
-    /// A file stands where the project's folder has to be.
+    /// A file at the path of the project's folder.
     File(std::path::PathBuf),
 }
 
@@ -28,7 +28,7 @@ impl RefusingStore {
             },
             Some(folder) => {
                 let path = folder.join(PROJECT);
-                std::fs::write(&path, "in the way").expect("a file in the way");
+                std::fs::write(&path, "in the way").expect("a blocking file");
                 Self::File(path)
             }
         }
@@ -38,12 +38,12 @@ impl RefusingStore {
 impl Drop for RefusingStore {
     fn drop(&mut self) {
         if let Self::File(path) = self {
-            std::fs::remove_file(path).expect("the file in the way");
+            std::fs::remove_file(path).expect("the blocking file");
         }
     }
 }
 
-/// The consumer reads what to do and nothing of how the service is built.
+/// Fails unless the message tells the consumer what to do and exposes no internal details.
 fn tells_only_what_to_do(fixture: &Fixture, failure: &Failure) {
     let message = &failure.message;
     assert!(message.contains("Please"), "{message}");

@@ -1,4 +1,4 @@
-//! At most one worker at a time has an export.
+//! At most one worker at a time holds the lease of an export.
 
 mod by_hand;
 mod sharing;

@@ -31,7 +31,7 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    /// An outbound message with this number, so many seconds after noon of 2025-12-03.
+    /// An outbound message with this number, created `number` seconds after noon of 2025-12-03.
     pub(crate) fn plain(number: u32) -> Self {
         let noon = time::parse("2025-12-03T12:00:00Z").expect("a time");
         Self {
@@ -70,7 +70,7 @@ impl Row {
             .with("last_error", self.last_error.clone())
     }
 
-    /// Its cells; guarded where they could be formulas.
+    /// The fields of the row in the file, with a prefix where a spreadsheet would read a formula.
     pub(crate) fn record(&self, urls: &HashMap<Uuid, String>) -> Vec<String> {
         let int = |number: Option<i32>| number.map(|n| n.to_string()).unwrap_or_default();
         let time = |time: Option<DateTime<Utc>>| time.map(in_full).unwrap_or_default();
@@ -97,7 +97,7 @@ impl Row {
     }
 }
 
-/// The file of these rows of one direction, which are in no particular order.
+/// The expected file of these rows of one direction, in any order.
 pub(crate) fn file_of<'a>(
     direction: Direction,
     rows: impl IntoIterator<Item = &'a Row>,
@@ -116,11 +116,11 @@ pub(crate) fn file_of<'a>(
         csv.write_record(row.record(urls)).expect("a record");
     }
     let bytes = csv.into_inner().expect("the whole file");
-    String::from_utf8(bytes).expect("texts make text")
+    String::from_utf8(bytes).expect("the file is UTF-8")
 }
 
-/// Puts that many outbound messages with an error of 100,000 bytes each into the source, and gives
-/// the file that holds them. 84 fill the first part of an upload.
+/// Inserts outbound messages with an error of 100,000 bytes each, and returns the expected file. 84 messages fill the first part of an
+/// upload.
 pub(crate) async fn put_large(database: &TestDatabase, count: u32) -> String {
     let rows: Vec<_> = (0..count)
         .map(|number| Row {
@@ -128,7 +128,7 @@ pub(crate) async fn put_large(database: &TestDatabase, count: u32) -> String {
             ..Row::plain(number)
         })
         .collect();
-    // Made by the server a second time, as sending them takes longer.
+    // The server generates the long texts itself, because sending them takes longer.
     let plain: Vec<_> = rows
         .iter()
         .map(|row| row.message().with("last_error", Value::Null))

@@ -23,9 +23,9 @@ const PROGRAMS: [(&str, &[(&str, &str)]); 2] = [
     ),
 ];
 
-/// No start may take longer to fail.
+/// The maximum time of a failing start.
 const BOUND: Duration = Duration::from_secs(20);
-/// Stands in values that must not be shown.
+/// A marker in values that must not be logged.
 const SECRET: &str = "hush-hush-hush";
 
 /// Starts a program that must fail, and returns the line that it prints.

@@ -1,4 +1,4 @@
-//! What the worker's tests share: the fixture without the API, on each store.
+//! Shared parts of the worker's tests: the fixture without the API, on each store.
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
 
@@ -14,7 +14,7 @@ pub(crate) async fn on_every_store(story: impl AsyncFn(&Fixture)) {
     on_each(StoreKind::all(), story).await;
 }
 
-/// Runs a test on every S3 store, for faults of requests.
+/// Runs a test on every S3 store, for faults in requests.
 pub(crate) async fn on_every_bucket(story: impl AsyncFn(&Fixture)) {
     on_each(StoreKind::buckets(), story).await;
 }

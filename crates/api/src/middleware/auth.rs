@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn the_scheme_is_case_insensitive() {
+    fn the_bearer_scheme_is_case_insensitive() {
         let key = format!("exk_{}", "0a".repeat(32));
         for scheme in ["Bearer", "bearer", "BEARER", "Bearer  "] {
             let value = format!("{scheme} {key}");
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn other_values_are_not_keys() {
+    fn values_without_one_valid_bearer_key_are_rejected() {
         let key = format!("exk_{}", "0a".repeat(32));
         let good = format!("Bearer {key}");
         for bad in [

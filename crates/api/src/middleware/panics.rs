@@ -31,7 +31,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_is_answered_in_the_envelope() {
+    async fn a_panic_returns_an_internal_error_in_the_envelope() {
         let app = Router::new()
             .route("/", get(panics))
             .layer(catch_panics())

@@ -1,4 +1,4 @@
-//! Tests of the document.
+//! Tests of the OpenAPI document.
 
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ fn operations(document: &Value) -> Vec<(&String, &Value)> {
 }
 
 #[test]
-fn it_is_an_openapi_3_1_document_with_every_operation() {
+fn the_document_is_openapi_3_1_and_has_every_operation() {
     let document = value();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
     assert_eq!(document["servers"][0]["url"], "https://example.com");
@@ -49,7 +49,7 @@ fn every_response_has_the_request_id_and_every_error_the_envelope() {
 }
 
 #[test]
-fn every_route_under_v1_documents_its_key() {
+fn only_routes_under_v1_document_bearer_authentication() {
     let document = value();
     for (path, operation) in operations(&document) {
         let needs_key = path.starts_with("/v1");
@@ -68,7 +68,7 @@ fn every_route_under_v1_documents_its_key() {
 }
 
 #[test]
-fn every_code_is_documented() {
+fn every_error_code_is_documented() {
     let document = value().to_string();
     for code in ErrorCode::ALL {
         assert!(
@@ -79,7 +79,7 @@ fn every_code_is_documented() {
 }
 
 #[test]
-fn the_schema_of_an_export_has_the_contract_s_fields_and_none_is_nullable() {
+fn the_export_schema_has_its_required_fields_and_no_nullable_field() {
     let document = value();
     let schema = &document["components"]["schemas"]["Export"];
     let required: Vec<_> = schema["required"]

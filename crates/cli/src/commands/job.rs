@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reason_is_one_line_and_not_empty() {
+    fn a_reason_must_be_one_non_empty_line() {
         assert_eq!(parse_reason(" too large "), Ok("too large".to_owned()));
         for bad in ["", "  ", "one\ntwo"] {
             assert!(parse_reason(bad).is_err(), "{bad:?}");

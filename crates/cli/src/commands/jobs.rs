@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_span_has_at_most_two_units() {
+    fn a_duration_is_shown_with_at_most_two_units() {
         for (seconds, text) in [
             (0, "0s"),
             (59, "59s"),

@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_named_by_its_prefix_or_its_id_in_any_form() {
+    fn a_key_is_identified_by_its_prefix_or_by_its_id_in_any_format() {
         let keys = [
             key("exk_00000001"),
             key("exk_00000002"),

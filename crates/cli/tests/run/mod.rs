@@ -4,14 +4,14 @@ use std::process::{Command, Output, Stdio};
 
 use exports_tests::program;
 
-/// What a command printed and how it ended.
+/// The exit code and the output of a command.
 pub(crate) struct Answer {
     pub(crate) code: Option<i32>,
     pub(crate) out: String,
     pub(crate) err: String,
 }
 
-/// Runs a command with these variables and nothing of the user's.
+/// Runs a command with only these environment variables.
 pub(crate) async fn exportctl(environment: &[(&str, &str)], command: &str) -> Answer {
     let mut process = Command::new(program("exportctl"));
     process
@@ -37,13 +37,13 @@ pub(crate) async fn exportctl(environment: &[(&str, &str)], command: &str) -> An
 }
 
 impl Answer {
-    /// The result of a command that succeeded.
+    /// Standard output. Fails if the command failed.
     pub(crate) fn ok(self) -> String {
         assert_eq!(self.code, Some(0), "{}", self.err);
         self.out
     }
 
-    /// The one line of a command that failed.
+    /// The error line. Fails if the command succeeded or printed anything else.
     pub(crate) fn error(self) -> String {
         assert_eq!(
             (self.code, self.out.as_str()),

@@ -27,7 +27,7 @@ fn whitespace_around_a_value_is_removed() {
 }
 
 #[test]
-fn a_value_that_no_request_can_contain_is_rejected_with_its_name() {
+fn a_value_that_is_invalid_in_requests_is_rejected_by_variable_name() {
     for (cloud, name, value) in [
         (Cloud::S3, "AWS_ACCESS_KEY_ID", "a\nb"),
         (Cloud::S3, "AWS_ACCESS_KEY_ID", "clé"),
@@ -62,7 +62,7 @@ fn a_value_that_no_request_can_contain_is_rejected_with_its_name() {
 }
 
 #[test]
-fn file_names_may_be_any_text_and_file_contents_may_have_lines() {
+fn file_names_may_be_non_ascii_and_file_contents_may_have_line_breaks() {
     let variables = [
         ("AWS_CA_BUNDLE", "/etc/schlüssel.pem"),
         ("AWS_USE_FIPS_ENDPOINT", "true"),

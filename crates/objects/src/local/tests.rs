@@ -28,7 +28,7 @@ fn headers() -> FileHeaders {
     FileHeaders::attachment("export-1.csv")
 }
 
-/// Everything below the store's directory, sorted.
+/// The names of all files and directories below the store's directory, sorted.
 fn left(root: &TempDir) -> Vec<String> {
     fn walk(directory: &std::path::Path, found: &mut Vec<String>) {
         for entry in std::fs::read_dir(directory).unwrap() {
@@ -54,7 +54,7 @@ async fn content(store: &Store, key: &str) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_file_comes_back_and_leaves_nothing_when_deleted() {
+async fn a_stored_file_can_be_read_and_its_deletion_leaves_nothing() {
     let root = TempDir::new().unwrap();
     let store = open(&root);
     store.check().await.unwrap();
@@ -73,7 +73,7 @@ async fn a_file_comes_back_and_leaves_nothing_when_deleted() {
 }
 
 #[tokio::test]
-async fn deleting_one_file_spares_its_neighbours() {
+async fn deleting_a_file_keeps_other_files() {
     let root = TempDir::new().unwrap();
     let store = open(&root);
     for key in ["p/e/1-a.csv", "p/e/2-b.csv", "p/f/1-c.csv"] {
@@ -89,7 +89,7 @@ async fn deleting_one_file_spares_its_neighbours() {
 }
 
 #[tokio::test]
-async fn parts_land_in_the_order_of_their_calls() {
+async fn parts_are_stored_in_the_order_of_their_calls() {
     let root = TempDir::new().unwrap();
     let store = open(&root);
     let mut upload = store.begin_upload(KEY, &headers()).await.unwrap();
@@ -102,7 +102,7 @@ async fn parts_land_in_the_order_of_their_calls() {
     assert_eq!(
         store.size(KEY).await.unwrap(),
         None,
-        "not there before it is complete"
+        "the file does not exist before completion"
     );
     upload.complete().await.unwrap();
     upload.complete().await.unwrap();
@@ -110,9 +110,9 @@ async fn parts_land_in_the_order_of_their_calls() {
     assert_eq!(left(&root).len(), 3, "the file and its two directories");
 }
 
-/// Whole blocks and what is less than one are written in different ways.
+/// Whole blocks and incomplete blocks are written in different ways.
 #[tokio::test]
-async fn parts_of_any_length_are_written_as_they_are() {
+async fn parts_of_any_length_are_stored_unchanged() {
     const MIB: usize = 1024 * 1024;
     let root = TempDir::new().unwrap();
     let store = open(&root);
@@ -127,7 +127,7 @@ async fn parts_of_any_length_are_written_as_they_are() {
         let mut sent = Vec::new();
         for length in lengths {
             let from = expected.len();
-            // No two blocks are equal, nor any byte where it would be in a neighbour.
+            // Content that differs between blocks and between positions, so that misplaced bytes are detected.
             expected.extend(
                 (from..from + length).map(|at| (at / 4096 * 31 + at % 251).to_le_bytes()[0]),
             );
@@ -154,7 +154,7 @@ async fn an_aborted_upload_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn what_a_killed_process_left_is_swept() {
+async fn incomplete_uploads_of_killed_processes_are_removed() {
     let root = TempDir::new().unwrap();
     let store = open(&root);
     let directory = root.path().join("files/p/e");
@@ -169,17 +169,17 @@ async fn what_a_killed_process_left_is_swept() {
         }
         assert_eq!(left(&root), [""; 0], "{sweep}");
     }
-    // Killed between making the directories and the file in them.
+    // The process was killed after it created the directories and before it created the file.
     std::fs::create_dir_all(&directory).unwrap();
     store.abort_upload("p/e/1-a.csv", None).await.unwrap();
     assert_eq!(left(&root), [""; 0]);
-    // Killed before the first directory.
+    // The process was killed before it created a directory.
     store.abort_upload("p/e/1-a.csv", None).await.unwrap();
     store.delete("p/e/1-a.csv").await.unwrap();
 }
 
 #[tokio::test]
-async fn a_sweep_takes_only_what_belongs_to_its_key() {
+async fn a_sweep_removes_only_files_of_its_key() {
     let root = TempDir::new().unwrap();
     let store = open(&root);
     let directory = root.path().join("files/p/e");
@@ -196,7 +196,7 @@ async fn a_sweep_takes_only_what_belongs_to_its_key() {
     assert_eq!(
         content(&store, "p/e/1-a.csv").await,
         b"done",
-        "an abort spares a finished file"
+        "an abort keeps a completed file"
     );
     store.delete("p/e/1-a.csv").await.unwrap();
     assert_eq!(
@@ -227,7 +227,7 @@ async fn a_swept_upload_cannot_be_completed() {
 }
 
 #[tokio::test]
-async fn a_key_cannot_leave_the_directory() {
+async fn a_key_cannot_escape_the_directory() {
     let root = TempDir::new().unwrap();
     let store = open(&root);
     std::fs::write(root.path().join("outside.csv"), "secret").unwrap();
@@ -257,7 +257,7 @@ async fn a_key_cannot_leave_the_directory() {
         }
     }
     assert!(root.path().join("outside.csv").exists());
-    // What only looks like an escape is an ordinary name.
+    // A name that only resembles an escape is valid.
     store
         .put("p/%2e%2e/..e", Bytes::from_static(b"x"), &headers())
         .await
@@ -266,7 +266,7 @@ async fn a_key_cannot_leave_the_directory() {
 }
 
 #[tokio::test]
-async fn a_missing_file_is_not_found_and_a_directory_is_none() {
+async fn missing_files_and_directories_are_not_found() {
     let root = TempDir::new().unwrap();
     let store = open(&root);
     store
@@ -284,11 +284,11 @@ async fn a_missing_file_is_not_found_and_a_directory_is_none() {
 }
 
 #[tokio::test]
-async fn writers_survive_a_neighbour_who_removes_empty_directories() {
+async fn writes_succeed_while_another_thread_removes_empty_directories() {
     let root = TempDir::new().unwrap();
     let store = open(&root);
-    // How many directories the neighbour may still remove: fewer than a writer's attempts, so that a
-    // slow disk changes nothing.
+    // The number of directories that the other thread may still remove. It is lower than the writer's number
+    // of attempts, so that the test does not depend on the speed of the disk.
     let allowance = Arc::new(AtomicUsize::new(0));
     let neighbour = std::thread::spawn({
         let (directory, allowance) = (root.path().join("files/p/e"), Arc::clone(&allowance));
@@ -318,7 +318,7 @@ async fn writers_survive_a_neighbour_who_removes_empty_directories() {
             }
         }
     });
-    // Spawned, as a worker does it: the futures of an upload can move between threads.
+    // Spawned as in a worker, which requires that the futures of an upload can move between threads.
     let writer = tokio::spawn({
         let allowance = Arc::clone(&allowance);
         async move {
@@ -346,7 +346,7 @@ async fn writers_survive_a_neighbour_who_removes_empty_directories() {
 }
 
 #[tokio::test]
-async fn a_directory_that_cannot_be_made_says_so() {
+async fn a_directory_that_cannot_be_created_is_an_error() {
     let root = TempDir::new().unwrap();
     std::fs::write(root.path().join("file"), "x").unwrap();
     let config = |url: String| StoreConfig {

@@ -14,7 +14,7 @@ fn refused(text: &str) -> String {
 }
 
 #[test]
-fn buckets_with_and_without_prefix() {
+fn a_bucket_url_can_have_a_prefix() {
     assert_eq!(
         bucket("s3://exports"),
         (Cloud::S3, "exports".into(), String::new())
@@ -34,7 +34,7 @@ fn buckets_with_and_without_prefix() {
 }
 
 #[test]
-fn directories_are_absolute() {
+fn a_directory_url_must_have_an_absolute_path() {
     assert_eq!(
         Location::parse("file:///var/lib/my%20exports/").unwrap(),
         Location::Directory("/var/lib/my exports/".into())
@@ -57,7 +57,7 @@ fn directories_are_absolute() {
 }
 
 #[test]
-fn each_malformed_url_is_refused_with_its_reason() {
+fn malformed_urls_are_rejected_with_a_reason() {
     for (text, reason) in [
         ("", "must be file:///"),
         ("exports", "must be file:///"),
@@ -83,7 +83,7 @@ fn each_malformed_url_is_refused_with_its_reason() {
 }
 
 #[test]
-fn a_public_address_is_scheme_host_and_port() {
+fn a_public_endpoint_must_have_only_scheme_host_and_port() {
     for good in [
         "https://files.example.com",
         "https://files.example.com/",
@@ -111,7 +111,7 @@ fn a_public_address_is_scheme_host_and_port() {
 }
 
 #[test]
-fn plain_http_needs_a_permission() {
+fn plain_http_must_be_allowed_explicitly() {
     let check =
         |text, allowed| check_endpoint("AWS_ENDPOINT_URL", text, ("AWS_ALLOW_HTTP", allowed));
     check("https://s3.example.com", false).unwrap();

@@ -86,7 +86,7 @@ impl Owner {
         Self::start_program(Path::new(env!("CARGO_BIN_EXE_hold-postgres")), prepare)
     }
 
-    /// The same with a copy of the program.
+    /// Like `start`, with a copy of the program.
     pub(crate) fn start_program(program: &Path, prepare: impl FnOnce(&mut Command)) -> Self {
         let mut command = Command::new(program);
         command

@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn evenly_spread_rows_are_cut_evenly() {
+    fn evenly_spread_rows_are_in_slices_of_equal_size() {
         let times: Vec<i64> = (0..1_000_000).map(|row| row * 130).collect();
         let slices = read(&times, 4096);
         let intended = usize::try_from(ROWS).unwrap();
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_year_without_rows_costs_a_few_slices() {
+    fn a_long_gap_without_rows_takes_few_slices() {
         const DAY: i64 = 86_400_000_000;
         let morning = (0..100_000).map(|row| row * 1000);
         let evening = (0..100_000).map(|row| 300 * DAY + row * 1000);

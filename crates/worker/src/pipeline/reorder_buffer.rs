@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn slices_come_out_in_the_order_in_which_they_were_opened() {
+    async fn slices_are_output_in_the_order_in_which_they_are_opened() {
         let (slices, mut output) = new(2);
         let (first, second) = (open(&slices).await, open(&slices).await);
         drop(slices);
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_encoder_that_waits_for_its_budget_sees_that_the_output_is_closed() {
+    async fn an_encoder_blocked_by_its_byte_budget_stops_when_the_output_is_closed() {
         let (slices, output) = new(1);
         let slice = open(&slices).await;
         let sending =
@@ -221,7 +221,7 @@ mod tests {
     async fn a_reader_that_is_far_ahead_waits_for_a_slot() {
         let (slices, mut output) = new(2);
         let (head, ahead) = (open(&slices).await, open(&slices).await);
-        // The second slice is complete, but it is not its turn.
+        // The second slice is complete, but the first one is not.
         drop(ahead);
         let mut slot = std::pin::pin!(slices.slot());
         assert!(futures_util::poll!(&mut slot).is_pending());

@@ -14,9 +14,9 @@ pub(crate) struct Message {
     pub(crate) endpoint: Option<Uuid>,
     pub(crate) status: Option<String>,
     pub(crate) attempt_count: Option<i32>,
-    /// Created, delivered, next attempt.
+    /// `created_at`, `delivered_at`, `next_attempt_at`.
     pub(crate) times: [Option<i64>; 3],
-    /// Status of the response, its latency, the latency of the whole delivery.
+    /// `response_status`, `response_latency_ms`, `total_delivery_ms`.
     pub(crate) response: [Option<i32>; 3],
     pub(crate) last_error: Option<String>,
     pub(crate) url: Option<String>,

@@ -6,7 +6,7 @@ use crate::rows::put_large;
 use crate::support::{Fixture, Worker, on_every_store};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_idle_worker_goes_on_when_the_database_is_back() {
+async fn an_idle_worker_resumes_when_the_database_recovers() {
     on_every_store(async |fixture| {
         let (mut worker, database) = worker_behind(fixture, &[]).await;
         fixture.insert_one_message().await;
@@ -27,7 +27,7 @@ async fn an_idle_worker_goes_on_when_the_database_is_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_export_that_lost_its_database_is_taken_up_again_when_it_is_back() {
+async fn an_interrupted_export_is_retried_when_the_database_recovers() {
     on_every_store(async |fixture| {
         let database = Proxy::to_postgres(fixture.database().url()).await;
         let url = database.url(fixture.database().url());
@@ -52,7 +52,7 @@ async fn an_export_that_lost_its_database_is_taken_up_again_when_it_is_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn connections_that_are_cut_are_made_anew() {
+async fn cut_connections_are_reopened() {
     on_every_store(async |fixture| {
         let (_worker, database) = worker_behind(fixture, &[]).await;
         fixture.insert_one_message().await;
@@ -66,7 +66,7 @@ async fn connections_that_are_cut_are_made_anew() {
     .await;
 }
 
-/// A worker that reaches everything in the database through a proxy.
+/// A worker whose database connections all go through a proxy.
 async fn worker_behind(fixture: &Fixture, variables: &[(&str, &str)]) -> (Worker, Proxy) {
     let database = Proxy::to_postgres(fixture.database().url()).await;
     let url = database.url(fixture.database().url());

@@ -10,12 +10,12 @@ use sqlx::{Connection, PgConnection};
 use crate::rows::put_large;
 use crate::support::Fixture;
 
-/// How soon everything works once the address leads to a primary.
+/// The maximum time to recover after the address resolves to a primary.
 const RECOVERY: Duration = Duration::from_secs(10);
 
-/// What the primary commits from then on has positions that the source never reaches.
+/// After the promotion, commits of the primary have WAL positions that the source never reaches.
 #[tokio::test(flavor = "multi_thread")]
-async fn after_its_source_was_promoted_a_worker_exports_at_once() {
+async fn a_worker_exports_without_delay_after_its_source_is_promoted() {
     let database = TestDatabase::create().await;
     let Some(replica) = private_standby().await else {
         return;
@@ -52,9 +52,9 @@ async fn after_its_source_was_promoted_a_worker_exports_at_once() {
     assert!(log.contains("has been promoted since"), "{log}");
 }
 
-/// No attempt is spent on it.
+/// The exports use no additional attempt.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_whose_address_leads_to_a_standby_goes_on_when_it_leads_to_the_primary() {
+async fn a_worker_claims_nothing_on_a_standby_and_resumes_on_the_primary() {
     let database = TestDatabase::create().await;
     let Some(standby) = private_standby().await else {
         return;
@@ -75,7 +75,7 @@ async fn a_worker_whose_address_leads_to_a_standby_goes_on_when_it_leads_to_the_
 
     proxy.redirect_to(&standby.url_for(fixture.database().name()));
     proxy.cut();
-    let unready = eventually("it is not ready", RECOVERY, async || {
+    let unready = eventually("the worker is not ready", RECOVERY, async || {
         let reply = probe.get("/readyz").await;
         let reason = reply.json()["reason"].as_str()?.to_owned();
         (reply.status == 503 && reason.contains("standby")).then_some(())
@@ -89,7 +89,7 @@ async fn a_worker_whose_address_leads_to_a_standby_goes_on_when_it_leads_to_the_
     })
     .await;
 
-    // Connections to the standby stay open, and nothing reports the change.
+    // Connections to the standby stay open, so the worker gets no signal of the change.
     proxy.redirect_to(fixture.database().url());
     let begun = Instant::now();
     fixture.read_file(meanwhile).await;
@@ -98,9 +98,9 @@ async fn a_worker_whose_address_leads_to_a_standby_goes_on_when_it_leads_to_the_
     assert_eq!(probe.get("/readyz").await.status, 200);
 }
 
-/// The upload is recorded, and the lease kept, once the address leads to a primary again.
+/// The upload is recorded and the lease is kept when the address resolves to a primary again.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_export_that_is_under_way_outlives_a_failover_in_its_first_attempt() {
+async fn a_running_export_survives_a_failover_in_its_first_attempt() {
     let database = TestDatabase::create().await;
     let Some(standby) = private_standby().await else {
         return;
@@ -109,7 +109,7 @@ async fn an_export_that_is_under_way_outlives_a_failover_in_its_first_attempt() 
     let expected = put_large(fixture.database(), 120).await;
     let database = Proxy::to_postgres(fixture.database().url()).await;
     let source = Proxy::to_postgres(fixture.database().url()).await;
-    // Before the first part is full.
+    // Stops the source before the first part is full.
     source.hold_after(2 << 20);
     let variables = [
         ("DATABASE_URL", &*database.url(fixture.database().url())),

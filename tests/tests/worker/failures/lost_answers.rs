@@ -1,4 +1,4 @@
-//! A lost response: the worker cannot know whether the request was executed. The export is completed once, and its file stays.
+//! A lost response: the worker cannot know whether the request was executed. The export is completed once, and its file is kept.
 
 use std::time::Duration;
 
@@ -8,59 +8,59 @@ use exports_tests::{Loss, Proxy, eventually};
 use crate::rows::put_large;
 use crate::support::{Fixture, Worker, on_every_bucket, on_every_store};
 
-/// In requests to the database this is the beginning of the object's key: of the ones that a
-/// single PUT needs, only the last has it, the one that completes the export.
+/// The prefix of the object key. If the file is stored with a single PUT, only the last request to the database contains it: the one
+/// that completes the export.
 const KEY: &str = "proj_abc123/";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_store_s_answer_to_a_put() {
+async fn an_export_survives_lost_responses_to_put() {
     on_every_bucket(async |fixture| {
         fixture.insert_one_message().await;
-        its_answer_is_lost(fixture, Kind::Put).await;
+        assert_export_survives_lost_store_responses(fixture, Kind::Put).await;
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_store_s_answer_to_a_part() {
+async fn an_export_survives_lost_responses_to_upload_part() {
     on_every_bucket(async |fixture| {
         put_large(fixture.database(), 120).await;
-        its_answer_is_lost(fixture, Kind::PutPart).await;
+        assert_export_survives_lost_store_responses(fixture, Kind::PutPart).await;
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_store_s_answer_to_the_completion_of_an_upload() {
+async fn an_export_survives_lost_responses_to_complete_upload() {
     on_every_bucket(async |fixture| {
         put_large(fixture.database(), 120).await;
-        its_answer_is_lost(fixture, Kind::CompleteUpload).await;
+        assert_export_survives_lost_store_responses(fixture, Kind::CompleteUpload).await;
     })
     .await;
 }
 
-async fn its_answer_is_lost(fixture: &Fixture, kind: Kind) {
+async fn assert_export_survives_lost_store_responses(fixture: &Fixture, kind: Kind) {
     let _worker = fixture.start_worker(&[]);
     let lost = fixture
         .s3()
         .inject(move |seen| seen.kind == kind, Fault::LoseAnswer);
     let id = fixture.queue_full_export().await;
     fixture.read_file(id).await;
-    assert!(lost.hits() > 1, "the request was repeated");
-    stays_completed(fixture, id).await;
+    assert!(lost.hits() > 1, "the request is repeated");
+    assert_stays_completed(fixture, id).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_database_s_answer_to_the_completion() {
-    on_every_store(async |fixture| the_completion_is_lost(fixture, Loss::Reply).await).await;
+async fn an_export_survives_a_lost_database_response_to_its_completion() {
+    on_every_store(async |fixture| survives_a_lost_completion(fixture, Loss::Reply).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_completion_on_its_way_to_the_database() {
-    on_every_store(async |fixture| the_completion_is_lost(fixture, Loss::Request).await).await;
+async fn an_export_survives_a_lost_completion_request_to_the_database() {
+    on_every_store(async |fixture| survives_a_lost_completion(fixture, Loss::Request).await).await;
 }
 
-async fn the_completion_is_lost(fixture: &Fixture, loss: Loss) {
+async fn survives_a_lost_completion(fixture: &Fixture, loss: Loss) {
     fixture.insert_one_message().await;
     let (_worker, database) = worker_and_its_database(fixture).await;
     database.lose_at(loss, KEY);
@@ -69,22 +69,22 @@ async fn the_completion_is_lost(fixture: &Fixture, loss: Loss) {
     fixture.read_file(id).await;
 
     assert_eq!(database.lost(), 1);
-    stays_completed(fixture, id).await;
+    assert_stays_completed(fixture, id).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_answer_to_the_completion_until_the_lease_is_over() {
+async fn a_completed_export_is_kept_when_no_response_arrives_before_the_lease_expires() {
     on_every_store(async |fixture| {
         fixture.insert_one_message().await;
         let (mut worker, database) = worker_and_its_database(fixture).await;
-        // More than the worker has connections; new ones it does not get.
+        // More losses than the worker has connections. It cannot open new ones.
         for _ in 0..20 {
             database.lose_at(Loss::Reply, KEY);
         }
         let (fixture, proxy) = (&fixture, &database);
         let id = fixture.queue_full_export().await;
         eventually(
-            "the first answer is lost",
+            "the first response is lost",
             Duration::from_secs(30),
             async || (proxy.lost() > 0).then_some(()),
         )
@@ -96,17 +96,17 @@ async fn every_answer_to_the_completion_until_the_lease_is_over() {
         proxy.restore();
 
         fixture.read_file(id).await;
-        stays_completed(fixture, id).await;
+        assert_stays_completed(fixture, id).await;
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_completion_until_the_lease_is_over() {
+async fn an_export_is_retried_when_no_completion_arrives_before_the_lease_expires() {
     on_every_store(async |fixture| {
         fixture.insert_one_message().await;
         let (mut worker, database) = worker_and_its_database(fixture).await;
-        // Cut before anything of it arrives, and all that follows with it.
+        // The connection is cut before the request arrives, and so are all later ones.
         database.lose_at(Loss::Request, KEY);
         let id = fixture.queue_full_export().await;
         eventually(
@@ -124,13 +124,13 @@ async fn every_completion_until_the_lease_is_over() {
         fixture.read_file(id).await;
         let attempt = fixture.export(id).await.attempt;
         assert!(attempt == 2, "attempt {attempt}");
-        // The file of the first attempt belongs to no attempt.
+        // The file of the first attempt is deleted.
         fixture.wait_for_files_of(&[id]).await;
     })
     .await;
 }
 
-/// A worker that reaches the database through a proxy, and reads its messages past it.
+/// A worker whose connections to the service database go through a proxy, and those to the source do not.
 async fn worker_and_its_database(fixture: &Fixture) -> (Worker, Proxy) {
     let database = Proxy::to_postgres(fixture.database().url()).await;
     let mut worker = fixture.start_worker(&[
@@ -142,8 +142,8 @@ async fn worker_and_its_database(fixture: &Fixture) -> (Worker, Proxy) {
     (worker, database)
 }
 
-/// It was completed by its only attempt, and no janitor takes its file.
-async fn stays_completed(fixture: &Fixture, id: exports_domain::ExportId) {
+/// Fails unless the first attempt completed the export and its file is kept.
+async fn assert_stays_completed(fixture: &Fixture, id: exports_domain::ExportId) {
     assert_eq!(fixture.export(id).await.attempt, 1);
     let objects = "SELECT state FROM export_objects";
     assert_eq!(fixture.database().value(objects).await, "kept");

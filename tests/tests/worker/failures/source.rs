@@ -1,4 +1,4 @@
-//! The messages cannot be read, or not in time, or reading them kills the worker.
+//! Reading the messages fails, takes too long, or kills the worker.
 
 use exports_domain::FailureCode;
 
@@ -7,7 +7,7 @@ use crate::rows::put_large;
 use crate::support::on_every_store;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_source_that_is_missing_for_a_while_costs_attempts() {
+async fn an_export_is_retried_while_the_source_table_is_missing() {
     on_every_store(async |fixture| {
         let mut worker = fixture.start_worker(&[]);
         fixture.insert_one_message().await;
@@ -30,7 +30,7 @@ async fn a_source_that_is_missing_for_a_while_costs_attempts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_source_that_stays_missing_fails_the_export_with_words_for_the_consumer() {
+async fn a_permanently_missing_source_table_fails_the_export_with_a_consumer_message() {
     on_every_store(async |fixture| {
         let _worker = fixture.start_worker(&[("EXPORTS_MAX_ATTEMPTS", "2")]);
         fixture.database().execute("DROP TABLE messages").await;
@@ -47,7 +47,7 @@ async fn a_source_that_stays_missing_fails_the_export_with_words_for_the_consume
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_export_that_takes_longer_than_it_may_fails_and_leaves_nothing() {
+async fn an_export_past_max_duration_fails_and_leaves_no_file() {
     on_every_store(async |fixture| {
         let (_worker, source) = fixture
             .worker_that_gets_stuck(&[("EXPORTS_MAX_DURATION", "3s")])
@@ -72,13 +72,13 @@ async fn an_export_that_takes_longer_than_it_may_fails_and_leaves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_export_that_kills_every_worker_fails_in_the_end() {
+async fn an_export_that_kills_every_worker_fails_when_its_attempts_are_exhausted() {
     on_every_store(async |fixture| {
         let variables = [("EXPORTS_LEASE", "1s"), ("EXPORTS_MAX_ATTEMPTS", "2")];
         put_large(fixture.database(), 120).await;
         let id = fixture.queue_full_export().await;
         for attempt in 1..=2 {
-            // Before the worker starts, so that it can never finish.
+            // The source is stuck before the worker starts, so that it cannot finish.
             let (mut worker, source) = fixture.worker_that_gets_stuck(&variables).await;
             fixture.wait_for_column(id, "attempt", attempt).await;
             worker.kill().await;

@@ -9,7 +9,7 @@ use crate::rows::put_large;
 use crate::support::{Fixture, on_every_bucket, on_every_store};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_is_overloaded_for_a_moment_costs_no_attempt() {
+async fn transient_store_errors_are_retried_within_the_attempt() {
     let reply = |status, code| {
         Fault::Reply(Reply {
             status,
@@ -49,7 +49,7 @@ async fn a_store_that_is_overloaded_for_a_moment_costs_no_attempt() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_refuses_for_a_while_costs_attempts() {
+async fn an_export_is_retried_while_the_store_rejects_writes() {
     on_every_store(async |fixture| {
         let mut worker = fixture.start_worker(&[]);
         worker.wait_for_event("worker started").await;
@@ -64,7 +64,7 @@ async fn a_store_that_refuses_for_a_while_costs_attempts() {
             .await;
         assert!(
             reason.as_str().is_some_and(|reason| !reason.is_empty()),
-            "operators read why"
+            "operators can read the reason"
         );
         drop(refusing);
 
@@ -84,7 +84,7 @@ async fn a_store_that_refuses_for_a_while_costs_attempts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_always_refuses_fails_the_export_with_words_for_the_consumer() {
+async fn a_store_that_always_rejects_writes_fails_the_export_with_a_consumer_message() {
     on_every_store(async |fixture| {
         let mut worker = fixture.start_worker(&[("EXPORTS_MAX_ATTEMPTS", "2")]);
         worker.wait_for_event("worker started").await;
@@ -106,7 +106,7 @@ async fn a_store_that_always_refuses_fails_the_export_with_words_for_the_consume
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_part_that_is_refused_takes_the_upload_with_it() {
+async fn a_rejected_part_aborts_the_upload() {
     on_every_bucket(async |fixture| {
         let _worker = fixture.start_worker(&[("EXPORTS_MAX_ATTEMPTS", "1")]);
         put_large(fixture.database(), 120).await;
@@ -125,9 +125,9 @@ async fn a_part_that_is_refused_takes_the_upload_with_it() {
     .await;
 }
 
-/// As where a volume is no longer mounted.
+/// Simulates an unmounted volume.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_folder_that_vanishes_is_waited_for_and_not_made_again() {
+async fn a_missing_store_folder_is_awaited_and_not_recreated() {
     let fixture = Fixture::without_services(StoreKind::File).await;
     let folder = fixture
         .store_folder()
@@ -137,7 +137,7 @@ async fn a_folder_that_vanishes_is_waited_for_and_not_made_again() {
     worker.wait_for_event("worker started").await;
     fixture.insert_one_message().await;
     let away = folder.with_extension("away");
-    std::fs::rename(&folder, &away).expect("the folder moves away");
+    std::fs::rename(&folder, &away).expect("the folder is moved away");
     let id = fixture.queue_full_export().await;
     worker.wait_for_line("the attempt failed").await;
     fixture.wait_for_column(id, "status", "pending").await;
@@ -147,8 +147,8 @@ async fn a_folder_that_vanishes_is_waited_for_and_not_made_again() {
         .await;
     let reason = reason.as_str().expect("a reason");
     assert!(reason.contains("is missing: mount its volume"), "{reason}");
-    assert!(!folder.exists(), "it was made again");
-    std::fs::rename(&away, &folder).expect("it comes back");
+    assert!(!folder.exists(), "the worker recreated the folder");
+    std::fs::rename(&away, &folder).expect("the folder is moved back");
 
     fixture.read_file(id).await;
     fixture.wait_for_files_of(&[id]).await;

@@ -18,31 +18,31 @@ const LAST: i64 = 253_402_300_799_999_999;
 /// 2025-12-03, noon.
 const USUAL: i64 = 1_764_763_200_000_000;
 
-/// Endpoints are numbered: 0 and 1 are outbound, 2 and 3 inbound, 4 is another project's, 5 is none.
+/// Endpoints have numbers: 0 and 1 are outbound, 2 and 3 inbound, 4 belongs to another project, 5 does not exist.
 const ENDPOINTS: usize = 6;
 
 #[derive(Debug, Clone)]
 struct Case {
-    /// By id.
+    /// The rows by id.
     rows: BTreeMap<u128, Row>,
     urls: Vec<String>,
     status: Option<MessageStatus>,
     endpoint: Option<usize>,
-    /// The rows whose times are the ends of the range.
+    /// The rows whose times are the bounds of the range.
     ends: Option<(prop::sample::Index, prop::sample::Index)>,
 }
 
 #[test]
-fn any_mix_of_rows_comes_back_from_a_folder() {
-    any_mix_of_rows_comes_back(StoreKind::File);
+fn any_mix_of_rows_is_exported_correctly_to_a_folder() {
+    assert_any_mix_of_rows_is_exported_correctly(StoreKind::File);
 }
 
 #[test]
-fn any_mix_of_rows_comes_back_from_a_bucket() {
-    any_mix_of_rows_comes_back(StoreKind::S3);
+fn any_mix_of_rows_is_exported_correctly_to_a_bucket() {
+    assert_any_mix_of_rows_is_exported_correctly(StoreKind::S3);
 }
 
-fn any_mix_of_rows_comes_back(kind: StoreKind) {
+fn assert_any_mix_of_rows_is_exported_correctly(kind: StoreKind) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let fixture = runtime.block_on(Fixture::without_services(kind));
     let _worker = runtime.block_on(async { fixture.start_worker(&[]) });
@@ -56,7 +56,7 @@ fn any_mix_of_rows_comes_back(kind: StoreKind) {
         runtime.block_on(check(&fixture, &case));
         Ok(())
     });
-    // The input in full, and the seed that leads to it.
+    // Prints the failing input and its seed.
     ran.unwrap_or_else(|error| panic!("{error}\n{runner}"));
 }
 
@@ -93,7 +93,7 @@ async fn put_endpoints(fixture: &Fixture, case: &Case) {
     Endpoint::insert(fixture.database().pool(), &endpoints).await;
 }
 
-/// What a reader of CSV makes of the file.
+/// The records of the file as a CSV reader parses them.
 fn records(file: &str) -> Vec<Vec<String>> {
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
@@ -129,7 +129,7 @@ impl Case {
             let times: Vec<_> = self.rows.values().map(|row| row.created_at).collect();
             let (one, other) = (*one.get(&times), *other.get(&times));
             let (start, end) = (one.min(other), one.max(other));
-            // A range has some length.
+            // A range must not be empty.
             let start = if start == end {
                 start - TimeDelta::microseconds(1)
             } else {
@@ -208,9 +208,9 @@ fn row() -> impl Strategy<Value = Row> {
     })
 }
 
-/// Often the same few microseconds, so that ids decide the order, and sometimes the far ends.
+/// Often the same few microseconds, so that ids decide the order, and sometimes the minimum or the maximum.
 fn time() -> impl Strategy<Value = DateTime<Utc>> {
-    // One above the first, for a range that has to begin before a row.
+    // One above the minimum, because a range may have to begin before a row.
     let micros = prop_oneof![
         4 => USUAL..USUAL + 3,
         2 => FIRST + 1..=LAST,
@@ -230,7 +230,7 @@ fn int() -> impl Strategy<Value = i32> {
     ]
 }
 
-/// Anything that PostgreSQL takes for text, rich in what CSV and spreadsheets stumble over.
+/// Any text that PostgreSQL accepts, with many special characters of CSV and spreadsheets.
 fn text() -> impl Strategy<Value = String> {
     const PIECES: [&str; 24] = [
         "\"",

@@ -10,7 +10,7 @@ use crate::rows::{INBOUND_HEADER, OUTBOUND_HEADER, Row, file_of, put_large};
 use crate::support::{Fixture, PROJECT, everything, on_every_store, range};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_has_exactly_these_bytes() {
+async fn a_file_has_exactly_the_expected_bytes() {
     on_every_store(async |fixture| {
         let _worker = fixture.start_worker(&[]);
         let odd = |message: Message| {
@@ -46,7 +46,7 @@ async fn a_file_has_exactly_these_bytes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn both_ends_of_the_range_are_in_and_their_neighbours_are_out() {
+async fn both_bounds_of_the_time_range_are_inclusive() {
     on_every_store(async |fixture| {
         let _worker = fixture.start_worker(&[]);
         let times = [
@@ -76,7 +76,7 @@ async fn both_ends_of_the_range_are_in_and_their_neighbours_are_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_the_project_s_messages_of_that_direction_status_and_endpoint_are_in() {
+async fn a_file_has_only_messages_of_the_project_that_match_all_filters() {
     on_every_store(async |fixture| {
         let _worker = fixture.start_worker(&[]);
         let message = |number| {
@@ -123,7 +123,7 @@ async fn only_the_project_s_messages_of_that_direction_status_and_endpoint_are_i
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_rows_make_a_file_with_a_header() {
+async fn an_export_without_rows_has_a_header() {
     on_every_store(async |fixture| {
         let _worker = fixture.start_worker(&[]);
         for (direction, header) in [
@@ -139,7 +139,7 @@ async fn no_rows_make_a_file_with_a_header() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn thousands_of_endpoints_make_the_same_file_as_a_few() {
+async fn the_file_does_not_depend_on_the_number_of_endpoints() {
     let fixture = Fixture::without_services(StoreKind::File).await;
     let _worker = fixture.start_worker(&[]);
     let endpoint = |number, url: &str| Endpoint::outbound(PROJECT, uuid(number), url);
@@ -161,7 +161,7 @@ async fn thousands_of_endpoints_make_the_same_file_as_a_few() {
         .await;
     let few = fixture.read_file(fixture.queue_full_export().await).await;
 
-    // 2,000 are held in memory; from the next on, each row brings its own.
+    // Up to 2,000 endpoints are held in memory. Beyond that, each row is joined with its endpoint.
     for more in [1_998, 1, 1_000] {
         fixture.database()
             .execute(format!(
@@ -203,7 +203,7 @@ async fn a_large_file_is_stored_in_parts() {
     .await;
 }
 
-/// The ids of the rows in the file of such an export.
+/// The ids of the rows in the file of an export with this filter.
 async fn ids_in(fixture: &Fixture, filter: MessageFilter) -> Vec<uuid::Uuid> {
     let file = fixture.read_file(fixture.queue_export(filter).await).await;
     let mut reader = csv::Reader::from_reader(&file[..]);

@@ -1,4 +1,4 @@
-//! Rows of many megabytes: memory of the worker, and correct output.
+//! Rows of many megabytes: the memory of the worker and correct output.
 
 use exports_tests::StoreKind;
 
@@ -6,8 +6,8 @@ use crate::support::Fixture;
 
 const MIB: u64 = 1 << 20;
 
-/// The peak memory of a new worker for an export of messages whose error is this
-/// SQL text, of `size` bytes each. Its file has the text as CSV writes it, `written`.
+/// The peak memory of a new worker that exports `count` messages whose `last_error` is the SQL expression `text`. In the file the text
+/// must be `written`.
 async fn peak(kind: StoreKind, count: u32, text: &str, written: &[u8]) -> u64 {
     let fixture = Fixture::without_services(kind).await;
     let start = "2025-12-03T12:00:00Z";
@@ -18,7 +18,7 @@ async fn peak(kind: StoreKind, count: u32, text: &str, written: &[u8]) -> u64 {
         count,
     )
     .await;
-    // Of one size on disk and on the wire: compressing it would take longer than all the rest.
+    // No compression, which would take longer than the rest of the test.
     fixture
         .database()
         .execute("ALTER TABLE messages ALTER last_error SET STORAGE EXTERNAL")
@@ -35,13 +35,13 @@ async fn peak(kind: StoreKind, count: u32, text: &str, written: &[u8]) -> u64 {
     let (_, peak) = worker.memory();
     let file = fixture.read_file(id).await;
     let end = [b",", written, b"\r\n"].concat();
-    assert!(file.ends_with(&end), "the last cell is the text");
+    assert!(file.ends_with(&end), "the last field is the text");
     peak
 }
 
-/// The memory for one row is at most twice its size, whatever has to be done to its text.
+/// The memory for one row is at most twice its size, also if its text needs quotes and escapes.
 #[tokio::test]
-async fn a_row_takes_at_most_twice_its_size() {
+async fn memory_for_a_row_is_at_most_twice_its_size() {
     const SIZE: u64 = 64 * MIB;
     for (kind, unit, written) in [
         (StoreKind::File, "x", "x"),

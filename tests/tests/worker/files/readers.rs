@@ -1,9 +1,9 @@
-//! Several connections read a large export, and the file is the same.
+//! The file of a large export does not depend on the number of connections that read it.
 
 use crate::support::{Fixture, PROJECT, on_every_store};
 
-/// Rows as slices find them hard: evenly spread ones, gaps of seconds and of a month, many in one
-/// microsecond, ties in time across every cut, and one row far behind all others.
+/// Rows that are hard to cut into slices: evenly spread rows, gaps, many rows in one microsecond, equal times across slice boundaries,
+/// and one row long after all others.
 const SPREAD: &str = "
     INSERT INTO messages (id, project_id, direction, endpoint_id, status, attempt_count, created_at, last_error)
     SELECT md5(n::text)::uuid, 'PROJECT', 'outbound', md5('e')::uuid, 'succeeded', n % 7,
@@ -16,18 +16,18 @@ const SPREAD: &str = "
         CASE WHEN n % 1000 = 0 THEN repeat('long, ', 2000) END
     FROM generate_series(1, 110001) n";
 
-/// Connections that have read an export and wait for another.
+/// Pooled connections that have read an export.
 const KEPT: &str = "
     SELECT pid FROM pg_stat_activity
     WHERE datname = current_database() AND state = 'idle' AND query LIKE 'SELECT % AS nonce'";
 
-/// Ends connections to the source that have not read anything yet.
+/// Terminates connections to the source that have read nothing yet.
 const END_UNUSED: &str = "
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE datname = current_database() AND state = 'idle' AND query LIKE '-- The definitions of the relations %'";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_file_is_the_same_however_many_read_it() {
+async fn the_file_does_not_depend_on_the_number_of_readers() {
     on_every_store(async |fixture| {
         put_spread(fixture).await;
         let mut alone = fixture.start_worker(&[("EXPORTS_READERS", "1")]);
@@ -40,7 +40,7 @@ async fn the_file_is_the_same_however_many_read_it() {
         let id = fixture.queue_full_export().await;
         assert!(fixture.read_file(id).await == expected);
         assert_eq!(fixture.wait_until_completed(id).await.row_count, 110_001);
-        // The connections are in step: they serve other exports.
+        // The connections are reusable: they serve the next export.
         let kept = fixture.database().rows(KEPT).await;
         assert!(!kept.is_empty());
         let again = fixture.queue_full_export().await;
@@ -54,13 +54,13 @@ async fn the_file_is_the_same_however_many_read_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reader_that_cannot_connect_is_left_out() {
+async fn a_reader_that_cannot_connect_is_skipped() {
     on_every_store(async |fixture| {
         let (mut worker, source) = fixture
             .worker_behind_a_proxy(&[("EXPORTS_READERS", "3")])
             .await;
         fixture.insert_one_message().await;
-        // Leaves a connection that is kept. Those that were opened ahead end.
+        // Leaves one pooled connection, and terminates those that were opened in advance.
         let first = fixture.queue_full_export().await;
         fixture.read_file(first).await;
         fixture.database().execute(END_UNUSED).await;

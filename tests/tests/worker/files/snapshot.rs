@@ -9,7 +9,7 @@ use sqlx::{Connection, Executor};
 use crate::rows::{Row, file_of, put_large};
 use crate::support::{Fixture, on_every_store};
 
-/// An update of a row at the end, one that leaves and one that comes.
+/// Updates the last row, deletes a row and inserts rows.
 const CHANGES: &str = "
     UPDATE messages SET last_error = 'changed' WHERE id = (SELECT max(id::text)::uuid FROM messages);
     DELETE FROM messages WHERE id = (SELECT id FROM messages ORDER BY created_at DESC OFFSET 1 LIMIT 1);
@@ -17,7 +17,7 @@ const CHANGES: &str = "
         created_at + interval '1 second' FROM messages;";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_an_export_has_to_wait_for_is_in_its_file_as_a_whole() {
+async fn a_transaction_that_blocks_the_export_is_completely_in_its_file() {
     on_every_store(async |fixture| {
         let rows: Vec<_> = (0..5).map(Row::plain).collect();
         fixture
@@ -25,7 +25,7 @@ async fn what_an_export_has_to_wait_for_is_in_its_file_as_a_whole() {
             .await;
         let mut writer = fixture.database().connect().await;
         let mut changes = writer.begin().await.expect("a transaction");
-        // To a snapshot from before, the table would be empty afterwards.
+        // For an older snapshot the table would be empty after this reload.
         changes
             .execute(
                 "CREATE TEMP TABLE reloaded ON COMMIT DROP AS SELECT * FROM messages;
@@ -48,16 +48,20 @@ async fn what_an_export_has_to_wait_for_is_in_its_file_as_a_whole() {
         assert_ne!(
             file,
             file_of(Direction::Outbound, &rows, &HashMap::new()),
-            "the changes are in it"
+            "the changes are in the file"
         );
         let next = fixture.queue_full_export().await;
-        assert_eq!(fixture.read_file(next).await, file, "all of them");
+        assert_eq!(
+            fixture.read_file(next).await,
+            file,
+            "all changes are in the file"
+        );
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_changes_while_rows_are_read_does_not_show() {
+async fn changes_during_the_read_are_not_in_the_file() {
     on_every_store(async |fixture| {
         let (_worker, source) = fixture.worker_that_gets_stuck(&[]).await;
         let expected = put_large(fixture.database(), 120).await;
@@ -73,9 +77,9 @@ async fn what_changes_while_rows_are_read_does_not_show() {
     .await;
 }
 
-/// Waits until the worker stands before the lock.
+/// Waits until the worker is blocked by the lock.
 async fn waits_for_messages(fixture: &Fixture) {
-    // Databases from one template have the same numbers for the same tables.
+    // Databases from one template have the same OIDs for the same tables, so the database is part of the condition.
     let waiting =
         "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'messages'::regclass
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
@@ -83,6 +87,6 @@ async fn waits_for_messages(fixture: &Fixture) {
         (fixture.database().value(waiting).await == 1).then_some(())
     })
     .await;
-    // Nothing of it is there yet, and its snapshot is older than what comes now.
+    // Nothing is stored yet. The worker started before the changes that follow.
     assert_eq!(fixture.store_listing(), [""; 0]);
 }

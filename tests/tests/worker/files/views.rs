@@ -8,8 +8,7 @@ use exports_tests::{Message, StoreKind, TestDatabase, uuid};
 use crate::rows::{OUTBOUND_HEADER, Row, file_of};
 use crate::support::{Fixture, PROJECT, everything};
 
-/// What an operator may have instead of our tables: other types that read the same, no
-/// constraints, and two views.
+/// An operator's own tables, with other types and without constraints, and two views with the expected columns.
 const OPERATORS_OWN: &str = "
     CREATE TYPE delivery AS ENUM ('queued', 'succeeded');
     CREATE TABLE attempts (
@@ -21,7 +20,7 @@ const OPERATORS_OWN: &str = "
         http AS response_status, ms AS response_latency_ms, ms AS total_delivery_ms, error AS last_error FROM attempts;
     CREATE VIEW endpoints AS SELECT id, tenant AS project_id, way AS direction, address AS url, made AS created_at FROM hooks;";
 
-/// A fixture whose source is the operator's.
+/// A fixture whose source is the views of the operator.
 async fn operators_source() -> Fixture {
     let database = TestDatabase::empty().await;
     database.execute(OPERATORS_OWN).await;
@@ -34,7 +33,7 @@ async fn operators_source() -> Fixture {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn views_of_an_operator_s_own_tables_are_a_source() {
+async fn views_of_an_operators_tables_can_be_the_source() {
     let fixture = operators_source().await;
     let _worker = fixture.start_worker(&[]);
     fixture
@@ -73,7 +72,7 @@ async fn views_of_an_operator_s_own_tables_are_a_source() {
         expected
     );
 
-    // The same when each row brings its endpoint's URL.
+    // The file is the same when there are too many endpoints to hold their URLs in memory.
     fixture.database()
         .execute(format!(
             "INSERT INTO hooks SELECT gen_random_uuid(), '{PROJECT}', 'outbound' FROM generate_series(1, 2100)"
@@ -93,7 +92,7 @@ async fn views_of_an_operator_s_own_tables_are_a_source() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_time_that_no_file_can_hold_fails_the_export_and_the_message_is_named() {
+async fn a_time_that_csv_cannot_represent_fails_the_export_and_names_the_message() {
     let fixture = operators_source().await;
     let _worker = fixture.start_worker(&[]);
     for (number, column, time) in [
@@ -131,14 +130,14 @@ async fn a_time_that_no_file_can_hold_fails_the_export_and_the_message_is_named(
         assert_eq!(
             fixture.export(id).await.attempt,
             1,
-            "no second attempt is worth it"
+            "the failure is permanent"
         );
         assert_eq!(fixture.store_listing(), [""; 0]);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn messages_come_from_the_source_database_where_there_is_one() {
+async fn messages_are_read_from_the_source_database_if_configured() {
     let fixture = Fixture::without_services(StoreKind::File).await;
     let source = TestDatabase::create().await;
     let _worker = fixture.start_worker(&[("EXPORTS_SOURCE_DATABASE_URL", source.url())]);

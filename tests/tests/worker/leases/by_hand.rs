@@ -11,13 +11,13 @@ const LEASE: (&str, &str) = ("EXPORTS_LEASE", "2s");
 const LOST: &str = "the lease was lost, the work stops";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_export_that_is_requeued_mid_file_is_begun_again_and_its_file_is_right() {
+async fn an_export_requeued_during_its_upload_restarts_with_a_correct_file() {
     on_every_store(async |fixture| {
         let (mut held, source) = fixture.worker_that_gets_stuck(&[LEASE]).await;
         let expected = put_large(fixture.database(), 120).await;
         let id = fixture.queue_full_export().await;
         fixture.wait_for_first_part().await;
-        eventually("the heartbeat tells how far it is", TIMEOUT, async || {
+        eventually("the heartbeat reports the progress", TIMEOUT, async || {
             let bytes = fixture
                 .database()
                 .export_column(id.0, "progress_bytes")
@@ -39,14 +39,18 @@ async fn an_export_that_is_requeued_mid_file_is_begun_again_and_its_file_is_righ
         source.restore();
 
         assert!(fixture.read_file(id).await == expected);
-        assert_eq!(fixture.export(id).await.attempt, 1, "a fresh budget");
+        assert_eq!(
+            fixture.export(id).await.attempt,
+            1,
+            "the attempts are reset"
+        );
         fixture.wait_for_files_of(&[id]).await;
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_export_that_is_ended_mid_file_leaves_nothing_in_the_store() {
+async fn an_export_failed_by_an_operator_leaves_nothing_in_the_store() {
     on_every_store(async |fixture| {
         let (mut held, _source) = fixture.worker_that_gets_stuck(&[LEASE]).await;
         put_large(fixture.database(), 120).await;

@@ -1,4 +1,4 @@
-//! Workers share the queue, and keep an export while they work on it.
+//! Workers share the queue, and keep the lease of an export while they process it.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::support::{Worker, on_every_store};
 const EXPORTS: usize = 200;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_workers_process_200_exports_once_each() {
+async fn two_workers_process_each_of_200_exports_once() {
     on_every_store(async |fixture| {
         fixture.insert_one_message().await;
         let mut workers = [fixture.start_worker(&[]), fixture.start_worker(&[])];
@@ -31,7 +31,7 @@ async fn two_workers_process_200_exports_once_each() {
         )
         .await;
 
-        // One file each, and nothing that a second worker has begun.
+        // Each export has one file, and no second worker has begun one.
         fixture.wait_for_files_of(&ids).await;
         assert!(
             fixture
@@ -54,7 +54,7 @@ async fn two_workers_process_200_exports_once_each() {
     .await;
 }
 
-/// The exports that a worker says it has completed.
+/// The exports that a worker has completed according to its log.
 fn completed_by(worker: &Worker) -> HashSet<String> {
     let events = worker.events().into_iter();
     let completed = events.filter(|event| event["message"] == "export completed");
@@ -64,7 +64,7 @@ fn completed_by(worker: &Worker) -> HashSet<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_export_that_takes_longer_than_its_lease_stays_with_its_worker() {
+async fn an_export_longer_than_its_lease_stays_with_its_worker() {
     on_every_store(async |fixture| {
         let lease = ("EXPORTS_LEASE", "2s");
         let (_slow, source) = fixture.worker_that_gets_stuck(&[lease]).await;
@@ -75,7 +75,7 @@ async fn an_export_that_takes_longer_than_its_lease_stays_with_its_worker() {
         let _eager = fixture.start_worker(&[lease]);
         let token = fixture.database().export_column(id.0, "lease_token").await;
         holds_within(
-            "the worker keeps it",
+            "the worker keeps the lease",
             Duration::from_millis(4500),
             async || fixture.database().export_column(id.0, "lease_token").await == token,
         )

@@ -8,11 +8,11 @@ use nix::sys::signal::Signal;
 use crate::rows::put_large;
 use crate::support::{Fixture, on_every_store};
 
-/// Well below every grace period but the shortest.
+/// Well below every grace period except the shortest.
 const AT_ONCE: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_with_nothing_to_do_stops_at_once() {
+async fn an_idle_worker_stops_immediately() {
     on_every_store(async |fixture| {
         for signal in [Signal::SIGTERM, Signal::SIGINT] {
             let mut worker = fixture.start_worker(&[]);
@@ -27,9 +27,9 @@ async fn a_worker_with_nothing_to_do_stops_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_can_finish_within_the_grace_period_does() {
+async fn a_running_export_completes_within_the_grace_period() {
     on_every_store(async |fixture| {
-        // The lease is shorter than what follows: it is kept alive while the worker stops.
+        // The lease is shorter than the shutdown, so the worker must extend it while it stops.
         let (mut worker, source) = fixture
             .worker_that_gets_stuck(&[("EXPORTS_LEASE", "2s")])
             .await;
@@ -40,7 +40,7 @@ async fn what_can_finish_within_the_grace_period_does() {
         worker.terminate();
         worker.wait_for_line("stopping").await;
         let next = fixture.queue_full_export().await;
-        exports_tests::holds_within("the worker goes on", Duration::from_secs(3), async || {
+        exports_tests::holds_within("the worker continues", Duration::from_secs(3), async || {
             fixture.database().export_column(id.0, "status").await == "processing"
         })
         .await;
@@ -52,14 +52,14 @@ async fn what_can_finish_within_the_grace_period_does() {
         assert_eq!(
             fixture.database().export_column(next.0, "status").await,
             "pending",
-            "no more claims"
+            "a stopping worker claims nothing"
         );
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_finish_within_the_grace_period_is_given_back() {
+async fn an_export_that_exceeds_the_grace_period_is_released() {
     on_every_store(async |fixture| {
         let (mut worker, _source) = fixture
             .worker_that_gets_stuck(&[("EXPORTS_SHUTDOWN_GRACE", "1s")])
@@ -71,13 +71,13 @@ async fn what_cannot_finish_within_the_grace_period_is_given_back() {
         worker.terminate();
 
         assert_eq!(worker.wait_for(TIMEOUT).await.code(), Some(0));
-        is_given_back(fixture, id).await;
+        assert_released(fixture, id).await;
         let _next = fixture.start_worker(&[]);
         assert!(fixture.read_file(id).await == expected);
         assert_eq!(
             fixture.export(id).await.attempt,
             1,
-            "the attempt was given back"
+            "the release restored the attempt"
         );
         fixture.wait_for_files_of(&[id]).await;
     })
@@ -99,13 +99,13 @@ async fn a_second_signal_ends_the_grace_period() {
         worker.terminate();
 
         assert_eq!(worker.wait_for(AT_ONCE).await.code(), Some(0));
-        is_given_back(fixture, id).await;
+        assert_released(fixture, id).await;
     })
     .await;
 }
 
-/// Pending as before the claim, and nothing in the store.
-async fn is_given_back(fixture: &Fixture, id: exports_domain::ExportId) {
+/// Fails unless the export is pending as before the claim. Waits until the store is empty.
+async fn assert_released(fixture: &Fixture, id: exports_domain::ExportId) {
     let sql = format!(
         "SELECT status, attempt, started_at, lease_owner, lease_expires_at, attempt_error, due_at = created_at AS is_due
          FROM exports WHERE id = '{id}'"

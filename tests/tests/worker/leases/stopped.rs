@@ -13,7 +13,7 @@ use crate::support::{Fixture, Worker, everything, on_every_bucket, on_every_stor
 const LEASE: (&str, &str) = ("EXPORTS_LEASE", "2s");
 
 #[tokio::test(flavor = "multi_thread")]
-async fn stopped_before_it_has_stored_anything() {
+async fn a_worker_resumed_before_its_upload_changes_nothing() {
     on_every_store(async |fixture| {
         let (mut stopped, source) = fixture.worker_behind_a_proxy(&[LEASE]).await;
         fixture.insert_one_message().await;
@@ -25,13 +25,13 @@ async fn stopped_before_it_has_stored_anything() {
         let (_winner, row) = another_worker_finishes(fixture, id).await;
         source.restore();
 
-        goes_on_for_nothing(fixture, &mut stopped, id, &row).await;
+        assert_resumed_worker_changes_nothing(fixture, &mut stopped, id, &row).await;
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn stopped_in_the_middle_of_its_file() {
+async fn a_worker_resumed_during_its_upload_changes_nothing() {
     on_every_store(async |fixture| {
         let (mut stopped, source) = fixture.worker_that_gets_stuck(&[LEASE]).await;
         let expected = put_large(fixture.database(), 120).await;
@@ -42,17 +42,16 @@ async fn stopped_in_the_middle_of_its_file() {
         let (_winner, row) = another_worker_finishes(fixture, id).await;
         source.restore();
 
-        goes_on_for_nothing(fixture, &mut stopped, id, &row).await;
+        assert_resumed_worker_changes_nothing(fixture, &mut stopped, id, &row).await;
         assert!(fixture.read_file(id).await == expected);
     })
     .await;
 }
 
-// The rest stop a request on its way to the store. A folder has no such way: writing to it is one
-// call of the operating system after the other, in the worker's own process.
+// The tests below hold a request on its way to the store. This is impossible for a folder, which the worker writes with system calls.
 
 #[tokio::test(flavor = "multi_thread")]
-async fn stopped_while_its_only_put_is_under_way() {
+async fn a_worker_resumed_during_its_put_changes_nothing() {
     on_every_bucket(async |fixture| {
         fixture.insert_one_message().await;
         let mut stopped = fixture.start_worker(&[LEASE]);
@@ -62,17 +61,17 @@ async fn stopped_while_its_only_put_is_under_way() {
         stopped.pause().await;
 
         let (_winner, row) = another_worker_finishes(fixture, id).await;
-        // The stopped worker's file arrives after all.
+        // The file of the stopped worker arrives late.
         drop(held);
-        two_files_lie_in_the_store(fixture).await;
+        wait_for_two_files_in_the_store(fixture).await;
 
-        goes_on_for_nothing(fixture, &mut stopped, id, &row).await;
+        assert_resumed_worker_changes_nothing(fixture, &mut stopped, id, &row).await;
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn stopped_while_it_begins_its_upload() {
+async fn a_worker_resumed_while_it_creates_its_upload_changes_nothing() {
     on_every_bucket(async |fixture| {
         put_large(fixture.database(), 120).await;
         let mut stopped = fixture.start_worker(&[LEASE]);
@@ -84,20 +83,20 @@ async fn stopped_while_it_begins_its_upload() {
         stopped.pause().await;
 
         let (_winner, row) = another_worker_finishes(fixture, id).await;
-        // An upload that is recorded nowhere.
+        // Creates an upload that is not recorded.
         drop(held);
-        eventually("an upload has begun", TIMEOUT, async || {
+        eventually("an upload is open", TIMEOUT, async || {
             (fixture.s3().uploads() == 1).then_some(())
         })
         .await;
 
-        goes_on_for_nothing(fixture, &mut stopped, id, &row).await;
+        assert_resumed_worker_changes_nothing(fixture, &mut stopped, id, &row).await;
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn stopped_before_it_completes_its_upload() {
+async fn a_worker_resumed_before_it_completes_its_upload_changes_nothing() {
     on_every_bucket(async |fixture| {
         let expected = put_large(fixture.database(), 120).await;
         let mut stopped = fixture.start_worker(&[LEASE]);
@@ -105,21 +104,21 @@ async fn stopped_before_it_completes_its_upload() {
             .s3()
             .inject(first_attempt(Kind::PutPart), Fault::Hold);
         let id = fixture.queue_full_export().await;
-        // Both parts are under way: what comes next is to put them together.
+        // Both parts are being sent. The next request would complete the upload.
         held.reached(2).await;
         stopped.pause().await;
 
         let (_winner, row) = another_worker_finishes(fixture, id).await;
         drop(held);
 
-        goes_on_for_nothing(fixture, &mut stopped, id, &row).await;
+        assert_resumed_worker_changes_nothing(fixture, &mut stopped, id, &row).await;
         assert!(fixture.read_file(id).await == expected);
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn stopped_while_it_completes_its_upload() {
+async fn a_worker_resumed_while_it_completes_its_upload_changes_nothing() {
     on_every_bucket(async |fixture| {
         let expected = put_large(fixture.database(), 120).await;
         let mut stopped = fixture.start_worker(&[LEASE]);
@@ -132,20 +131,20 @@ async fn stopped_while_it_completes_its_upload() {
 
         let (_winner, row) = another_worker_finishes(fixture, id).await;
         drop(held);
-        the_late_upload_is_over(fixture).await;
+        wait_until_no_upload_is_open(fixture).await;
 
-        goes_on_for_nothing(fixture, &mut stopped, id, &row).await;
+        assert_resumed_worker_changes_nothing(fixture, &mut stopped, id, &row).await;
         assert!(fixture.read_file(id).await == expected);
     })
     .await;
 }
 
-/// Requests about the file of an export's first attempt.
+/// Matches requests for the file of the first attempt.
 fn first_attempt(kind: Kind) -> impl Fn(&Seen) -> bool + Send + Sync {
     move |seen| seen.kind == kind && seen.key.contains("/1-")
 }
 
-/// Starts another worker and waits until it has completed the export. Gives the export's row.
+/// Starts another worker and waits until it has completed the export. Returns the worker and the row of the export.
 async fn another_worker_finishes(fixture: &Fixture, id: ExportId) -> (Worker, String) {
     let winner = fixture.start_worker(&[LEASE]);
     assert!(fixture.wait_until_completed(id).await.row_count > 0);
@@ -153,25 +152,29 @@ async fn another_worker_finishes(fixture: &Fixture, id: ExportId) -> (Worker, St
     (winner, fixture.export_row(id).await)
 }
 
-async fn two_files_lie_in_the_store(fixture: &Fixture) {
-    eventually("two files lie in the store", TIMEOUT, async || {
+async fn wait_for_two_files_in_the_store(fixture: &Fixture) {
+    eventually("two files are in the store", TIMEOUT, async || {
         (fixture.store_listing().len() == 2).then_some(())
     })
     .await;
 }
 
-/// The store has done what the stopped worker asked for. Whether its file lies there now depends on
-/// whether a janitor looked before or after.
-async fn the_late_upload_is_over(fixture: &Fixture) {
+/// Waits until the store has executed the request of the stopped worker. Whether its file still exists depends on when the janitor ran.
+async fn wait_until_no_upload_is_open(fixture: &Fixture) {
     eventually("no upload is open", TIMEOUT, async || {
         (fixture.s3().uploads() == 0).then_some(())
     })
     .await;
 }
 
-/// Lets the stopped worker go on, until it has seen what happened: the export's row is as it was,
-/// the store has the winner's file alone, and both workers go on with other exports.
-async fn goes_on_for_nothing(fixture: &Fixture, stopped: &mut Worker, id: ExportId, row: &str) {
+/// Resumes the stopped worker and waits until it sees that its lease was lost. The row of the export must not change, the store must
+/// have only the winner's file, and later exports must complete.
+async fn assert_resumed_worker_changes_nothing(
+    fixture: &Fixture,
+    stopped: &mut Worker,
+    id: ExportId,
+    row: &str,
+) {
     stopped.resume();
     stopped.wait_for_line("the lease was lost").await;
     fixture.wait_for_files_of(&[id]).await;

@@ -8,14 +8,14 @@ use crate::support::{Fixture, on_every_store};
 const LEASE: (&str, &str) = ("EXPORTS_LEASE", "2s");
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_that_is_killed_mid_file_is_replaced_when_its_lease_ends() {
+async fn an_export_of_a_killed_worker_is_taken_over_when_the_lease_expires() {
     on_every_store(async |fixture| {
         let (mut killed, _source) = fixture.worker_that_gets_stuck(&[LEASE]).await;
         let expected = put_large(fixture.database(), 120).await;
         let id = fixture.queue_full_export().await;
         fixture.wait_for_first_part().await;
         if fixture.store_folder().is_none() {
-            assert_eq!(fixture.s3().uploads(), 1, "there is something to take back");
+            assert_eq!(fixture.s3().uploads(), 1, "there is an upload to abort");
         }
         let mut next = fixture.start_worker(&[LEASE]);
         next.wait_for_event("worker started").await;
@@ -28,14 +28,14 @@ async fn a_worker_that_is_killed_mid_file_is_replaced_when_its_lease_ends() {
 
         assert!(fixture.read_file(id).await == expected);
         assert_eq!(fixture.export(id).await.attempt, 2);
-        // A janitor removes what the killed worker has begun.
+        // A janitor removes the incomplete file of the killed worker.
         fixture.wait_for_files_of(&[id]).await;
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_takeover_waits_for_the_end_of_the_lease() {
+async fn a_takeover_waits_until_the_lease_expires() {
     on_every_store(async |fixture| {
         let (mut killed, source) = fixture
             .worker_behind_a_proxy(&[("EXPORTS_LEASE", "3s")])
@@ -61,7 +61,7 @@ async fn a_takeover_waits_for_the_end_of_the_lease() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_stopped_worker_stores_after_a_janitor_came_by_goes_an_hour_later() {
+async fn an_object_stored_after_a_sweep_is_deleted_by_a_sweep_an_hour_later() {
     on_every_store(async |fixture| {
         let (mut killed, source) = fixture.worker_behind_a_proxy(&[LEASE]).await;
         fixture.insert_one_message().await;
@@ -78,7 +78,7 @@ async fn what_a_stopped_worker_stores_after_a_janitor_came_by_goes_an_hour_later
         let left = format!("SELECT sweeps_left FROM export_objects WHERE key = '{late}'");
         fixture.wait_for_sweep().await;
         eventually_value(fixture, &left, 1).await;
-        // Its request arrives only now.
+        // The request of the killed worker arrives only now.
         let headers = exports_objects::FileHeaders::attachment("late.csv");
         let stored = fixture
             .open_store()
@@ -87,7 +87,7 @@ async fn what_a_stopped_worker_stores_after_a_janitor_came_by_goes_an_hour_later
         stored.expect("the late file is stored");
         assert_eq!(fixture.store_listing().len(), 2);
 
-        // An hour passes.
+        // Simulates an hour.
         fixture.wait_for_sweep().await;
         fixture.wait_for_files_of(&[id]).await;
         let rows = "SELECT count(*) FROM export_objects WHERE state = 'doomed'";

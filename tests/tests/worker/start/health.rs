@@ -5,7 +5,7 @@ use exports_tests::{Client, Process, Proxy, Reply, StoreKind, TIMEOUT, eventuall
 use crate::support::Fixture;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_is_ready_while_its_database_is_there_and_migrated() {
+async fn a_worker_is_ready_while_its_database_is_available_and_migrated() {
     let fixture = Fixture::without_services(StoreKind::File).await;
     let database = Proxy::to_postgres(fixture.database().url()).await;
     let mut worker = fixture.start_worker(&[
@@ -26,7 +26,7 @@ async fn a_worker_is_ready_while_its_database_is_there_and_migrated() {
     database.restore();
     is(&probe, 200).await;
 
-    // So slow that it counts as unavailable.
+    // A database that does not respond counts as unavailable.
     database.hold();
     is(&probe, 503).await;
     database.restore();
@@ -52,7 +52,7 @@ async fn a_worker_is_ready_while_its_database_is_there_and_migrated() {
     assert!(probe.try_get("/healthz").await.is_err());
 }
 
-/// Waits until `/readyz` answers so.
+/// Waits until `/readyz` has this status.
 async fn is(probe: &Client, status: u16) -> Reply {
     eventually(&format!("/readyz is {status}"), TIMEOUT, async || {
         let reply = probe.get("/readyz").await;
@@ -62,7 +62,7 @@ async fn is(probe: &Client, status: u16) -> Reply {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_s_health_check_ends_with_0_while_it_is_ready_and_with_1_while_it_is_not() {
+async fn the_healthcheck_command_exits_with_0_only_while_the_worker_is_ready() {
     let fixture = Fixture::without_services(StoreKind::File).await;
     let database = Proxy::to_postgres(fixture.database().url()).await;
     let mut worker = fixture.start_worker(&[
@@ -72,7 +72,7 @@ async fn a_worker_s_health_check_ends_with_0_while_it_is_ready_and_with_1_while_
     let listening = worker.wait_for_event("health listening").await;
     let address = listening["address"].as_str().expect("an address");
     let (_, port) = address.rsplit_once(':').expect("a port");
-    // As in an image, and with nothing else set.
+    // As in a container image, and with no other variable.
     let listen = format!("0.0.0.0:{port}");
 
     assert_eq!(

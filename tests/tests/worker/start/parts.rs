@@ -8,9 +8,9 @@ use super::{PROGRAMS, SECRET, complaint};
 use crate::support::{Fixture, on_every_bucket};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_is_not_there_is_named() {
+async fn an_unreachable_database_is_reported_with_its_variable() {
     let fixture = Fixture::without_services(StoreKind::File).await;
-    let nobody = address_of_nobody().await;
+    let nobody = unused_address().await;
     let mute = Proxy::to_postgres(fixture.database().url()).await;
     mute.hold();
     let refusing = refusing_postgres().await;
@@ -30,7 +30,7 @@ async fn a_database_that_is_not_there_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_without_our_schema_is_named() {
+async fn a_database_without_the_expected_migrations_is_reported_with_its_variable() {
     let fixture = Fixture::without_services(StoreKind::File).await;
     let empty = TestDatabase::empty().await;
     says(
@@ -77,10 +77,10 @@ async fn a_database_without_our_schema_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bucket_that_cannot_be_used_is_named() {
+async fn an_unusable_bucket_is_reported_with_its_variable() {
     const STORE: &str = "EXPORTS_OBJECT_STORE_URL";
     on_every_bucket(async |fixture| {
-        let nobody = format!("http://{}", address_of_nobody().await);
+        let nobody = format!("http://{}", unused_address().await);
         let mute = Proxy::to(fixture.s3().endpoint().trim_start_matches("http://")).await;
         mute.hold();
         let mute = format!("http://{}", mute.address());
@@ -98,9 +98,9 @@ async fn a_bucket_that_cannot_be_used_is_named() {
     .await;
 }
 
-/// As values from files and secrets do.
+/// Values from files and secrets often end with a line break.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_line_break_after_a_value_is_dropped() {
+async fn whitespace_around_a_value_is_removed() {
     on_every_bucket(async |fixture| {
         let counts = |name: &str| {
             name == "DATABASE_URL" || name.starts_with("EXPORTS_") || name.starts_with("AWS_")
@@ -126,7 +126,7 @@ async fn a_line_break_after_a_value_is_dropped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_control_character_in_a_cloud_s_variable_is_refused_by_its_name() {
+async fn control_and_non_ascii_characters_in_cloud_variables_are_rejected_by_name() {
     on_every_bucket(async |fixture| {
         let names = [
             "AWS_ACCESS_KEY_ID",
@@ -161,7 +161,7 @@ b",
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_folder_that_cannot_be_used_is_named() {
+async fn an_unusable_store_folder_is_reported_with_its_variable() {
     const STORE: &str = "EXPORTS_OBJECT_STORE_URL";
     let fixture = Fixture::without_services(StoreKind::File).await;
     let folder = fixture.store_folder().expect("the store is a folder");
@@ -174,7 +174,7 @@ async fn a_folder_that_cannot_be_used_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_address_that_is_taken_is_named() {
+async fn a_listen_address_in_use_is_reported_with_its_variable() {
     let fixture = Fixture::without_services(StoreKind::File).await;
     let taken = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let taken = taken
@@ -198,7 +198,7 @@ async fn an_address_that_is_taken_is_named() {
     }
 }
 
-/// Each program, with these variables, names that one and says why.
+/// Fails unless each program, with these variables, reports the variable and the reason.
 async fn says(fixture: &Fixture, set: &[(&str, &str)], variable: &str, reason: &str) {
     let programs = PROGRAMS.map(async |(program, needed)| {
         let line = complaint(program, fixture.environment(&[needed, set].concat())).await;
@@ -209,13 +209,13 @@ async fn says(fixture: &Fixture, set: &[(&str, &str)], variable: &str, reason: &
 }
 
 /// A port that was just closed.
-async fn address_of_nobody() -> String {
+async fn unused_address() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await;
     let address = listener.expect("a free port").local_addr();
     address.expect("its address").to_string()
 }
 
-/// A server that refuses every password, as PostgreSQL does.
+/// A server that rejects every password with PostgreSQL's error.
 async fn refusing_postgres() -> String {
     const REFUSAL: &[u8] =
         b"SFATAL\0VFATAL\0C28P01\0Mpassword authentication failed for user \"me\"\0\0";
@@ -224,7 +224,7 @@ async fn refusing_postgres() -> String {
     tokio::spawn(async move {
         while let Ok((mut connection, _)) = listener.accept().await {
             let mut startup = [0; 1024];
-            // Whatever it says, and whether or not it hears the answer.
+            // Ignores the request, and errors of the connection.
             let _ = connection.read(&mut startup).await;
             let length = u32::try_from(REFUSAL.len() + 4).expect("a short message");
             let answer = [b"E", &length.to_be_bytes()[..], REFUSAL].concat();

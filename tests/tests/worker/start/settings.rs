@@ -6,10 +6,10 @@ use futures_util::StreamExt;
 use super::{PROGRAMS, complaint};
 use crate::support::{Fixture, on_every_bucket};
 
-/// How many programs to start at the same time.
+/// The number of programs that run at the same time.
 const AT_A_TIME: usize = 6;
 
-/// A variable of every program, a value that it cannot have, and what is said of it.
+/// A variable of every program, an invalid value, and a part of the error message.
 const OF_BOTH: [(&str, &str, &str); 24] = [
     ("DATABASE_URL", "", "postgres://"),
     (
@@ -137,7 +137,7 @@ const OF_THE_API: [(&str, &str, &str); 11] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_value_stops_the_start_with_one_line_that_names_the_variable() {
+async fn an_invalid_value_is_reported_in_one_line_with_its_variable() {
     let fixture = Fixture::without_services(StoreKind::File).await;
     let of_each = [&OF_THE_WORKER[..], &OF_THE_API[..]];
     let cases = PROGRAMS
@@ -169,7 +169,7 @@ async fn a_wrong_value_stops_the_start_with_one_line_that_names_the_variable() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_set_is_named() {
+async fn missing_variables_are_reported_by_name() {
     let fixture = Fixture::without_services(StoreKind::File).await;
     for (program, needed) in PROGRAMS {
         let without = |unset: &[&str]| {
@@ -197,7 +197,7 @@ async fn what_is_not_set_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_ignores_what_is_the_api_s() {
+async fn a_worker_ignores_variables_of_the_api() {
     let fixture = Fixture::without_services(StoreKind::File).await;
     let mut worker = fixture.start_worker(&[
         ("EXPORTS_LISTEN", "nowhere"),
@@ -209,7 +209,7 @@ async fn a_worker_ignores_what_is_the_api_s() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_finest_log_has_no_secret_in_it() {
+async fn the_trace_log_contains_no_secrets() {
     on_every_bucket(async |fixture| {
         let mut worker =
             fixture.start_worker(&[("RUST_LOG", "trace"), ("EXPORTS_LOG_FORMAT", "text")]);
@@ -217,7 +217,7 @@ async fn the_finest_log_has_no_secret_in_it() {
         let id = fixture.queue_full_export().await;
         fixture.read_file(id).await;
         worker.terminate();
-        // Dropping it looks for the secrets that it was given.
+        // The drop of the worker searches its log for the secrets in its environment.
         assert_eq!(worker.wait().await.code(), Some(0));
         assert!(worker.log().contains("TRACE"));
     })

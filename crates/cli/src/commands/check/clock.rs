@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_difference_beyond_the_readings_counts() {
+    fn only_a_difference_beyond_the_measurement_interval_is_reported() {
         let at = |millis: i64| DateTime::from_timestamp_millis(1_000_000 + millis).unwrap();
         let verdict = |theirs, grain| {
             let grain = TimeDelta::milliseconds(grain);

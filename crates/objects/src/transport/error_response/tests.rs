@@ -51,7 +51,7 @@ fn an_error_has_its_status_code_and_message() {
 }
 
 #[test]
-fn an_echoed_signed_request_is_not_kept() {
+fn a_signed_request_in_an_error_body_is_not_kept() {
     let body = "<Error><Code>ExpiredToken</Code><Message>The token has expired</Message>\
                 <CanonicalRequest>x-amz-security-token:hush</CanonicalRequest></Error>";
     let found = response(PUT, 400, &[], body).unwrap();
@@ -70,7 +70,7 @@ fn an_echoed_signed_request_is_not_kept() {
 }
 
 #[test]
-fn a_success_response_can_be_a_failure() {
+fn incomplete_success_responses_and_embedded_errors_are_failures() {
     let tag = [("etag", "\"x\"")];
     for (request, headers, body, problem) in [
         (PUT, &[][..], String::new(), Some("no ETag")),
@@ -110,7 +110,7 @@ fn a_success_response_can_be_a_failure() {
             None,
         ),
         (("HEAD", "http://h:9/b/k"), &[], String::new(), None),
-        // The token of the metadata service.
+        // A token response of the metadata service.
         (("GET", "http://h:9/latest"), &[], "{}".to_owned(), None),
     ] {
         let found = response(request, 200, headers, &body);
@@ -129,7 +129,7 @@ fn a_success_response_can_be_a_failure() {
 }
 
 #[test]
-fn the_region_comes_from_a_header_a_location_or_an_element() {
+fn the_region_is_read_from_a_header_a_location_or_an_xml_element() {
     let body = |inner: &str| format!("<Error><Code>PermanentRedirect</Code>{inner}</Error>");
     let named =
         "the bucket is in region us-west-2, but AWS_REGION is eu-west-1: set AWS_REGION=us-west-2";
@@ -165,7 +165,7 @@ fn the_region_comes_from_a_header_a_location_or_an_element() {
 }
 
 #[test]
-fn the_code_of_a_head_is_in_a_header() {
+fn the_error_code_of_a_head_response_is_in_a_header() {
     let head = ("HEAD", "http://h:9/b/k");
     let found = response(head, 404, &[("x-ms-error-code", "ContainerNotFound")], "").unwrap();
     assert_eq!(found.kind(), ErrorKind::Unavailable);
