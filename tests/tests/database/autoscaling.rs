@@ -57,7 +57,10 @@ async fn the_query_reads_only_status_and_due_at() {
     let other = sqlx::query("SELECT project_id FROM exports")
         .execute(&mut *transaction)
         .await;
-    assert!(other.is_err(), "the role can read a column that was not granted");
+    assert!(
+        other.is_err(),
+        "the role can read a column that was not granted"
+    );
 }
 
 #[tokio::test]

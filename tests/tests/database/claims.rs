@@ -47,7 +47,10 @@ async fn race(database: &TestDatabase, count: usize) -> Vec<Claim> {
     let mut claims = Vec::new();
     for worker in workers {
         let mine = tokio::time::timeout(TIMEOUT, worker).await;
-        claims.extend(mine.expect("all exports are claimed before the timeout").unwrap());
+        claims.extend(
+            mine.expect("all exports are claimed before the timeout")
+                .unwrap(),
+        );
     }
     claims
 }
@@ -254,7 +257,10 @@ async fn a_claim_skips_a_locked_export() {
         .await
         .unwrap();
     let claimed = claim(&storage).await.unwrap();
-    assert_eq!(claimed.lease.export.0, ids[1], "the claim does not wait for the lock");
+    assert_eq!(
+        claimed.lease.export.0, ids[1],
+        "the claim does not wait for the lock"
+    );
     transaction.rollback().await.unwrap();
     assert_eq!(claim(&storage).await.unwrap().lease.export.0, ids[0]);
 }

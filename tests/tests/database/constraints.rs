@@ -218,5 +218,8 @@ async fn an_expiry_equal_to_the_completion_time_is_rejected() {
         .await;
     let refused = row.with("expires_at", at).try_insert(database.pool()).await;
     let refused = refused.map(drop);
-    assert_eq!(refused_by(refused, "expires_at equals completed_at"), "exports_times");
+    assert_eq!(
+        refused_by(refused, "expires_at equals completed_at"),
+        "exports_times"
+    );
 }

@@ -160,11 +160,7 @@ async fn find_replay_finds_an_export_without_creating_one() {
     let storage = database.storage();
     let look = async |new: &NewExport| storage.find_replay(new).await.unwrap();
     assert_eq!(look(&new_export()).await, None, "without a key");
-    assert_eq!(
-        look(&request("k-1")).await,
-        None,
-        "an unused key"
-    );
+    assert_eq!(look(&request("k-1")).await, None, "an unused key");
 
     let Created::New(first) = storage.create_export(&request("k-1")).await.unwrap() else {
         panic!("the export is new")

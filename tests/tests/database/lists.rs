@@ -66,7 +66,11 @@ async fn a_list_is_ordered_by_creation_time_and_then_by_id_descending() {
 async fn the_last_page_has_no_cursor_even_if_it_is_full() {
     let database = database().await;
     let storage = database.storage();
-    assert_eq!(page(&storage, 1, None).await.next, None, "the list is empty");
+    assert_eq!(
+        page(&storage, 1, None).await.next,
+        None,
+        "the list is empty"
+    );
     insert(&database, 1, "2025-12-01T00:00:00Z").await;
     assert_eq!(page(&storage, 1, None).await.next, None);
     insert(&database, 2, "2025-12-01T00:00:00Z").await;

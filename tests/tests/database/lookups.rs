@@ -75,9 +75,11 @@ async fn lookups_during_a_blocked_lookup_share_a_batch_and_run_beside_it() {
     first.abort();
     let others: Vec<_> = (0..100).map(|_| ask()).collect();
     others[0].abort();
-    eventually("the other lookups are blocked as well", TIMEOUT, async || {
-        (blocked_statements(&database).await != json!(1)).then_some(())
-    })
+    eventually(
+        "the other lookups are blocked as well",
+        TIMEOUT,
+        async || (blocked_statements(&database).await != json!(1)).then_some(()),
+    )
     .await;
     tokio::time::sleep(Duration::from_millis(200)).await;
     let statements = blocked_statements(&database).await;

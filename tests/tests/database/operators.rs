@@ -187,5 +187,9 @@ async fn old_records_without_objects_are_pruned() {
         assert!(database.export_row(row.id()).await.is_some(), "{row:?}");
     }
     database.execute("DELETE FROM export_objects").await;
-    assert_eq!(storage.prune_records(AGE, 2).await.unwrap(), 1, "its object is gone");
+    assert_eq!(
+        storage.prune_records(AGE, 2).await.unwrap(),
+        1,
+        "its object is gone"
+    );
 }

@@ -136,7 +136,7 @@ async fn crowded() -> TestDatabase {
 }
 
 #[tokio::test]
-async fn frequent_statements_do_not_scan_finished_exports() {
+async fn frequent_statements_do_not_scan_whole_tables() {
     let database = crowded().await;
     let cursor = database
         .value(
@@ -301,7 +301,7 @@ async fn worker_statements_skip_dead_index_entries_during_a_long_snapshot() {
 
 /// The query of each scrape reads the queue, which is short, and not the finished exports.
 #[tokio::test]
-async fn the_queue_depth_query_does_not_scan_finished_exports() {
+async fn the_queue_depth_query_does_not_scan_the_whole_table() {
     let database = crowded().await;
     // A queue of 10,000. PostgreSQL reads a queue of a quarter of the table without an index.
     let fewer = "DELETE FROM exports WHERE id IN

@@ -70,7 +70,11 @@ async fn the_api_role_can_run_every_api_operation() {
     database
         .execute("UPDATE exports SET created_at = created_at - interval '25 hours'")
         .await;
-    assert_eq!(storage.find_replay(&new).await.unwrap(), None, "the key is free");
+    assert_eq!(
+        storage.find_replay(&new).await.unwrap(),
+        None,
+        "the key is free"
+    );
 
     let row = ExportRow::of(PROJECT, Completed);
     let export = row.insert_with_object(database.pool(), "kept").await;
@@ -281,7 +285,10 @@ async fn missing_roles_and_the_owner_are_rejected() {
     let owner = database.value("SELECT current_user::text").await;
     let error = storage.grant(Program::Api, owner.as_str().unwrap()).await;
     assert!(matches!(error, Err(GrantError::Owner { .. })), "{error:?}");
-    assert!(claim(&storage).await.is_none(), "the owner can still claim");
+    assert!(
+        claim(&storage).await.is_none(),
+        "the owner can still query the queue"
+    );
 }
 
 #[tokio::test]
@@ -299,7 +306,7 @@ async fn a_role_name_can_contain_quotes_spaces_and_semicolons() {
 
 /// The migrator owns the service's tables; another role owns the platform's tables.
 #[tokio::test]
-async fn missing_rights_on_foreign_tables_are_reported_with_the_grant_statement() {
+async fn rights_on_tables_of_another_owner_are_reported_as_a_grant_statement() {
     let database = TestDatabase::empty().await;
     let (migrator, migrator_url) = database.role("migrator").await;
     let (worker, worker_url) = database.role("worker").await;

@@ -170,7 +170,10 @@ async fn the_object_of_an_expired_attempt_is_deleted_twice_an_hour_apart() {
         .unwrap()
         .pop()
         .unwrap();
-    assert_eq!(second, first, "the upload is deleted again in case it was resumed");
+    assert_eq!(
+        second, first,
+        "the upload is deleted again in case it was resumed"
+    );
     storage.object_deleted(&second.key, HOUR).await.unwrap();
     assert_eq!(
         database.value("SELECT count(*) FROM export_objects").await,
