@@ -13,7 +13,7 @@ const TAKEOVER: Duration = Duration::from_secs(5);
 const LEASE_LOST: &str = "the lease was lost";
 
 #[test]
-fn killed() {
+fn a_killed_worker_is_replaced() {
     story(with_short_leases(), async |it| {
         let scene = Scene::set(it).await;
 
@@ -25,7 +25,7 @@ fn killed() {
 }
 
 #[test]
-fn frozen_and_thawed() {
+fn a_frozen_worker_is_replaced_and_changes_nothing_when_it_resumes() {
     story(with_short_leases(), async |it| {
         let scene = Scene::set(it).await;
 
@@ -33,12 +33,12 @@ fn frozen_and_thawed() {
         scene.is_taken_over(it, "a worker that was frozen").await;
         it.workers[scene.lost].unpause().await;
 
-        scene.the_lost_one_harms_nothing(it).await;
+        scene.the_returned_worker_changes_nothing(it).await;
     });
 }
 
 #[test]
-fn cut_off_from_the_database_and_back() {
+fn a_worker_without_database_is_replaced_and_changes_nothing_when_it_returns() {
     story(with_short_leases(), async |it| {
         let scene = Scene::set(it).await;
 
@@ -48,12 +48,12 @@ fn cut_off_from_the_database_and_back() {
             .await;
         it.workers[scene.lost].join(&it.database_network).await;
 
-        scene.the_lost_one_harms_nothing(it).await;
+        scene.the_returned_worker_changes_nothing(it).await;
     });
 }
 
 #[test]
-fn cut_off_from_the_store_and_back() {
+fn a_worker_without_store_keeps_its_lease_and_finishes_when_it_returns() {
     story(with_short_leases(), async |it| {
         let scene = Scene::set(it).await;
         let id = &scene.id;
@@ -74,7 +74,7 @@ fn cut_off_from_the_store_and_back() {
     });
 }
 
-/// A worker in the middle of a file, and another one that could take over.
+/// A worker in the middle of a file, and another worker that can take over.
 struct Scene {
     lost: usize,
     source: Proxy,
@@ -101,8 +101,8 @@ impl Scene {
         assert_eq!(it.file_is_right(&self.id).await["attempt"], 2);
     }
 
-    /// The lost worker resumes, with everything that it waited for.
-    async fn the_lost_one_harms_nothing(&self, it: &mut Deployment) {
+    /// The lost worker resumes.
+    async fn the_returned_worker_changes_nothing(&self, it: &mut Deployment) {
         let before = it.export(&self.id).await;
         self.source.restore();
         it.workers[self.lost].wait_for_log(LEASE_LOST).await;
