@@ -1,4 +1,4 @@
-//! The reaper removes a server when its owner ends, in any way; and the variables that the owner reads.
+//! The reaper removes a server when its owner exits, for any reason. Also tests the variables that the owner reads.
 
 mod support;
 
@@ -12,7 +12,7 @@ use nix::unistd::{Pid, Uid, User};
 use support::{Owner, eventually, private_parent};
 
 #[test]
-fn an_owner_that_ends_by_itself_leaves_nothing() {
+fn an_owner_that_exits_leaves_nothing() {
     let mut owner = Owner::start(|_| ());
     assert!(owner.end().success());
     assert!(owner.has_left_nothing());
@@ -23,7 +23,9 @@ fn a_killed_owner_leaves_nothing() {
     let mut owner = Owner::start(|_| ());
     assert!(owner.folder.exists());
     owner.kill();
-    eventually("all is removed", || owner.has_left_nothing());
+    eventually("the server and its folder are removed", || {
+        owner.has_left_nothing()
+    });
 }
 
 #[test]
@@ -33,7 +35,9 @@ fn ctrl_c_leaves_nothing() {
         command.process_group(0);
     });
     killpg(Pid::from_raw(owner.pid()), interrupt()).unwrap();
-    eventually("all is removed", || owner.has_left_nothing());
+    eventually("the server and its folder are removed", || {
+        owner.has_left_nothing()
+    });
 }
 
 /// SIGINT, or SIGTERM if SIGINT is ignored, as in processes that a shell has started in the background.
@@ -52,7 +56,7 @@ fn interrupt() -> Signal {
 }
 
 #[test]
-fn an_owner_killed_at_any_moment_of_the_start_leaves_nothing() {
+fn an_owner_killed_during_its_start_leaves_nothing() {
     for milliseconds in [0, 5, 10, 20, 40, 80, 150, 300, 600, 900, 1200, 1500] {
         let parent = private_parent();
         fs::set_permissions(parent.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -67,7 +71,7 @@ fn an_owner_killed_at_any_moment_of_the_start_leaves_nothing() {
         std::thread::sleep(std::time::Duration::from_millis(milliseconds));
         kill(Pid::from_raw(owner.id().cast_signed()), Signal::SIGKILL).unwrap();
         owner.wait().unwrap();
-        eventually("all is removed", || {
+        eventually("the server and its folder are removed", || {
             support::processes_of(parent.path()).is_empty()
                 && fs::read_dir(parent.path()).unwrap().next().is_none()
         });
@@ -75,7 +79,7 @@ fn an_owner_killed_at_any_moment_of_the_start_leaves_nothing() {
 }
 
 #[test]
-fn an_ordinary_user_can_own_one() {
+fn an_unprivileged_user_can_own_a_server() {
     let public = tempfile::tempdir_in("/tmp").unwrap();
     fs::set_permissions(public.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let program = public.path().join("hold-postgres");
@@ -88,11 +92,13 @@ fn an_ordinary_user_can_own_one() {
         }
     });
     owner.kill();
-    eventually("all is removed", || owner.has_left_nothing());
+    eventually("the server and its folder are removed", || {
+        owner.has_left_nothing()
+    });
 }
 
 #[test]
-fn a_temporary_folder_closed_to_the_clusters_user_is_passed_over() {
+fn a_temporary_folder_without_access_for_the_cluster_user_is_skipped() {
     let closed = private_parent();
     let mut owner = Owner::start(|command| {
         command.env("TMPDIR", closed.path());

@@ -269,7 +269,7 @@ async fn a_claim_skips_a_locked_export() {
 async fn timestamps_stay_in_order_when_the_database_clock_goes_back() {
     let database = database().await;
     let storage = database.storage();
-    // Created an hour ahead of what the clock says now.
+    // Created an hour ahead of the current time of the clock.
     let row = ExportRow::of(PROJECT, Pending).with_ago("created_at", TimeDelta::hours(-1));
     let id = row.insert(database.pool()).await;
     let claim = claim(&storage).await.unwrap();

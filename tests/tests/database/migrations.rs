@@ -1,4 +1,4 @@
-//! Migrations: what they create, what they keep, and the report about a database's schema.
+//! Migrations: created relations, existing relations, and the reported state of the schema.
 
 use exports_database::MigrationState;
 use exports_tests::TestDatabase;

@@ -155,7 +155,7 @@ async fn a_worker_works_and_stops_when_its_log_cannot_be_written() {
         storage.create_export(&new).await.expect("a new export");
         eventually("the export is completed", TIMEOUT, async || {
             let found = storage.get_export(&project, new.id).await;
-            let export = found.expect("a look at exports").expect("the export");
+            let export = found.expect("exports can be read").expect("the export");
             matches!(export.state, ExportState::Completed(_)).then_some(())
         })
         .await;

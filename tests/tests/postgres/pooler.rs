@@ -100,7 +100,7 @@ fn program() -> Option<PathBuf> {
     found
 }
 
-/// A migrated server with messages, and the path of PgBouncer.
+/// A migrated server with messages, and the path of `pgbouncer`.
 async fn prepared() -> Option<(LocalPostgres, PathBuf)> {
     let Some(program) = program() else {
         not_run("pgbouncer is not installed");

@@ -1,4 +1,4 @@
-//! TLS: `sslmode` and `sslrootcert` in a URL do what libpq documents.
+//! TLS: `sslmode` and `sslrootcert` in a URL work as documented by libpq.
 
 use std::error::Error;
 use std::fs::Permissions;

@@ -1,4 +1,4 @@
-//! What every store must do, on each store of this machine, and what only a bucket does: links, lost responses, faults.
+//! The suite that every store of this machine must pass, and tests of buckets only: links, lost responses, faults.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 

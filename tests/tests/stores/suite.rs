@@ -63,7 +63,7 @@ async fn aborted(store: &Store, left: &impl Fn() -> Vec<String>) {
     let begun = async || {
         let mut upload = store.begin_upload(KEY, &headers()).await.unwrap();
         upload.put_part(content(PART_SIZE)).await.unwrap();
-        assert_ne!(left(), [""; 0], "there is something to abort");
+        assert_ne!(left(), [""; 0], "the unfinished upload has stored data");
         assert_eq!(
             store.size(KEY).await.unwrap(),
             None,
