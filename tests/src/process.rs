@@ -1,4 +1,5 @@
-//! The programs of the service as processes: [`exports_sandbox::process`] with panics instead of errors, and a separate environment.
+//! The programs of the service as processes: [`exports_sandbox::process`] with panics instead of errors, and a separate
+//! environment.
 
 use std::ops::Deref;
 use std::path::PathBuf;

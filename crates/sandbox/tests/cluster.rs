@@ -84,7 +84,7 @@ fn the_server_uses_utf8_and_requires_a_password() {
 }
 
 #[test]
-fn stopping_and_starting_keeps_the_data_and_the_port() {
+fn a_restart_keeps_the_data_and_the_port() {
     let postgres = LocalPostgres::start().unwrap();
     sql(&postgres, "CREATE TABLE kept AS SELECT 7 AS n");
     let url = postgres.url();

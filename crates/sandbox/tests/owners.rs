@@ -29,7 +29,7 @@ fn a_killed_owner_leaves_nothing() {
 }
 
 #[test]
-fn ctrl_c_leaves_nothing() {
+fn an_interrupted_owner_leaves_nothing() {
     // A terminal sends the signal to the whole foreground group.
     let owner = Owner::start(|command| {
         command.process_group(0);

@@ -67,7 +67,7 @@ pub(crate) async fn assert_images() {
         let found = docker().await.inspect_image(&descriptor(image)).await;
         if let Err(error) = found {
             panic!(
-                "the image {} is not there; run `make images` ({error})",
+                "the image {} is missing: run `make images` ({error})",
                 descriptor(image)
             );
         }

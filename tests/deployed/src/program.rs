@@ -1,5 +1,5 @@
-//! One program of the service in its container, as deployed: on both networks, with a read-only file system, without capabilities, and not
-//! as root.
+//! One program of the service in its container, as deployed: on both networks, with a read-only file system, without
+//! capabilities, and not as root.
 
 use std::time::Instant;
 

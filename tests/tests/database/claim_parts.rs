@@ -137,7 +137,7 @@ async fn only_due_exports_are_claimed_whether_hinted_or_arrived() {
 
 /// `pending`: the number of candidates per project does not cut a claim below its limit.
 #[tokio::test]
-async fn one_project_can_fill_a_claim() {
+async fn one_project_can_fill_a_claim_up_to_the_limit() {
     let database = database().await;
     let storage = database.storage();
     let ids = queue(&database, PROJECT, 40).await;
@@ -162,7 +162,7 @@ async fn an_export_that_is_hinted_and_arrived_is_claimed_once() {
 
 /// Hints are only hints: the status is checked again.
 #[tokio::test]
-async fn old_hints_do_not_lead_to_exports_that_have_left_the_queue() {
+async fn old_hints_do_not_claim_exports_that_have_left_the_queue() {
     let database = database().await;
     let storage = database.storage();
     let row = ExportRow::of(PROJECT, Processing).lease_ended();
@@ -202,7 +202,7 @@ async fn hints_of_projects_without_pending_exports_do_not_hide_arrivals() {
 
 /// `running`: exports that started after the hints are counted; finished exports are not.
 #[tokio::test]
-async fn running_exports_are_counted_by_hints_and_by_arrivals() {
+async fn running_exports_are_counted_from_hints_and_arrivals() {
     let database = database().await;
     let storage = database.storage();
     database.project(OTHER).await;

@@ -163,7 +163,7 @@ async fn a_lease_expires_by_database_time() {
 }
 
 #[tokio::test]
-async fn an_export_at_its_last_attempt_is_not_taken_over() {
+async fn an_export_without_attempts_left_is_not_taken_over() {
     let database = database().await;
     let storage = database.storage();
     let row = ExportRow::of(PROJECT, Processing).lease_ended();

@@ -50,7 +50,7 @@ async fn the_queue_is_counted_by_state_with_the_age_of_the_oldest() {
 }
 
 #[tokio::test]
-async fn an_empty_queue_has_no_age() {
+async fn an_empty_queue_has_zero_exports_and_age_zero() {
     let depth = database().await.storage().queue_depth().await.unwrap();
     for state in [depth.pending, depth.retrying, depth.processing] {
         assert_eq!((state.exports, state.oldest_age), (0, Duration::ZERO));

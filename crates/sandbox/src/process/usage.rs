@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_uses_memory() {
+    fn the_memory_of_a_process_is_measured() {
         let memory = Memory::of(std::process::id()).unwrap();
         assert!(memory.peak >= memory.current && memory.current > 1024 * 1024);
     }
