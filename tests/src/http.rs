@@ -17,7 +17,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub fn http_client() -> reqwest::Client {
     static PROVIDER: Once = Once::new();
     PROVIDER.call_once(|| {
-        // An error means that it is installed.
+        // An error means that a provider is already installed.
         let _ = rustls::crypto::ring::default_provider().install_default();
     });
     reqwest::Client::builder()

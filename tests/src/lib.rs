@@ -6,7 +6,7 @@
 //!   project and its key. [`FixtureBuilder`] has its options.
 //! - [`Client`] is a plain HTTP client, and [`Reply`] is its response.
 //! - [`Scrape`] parses `/metrics` strictly.
-//! - [`Process`] is one of our programs, with its log and signals.
+//! - [`Process`] is a program of the service, with its log and signals.
 //! - [`Proxy`] is between a service and its database or store, and closes connections, holds bytes, or loses requests.
 //! - [`s3`] is an S3 server for one test, in the test's process or Garage.
 //! - [`eventually()`] waits for a condition. No test sleeps to wait for an event.

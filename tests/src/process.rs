@@ -1,4 +1,5 @@
-//! Our programs as processes: [`exports_sandbox::process`] with panics instead of errors, and an environment of the test's own.
+//! The programs of the service as processes: [`exports_sandbox::process`] with panics instead of errors, and a separate
+//! environment.
 
 use std::ops::Deref;
 use std::path::PathBuf;
@@ -37,7 +38,7 @@ fn our_command(
 pub struct Process(sandbox::Process);
 
 impl Process {
-    /// Starts one of our programs ([`program`]) with these variables. From the user's environment it gets only `PATH` and
+    /// Starts a program of the service ([`program`]) with these variables. From the user's environment it gets only `PATH` and
     /// `TMPDIR`.
     #[must_use]
     pub fn start(

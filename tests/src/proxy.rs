@@ -15,7 +15,7 @@ mod relay;
 
 use controls::{Controls, Rule};
 
-/// What is lost.
+/// Which side of an exchange is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Loss {
     /// The request does not arrive; its connection is closed.

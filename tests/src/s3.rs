@@ -70,7 +70,7 @@ impl S3Server {
 
     /// Also installs the crypto provider of rustls, which every client needs.
     fn start(backend: Backend, address: IpAddr) -> Self {
-        // An error means that it is installed.
+        // An error means that a provider is already installed.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let faults = Faults::default();
         let app = front::before(backend.router(), faults.clone());
@@ -145,7 +145,7 @@ impl S3Server {
         exports_sandbox::garage::environment(&self.endpoint())
     }
 
-    /// The keys of all objects, and the names of what uploads that are neither completed nor aborted have stored. Sorted.
+    /// The keys of all objects, and the names of data that unfinished uploads have stored. Sorted.
     #[must_use]
     pub fn objects(&self) -> Vec<String> {
         let mut found = match &self.backend {
@@ -220,7 +220,7 @@ fn serve(listener: TcpListener, app: Router, stopped: oneshot::Receiver<()>) {
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
         tokio::select! {
-            served = axum::serve(listener, app) => served.expect("serving goes on"),
+            served = axum::serve(listener, app) => served.expect("the server does not fail"),
             _ = stopped => {}
         }
     });

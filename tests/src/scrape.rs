@@ -34,7 +34,7 @@ impl Scrape {
     /// Parses the text; panics if it is not in the format.
     #[must_use]
     pub fn parse(text: &str) -> Self {
-        assert!(text.ends_with('\n'), "the last line is not ended");
+        assert!(text.ends_with('\n'), "the last line has no line break");
         let mut kinds = HashMap::new();
         let mut helped = HashSet::new();
         let mut all = Vec::<Series>::new();
@@ -53,7 +53,7 @@ impl Scrape {
                 check_name(&series, &kinds, &helped);
                 let twice =
                     |other: &Series| (&other.name, &other.labels) == (&series.name, &series.labels);
-                assert!(!all.iter().any(twice), "twice: {line}");
+                assert!(!all.iter().any(twice), "duplicate series: {line}");
                 all.push(series);
             }
         }
@@ -82,7 +82,7 @@ impl Scrape {
     #[must_use]
     pub fn value(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let found = self.find(name, labels);
-        assert!(!found.is_empty(), "{name} with {labels:?} is not told");
+        assert!(!found.is_empty(), "{name} with {labels:?} is not reported");
         found.iter().map(|series| series.value).sum()
     }
 }
@@ -121,11 +121,11 @@ fn series(line: &str) -> Series {
     while !rest.is_empty() {
         let (label, quoted) = rest.split_once("=\"").expect("label=\"value\"");
         assert!(label.chars().all(in_name), "{line}");
-        // None of our values needs an escape.
+        // No label value of the service needs an escape.
         let (value, after) = quoted.split_once('"').expect("a closing quote");
         assert!(!value.contains('\\'), "{line}");
         let twice = labels.insert(label.to_owned(), value.to_owned());
-        assert!(twice.is_none(), "{label} twice: {line}");
+        assert!(twice.is_none(), "duplicate label {label}: {line}");
         rest = after.strip_prefix(',').unwrap_or(after);
     }
     Series {

@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_project_id_needs_no_escaping_in_an_object_key() {
+    fn project_ids_that_need_escaping_in_object_keys_are_rejected() {
         assert!("proj_abc123".parse::<ProjectId>().is_ok());
         for bad in [
             "", "proj_", "abc", "proj_a/b", "proj_..", "proj_é", "PROJ_a",
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outbound_endpoint_needs_its_prefix_and_an_inbound_one_must_not_have_it() {
+    fn outbound_endpoint_ids_require_the_prefix_and_inbound_ids_reject_it() {
         let digits = "550e8400e29b41d4a716446655440000";
         let plain = "550e8400-e29b-41d4-a716-446655440000";
         assert_eq!(

@@ -44,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn jitter_only_lengthens_and_numbers_do_not_overflow() {
+    fn jitter_only_lengthens_the_delay_and_large_attempts_do_not_overflow() {
         let policy = RetryPolicy {
             max_attempts: u32::MAX,
         };

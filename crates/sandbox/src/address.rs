@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_does_not_print() {
+    fn the_password_is_not_printed() {
         let address = Address {
             port: 1,
             password: Password::random(),

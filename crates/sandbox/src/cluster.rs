@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_that_is_always_taken_is_named() {
+    fn a_port_that_stays_taken_is_reported() {
         let mut cluster = initialised();
         let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = taken.local_addr().unwrap().port();

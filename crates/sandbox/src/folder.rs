@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_parent_that_cannot_be_used_is_passed_over() {
+    fn an_unusable_parent_folder_is_skipped() {
         let user = RunAs::choose().unwrap();
         let parents = ["/nonexistent", "/proc", "/tmp"].map(PathBuf::from);
         let (folder, reaper) = create_below(&parents, "test", &user).unwrap();

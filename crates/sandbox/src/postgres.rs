@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_programs_and_docker_the_message_says_what_to_install() {
+    fn the_error_without_programs_and_docker_says_what_to_install() {
         let empty = tempfile::tempdir().unwrap();
         let places = Places {
             path: vec![empty.path().into()],

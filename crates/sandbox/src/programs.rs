@@ -172,7 +172,7 @@ mod tests {
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         for program in programs {
             let file = folder.path().join(program);
-            // By another process: a file that a thread of this one writes can be busy when it is executed (ETXTBSY).
+            // Written by another process: a file that this process has open for writing cannot be executed (ETXTBSY).
             let script = r#"printf '#!/bin/sh\n' > "$1" && chmod 755 "$1""#;
             let mut shell = Command::new("/bin/sh");
             let status = shell.args(["-c", script, "sh"]).arg(&file).status();
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_with_half_of_the_programs_is_passed_over() {
+    fn a_folder_with_missing_programs_is_skipped() {
         let half = folder_with(&["postgres"]);
         let whole = folder_with(&["postgres", "initdb"]);
         let places = Places {
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_does_not_run_is_passed_over() {
+    fn a_program_that_does_not_run_is_skipped() {
         let broken = folder_with(&["postgres", "initdb"]);
         fs::write(broken.path().join("postgres"), "#!/bin/sh\nexit 127\n").unwrap();
         let places = Places {
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn links_lead_to_the_other_programs() {
+    fn symbolic_links_are_followed_to_the_other_programs() {
         let real = folder_with(&["postgres", "initdb", "pg_basebackup"]);
         let links = folder_with(&[]);
         for name in ["postgres", "initdb"] {

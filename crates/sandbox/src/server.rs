@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn another_database_keeps_the_parameters() {
+    fn the_url_of_another_database_keeps_the_parameters() {
         for (value, expected) in [
             (
                 "postgres://u:p@db.internal:6432/main?sslmode=require",
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_postgres_url_is_refused_without_printing_it() {
+    fn an_invalid_url_is_rejected_without_printing_it() {
         for value in ["mysql://u:secret@h/d", "postgres:secret", "secret"] {
             let message = given(value).unwrap_err().to_string();
             assert!(message.contains(VARIABLE), "{message}");
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_password_does_not_print() {
+    fn the_password_is_not_printed() {
         let server = Server::Given(given("postgres://u:secret@h/d").unwrap());
         assert!(!format!("{server:?}").contains("secret"));
     }

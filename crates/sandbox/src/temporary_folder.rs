@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_drop_removes_the_folder_and_ends_its_programs() {
+    fn the_drop_removes_the_folder_and_kills_its_programs() {
         let folder = TemporaryFolder::create("test").unwrap();
         let path = folder.path().to_owned();
         let mut forever = Command::new("/bin/sh");
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_gets_time_to_shut_down() {
+    fn a_program_can_shut_down_before_the_removal() {
         let mut folder = TemporaryFolder::create("test").unwrap();
         let mut slow = Command::new("/bin/sh");
         slow.args([

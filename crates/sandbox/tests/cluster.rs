@@ -29,7 +29,7 @@ fn a_stopped_server_leaves_nothing() {
 }
 
 #[test]
-fn a_server_dropped_with_open_sessions_leaves_nothing() {
+fn a_dropped_server_with_open_sessions_leaves_nothing() {
     let postgres = LocalPostgres::start().unwrap();
     let folder = postgres.folder().unwrap().to_owned();
     let mut session = Command::new(postgres.program("psql").unwrap())
@@ -37,7 +37,7 @@ fn a_server_dropped_with_open_sessions_leaves_nothing() {
         .stderr(std::process::Stdio::null())
         .spawn()
         .unwrap();
-    eventually("the session is open", || {
+    eventually("the session is connected", || {
         let sleeping = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
         sql(&postgres, sleeping) == "1"
     });
@@ -49,7 +49,7 @@ fn a_server_dropped_with_open_sessions_leaves_nothing() {
 }
 
 #[test]
-fn a_server_stops_while_other_children_of_the_owner_run() {
+fn other_children_of_the_owner_do_not_delay_the_removal() {
     let postgres = LocalPostgres::start().unwrap();
     let mut child = Command::new("sleep").arg("600").spawn().unwrap();
     let (done, is_done) = mpsc::channel();
@@ -64,7 +64,7 @@ fn a_server_stops_while_other_children_of_the_owner_run() {
 }
 
 #[test]
-fn the_server_is_utf8_and_requires_a_password() {
+fn the_server_uses_utf8_and_requires_a_password() {
     let postgres = LocalPostgres::start().unwrap();
     let settings = "SELECT current_setting('server_encoding'), current_setting('wal_level'), \
                     current_setting('max_connections'), current_setting('password_encryption'), \
@@ -84,7 +84,7 @@ fn the_server_is_utf8_and_requires_a_password() {
 }
 
 #[test]
-fn stopping_and_starting_keeps_the_data_and_the_port() {
+fn a_restart_keeps_the_data_and_the_port() {
     let postgres = LocalPostgres::start().unwrap();
     sql(&postgres, "CREATE TABLE kept AS SELECT 7 AS n");
     let url = postgres.url();
@@ -109,7 +109,7 @@ fn a_crashed_server_can_be_started_again() {
     let crashed = postmaster(&postgres);
     kill(Pid::from_raw(crashed), Signal::SIGKILL).unwrap();
     // The new server refuses to start until the children of the crashed one have ended.
-    eventually("a new server is running", || {
+    eventually("a new server runs", || {
         postgres.start_server().is_ok() && postmaster(&postgres) != crashed
     });
     assert_eq!(sql(&postgres, "SELECT 1"), "1");
@@ -132,10 +132,10 @@ fn a_standby_replicates_and_can_be_paused() {
     sql(&postgres, "INSERT INTO copied VALUES (2)");
     let target = sql(&postgres, "SELECT pg_current_wal_lsn()");
     let received = format!("SELECT pg_last_wal_receive_lsn() >= '{target}'");
-    eventually("the log has arrived", || sql(&standby, &received) == "t");
+    eventually("the WAL is received", || sql(&standby, &received) == "t");
     assert_eq!(rows(), "1");
     sql(&standby, "SELECT pg_wal_replay_resume()");
-    eventually("the row has arrived", || rows() == "2");
+    eventually("the row is replayed", || rows() == "2");
 
     postgres.restart(Shutdown::Fast).unwrap();
     sql(&postgres, "INSERT INTO copied VALUES (3)");
@@ -147,7 +147,7 @@ fn a_standby_replicates_and_can_be_paused() {
 }
 
 #[test]
-fn concurrently_started_servers_have_their_own_ports() {
+fn concurrently_started_servers_have_separate_ports() {
     let servers: Vec<_> = (0..3)
         .map(|_| thread::spawn(|| LocalPostgres::start().unwrap()))
         .collect();
@@ -159,7 +159,7 @@ fn concurrently_started_servers_have_their_own_ports() {
 }
 
 #[test]
-fn a_long_temporary_path_and_postgres_variables_of_the_user_have_no_effect() {
+fn a_long_temporary_path_and_inherited_variables_are_tolerated() {
     let parent = private_parent();
     fs::set_permissions(parent.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let long = parent.path().join("x".repeat(120));
@@ -176,5 +176,7 @@ fn a_long_temporary_path_and_postgres_variables_of_the_user_have_no_effect() {
     assert_eq!(owner.folder.parent(), Some(long.as_path()));
     assert!(owner.url.contains("@127.0.0.1:"), "{}", owner.url);
     owner.kill();
-    eventually("all is removed", || owner.has_left_nothing());
+    eventually("the server and its folder are removed", || {
+        owner.has_left_nothing()
+    });
 }

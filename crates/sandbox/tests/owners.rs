@@ -1,4 +1,4 @@
-//! The reaper removes a server when its owner ends in any way. Also tests the variables that the owner reads.
+//! The reaper removes a server when its owner exits, for any reason. Also tests the variables that the owner reads.
 
 mod support;
 
@@ -23,17 +23,21 @@ fn a_killed_owner_leaves_nothing() {
     let mut owner = Owner::start(|_| ());
     assert!(owner.folder.exists());
     owner.kill();
-    eventually("all is removed", || owner.has_left_nothing());
+    eventually("the server and its folder are removed", || {
+        owner.has_left_nothing()
+    });
 }
 
 #[test]
-fn ctrl_c_leaves_nothing() {
+fn an_interrupted_owner_leaves_nothing() {
     // A terminal sends the signal to the whole foreground group.
     let owner = Owner::start(|command| {
         command.process_group(0);
     });
     killpg(Pid::from_raw(owner.pid()), interrupt()).unwrap();
-    eventually("all is removed", || owner.has_left_nothing());
+    eventually("the server and its folder are removed", || {
+        owner.has_left_nothing()
+    });
 }
 
 /// SIGINT, or SIGTERM if SIGINT is ignored, as in processes that a shell has started in the background.
@@ -52,7 +56,7 @@ fn interrupt() -> Signal {
 }
 
 #[test]
-fn an_owner_killed_during_the_start_leaves_nothing() {
+fn an_owner_killed_during_its_start_leaves_nothing() {
     for milliseconds in [0, 5, 10, 20, 40, 80, 150, 300, 600, 900, 1200, 1500] {
         let parent = private_parent();
         fs::set_permissions(parent.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -67,7 +71,7 @@ fn an_owner_killed_during_the_start_leaves_nothing() {
         std::thread::sleep(std::time::Duration::from_millis(milliseconds));
         kill(Pid::from_raw(owner.id().cast_signed()), Signal::SIGKILL).unwrap();
         owner.wait().unwrap();
-        eventually("all is removed", || {
+        eventually("the server and its folder are removed", || {
             support::processes_of(parent.path()).is_empty()
                 && fs::read_dir(parent.path()).unwrap().next().is_none()
         });
@@ -88,7 +92,9 @@ fn an_unprivileged_user_can_own_a_server() {
         }
     });
     owner.kill();
-    eventually("all is removed", || owner.has_left_nothing());
+    eventually("the server and its folder are removed", || {
+        owner.has_left_nothing()
+    });
 }
 
 #[test]

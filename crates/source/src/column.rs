@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_condition_compares_bytes_for_every_type() {
+    fn a_text_condition_compares_exactly_for_every_type() {
         let is = |described: &str, labels: &str| {
             ColumnType::of(described, labels).is_text("m.status", "queued")
         };

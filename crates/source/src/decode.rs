@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_is_decoded_whatever_the_chunks_are() {
+    fn a_row_is_decoded_from_any_two_chunks() {
         let copy = copy_of_one_row();
         for cut in 0..copy.len() {
             let mut decoder = Decoder::default();
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_bytes_are_refused() {
+    fn malformed_bytes_are_rejected() {
         let copy = copy_of_one_row();
         let decode = |mut bytes: &[u8]| {
             let mut decoder = Decoder::default();
@@ -267,7 +267,7 @@ mod tests {
         assert!(decode(&copy).unwrap());
         assert!(
             !decode(&copy[..copy.len() - 2]).unwrap(),
-            "no end, not finished"
+            "without the trailer the decoder is not finished"
         );
         let broken = |at: usize, byte: u8| {
             let mut copy = copy.clone();

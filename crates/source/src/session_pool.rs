@@ -191,7 +191,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn expired_items_are_removed_but_one() {
+    fn expired_items_are_removed_except_the_last() {
         let begun = Instant::now();
         let at = |seconds| begun + Duration::from_secs(seconds);
         let mut list = IdleList {
@@ -204,7 +204,11 @@ mod tests {
         list.remove_expired(at(60));
         assert_eq!(list.items.len(), 3, "the list is full");
         list.remove_expired(at(95));
-        assert_eq!(list.take(), Some('c'), "the last one released");
+        assert_eq!(
+            list.take(),
+            Some('c'),
+            "the item released last is taken first"
+        );
         list.put('c', at(95));
         list.remove_expired(at(200));
         assert_eq!(list.take(), Some('c'));

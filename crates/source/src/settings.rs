@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refused_setting_is_skipped_and_reported() {
+    async fn a_rejected_setting_is_skipped_and_reported() {
         let (ours, mut server) = duplex(1 << 20);
         let serve = async {
             let mut statements = Vec::new();

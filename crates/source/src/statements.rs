@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unset_filter_is_not_in_the_text() {
+    fn an_unset_filter_is_not_in_the_statement() {
         let project = "proj_a".parse().unwrap();
         let statement = |filter: MessageFilter, url| {
             let catalogue = Catalogue::default();

@@ -67,7 +67,7 @@ pub(crate) async fn wait_until(client: &Client, id: &str, status: &str) -> Value
         }
         let is_final =
             matches!(now, "failed" | "expired") || (now == "completed" && status != "expired");
-        assert!(!is_final, "{status} is out of reach: {export:#}");
+        assert!(!is_final, "{status} cannot be reached: {export:#}");
         // A long timeout, because exports survive faults: the store's client retries a refused request for up to three
         // minutes.
         assert!(begun.elapsed() < 4 * TIMEOUT, "not {status}: {export:#}");
@@ -87,5 +87,5 @@ pub(crate) async fn link(client: &Client, id: &str) -> String {
     let path = format!("/v1/exports/{id}/download");
     let reply = client.get(&path).await.expect(302);
     let location = reply.header("location");
-    location.expect("a redirect says where to").to_owned()
+    location.expect("a redirect has a `Location`").to_owned()
 }

@@ -59,7 +59,7 @@ impl Deployment {
         self.workers.len() - 1
     }
 
-    /// Starts a worker that need not become ready. The test removes it.
+    /// Starts a worker without waiting until it is ready. The test removes it.
     pub async fn start_worker(&self, variables: &[(&str, &str)]) -> Program {
         let mut environment = self.worker_environment.clone();
         for (name, value) in variables {

@@ -61,20 +61,20 @@ pub(crate) async fn docker() -> Docker {
     negotiated.expect("the Docker engine answers")
 }
 
-/// Panics if an image is missing; the message says what to do.
+/// Panics if an image is missing; the message says how to build it.
 pub(crate) async fn assert_images() {
     for image in [POSTGRES, GARAGE, API, WORKER, EXPORTCTL] {
         let found = docker().await.inspect_image(&descriptor(image)).await;
         if let Err(error) = found {
             panic!(
-                "the image {} is not there; run `make images` ({error})",
+                "the image {} is missing: run `make images` ({error})",
                 descriptor(image)
             );
         }
     }
 }
 
-/// The details of our images, as `docker inspect` prints them.
+/// The details of the service's images, as `docker inspect` prints them.
 pub async fn image_details() -> Vec<Value> {
     let mut details = Vec::new();
     for image in [API, WORKER, EXPORTCTL] {

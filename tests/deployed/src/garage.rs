@@ -41,7 +41,7 @@ pub struct Garage {
 }
 
 impl Garage {
-    /// Starts it, with a disk of its own if a size is given; returns when it serves the bucket.
+    /// Starts it, with a separate disk if a size is given; returns when it serves the bucket.
     pub(crate) async fn start(
         network: &Network,
         secrets: &Secrets,

@@ -33,7 +33,7 @@ impl Network {
         let details = docker
             .inspect_network(&name, None::<InspectNetworkOptions>)
             .await
-            .expect("the network that was made");
+            .expect("the created network");
         let configs = details.ipam.and_then(|ipam| ipam.config);
         let gateway = configs.into_iter().flatten().find_map(|it| it.gateway);
         let gateway = gateway.and_then(|address| address.parse().ok());

@@ -1,4 +1,4 @@
-//! The network of one of our programs, like a Kubernetes pod.
+//! The network of one program of the service, like a Kubernetes pod.
 //!
 //! A program needs the database and the store at its start, but testcontainers can start a container on one network only. So a
 //! container that does nothing joins both networks, and the program shares its network.

@@ -84,7 +84,7 @@ impl Postgres {
             .max_connections(4)
             .acquire_timeout(Duration::from_secs(5))
             .connect_lazy(&url(SUPERUSER, secret, &format!("127.0.0.1:{port}")))
-            .expect("a URL of our own");
+            .expect("a valid URL");
         let this = Self {
             container,
             name,

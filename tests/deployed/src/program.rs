@@ -1,5 +1,5 @@
-//! One of our programs in its container, as deployed: on both networks, with a read-only file system, without capabilities, and not
-//! as root.
+//! One program of the service in its container, as deployed: on both networks, with a read-only file system, without
+//! capabilities, and not as root.
 
 use std::time::Instant;
 
@@ -96,7 +96,7 @@ impl Program {
     /// Resumes it.
     pub async fn unpause(&self) {
         let unpaused = self.container.unpause().await;
-        unpaused.expect("the container goes on");
+        unpaused.expect("the container resumes");
     }
 
     /// Stops it with SIGTERM, and waits until it has ended.

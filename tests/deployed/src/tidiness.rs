@@ -12,7 +12,7 @@ const KEPT: &str =
     "SELECT coalesce(jsonb_agg(key ORDER BY key), '[]') FROM export_objects WHERE state = 'kept'";
 const COMPLETED: &str = "SELECT coalesce(jsonb_agg(object_key ORDER BY object_key), '[]') FROM exports WHERE status = 'completed'";
 
-/// Waits for that; janitors run about every five seconds.
+/// Waits until nothing is left over; janitors run about every five seconds.
 pub(crate) async fn nothing_is_left_over(postgres: &Postgres, store: &Store) {
     let mut seen = Value::Null;
     let tidy = eventually("nothing is left over", TIMEOUT, async || {

@@ -48,7 +48,7 @@ async fn serve(faults: Faults, request: Request, next: Next) -> Response {
     };
     match rule.fault {
         Fault::Answer(status) => {
-            // Reads the whole request; else the client gets a connection error instead of the response.
+            // Read the whole request. Otherwise the client gets a connection error instead of the response.
             let _ = to_bytes(request.into_body(), usize::MAX).await;
             let code = if status == 403 {
                 "AccessDenied"

@@ -19,10 +19,10 @@ async fn count(connection: &mut PgConnection) -> i64 {
 }
 
 #[tokio::test]
-async fn it_counts_what_wants_a_worker_now_and_nothing_else() {
+async fn the_query_counts_due_and_processing_exports_only() {
     let database = database().await;
     let mut connection = database.connect().await;
-    assert_eq!(count(&mut connection).await, 0, "of an empty table too");
+    assert_eq!(count(&mut connection).await, 0, "the table is empty");
     for row in [
         ExportRow::of(PROJECT, Pending),
         ExportRow::of(PROJECT, Processing),
@@ -38,10 +38,10 @@ async fn it_counts_what_wants_a_worker_now_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn it_needs_two_columns_and_no_more() {
+async fn the_query_reads_only_status_and_due_at() {
     let database = database().await;
     let mut connection = database.connect().await;
-    // Undone at the end: roles belong to the whole server.
+    // The transaction is never committed: roles belong to the whole server.
     let mut transaction = connection.begin().await.unwrap();
     for statement in [
         "CREATE ROLE exports_test_autoscaler",
@@ -57,11 +57,14 @@ async fn it_needs_two_columns_and_no_more() {
     let other = sqlx::query("SELECT project_id FROM exports")
         .execute(&mut *transaction)
         .await;
-    assert!(other.is_err(), "the role reads more than it was granted");
+    assert!(
+        other.is_err(),
+        "the role can read a column that was not granted"
+    );
 }
 
 #[tokio::test]
-async fn it_does_not_read_the_archive() {
+async fn the_query_uses_indexes_instead_of_scanning_exports() {
     let database = database().await;
     database
         .execute(

@@ -18,7 +18,7 @@ use crate::support::{
 
 const OTHER: &str = "proj_b";
 
-/// Hints for everything that is in the queue now: what is inserted later counts as arrived.
+/// Hints for everything that is in the queue now. Exports inserted later count as arrivals.
 async fn hints_of_now(database: &TestDatabase) -> Arc<QueueHints> {
     age_arrivals(database).await;
     let hints = database.storage().queue_hints(&QueueHints::default()).await;
@@ -40,7 +40,7 @@ async fn claimed(storage: &Database, hints: &Arc<QueueHints>, limit: u16) -> Has
     claims.iter().map(|claim| claim.lease.export.0).collect()
 }
 
-/// A pending export of a project that has been due for some minutes; negative: it is due later.
+/// A pending export of a project that became due some minutes ago; negative: it becomes due later.
 fn pending(project: &str, due_minutes_ago: i64) -> ExportRow {
     ExportRow::of(project, Pending).with_ago("due_at", TimeDelta::minutes(due_minutes_ago))
 }
@@ -69,10 +69,10 @@ async fn the_documented_example_is_claimed_in_the_documented_order() {
         assert_eq!(claim.taken_over, is_b2, "{claim:?}");
         assert_eq!(claim.attempt, if is_b2 { 2 } else { 1 }, "{claim:?}");
         let state = object_state(&database, &claim.object_key).await;
-        assert_eq!(state, "writing", "recorded");
+        assert_eq!(state, "writing", "the new object is recorded");
     }
     let replaced = object_state(&database, &b2.object_key()).await;
-    assert_eq!(replaced, "doomed", "the object of the lost attempt");
+    assert_eq!(replaced, "doomed", "the object of the expired attempt");
     let untouched = object_state(&database, &a4.object_key()).await;
     assert_eq!(untouched, "writing", "the object of another export");
 
@@ -84,7 +84,7 @@ async fn the_documented_example_is_claimed_in_the_documented_order() {
 
 /// `arrived`: one probe per project and five seconds finds every project.
 #[tokio::test]
-async fn every_project_with_an_arrival_is_found() {
+async fn a_claim_finds_every_project_with_an_arrival() {
     let database = database().await;
     let storage = database.storage();
     let hints = hints_of_now(&database).await;
@@ -108,7 +108,7 @@ async fn every_project_with_an_arrival_is_found() {
 
 /// `arrived`: an export that arrives after another one of its project may be due before it.
 #[tokio::test]
-async fn arrivals_of_one_project_are_claimed_in_the_order_in_which_they_are_due() {
+async fn arrivals_of_one_project_are_claimed_by_due_time() {
     let database = database().await;
     let storage = database.storage();
     let hints = hints_of_now(&database).await;
@@ -137,7 +137,7 @@ async fn only_due_exports_are_claimed_whether_hinted_or_arrived() {
 
 /// `pending`: the number of candidates per project does not cut a claim below its limit.
 #[tokio::test]
-async fn one_project_can_fill_a_claim() {
+async fn one_project_can_fill_a_claim_up_to_the_limit() {
     let database = database().await;
     let storage = database.storage();
     let ids = queue(&database, PROJECT, 40).await;
@@ -162,7 +162,7 @@ async fn an_export_that_is_hinted_and_arrived_is_claimed_once() {
 
 /// Hints are only hints: the status is checked again.
 #[tokio::test]
-async fn old_hints_do_not_lead_to_exports_that_have_left_the_queue() {
+async fn old_hints_do_not_claim_exports_that_have_left_the_queue() {
     let database = database().await;
     let storage = database.storage();
     let row = ExportRow::of(PROJECT, Processing).lease_ended();
@@ -189,7 +189,7 @@ async fn old_hints_do_not_lead_to_exports_that_have_left_the_queue() {
 
 /// A hinted project without pending exports costs one probe and hides nothing.
 #[tokio::test]
-async fn hints_of_ended_projects_do_not_hide_arrivals() {
+async fn hints_of_projects_without_pending_exports_do_not_hide_arrivals() {
     let database = database().await;
     let storage = database.storage();
     queue(&database, PROJECT, 1).await;
@@ -200,9 +200,9 @@ async fn hints_of_ended_projects_do_not_hide_arrivals() {
     assert_eq!(claimed(&storage, &hints, 10).await, expected);
 }
 
-/// `running`: exports that began after the hints count, those that ended do not.
+/// `running`: exports that started after the hints are counted; finished exports are not.
 #[tokio::test]
-async fn running_exports_are_counted_by_hints_and_by_arrivals() {
+async fn running_exports_are_counted_from_hints_and_arrivals() {
     let database = database().await;
     let storage = database.storage();
     database.project(OTHER).await;
@@ -247,7 +247,7 @@ async fn a_project_with_running_exports_waits_until_others_have_as_many() {
 
 /// `ranked`: expired leases come first, the one that expired first at the front.
 #[tokio::test]
-async fn expired_leases_are_taken_over_in_the_order_in_which_they_expired() {
+async fn expired_leases_are_taken_over_in_order_of_expiry() {
     let database = database().await;
     let storage = database.storage();
     queue(&database, PROJECT, 1).await;
@@ -276,7 +276,7 @@ async fn an_exhausted_export_is_skipped_and_the_next_one_is_claimed() {
     assert_eq!(claimed(&storage, &Arc::default(), 1).await, expected);
 }
 
-/// `claimed`: a new attempt starts without the progress of the lost one.
+/// `claimed`: a new attempt starts without the progress of the expired one.
 #[tokio::test]
 async fn a_takeover_resets_the_progress_and_sets_a_new_lease() {
     let database = database().await;

@@ -47,7 +47,10 @@ async fn race(database: &TestDatabase, count: usize) -> Vec<Claim> {
     let mut claims = Vec::new();
     for worker in workers {
         let mine = tokio::time::timeout(TIMEOUT, worker).await;
-        claims.extend(mine.expect("all are claimed in time").unwrap());
+        claims.extend(
+            mine.expect("all exports are claimed before the timeout")
+                .unwrap(),
+        );
     }
     claims
 }
@@ -71,7 +74,7 @@ async fn each_of_200_exports_is_claimed_once_by_16_workers() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn each_ended_lease_is_taken_over_once_by_16_workers() {
+async fn each_expired_lease_is_taken_over_once_by_16_workers() {
     let database = database().await;
     for _ in 0..60 {
         let row = ExportRow::of(PROJECT, Processing).lease_ended();
@@ -89,7 +92,7 @@ async fn each_ended_lease_is_taken_over_once_by_16_workers() {
 }
 
 #[tokio::test]
-async fn a_claim_carries_what_was_asked_for() {
+async fn a_claim_contains_the_project_and_filter_of_the_export() {
     let database = database().await;
     let storage = database.storage();
     let mut new = new_export();
@@ -102,7 +105,7 @@ async fn a_claim_carries_what_was_asked_for() {
     assert_eq!(claim.lease.export, new.id);
     assert_eq!((claim.project, claim.filter), (new.project, new.filter));
     assert_eq!(claim.attempt, 1);
-    assert!(!claim.taken_over, "nobody had it before");
+    assert!(!claim.taken_over, "this is the first attempt");
     let (id, token) = (new.id, claim.lease.token.0);
     assert_eq!(claim.object_key, format!("{PROJECT}/{id}/1-{token}.csv"));
     assert!(claim.waited < TIMEOUT, "{:?}", claim.waited);
@@ -124,12 +127,12 @@ async fn an_export_that_is_not_due_is_not_claimed() {
 }
 
 #[tokio::test]
-async fn an_export_is_taken_over_only_when_its_lease_has_ended() {
+async fn an_export_is_taken_over_only_after_its_lease_expires() {
     let database = database().await;
     let storage = database.storage();
     let row = ExportRow::of(PROJECT, Processing);
     let id = row.insert_with_object(database.pool(), "writing").await;
-    assert!(claim(&storage).await.is_none(), "its lease lives");
+    assert!(claim(&storage).await.is_none(), "the lease is valid");
 
     backdate(&database, id, "lease_expires_at").await;
     let taken = claim(&storage).await.unwrap();
@@ -137,11 +140,11 @@ async fn an_export_is_taken_over_only_when_its_lease_has_ended() {
     assert_ne!(taken.lease.token, row.lease().token);
     assert_eq!(taken.attempt, 2);
     assert!(taken.taken_over);
-    assert!(claim(&storage).await.is_none(), "its new lease lives");
+    assert!(claim(&storage).await.is_none(), "the new lease is valid");
 }
 
 #[tokio::test]
-async fn a_lease_ends_by_the_clock_alone() {
+async fn a_lease_expires_by_database_time() {
     let database = database().await;
     let storage = database.storage();
     queue(&database, PROJECT, 1).await;
@@ -150,7 +153,7 @@ async fn a_lease_ends_by_the_clock_alone() {
         ..worker("worker-1")
     };
     let first = storage.claim(&short).await.unwrap().pop().unwrap();
-    let second = eventually("the lease ends", TIMEOUT, async || claim(&storage).await).await;
+    let second = eventually("the lease expires", TIMEOUT, async || claim(&storage).await).await;
     assert_eq!(second.lease.export, first.lease.export);
     let late = storage
         .heartbeat(first.lease, short.lease, Progress::default())
@@ -160,7 +163,7 @@ async fn a_lease_ends_by_the_clock_alone() {
 }
 
 #[tokio::test]
-async fn an_export_at_its_last_attempt_is_not_taken_over() {
+async fn an_export_without_attempts_left_is_not_taken_over() {
     let database = database().await;
     let storage = database.storage();
     let row = ExportRow::of(PROJECT, Processing).lease_ended();
@@ -174,7 +177,7 @@ async fn an_export_at_its_last_attempt_is_not_taken_over() {
 }
 
 #[tokio::test]
-async fn an_attempt_counts_from_the_claim_and_is_given_back_by_a_release() {
+async fn a_claim_counts_an_attempt_and_a_release_does_not() {
     let database = database().await;
     let storage = database.storage();
     let id = queue(&database, PROJECT, 1).await[0];
@@ -190,7 +193,7 @@ async fn an_attempt_counts_from_the_claim_and_is_given_back_by_a_release() {
     assert_eq!(
         database.export_column(id, "due_at").await,
         due,
-        "its old place"
+        "due_at is unchanged"
     );
     let token = database.export_column(id, "lease_token").await;
     assert_ne!(token, json!(first.lease.token.0), "the token is rotated");
@@ -202,14 +205,14 @@ async fn an_attempt_counts_from_the_claim_and_is_given_back_by_a_release() {
     assert_eq!(
         database.export_column(id, "attempt").await,
         1,
-        "a retry counts"
+        "a retry counts as an attempt"
     );
     assert_eq!(database.export_column(id, "attempt_error").await, "why");
     assert_eq!(claim(&storage).await.unwrap().attempt, 2);
 }
 
 #[tokio::test]
-async fn a_retry_is_not_claimed_before_its_pause_is_over() {
+async fn a_retry_is_not_claimed_before_its_delay_ends() {
     let database = database().await;
     let storage = database.storage();
     let id = queue(&database, PROJECT, 1).await[0];
@@ -227,7 +230,7 @@ async fn a_retry_is_not_claimed_before_its_pause_is_over() {
 }
 
 #[tokio::test]
-async fn a_heartbeat_holds_the_export_for_another_lease() {
+async fn a_heartbeat_extends_the_lease() {
     let database = database().await;
     let storage = database.storage();
     let row = ExportRow::of(PROJECT, Processing);
@@ -242,7 +245,7 @@ async fn a_heartbeat_holds_the_export_for_another_lease() {
 }
 
 #[tokio::test]
-async fn an_export_that_somebody_has_locked_is_passed_over() {
+async fn a_claim_skips_a_locked_export() {
     let database = database().await;
     let storage = database.storage();
     let ids = queue(&database, PROJECT, 2).await;
@@ -254,16 +257,19 @@ async fn an_export_that_somebody_has_locked_is_passed_over() {
         .await
         .unwrap();
     let claimed = claim(&storage).await.unwrap();
-    assert_eq!(claimed.lease.export.0, ids[1], "without waiting");
+    assert_eq!(
+        claimed.lease.export.0, ids[1],
+        "the claim does not wait for the lock"
+    );
     transaction.rollback().await.unwrap();
     assert_eq!(claim(&storage).await.unwrap().lease.export.0, ids[0]);
 }
 
 #[tokio::test]
-async fn times_stay_in_order_when_the_database_s_clock_goes_back() {
+async fn timestamps_stay_in_order_when_the_database_clock_goes_back() {
     let database = database().await;
     let storage = database.storage();
-    // Created an hour ahead of what the clock says now.
+    // Created an hour ahead of the current time of the clock.
     let row = ExportRow::of(PROJECT, Pending).with_ago("created_at", TimeDelta::hours(-1));
     let id = row.insert(database.pool()).await;
     let claim = claim(&storage).await.unwrap();

@@ -1,4 +1,4 @@
-//! Invalid rows of `exports`: a CHECK refuses each.
+//! Invalid rows of `exports`: a CHECK constraint rejects each.
 
 use chrono::TimeDelta;
 use exports_domain::ExportStatus::{Completed, Expired, Failed, Pending, Processing};
@@ -11,7 +11,7 @@ fn row(status: exports_domain::ExportStatus) -> ExportRow {
     ExportRow::of(PROJECT, status)
 }
 
-/// Possible in everything but its state's name.
+/// Valid except for the name of its state.
 fn unknown_status() -> ExportRow {
     row(Failed)
         .with("status", "done")
@@ -19,7 +19,7 @@ fn unknown_status() -> ExportRow {
         .with("error_message", Value::Null)
 }
 
-/// The name of the CHECK that refused; anything else is a panic.
+/// The name of the violated CHECK constraint. Panics on any other result.
 #[track_caller]
 pub(crate) fn refused_by<T: std::fmt::Debug>(result: Result<T, sqlx::Error>, case: &str) -> String {
     let error = result.expect_err(case);
@@ -29,12 +29,12 @@ pub(crate) fn refused_by<T: std::fmt::Debug>(result: Result<T, sqlx::Error>, cas
 }
 
 #[tokio::test]
-async fn every_state_has_a_row_that_is_possible() {
+async fn every_state_has_a_valid_row() {
     let database = database().await;
     for &status in exports_domain::ExportStatus::ALL {
         row(status).insert(database.pool()).await;
     }
-    // Failed before it was ever claimed.
+    // Failed before the first claim.
     row(Failed)
         .with("started_at", Value::Null)
         .with("lease_token", Value::Null)
@@ -45,7 +45,7 @@ async fn every_state_has_a_row_that_is_possible() {
 
 #[tokio::test]
 #[expect(clippy::too_many_lines, reason = "it is a table")]
-async fn impossible_exports_are_refused() {
+async fn invalid_exports_are_rejected() {
     let long_key = "k".repeat(256);
     let cases = [
         ("exports_status_check", unknown_status()),
@@ -204,19 +204,22 @@ async fn impossible_exports_are_refused() {
 }
 
 #[tokio::test]
-async fn a_file_that_expires_when_it_is_completed_is_refused() {
+async fn an_expiry_equal_to_the_completion_time_is_rejected() {
     let database = database().await;
     let at = "2025-12-06T12:05:00Z";
     let row = row(Completed)
         .with("created_at", at)
         .with("started_at", at)
         .with("completed_at", at);
-    // Everything in the same microsecond but the end, which has to come later.
+    // All times are equal except the expiry, which must be later.
     row.clone()
         .with("expires_at", "2025-12-06T12:05:00.000001Z")
         .insert(database.pool())
         .await;
     let refused = row.with("expires_at", at).try_insert(database.pool()).await;
     let refused = refused.map(drop);
-    assert_eq!(refused_by(refused, "no time to download"), "exports_times");
+    assert_eq!(
+        refused_by(refused, "expires_at equals completed_at"),
+        "exports_times"
+    );
 }

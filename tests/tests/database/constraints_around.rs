@@ -1,4 +1,4 @@
-//! Invalid rows of the other tables: a CHECK refuses each.
+//! Invalid rows of the other tables: a CHECK constraint rejects each.
 
 use exports_tests::{Endpoint, Message, TestDatabase, uuid};
 use serde_json::Value;
@@ -8,7 +8,7 @@ use crate::constraints::refused_by;
 use crate::support::{PROJECT, database};
 
 #[tokio::test]
-async fn impossible_projects_keys_and_objects_are_refused() {
+async fn invalid_projects_keys_and_objects_are_rejected() {
     let database = database().await;
     let long = format!(
         "INSERT INTO projects (id) VALUES ('proj_{}')",
@@ -61,7 +61,7 @@ async fn impossible_projects_keys_and_objects_are_refused() {
 }
 
 #[tokio::test]
-async fn impossible_messages_and_endpoints_are_refused() {
+async fn invalid_messages_and_endpoints_are_rejected() {
     let database = database().await;
     let message = |column: &str, value: &str| {
         let message = Message::outbound(PROJECT).with(column, value);
@@ -89,7 +89,7 @@ async fn impossible_messages_and_endpoints_are_refused() {
     ] {
         assert_eq!(run(&database, &sql).await, expected, "{sql}");
     }
-    // The first and the last microsecond that there are.
+    // The first and the last valid microsecond.
     Message::insert(
         database.pool(),
         &[
@@ -98,7 +98,7 @@ async fn impossible_messages_and_endpoints_are_refused() {
         ],
     )
     .await;
-    // No form of a URL is asked for, and no endpoint for a message.
+    // The form of a URL is not checked, and a message needs no endpoint row.
     Endpoint::insert(
         database.pool(),
         &[Endpoint::outbound(PROJECT, uuid(1), "=not a URL")],

@@ -1,4 +1,4 @@
-//! Consumers see their own exports only.
+//! Consumers see only their own exports.
 
 use std::time::Duration;
 
@@ -18,18 +18,18 @@ async fn other_project(database: &TestDatabase) -> ProjectId {
 }
 
 #[tokio::test]
-async fn a_new_export_is_pending_and_reads_back_as_it_was_asked_for() {
+async fn a_new_export_is_pending_and_keeps_the_requested_filter() {
     let database = database().await;
     let storage = database.storage();
     let mut new = new_export();
-    // The ends of time, to the microsecond.
+    // The first and the last valid microsecond.
     new.filter = filter_of("0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z");
     new.filter.direction = Direction::Inbound;
     new.filter.status = Some(MessageStatus::PendingRetry);
     new.filter.endpoint = Some(EndpointId(Uuid::from_u128(7)));
     let before = database.now().await;
     let Created::New(export) = storage.create_export(&new).await.unwrap() else {
-        panic!("it is new")
+        panic!("the export is new")
     };
     assert_eq!(export.id, new.id);
     assert_eq!(
@@ -43,7 +43,7 @@ async fn a_new_export_is_pending_and_reads_back_as_it_was_asked_for() {
 }
 
 #[tokio::test]
-async fn an_export_cannot_be_made_for_a_project_that_is_not_there() {
+async fn an_export_for_a_missing_project_is_rejected() {
     let database = database().await;
     let mut new = new_export();
     new.project = "proj_nobody".parse().unwrap();
@@ -53,7 +53,7 @@ async fn an_export_cannot_be_made_for_a_project_that_is_not_there() {
 }
 
 #[tokio::test]
-async fn another_projects_export_and_one_that_never_was_look_the_same() {
+async fn exports_of_other_projects_are_reported_as_missing() {
     let database = database().await;
     let storage = database.storage();
     let other = other_project(&database).await;
@@ -78,13 +78,13 @@ async fn another_projects_export_and_one_that_never_was_look_the_same() {
 }
 
 #[tokio::test]
-async fn a_file_is_found_when_it_is_ready_and_only_then() {
+async fn a_file_is_ready_only_for_a_completed_export() {
     let database = database().await;
     let storage = database.storage();
     for &status in ExportStatus::ALL {
         let row = ExportRow::of(PROJECT, status);
         let id = ExportId(row.insert(database.pool()).await);
-        // With the project, as the API asks, and without, as a signed link does.
+        // With the project, as in API requests, and without it, as in signed links.
         for owner in [Some(&project()), None] {
             let found = storage.find_file(owner, id).await.unwrap();
             match (status, found) {
@@ -128,7 +128,7 @@ async fn listed(storage: &Database, status: ExportStatus) -> Vec<ExportId> {
 }
 
 #[tokio::test]
-async fn an_export_whose_time_is_over_reads_as_expired_before_any_sweep() {
+async fn a_completed_export_reads_as_expired_after_its_expiry_before_a_sweep() {
     let database = database().await;
     let storage = database.storage();
     let row = ExportRow::of(PROJECT, ExportStatus::Completed)
@@ -147,7 +147,7 @@ async fn an_export_whose_time_is_over_reads_as_expired_before_any_sweep() {
 }
 
 #[tokio::test]
-async fn what_is_being_worked_on_is_not_deleted_and_everything_else_is() {
+async fn only_exports_in_a_terminal_state_can_be_deleted() {
     let database = database().await;
     let storage = database.storage();
     for &status in ExportStatus::ALL {
@@ -175,12 +175,12 @@ async fn what_is_being_worked_on_is_not_deleted_and_everything_else_is() {
 }
 
 #[tokio::test]
-async fn a_deleted_exports_file_is_doomed_with_it() {
+async fn deleting_an_export_marks_its_object_for_deletion() {
     let database = database().await;
     let storage = database.storage();
     let row = ExportRow::of(PROJECT, ExportStatus::Completed);
     let id = row.insert_with_object(database.pool(), "kept").await;
-    // Of an earlier attempt; its janitor knows of it already.
+    // An object of an earlier attempt, already marked for deletion.
     database
         .execute(format!(
             "INSERT INTO export_objects (key, export_id, state, sweep_at)
@@ -195,7 +195,7 @@ async fn a_deleted_exports_file_is_doomed_with_it() {
     assert_eq!(deleted, Deleted::Gone { object_keys });
     assert_eq!(object_state(&database, &row.object_key()).await, "doomed");
 
-    // The caller has half a minute to delete it itself; then a janitor comes, once.
+    // The caller has half a minute to delete the object; then a janitor deletes it, once.
     assert!(storage.take_pending_deletions(10).await.unwrap().is_empty());
     let sql = "SELECT json_object_agg(sweeps_left, sweep_at > clock_timestamp() + interval '25 seconds') FROM export_objects";
     assert_eq!(database.value(sql).await, json!({"1": true, "2": true}));
@@ -207,7 +207,7 @@ async fn a_deleted_exports_file_is_doomed_with_it() {
 }
 
 #[tokio::test]
-async fn of_concurrent_deletes_one_deletes() {
+async fn one_of_two_concurrent_deletes_succeeds() {
     let database = database().await;
     let storage = database.storage();
     let row = ExportRow::of(PROJECT, ExportStatus::Completed);

@@ -18,7 +18,7 @@ async fn next_projects(database: &TestDatabase, count: usize) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_thousand_exports_of_one_project_do_not_hold_up_anothers_first() {
+async fn a_thousand_exports_of_one_project_do_not_delay_another_project() {
     let database = database().await;
     queue(&database, "proj_a", 1000).await;
     assert_eq!(next_projects(&database, 3).await, ["proj_a"; 3]);
@@ -27,7 +27,7 @@ async fn a_thousand_exports_of_one_project_do_not_hold_up_anothers_first() {
 }
 
 #[tokio::test]
-async fn projects_take_turns_and_the_one_with_the_fewest_running_comes_first() {
+async fn the_project_with_the_fewest_running_exports_is_claimed_first() {
     let database = database().await;
     for project in ["proj_a", "proj_b", "proj_c"] {
         queue(&database, project, 3).await;
@@ -41,7 +41,7 @@ async fn projects_take_turns_and_the_one_with_the_fewest_running_comes_first() {
 }
 
 #[tokio::test]
-async fn one_claim_of_many_is_shared_between_the_projects() {
+async fn a_claim_of_several_exports_is_shared_between_projects() {
     let database = database().await;
     queue(&database, "proj_a", 10).await;
     queue(&database, "proj_b", 2).await;
@@ -56,9 +56,9 @@ async fn one_claim_of_many_is_shared_between_the_projects() {
 }
 
 #[tokio::test]
-async fn a_lease_that_ended_counts_as_running_no_more() {
+async fn an_export_with_an_expired_lease_does_not_count_as_running() {
     let database = database().await;
-    // Two of project a hang; they cannot be taken over any more and wait for the janitor.
+    // Two exports of project a have no attempts left and wait for the janitor.
     for _ in 0..2 {
         let row = ExportRow::of(PROJECT, Processing).lease_ended();
         row.with("attempt", 8).insert(database.pool()).await;
@@ -74,7 +74,7 @@ async fn a_lease_that_ended_counts_as_running_no_more() {
 }
 
 #[tokio::test]
-async fn within_a_project_the_one_that_is_due_the_longest_comes_first() {
+async fn exports_of_one_project_are_claimed_by_due_time() {
     let database = database().await;
     let storage = database.storage();
     let ids = queue(&database, PROJECT, 40).await;
@@ -85,7 +85,7 @@ async fn within_a_project_the_one_that_is_due_the_longest_comes_first() {
 }
 
 #[tokio::test]
-async fn an_export_whose_worker_is_gone_comes_before_everything_that_waits() {
+async fn an_export_with_an_expired_lease_is_claimed_before_pending_ones() {
     let database = database().await;
     queue(&database, PROJECT, 5).await;
     let lost = ExportRow::of(PROJECT, Processing).lease_ended();

@@ -1,4 +1,4 @@
-//! Lease tokens: a worker with an expired lease can change nothing.
+//! Lease tokens: a worker with an expired lease cannot change anything.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::support::{LEASE, PROJECT, backdate, claim, database, failure, finished_file, queue};
 
-/// Everything that shows a lease, tried: all of it is refused, and not a byte changes.
+/// Makes every call that takes a lease. Each is rejected, and no row changes.
 async fn assert_lost(database: &TestDatabase, storage: &Database, lease: Lease, key: &str) {
     let before = everything(database).await;
     let minute = Duration::from_mins(1);
@@ -46,7 +46,7 @@ async fn everything(database: &TestDatabase) -> Vec<serde_json::Value> {
 }
 
 #[tokio::test]
-async fn a_lease_that_ended_opens_nothing_even_if_nobody_has_taken_over() {
+async fn an_expired_lease_is_rejected_before_a_takeover() {
     let database = database().await;
     let storage = database.storage();
     let id = queue(&database, PROJECT, 1).await[0];
@@ -56,7 +56,7 @@ async fn a_lease_that_ended_opens_nothing_even_if_nobody_has_taken_over() {
 }
 
 #[tokio::test]
-async fn a_lease_that_was_taken_over_opens_nothing() {
+async fn a_lease_is_rejected_after_a_takeover() {
     let database = database().await;
     let storage = database.storage();
     let id = queue(&database, PROJECT, 1).await[0];
@@ -64,7 +64,7 @@ async fn a_lease_that_was_taken_over_opens_nothing() {
     backdate(&database, id, "lease_expires_at").await;
     let fresh = claim(&storage).await.unwrap();
     assert_lost(&database, &storage, stale.lease, &stale.object_key).await;
-    // Not even for the object of the one that holds it now.
+    // The object of the current lease is rejected as well.
     assert_lost(&database, &storage, stale.lease, &fresh.object_key).await;
     let held = storage
         .heartbeat(fresh.lease, LEASE, Progress::default())
@@ -74,7 +74,7 @@ async fn a_lease_that_was_taken_over_opens_nothing() {
 }
 
 #[tokio::test]
-async fn a_lease_that_was_given_back_opens_nothing() {
+async fn a_lease_is_rejected_after_a_release_or_a_retry() {
     let database = database().await;
     let storage = database.storage();
     queue(&database, PROJECT, 1).await;
@@ -85,7 +85,7 @@ async fn a_lease_that_was_given_back_opens_nothing() {
     );
     assert_lost(&database, &storage, released.lease, &released.object_key).await;
 
-    // The same worker, the same number of the attempt, another token.
+    // The same worker and attempt number, with a new token.
     let again = claim(&storage).await.unwrap();
     assert_eq!(again.attempt, released.attempt);
     assert_lost(&database, &storage, released.lease, &released.object_key).await;
@@ -96,7 +96,7 @@ async fn a_lease_that_was_given_back_opens_nothing() {
 }
 
 #[tokio::test]
-async fn a_lease_whose_export_failed_opens_nothing() {
+async fn a_lease_is_rejected_after_its_export_failed() {
     let database = database().await;
     let storage = database.storage();
     queue(&database, PROJECT, 1).await;
@@ -107,7 +107,7 @@ async fn a_lease_whose_export_failed_opens_nothing() {
 }
 
 #[tokio::test]
-async fn a_lease_whose_export_was_deleted_opens_nothing() {
+async fn a_lease_is_rejected_after_its_export_is_deleted() {
     let database = database().await;
     let storage = database.storage();
     let row = ExportRow::of(PROJECT, Processing);
@@ -119,7 +119,7 @@ async fn a_lease_whose_export_was_deleted_opens_nothing() {
 }
 
 #[tokio::test]
-async fn a_guessed_token_and_another_exports_token_open_nothing() {
+async fn a_wrong_token_and_the_token_of_another_export_are_rejected() {
     let database = database().await;
     let storage = database.storage();
     queue(&database, PROJECT, 2).await;
@@ -135,7 +135,7 @@ async fn a_guessed_token_and_another_exports_token_open_nothing() {
 }
 
 #[tokio::test]
-async fn a_completion_that_is_repeated_gets_the_first_ones_answer() {
+async fn a_repeated_completion_returns_the_first_result() {
     let database = database().await;
     let storage = database.storage();
     let id = queue(&database, PROJECT, 1).await[0];
@@ -149,13 +149,13 @@ async fn a_completion_that_is_repeated_gets_the_first_ones_answer() {
     let first = complete().await;
     assert!(matches!(first, Leased::Held(_)));
     let row = database.export_row(id).await;
-    assert_eq!(complete().await, first, "the same end");
+    assert_eq!(complete().await, first, "the same expiry");
     assert_eq!(database.export_row(id).await, row);
 
     let elsewhere = storage
         .complete(claimed.lease, "proj_a/x/1-y.csv", &finished_file())
         .await;
-    assert_eq!(elsewhere.unwrap(), Leased::Lost, "of another file");
+    assert_eq!(elsewhere.unwrap(), Leased::Lost, "another object key");
     let stranger = Lease {
         token: LeaseToken(Uuid::nil()),
         ..claimed.lease
@@ -163,5 +163,5 @@ async fn a_completion_that_is_repeated_gets_the_first_ones_answer() {
     let strange = storage
         .complete(stranger, &claimed.object_key, &finished_file())
         .await;
-    assert_eq!(strange.unwrap(), Leased::Lost, "by another lease");
+    assert_eq!(strange.unwrap(), Leased::Lost, "another lease token");
 }

@@ -1,4 +1,4 @@
-//! Idempotency keys: one key, one export, for a day.
+//! Idempotency keys: one key creates one export within a day.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use tokio::sync::Barrier;
 
 use crate::support::{PROJECT, database, new_export, project};
 
-/// The same request with the same key; each try brings an id of its own.
+/// The same request with the same key; each call has a new id.
 fn request(key: &str) -> NewExport {
     NewExport {
         idempotency_key: Some(key.to_owned()),
@@ -23,21 +23,21 @@ async fn exports(database: &TestDatabase) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn a_repeated_request_gets_the_first_export_as_it_is_now() {
+async fn a_repeated_request_returns_the_first_export_in_its_current_state() {
     let database = database().await;
     let storage = database.storage();
     let first = request("k-1");
     let Created::New(created) = storage.create_export(&first).await.unwrap() else {
-        panic!("it is new")
+        panic!("the export is new")
     };
     let repeated = storage.create_export(&request("k-1")).await.unwrap();
     assert_eq!(repeated, Created::Replayed(created));
 
-    // Meanwhile a worker takes it.
+    // A worker claims the export.
     let claimed = crate::support::claim(&storage).await.unwrap();
     assert_eq!(claimed.lease.export, first.id);
     let Created::Replayed(now) = storage.create_export(&request("k-1")).await.unwrap() else {
-        panic!("it is a replay")
+        panic!("the request is a replay")
     };
     assert_eq!(now.id, first.id);
     assert_eq!(now.state.status(), ExportStatus::Processing);
@@ -59,7 +59,7 @@ async fn the_same_key_with_another_request_is_a_mismatch() {
 }
 
 #[tokio::test]
-async fn keys_differ_by_every_character_and_by_project() {
+async fn keys_are_compared_exactly_and_per_project() {
     let database = database().await;
     let storage = database.storage();
     database.project("proj_b").await;
@@ -74,7 +74,7 @@ async fn keys_differ_by_every_character_and_by_project() {
 }
 
 #[tokio::test]
-async fn requests_without_a_key_are_never_the_same() {
+async fn requests_without_a_key_always_create_an_export() {
     let database = database().await;
     let storage = database.storage();
     for _ in 0..3 {
@@ -85,7 +85,7 @@ async fn requests_without_a_key_are_never_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn concurrent_equals_make_one_export() {
+async fn concurrent_equal_requests_create_one_export() {
     let database = database().await;
     let storage = database.storage();
     for round in 0..10 {
@@ -109,7 +109,7 @@ async fn concurrent_equals_make_one_export() {
                     new.push(id);
                 }
                 (_, Created::Replayed(export)) => replayed.push(export.id),
-                (_, Created::Mismatch) => panic!("they are equal"),
+                (_, Created::Mismatch) => panic!("the requests are equal"),
             }
         }
         assert_eq!((new.len(), replayed.len()), (1, 15));
@@ -119,7 +119,7 @@ async fn concurrent_equals_make_one_export() {
 }
 
 #[tokio::test]
-async fn a_key_is_free_again_after_a_day_before_any_sweep() {
+async fn a_key_can_be_reused_after_a_day_before_a_sweep() {
     let database = database().await;
     let storage = database.storage();
     let row = |minutes: i64| {
@@ -149,25 +149,21 @@ async fn a_key_is_free_again_after_a_day_before_any_sweep() {
         .unwrap()
         .filter;
     let Created::Replayed(export) = storage.create_export(&again).await.unwrap() else {
-        panic!("a minute is left")
+        panic!("the key is valid for another minute")
     };
     assert_eq!(export.id.0, young);
 }
 
 #[tokio::test]
-async fn a_replay_can_be_looked_for_without_asking_for_an_export() {
+async fn find_replay_finds_an_export_without_creating_one() {
     let database = database().await;
     let storage = database.storage();
     let look = async |new: &NewExport| storage.find_replay(new).await.unwrap();
     assert_eq!(look(&new_export()).await, None, "without a key");
-    assert_eq!(
-        look(&request("k-1")).await,
-        None,
-        "a key that nobody has used"
-    );
+    assert_eq!(look(&request("k-1")).await, None, "an unused key");
 
     let Created::New(first) = storage.create_export(&request("k-1")).await.unwrap() else {
-        panic!("it is new")
+        panic!("the export is new")
     };
     assert_eq!(look(&request("k-1")).await, Some(Created::Replayed(first)));
     let mut other = request("k-1");
@@ -184,7 +180,7 @@ async fn a_replay_can_be_looked_for_without_asking_for_an_export() {
 }
 
 #[tokio::test]
-async fn a_key_is_free_again_when_its_export_is_deleted() {
+async fn a_key_can_be_reused_after_its_export_is_deleted() {
     let database = database().await;
     let storage = database.storage();
     let row = ExportRow::of(PROJECT, ExportStatus::Completed).with("idempotency_key", "k-1");
@@ -196,13 +192,13 @@ async fn a_key_is_free_again_when_its_export_is_deleted() {
 }
 
 #[tokio::test]
-async fn the_same_insert_sent_twice_is_one_new_export() {
+async fn a_create_with_the_same_id_creates_one_export() {
     let database = database().await;
     let storage = database.storage();
     for new in [new_export(), request("k-1")] {
         let first = storage.create_export(&new).await.unwrap();
         assert!(matches!(first, Created::New(_)));
-        // As after a lost answer: the same id, so it is the same request.
+        // A repeat after a lost response has the same id, so it is the same request.
         assert_eq!(storage.create_export(&new).await.unwrap(), first);
     }
     assert_eq!(exports(&database).await, json!(2));

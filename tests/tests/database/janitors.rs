@@ -1,4 +1,4 @@
-//! Concurrent janitors: everything is done once.
+//! Concurrent janitors do each piece of work once.
 
 use std::collections::HashSet;
 
@@ -10,7 +10,7 @@ use exports_tests::ExportRow;
 use crate::support::{PROJECT, database, failure};
 use crate::sweeps::{doom, over};
 
-/// Eight janitors at once, each until it finds nothing more.
+/// Runs eight janitors at the same time, each until it finds no more work.
 async fn janitors<T: Send + 'static>(storage: &Database, sweep: impl AsyncJanitor<T>) -> Vec<T> {
     let tasks: Vec<_> = (0..8)
         .map(|_| {
@@ -67,7 +67,7 @@ impl AsyncJanitor<PendingDeletion> for Doomed {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn every_export_expires_once_whoever_sweeps() {
+async fn concurrent_janitors_expire_each_export_once() {
     let database = database().await;
     for _ in 0..100 {
         over().insert_with_object(database.pool(), "kept").await;
@@ -78,7 +78,7 @@ async fn every_export_expires_once_whoever_sweeps() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn every_exhausted_export_fails_once_whoever_sweeps() {
+async fn concurrent_janitors_fail_each_exhausted_export_once() {
     let database = database().await;
     for _ in 0..50 {
         let row = ExportRow::of(PROJECT, Processing).with("attempt", 3);
@@ -90,7 +90,7 @@ async fn every_exhausted_export_fails_once_whoever_sweeps() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn every_doomed_object_is_taken_up_once_whoever_sweeps() {
+async fn concurrent_janitors_take_each_pending_deletion_once() {
     let database = database().await;
     doom(&database, 100, 2).await;
     let taken = janitors(&database.storage(), Doomed).await;

@@ -1,4 +1,5 @@
-//! `export_objects`: every key is recorded before its object is written, and the end of an attempt decides about its object.
+//! `export_objects`: every key is recorded before its object is written. The result of an attempt decides whether its object is
+//! kept or deleted.
 
 use std::time::Duration;
 
@@ -44,13 +45,13 @@ async fn an_upload_is_recorded_with_its_object() {
         objects(&database, lease.export.0).await[0]["upload_id"],
         "upload-1"
     );
-    // An object that is not this export's is refused.
+    // An object of another export is rejected.
     let other = storage.record_upload(lease, "proj_a/x/1-y.csv", "upload-2");
     assert_eq!(other.await.unwrap(), Leased::Lost);
 }
 
 #[tokio::test]
-async fn a_takeover_dooms_the_object_of_the_attempt_before() {
+async fn a_takeover_marks_the_object_of_the_previous_attempt_for_deletion() {
     let (database, storage, first) = claimed().await;
     let id = first.lease.export.0;
     let recorded = storage
@@ -66,7 +67,7 @@ async fn a_takeover_dooms_the_object_of_the_attempt_before() {
 }
 
 #[tokio::test]
-async fn a_retry_a_release_and_a_failure_doom_the_object() {
+async fn a_retry_a_release_and_a_failure_mark_the_object_for_deletion() {
     for ending in ["retry", "release", "fail"] {
         let (database, storage, claim) = claimed().await;
         let lease = claim.lease;
@@ -82,7 +83,7 @@ async fn a_retry_a_release_and_a_failure_doom_the_object() {
 }
 
 #[tokio::test]
-async fn a_completion_keeps_its_object_and_no_other() {
+async fn a_completion_keeps_only_its_own_object() {
     let (database, storage, first) = claimed().await;
     let id = first.lease.export.0;
     backdate(&database, id, "lease_expires_at").await;
@@ -109,7 +110,7 @@ async fn a_completion_keeps_its_object_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_failure_keeps_what_the_consumer_and_the_operator_need_to_know() {
+async fn a_failure_stores_its_code_message_and_attempt_error() {
     let (database, storage, claim) = claimed().await;
     let reason = "the store answered 403";
     let failed = storage.fail(claim.lease, &failure(), reason).await;

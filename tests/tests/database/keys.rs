@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::support::{PROJECT, database, project};
 
 #[tokio::test]
-async fn a_key_opens_its_project_and_its_text_is_stored_nowhere() {
+async fn a_key_authenticates_its_project_and_only_its_hash_is_stored() {
     let database = database().await;
     let storage = database.storage();
     let key = storage
@@ -30,7 +30,7 @@ async fn a_key_opens_its_project_and_its_text_is_stored_nowhere() {
 }
 
 #[tokio::test]
-async fn what_is_no_key_opens_nothing() {
+async fn invalid_keys_are_rejected() {
     let database = database().await;
     let storage = database.storage();
     let key = storage.create_key(&project(), None).await.unwrap().unwrap();
@@ -52,7 +52,7 @@ async fn what_is_no_key_opens_nothing() {
 }
 
 #[tokio::test]
-async fn a_project_is_created_once_and_a_key_needs_one() {
+async fn a_project_is_created_once_and_a_key_needs_a_project() {
     let database = database().await;
     let storage = database.storage();
     let new = "proj_b".parse().unwrap();
@@ -63,7 +63,7 @@ async fn a_project_is_created_once_and_a_key_needs_one() {
 }
 
 #[tokio::test]
-async fn a_key_is_revoked_by_its_id_its_text_or_its_prefix() {
+async fn a_key_is_revoked_by_id_text_or_prefix() {
     let database = database().await;
     let storage = database.storage();
     let other = storage.create_key(&project(), None).await.unwrap().unwrap();
@@ -89,7 +89,7 @@ async fn a_key_is_revoked_by_its_id_its_text_or_its_prefix() {
         let again = storage.revoke_keys(&name).await.unwrap();
         assert_eq!(
             again[0].revoked_at, revoked[0].revoked_at,
-            "the first time stays"
+            "the first revocation time is kept"
         );
     }
     assert!(storage.revoke_keys("exk_").await.unwrap().is_empty());
@@ -98,7 +98,7 @@ async fn a_key_is_revoked_by_its_id_its_text_or_its_prefix() {
 }
 
 #[tokio::test]
-async fn keys_are_listed_for_a_project_or_for_all() {
+async fn keys_are_listed_for_one_project_or_for_all_projects() {
     let database = database().await;
     let storage = database.storage();
     let other = database.project("proj_b").await;
@@ -120,7 +120,7 @@ async fn keys_are_listed_for_a_project_or_for_all() {
 }
 
 #[tokio::test]
-async fn a_keys_use_is_noted_once_a_minute() {
+async fn the_last_use_of_a_key_is_recorded_once_a_minute() {
     let database = database().await;
     let storage = database.storage();
     let key = storage.create_key(&project(), None).await.unwrap().unwrap();
@@ -140,7 +140,7 @@ async fn a_keys_use_is_noted_once_a_minute() {
     let fresh = "SELECT last_used_at > clock_timestamp() - interval '30 seconds' FROM api_keys";
     assert_eq!(database.value(fresh).await, true);
 
-    // Neither a wrong nor a revoked key leaves a note.
+    // The use of a revoked key is not recorded.
     storage.revoke_keys(&key.id.to_string()).await.unwrap();
     database
         .execute("UPDATE api_keys SET last_used_at = NULL")

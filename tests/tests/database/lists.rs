@@ -20,7 +20,7 @@ fn ids(page: &Page) -> Vec<Uuid> {
     page.exports.iter().map(|export| export.id.0).collect()
 }
 
-/// Every page, joined.
+/// The ids of all pages.
 async fn pages(storage: &Database, limit: u16) -> Vec<Uuid> {
     let mut all = Vec::new();
     let mut after = None;
@@ -45,7 +45,7 @@ async fn insert(database: &TestDatabase, id: u128, created_at: &str) -> Uuid {
 }
 
 #[tokio::test]
-async fn a_list_is_newest_first_and_the_id_decides_between_equal_times() {
+async fn a_list_is_ordered_by_creation_time_and_then_by_id_descending() {
     let database = database().await;
     let storage = database.storage();
     let old = insert(&database, 9, "2025-12-01T00:00:00Z").await;
@@ -63,21 +63,25 @@ async fn a_list_is_newest_first_and_the_id_decides_between_equal_times() {
 }
 
 #[tokio::test]
-async fn the_last_page_says_so_even_if_it_is_full() {
+async fn the_last_page_has_no_cursor_even_if_it_is_full() {
     let database = database().await;
     let storage = database.storage();
-    assert_eq!(page(&storage, 1, None).await.next, None, "of nothing");
+    assert_eq!(
+        page(&storage, 1, None).await.next,
+        None,
+        "the list is empty"
+    );
     insert(&database, 1, "2025-12-01T00:00:00Z").await;
     assert_eq!(page(&storage, 1, None).await.next, None);
     insert(&database, 2, "2025-12-01T00:00:00Z").await;
     let first = page(&storage, 1, None).await;
-    let next = first.next.expect("there is one more");
+    let next = first.next.expect("there is another page");
     assert_eq!(next.id, ExportId(Uuid::from_u128(2)));
     assert_eq!(page(&storage, 1, Some(next)).await.next, None);
 }
 
 #[tokio::test]
-async fn what_is_created_or_deleted_between_two_pages_moves_nothing() {
+async fn inserts_and_deletes_between_pages_cause_no_duplicates_or_gaps() {
     let database = database().await;
     let storage = database.storage();
     for id in 1..=6 {
@@ -86,9 +90,9 @@ async fn what_is_created_or_deleted_between_two_pages_moves_nothing() {
     let first = page(&storage, 2, None).await;
     assert_eq!(ids(&first), [6, 5].map(Uuid::from_u128));
     insert(&database, 7, "2025-12-07T00:00:00Z").await;
-    // Between the first page's last and the next: it belongs to the next page.
+    // Between the last export of the first page and the next one: it belongs to the second page.
     insert(&database, 45, "2025-12-04T12:00:00Z").await;
-    // The one that the cursor was made of.
+    // The export that the cursor points to.
     database
         .execute(format!(
             "DELETE FROM exports WHERE id = '{}'",
@@ -102,7 +106,7 @@ async fn what_is_created_or_deleted_between_two_pages_moves_nothing() {
 }
 
 #[tokio::test]
-async fn a_list_shows_one_project_and_every_state() {
+async fn a_list_contains_exports_of_one_project_in_every_state() {
     let database = database().await;
     let storage = database.storage();
     database.project("proj_b").await;
@@ -122,7 +126,7 @@ async fn a_list_shows_one_project_and_every_state() {
 }
 
 #[tokio::test]
-async fn a_list_of_one_status_is_paged_like_any_other() {
+async fn a_list_filtered_by_status_is_paged() {
     let database = database().await;
     let storage = database.storage();
     for &status in ExportStatus::ALL {

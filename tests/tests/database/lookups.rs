@@ -18,15 +18,15 @@ async fn insert(database: &TestDatabase, project: &str) -> ExportId {
     ExportId(row.insert(database.pool()).await)
 }
 
-/// Statements that wait for the table, which somebody has locked.
-async fn held_up(database: &TestDatabase) -> serde_json::Value {
+/// The number of statements that wait for the table lock.
+async fn blocked_statements(database: &TestDatabase) -> serde_json::Value {
     let waiting = "SELECT count(*) FROM pg_stat_activity
          WHERE datname = current_database() AND wait_event_type = 'Lock'";
     database.value(waiting).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_of_many_gets_its_own() {
+async fn each_concurrent_lookup_gets_its_own_result() {
     let database = database().await;
     let other = database.project("proj_b").await;
     let lookups = BatchLoader::new(database.storage());
@@ -37,7 +37,7 @@ async fn each_of_many_gets_its_own() {
         expected.push((project(), insert(&database, "proj_b").await, false));
         expected.push((project(), ExportId(Uuid::new_v4()), false));
     }
-    // More than one statement takes, and every id more than once.
+    // More ids than fit into one statement, and every id three times.
     let all = expected.iter().cycle().take(3 * expected.len());
     let found = all.map(async |(project, id, is_there)| {
         let export = lookups.get(project, *id).await.unwrap();
@@ -50,7 +50,7 @@ async fn each_of_many_gets_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn those_that_come_while_one_is_held_up_go_together_and_beside_it() {
+async fn lookups_during_a_blocked_lookup_share_a_batch_and_run_beside_it() {
     let database = database().await;
     let id = insert(&database, PROJECT).await;
     let lookups = BatchLoader::new(database.storage());
@@ -67,23 +67,25 @@ async fn those_that_come_while_one_is_held_up_go_together_and_beside_it() {
         tokio::spawn(async move { lookups.get(&project, id).await })
     };
     let first = ask();
-    eventually("the first is held up", TIMEOUT, async || {
-        (held_up(&database).await == json!(1)).then_some(())
+    eventually("the first lookup is blocked", TIMEOUT, async || {
+        (blocked_statements(&database).await == json!(1)).then_some(())
     })
     .await;
-    // Whoever hangs up takes nobody with him, be it the first or one of the others.
+    // An aborted lookup does not abort the others, whether it is the first one or a later one.
     first.abort();
     let others: Vec<_> = (0..100).map(|_| ask()).collect();
     others[0].abort();
-    eventually("the others are held up beside it", TIMEOUT, async || {
-        (held_up(&database).await != json!(1)).then_some(())
-    })
+    eventually(
+        "the other lookups are blocked as well",
+        TIMEOUT,
+        async || (blocked_statements(&database).await != json!(1)).then_some(()),
+    )
     .await;
     tokio::time::sleep(Duration::from_millis(200)).await;
-    let statements = held_up(&database).await;
+    let statements = blocked_statements(&database).await;
     assert!(
         [json!(2), json!(3)].contains(&statements),
-        "{statements} for a hundred"
+        "{statements} statements for 100 lookups"
     );
 
     lock.commit().await.unwrap();
@@ -94,7 +96,7 @@ async fn those_that_come_while_one_is_held_up_go_together_and_beside_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_row_that_is_not_known_spoils_no_other() {
+async fn an_invalid_row_does_not_affect_other_lookups_in_its_batch() {
     let database = database().await;
     let (good, bad) = (
         insert(&database, PROJECT).await,
@@ -123,7 +125,7 @@ async fn a_row_that_is_not_known_spoils_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_is_away_is_everybody_s_error_and_forgotten_when_it_is_back() {
+async fn a_database_failure_fails_all_lookups_and_later_lookups_recover() {
     let database = database().await;
     let id = insert(&database, PROJECT).await;
     let away = Database::new("postgres://127.0.0.1:1/none", PoolPurpose::Api).unwrap();
@@ -138,7 +140,7 @@ async fn a_database_that_is_away_is_everybody_s_error_and_forgotten_when_it_is_b
          WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE '%filter_endpoint_id%'";
     assert!(lookups.get(&project, id).await.unwrap().is_some());
     database.execute(end_all).await;
-    eventually("it is found again", TIMEOUT, async || {
+    eventually("the export is found again", TIMEOUT, async || {
         lookups.get(&project, id).await.ok().flatten()
     })
     .await;

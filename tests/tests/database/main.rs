@@ -1,4 +1,4 @@
-//! `exports-database` on real PostgreSQL: our own tables, the queue, the operators' commands and the migrations.
+//! `exports-database` on real PostgreSQL: the service's tables, the queue, the operators' commands and the migrations.
 
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
 

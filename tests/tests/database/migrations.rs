@@ -1,4 +1,4 @@
-//! Migrations: what they create, what they keep, and the report about a database's schema.
+//! Migrations: created relations, existing relations, and the reported state of the schema.
 
 use exports_database::MigrationState;
 use exports_tests::TestDatabase;
@@ -17,11 +17,11 @@ async fn relations(database: &TestDatabase) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn an_empty_database_is_behind_and_then_current() {
+async fn migrating_an_empty_database_makes_it_current() {
     let database = TestDatabase::empty().await;
     let storage = database.storage();
     let MigrationState::Behind { missing, known } = storage.migration_state().await.unwrap() else {
-        panic!("nothing is there")
+        panic!("the database is empty")
     };
     assert_eq!(missing, known);
     assert_eq!(storage.migrate().await.unwrap(), known);
@@ -47,7 +47,7 @@ async fn concurrent_migrations_all_succeed() {
 }
 
 #[tokio::test]
-async fn the_schema_s_state_tells_missing_foreign_and_unfinished_migrations() {
+async fn missing_modified_and_failed_migrations_are_reported() {
     let database = TestDatabase::create().await;
     let storage = database.storage();
     let state = async || storage.migration_state().await.unwrap();
@@ -85,7 +85,7 @@ async fn the_schema_s_state_tells_missing_foreign_and_unfinished_migrations() {
 }
 
 #[tokio::test]
-async fn a_database_of_a_later_version_is_current_and_migrating_it_changes_nothing() {
+async fn a_database_with_later_migrations_is_current_and_stays_unchanged() {
     let database = TestDatabase::create().await;
     let storage = database.storage();
     database
@@ -102,7 +102,7 @@ async fn a_database_of_a_later_version_is_current_and_migrating_it_changes_nothi
 }
 
 #[tokio::test]
-async fn a_migration_has_no_time_limit() {
+async fn a_migration_runs_without_statement_timeout() {
     let database = TestDatabase::create().await;
     database
         .execute(
@@ -120,7 +120,7 @@ async fn a_migration_has_no_time_limit() {
 }
 
 #[tokio::test]
-async fn existing_tables_named_as_the_source_are_left_alone() {
+async fn existing_source_tables_are_not_changed() {
     let database = TestDatabase::empty().await;
     database
         .execute(
@@ -140,7 +140,7 @@ async fn existing_tables_named_as_the_source_are_left_alone() {
 }
 
 #[tokio::test]
-async fn existing_views_named_as_the_source_are_left_alone() {
+async fn existing_source_views_are_not_changed() {
     let database = TestDatabase::empty().await;
     database
         .execute("CREATE VIEW messages AS SELECT 1 AS id; CREATE VIEW endpoints AS SELECT 2 AS id")
@@ -152,7 +152,7 @@ async fn existing_views_named_as_the_source_are_left_alone() {
 }
 
 #[tokio::test]
-async fn one_existing_relation_does_not_keep_the_other_from_being_made() {
+async fn only_the_missing_source_relation_is_created() {
     let database = TestDatabase::empty().await;
     database
         .execute("CREATE VIEW endpoints AS SELECT 2 AS id")

@@ -20,7 +20,7 @@ async fn jobs(storage: &Database, statuses: &[ExportStatus], limit: u16) -> Vec<
 }
 
 #[tokio::test]
-async fn jobs_tell_who_holds_what_how_far_it_is_and_why_it_was_tried_again() {
+async fn jobs_report_owner_progress_lease_and_attempt_error() {
     let database = database().await;
     let storage = database.storage();
     let later = ExportRow::of(PROJECT, Pending)
@@ -66,7 +66,7 @@ async fn jobs_tell_who_holds_what_how_far_it_is_and_why_it_was_tried_again() {
 }
 
 #[tokio::test]
-async fn a_claim_begins_to_count_anew() {
+async fn a_claim_resets_the_progress() {
     let database = database().await;
     let storage = database.storage();
     queue(&database, PROJECT, 1).await;
@@ -80,13 +80,13 @@ async fn a_claim_begins_to_count_anew() {
     let retried = storage.retry(first.lease, Duration::ZERO, "why").await;
     assert_eq!(retried.unwrap(), Leased::Held(()));
     let pending = jobs(&storage, &[Pending], 1).await;
-    assert_eq!(pending[0].rows, Some(7), "how far the attempt came");
+    assert_eq!(pending[0].rows, Some(7), "the progress of the last attempt");
     claim(&storage).await.unwrap();
     assert_eq!(jobs(&storage, &[Processing], 1).await[0].rows, None);
 }
 
 #[tokio::test]
-async fn a_requeued_export_is_due_at_once_and_its_worker_has_lost_it() {
+async fn a_requeued_export_is_due_at_once_and_its_lease_is_lost() {
     let database = database().await;
     let storage = database.storage();
     let held = ExportRow::of(PROJECT, Processing).with("attempt", 7);
@@ -98,14 +98,14 @@ async fn a_requeued_export_is_due_at_once_and_its_worker_has_lost_it() {
     let beat = storage.heartbeat(held.lease(), LEASE, Progress::default());
     assert_eq!(beat.await.unwrap(), Leased::Lost);
     assert_eq!(object_state(&database, &held.object_key()).await, "doomed");
-    let claim = claim(&storage).await.expect("it is due");
+    let claim = claim(&storage).await.expect("the export is due");
     assert_eq!((claim.lease.export.0, claim.attempt), (id, 1));
     let error = database.export_column(id, "attempt_error").await;
     assert_eq!(error, "an operator took it from worker-1");
 }
 
 #[tokio::test]
-async fn an_export_that_waits_to_be_tried_again_no_longer_waits() {
+async fn requeueing_a_delayed_retry_makes_it_due_at_once() {
     let database = database().await;
     let storage = database.storage();
     let row = ExportRow::of(PROJECT, Pending)
@@ -122,7 +122,7 @@ async fn an_export_that_waits_to_be_tried_again_no_longer_waits() {
 }
 
 #[tokio::test]
-async fn what_has_ended_is_not_touched_by_hand() {
+async fn overrides_do_not_change_exports_in_a_terminal_state() {
     let database = database().await;
     let storage = database.storage();
     for status in [Completed, Failed, Expired] {
@@ -142,7 +142,7 @@ async fn what_has_ended_is_not_touched_by_hand() {
 }
 
 #[tokio::test]
-async fn records_without_a_file_go_when_they_are_old() {
+async fn old_records_without_objects_are_pruned() {
     const AGE: Duration = Duration::from_hours(24);
     let database = database().await;
     let storage = database.storage();
@@ -187,5 +187,9 @@ async fn records_without_a_file_go_when_they_are_old() {
         assert!(database.export_row(row.id()).await.is_some(), "{row:?}");
     }
     database.execute("DELETE FROM export_objects").await;
-    assert_eq!(storage.prune_records(AGE, 2).await.unwrap(), 1, "swept now");
+    assert_eq!(
+        storage.prune_records(AGE, 2).await.unwrap(),
+        1,
+        "its object is gone"
+    );
 }

@@ -13,14 +13,14 @@ use crate::support::{PROJECT, database};
 
 /// A statement of storage with parameters, and how many rows it has to touch in `crowded`.
 struct Case {
-    /// Words that only this statement has.
+    /// Text that occurs only in this statement.
     marker: &'static str,
     types: &'static str,
     arguments: String,
     rows: f64,
 }
 
-/// The text of a statement, from the metadata that its compile-time check is made with.
+/// The text of a statement, from the metadata of its compile-time check.
 fn statement(marker: &str) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.sqlx");
     let mut found = Vec::new();
@@ -36,7 +36,7 @@ fn statement(marker: &str) -> String {
     found.remove(0)
 }
 
-/// Its words alone: how it is broken into lines says nothing.
+/// The query without line breaks.
 fn one_line(query: &str) -> String {
     query.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -49,7 +49,7 @@ fn nodes(plan: &Value) -> Vec<&Value> {
         .collect()
 }
 
-/// How many blocks it looked at.
+/// The number of blocks that the plan read.
 fn blocks(plan: &Value) -> u64 {
     let kinds = ["Shared Hit Blocks", "Shared Read Blocks"];
     kinds.iter().map(|kind| plan[kind].as_u64().unwrap()).sum()
@@ -62,7 +62,7 @@ async fn run(connection: &mut PgConnection, sql: impl Into<String>) {
         .unwrap();
 }
 
-/// Runs it, undoes it, and checks how it went about it.
+/// Runs the statement, rolls it back, and checks its plan.
 async fn check(connection: &mut PgConnection, case: &Case, mode: &str) {
     run(connection, format!("SET plan_cache_mode = {mode}; BEGIN")).await;
     let explain = format!(
@@ -82,7 +82,7 @@ async fn check(connection: &mut PgConnection, case: &Case, mode: &str) {
         assert!(!scanned, "{context}");
     }
     let rows = |node: &Value| node["Actual Rows"].as_f64().unwrap();
-    // What goes into a write; without RETURNING, nothing comes out of it.
+    // The input rows of a write: without RETURNING it has no output rows.
     let written = nodes(plan)
         .into_iter()
         .filter(|node| node["Node Type"] == "ModifyTable")
@@ -100,7 +100,7 @@ async fn check(connection: &mut PgConnection, case: &Case, mode: &str) {
 }
 
 /// 200,000 exports and as many objects: 50,000 pending and not due for an hour, 100,000 completed
-/// with a week left, 50,000 failed; and of each kind that somebody looks for, ten.
+/// with a week left, 50,000 failed; and ten of each kind that a statement looks for.
 async fn crowded() -> TestDatabase {
     let database = database().await;
     database
@@ -136,7 +136,7 @@ async fn crowded() -> TestDatabase {
 }
 
 #[tokio::test]
-async fn nothing_that_is_done_every_second_reads_the_archive() {
+async fn frequent_statements_do_not_scan_whole_tables() {
     let database = crowded().await;
     let cursor = database
         .value(
@@ -183,12 +183,12 @@ async fn nothing_that_is_done_every_second_reads_the_archive() {
     check_all(&database, &cases).await;
 }
 
-/// Each of them, planned in both ways.
+/// Checks each case with both kinds of plan.
 async fn check_all(database: &TestDatabase, cases: &[Case]) {
     let mut connection = database.connect().await;
-    // As in the service's own sessions.
+    // The same setting as in the service's sessions.
     run(&mut connection, "SET jit = off").await;
-    // Right after the rows came, when little is known of them, and later.
+    // Without statistics of the new rows, and after ANALYZE.
     for statistics in [
         "SELECT 1",
         "VACUUM ANALYZE exports",
@@ -207,7 +207,7 @@ async fn check_all(database: &TestDatabase, cases: &[Case]) {
     }
 }
 
-/// 10,000 exports that have gone through the queue a minute ago, one that is being processed (its
+/// 10,000 exports that left the queue a minute ago, one that is being processed (its
 /// id is 1, its token 2), and ten that have just become pending.
 async fn gone_through(database: &TestDatabase) {
     database
@@ -235,10 +235,10 @@ async fn gone_through(database: &TestDatabase) {
         .await;
 }
 
-/// No index entry of what has left the queue can be removed while a snapshot is held, which a long
-/// export does. What workers do all the time must not pass them all.
+/// A long export holds a snapshot, so index entries of exports that have left the queue cannot be
+/// removed. Frequent statements of workers must not scan all of these entries.
 #[tokio::test]
-async fn beside_a_long_snapshot_workers_do_not_pass_what_has_left_the_queue() {
+async fn worker_statements_skip_dead_index_entries_during_a_long_snapshot() {
     let database = database().await;
     let mut long_export = database.connect().await;
     run(&mut long_export, "BEGIN ISOLATION LEVEL REPEATABLE READ").await;
@@ -299,11 +299,11 @@ async fn beside_a_long_snapshot_workers_do_not_pass_what_has_left_the_queue() {
     check_all(&database, &cases).await;
 }
 
-/// What is asked at each scrape reads the queue, which is short, and not the archive.
+/// The query of each scrape reads the queue, which is short, and not the finished exports.
 #[tokio::test]
-async fn the_length_of_the_queue_is_found_without_the_archive() {
+async fn the_queue_depth_query_does_not_scan_the_whole_table() {
     let database = crowded().await;
-    // A queue of 10,000. One that is a quarter of the table is read as quickly without an index.
+    // A queue of 10,000. PostgreSQL reads a queue of a quarter of the table without an index.
     let fewer = "DELETE FROM exports WHERE id IN
                  (SELECT id FROM exports WHERE status = 'pending' AND due_at > now() LIMIT 40000)";
     database.execute(fewer).await;
@@ -323,7 +323,7 @@ async fn the_length_of_the_queue_is_found_without_the_archive() {
         for node in nodes(plan) {
             assert_ne!(node["Node Type"], "Seq Scan", "{plan:#}");
         }
-        // Of 160,000 exports 10,000 are pending: those, and their index, but nothing else.
+        // 10,000 of 160,000 exports are pending: only those and their index are read.
         assert!(blocks(plan) < 3_000, "{} blocks: {plan:#}", blocks(plan));
     }
 }

@@ -1,4 +1,4 @@
-//! The length of the queue.
+//! The depth of the queue.
 
 use std::time::Duration;
 
@@ -28,10 +28,10 @@ async fn the_queue_is_counted_by_state_with_the_age_of_the_oldest() {
     let rows = [
         ago(Pending, "due_at", 10),
         ago(Pending, "due_at", 20),
-        // In the pause before a retry, asked for long ago.
+        // Delayed before a retry, created long ago.
         ago(Pending, "due_at", -5).with_ago("created_at", TimeDelta::minutes(70)),
         ago(Processing, "started_at", 55).with_ago("created_at", TimeDelta::minutes(90)),
-        // A lease that has ended is in nobody's hands, and still no export that is due.
+        // An export with an expired lease counts as processing, not as pending.
         ago(Processing, "lease_expires_at", 1),
         ago(Processing, "started_at", 0),
         ExportRow::of(PROJECT, Completed),
@@ -50,7 +50,7 @@ async fn the_queue_is_counted_by_state_with_the_age_of_the_oldest() {
 }
 
 #[tokio::test]
-async fn an_empty_queue_has_no_age() {
+async fn an_empty_queue_has_zero_exports_and_age_zero() {
     let depth = database().await.storage().queue_depth().await.unwrap();
     for state in [depth.pending, depth.retrying, depth.processing] {
         assert_eq!((state.exports, state.oldest_age), (0, Duration::ZERO));

@@ -27,7 +27,7 @@ async fn claimed(storage: &Database, known: &Arc<QueueHints>) -> Option<Uuid> {
         .map(|claim| claim.lease.export.0)
 }
 
-/// As if everything in the queue had been there for a minute.
+/// Moves all queue entries one minute into the past.
 pub(crate) async fn age_arrivals(database: &TestDatabase) {
     database
         .execute(
@@ -40,7 +40,7 @@ pub(crate) async fn age_arrivals(database: &TestDatabase) {
 }
 
 #[tokio::test]
-async fn what_was_there_and_what_came_since_are_claimed_in_turn() {
+async fn hinted_exports_and_later_arrivals_are_claimed_in_turn() {
     let database = database().await;
     let storage = database.storage();
     let old = queue(&database, "proj_a", 3).await;
@@ -54,12 +54,12 @@ async fn what_was_there_and_what_came_since_are_claimed_in_turn() {
         ids.push(id);
     }
 
-    // Ids of one project are due an hour ago and a millisecond apart, counted from their making.
+    // Exports of one project became due an hour before their creation, a millisecond apart.
     assert_eq!(ids, [old[0], new[0], old[1], old[2], of_known[0]]);
 }
 
 #[tokio::test]
-async fn what_is_given_back_is_found_below_what_is_remembered() {
+async fn a_released_export_is_found_although_it_precedes_the_hints() {
     let database = database().await;
     let storage = database.storage();
     let ids = queue(&database, PROJECT, 3).await;
@@ -67,7 +67,7 @@ async fn what_is_given_back_is_found_below_what_is_remembered() {
     let known = hints(&storage, &QueueHints::default()).await;
     let first = claim(&storage, &known).await.unwrap();
     age_arrivals(&database).await;
-    // By now the project's first is the second one.
+    // The hints now contain the second export as the first of the project.
     let known = hints(&storage, &known).await;
     assert_eq!(
         storage.release(first.lease).await.unwrap(),
@@ -78,7 +78,7 @@ async fn what_is_given_back_is_found_below_what_is_remembered() {
 }
 
 #[tokio::test]
-async fn what_waits_for_a_retry_is_remembered_until_it_is_due() {
+async fn a_delayed_retry_is_claimed_with_old_hints_when_it_is_due() {
     let database = database().await;
     let storage = database.storage();
     let id = queue(&database, PROJECT, 1).await[0];
@@ -96,7 +96,7 @@ async fn what_waits_for_a_retry_is_remembered_until_it_is_due() {
 }
 
 #[tokio::test]
-async fn an_export_that_was_held_at_the_survey_is_taken_over_and_counted_as_running() {
+async fn a_hinted_running_export_is_counted_and_taken_over_after_its_lease_expires() {
     let database = database().await;
     let storage = database.storage();
     let held = queue(&database, "proj_a", 3).await;
@@ -106,7 +106,7 @@ async fn an_export_that_was_held_at_the_survey_is_taken_over_and_counted_as_runn
     let known = hints(&storage, &QueueHints::default()).await;
     let known = hints(&storage, &known).await;
     assert!(!known.has_expired_lease());
-    // Project a has one running: the other one's turn.
+    // Project a has a running export, so project b is next.
     let next = claim(&storage, &known).await.unwrap();
     assert_eq!(next.project.as_str(), "proj_b");
 
@@ -123,12 +123,12 @@ async fn an_export_that_was_held_at_the_survey_is_taken_over_and_counted_as_runn
 }
 
 #[tokio::test]
-async fn a_survey_from_nothing_finds_what_became_visible_too_late() {
+async fn new_hints_find_an_export_that_became_visible_late() {
     let database = database().await;
     let storage = database.storage();
     let known = hints(&storage, &QueueHints::default()).await;
     let late = queue(&database, PROJECT, 1).await;
-    // As if its transaction had taken a minute to commit.
+    // Simulates a transaction that took a minute to commit.
     age_arrivals(&database).await;
     assert_eq!(claimed(&storage, &known).await, None);
     let known = hints(&storage, &QueueHints::default()).await;

@@ -1,4 +1,4 @@
-//! Roles with least privilege: each program can do its work and nothing else.
+//! Roles with least privilege: each program has only the rights that it needs.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ fn endpoint() -> Endpoint {
     Endpoint::outbound(PROJECT, ENDPOINT, "https://example.com/hook")
 }
 
-/// A role with a program's rights, and the address with which it connects.
+/// A role with the rights of a program, and the URL with which it connects.
 async fn role(database: &TestDatabase, program: Program) -> (String, String) {
     let suffix = match program {
         Program::Api => "api",
@@ -41,7 +41,7 @@ async fn role(database: &TestDatabase, program: Program) -> (String, String) {
 }
 
 #[tokio::test]
-async fn the_api_s_role_may_do_all_that_the_api_does() {
+async fn the_api_role_can_run_every_api_operation() {
     let database = database().await;
     let key = database.storage().create_key(&project(), None).await;
     let secret = key.unwrap().unwrap().secret;
@@ -54,7 +54,7 @@ async fn the_api_s_role_may_do_all_that_the_api_does() {
     let owner = storage.authenticate(&secret).await.unwrap();
     assert_eq!(owner, Some(project()));
     let used = "SELECT last_used_at IS NOT NULL FROM api_keys";
-    assert_eq!(database.value(used).await, true, "the use was noted");
+    assert_eq!(database.value(used).await, true, "the use is recorded");
     let source = Source::same_as(&storage);
     let project = project();
     let known = source.has_endpoint(&project, Direction::Outbound, EndpointId(ENDPOINT));
@@ -70,7 +70,11 @@ async fn the_api_s_role_may_do_all_that_the_api_does() {
     database
         .execute("UPDATE exports SET created_at = created_at - interval '25 hours'")
         .await;
-    assert_eq!(storage.find_replay(&new).await.unwrap(), None, "key freed");
+    assert_eq!(
+        storage.find_replay(&new).await.unwrap(),
+        None,
+        "the key is free"
+    );
 
     let row = ExportRow::of(PROJECT, Completed);
     let export = row.insert_with_object(database.pool(), "kept").await;
@@ -104,7 +108,7 @@ async fn the_api_s_role_may_do_all_that_the_api_does() {
 }
 
 #[tokio::test]
-async fn a_worker_s_role_may_do_all_that_a_worker_does() {
+async fn the_worker_role_can_run_every_worker_operation() {
     let database = database().await;
     Endpoint::insert(database.pool(), &[endpoint()]).await;
     Message::insert(database.pool(), &[Message::outbound(PROJECT)]).await;
@@ -180,7 +184,7 @@ async fn reads(storage: &Database) {
     session.finish().await.unwrap();
 }
 
-/// Statements that no program sends, and which of them may not even if it did.
+/// Statements that are rejected, each with the programs whose role must not run it.
 const REFUSED: [(&str, &[Program]); 22] = {
     use Program::{Api, Worker};
     [
@@ -220,7 +224,7 @@ const REFUSED: [(&str, &[Program]); 22] = {
 };
 
 #[tokio::test]
-async fn what_a_program_does_not_do_its_role_is_refused() {
+async fn roles_cannot_run_statements_that_their_program_does_not_need() {
     let database = database().await;
     for program in [Program::Api, Program::Worker] {
         let (_, url) = role(&database, program).await;
@@ -248,7 +252,7 @@ async fn what_a_program_does_not_do_its_role_is_refused() {
 }
 
 #[tokio::test]
-async fn what_an_earlier_version_granted_and_is_not_needed_is_revoked() {
+async fn granting_revokes_rights_that_are_no_longer_needed() {
     let database = database().await;
     let (name, url) = role(&database, Program::Worker).await;
     database
@@ -271,7 +275,7 @@ async fn what_an_earlier_version_granted_and_is_not_needed_is_revoked() {
 }
 
 #[tokio::test]
-async fn a_role_that_cannot_be_held_to_its_rights_is_refused() {
+async fn missing_roles_and_the_owner_are_rejected() {
     let database = database().await;
     let storage = database.storage();
     for nobody in ["nobody_at_all", "x\"; DROP TABLE exports; --", ""] {
@@ -281,11 +285,14 @@ async fn a_role_that_cannot_be_held_to_its_rights_is_refused() {
     let owner = database.value("SELECT current_user::text").await;
     let error = storage.grant(Program::Api, owner.as_str().unwrap()).await;
     assert!(matches!(error, Err(GrantError::Owner { .. })), "{error:?}");
-    assert!(claim(&storage).await.is_none(), "everything is as it was");
+    assert!(
+        claim(&storage).await.is_none(),
+        "the owner can still query the queue"
+    );
 }
 
 #[tokio::test]
-async fn a_role_s_name_may_be_anything() {
+async fn a_role_name_can_contain_quotes_spaces_and_semicolons() {
     let database = database().await;
     let (name, url) = database.role("odd \"name\" d'été; --").await;
     database
@@ -297,9 +304,9 @@ async fn a_role_s_name_may_be_anything() {
     assert!(storage.claim(&worker("worker-1")).await.is_ok());
 }
 
-/// The migrator owns the service's tables; the platform's belong to the platform.
+/// The migrator owns the service's tables; another role owns the platform's tables.
 #[tokio::test]
-async fn rights_that_only_another_owner_can_give_are_asked_for() {
+async fn rights_on_tables_of_another_owner_are_reported_as_a_grant_statement() {
     let database = TestDatabase::empty().await;
     let (migrator, migrator_url) = database.role("migrator").await;
     let (worker, worker_url) = database.role("worker").await;

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::support::{LEASE, PROJECT, database, failure, finished_file, project, worker};
 
-/// Everything that storage does to the state of an export.
+/// Every operation of storage that changes the state of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     Claim,
@@ -49,8 +49,8 @@ impl Step {
         }
     }
 
-    /// A row in state `from` that gives this step every other reason to go ahead: the right
-    /// token, a lease that lives or is over, a time that has come.
+    /// A row in state `from` that meets every other condition of this step: the right
+    /// token, a valid or expired lease, a due time in the past.
     fn inviting_row(self, from: ExportStatus) -> ExportRow {
         let row = ExportRow::of(PROJECT, from);
         match (from, self) {
@@ -66,7 +66,7 @@ impl Step {
         }
     }
 
-    /// Tries it; tells whether storage says that it was done.
+    /// Tries the step and returns whether storage reports success.
     async fn attempt(self, storage: &Database, row: &ExportRow) -> bool {
         let (lease, key) = (row.lease(), row.object_key());
         let id = lease.export;
@@ -127,14 +127,14 @@ async fn the_state_machine_and_the_sql_agree_for_every_pair_of_states() {
             assert_eq!(
                 changed,
                 from.can_become(to),
-                "{from} to {to}, which was done by {changed_it:?}"
+                "{from} to {to}, changed by {changed_it:?}"
             );
         }
     }
 }
 
-/// Puts a row into `from`, tries the step, and checks that either the row is in the step's state
-/// now or not a byte has changed. Tells which.
+/// Inserts a row in state `from`, tries the step, and checks that the row either has the step's state
+/// or is unchanged. Returns whether it changed.
 async fn try_step(
     database: &TestDatabase,
     storage: &Database,
@@ -154,12 +154,12 @@ async fn try_step(
     let said = step.attempt(storage, &row).await;
     let changed = whole(database, id).await != before;
 
-    // A completion repeated with the same lease is told what the first one did.
+    // A completion repeated with the same lease returns the result of the first one.
     let is_repeated = (from, step) == (ExportStatus::Completed, Step::Complete);
     assert_eq!(said, changed || is_repeated, "{case} and its answer");
     let export = storage.get_export(&project(), ExportId(id)).await.unwrap();
     let now = export.unwrap().state.status();
-    // By the clock the row of this case is expired, whatever its column says.
+    // The row of this case reads as expired by its expiry time, before its column changes.
     if changed || step == Step::ExpireDue && from == ExportStatus::Completed {
         assert_eq!(now, step.leads_to(), "{case}");
     } else {
@@ -171,7 +171,7 @@ async fn try_step(
     changed
 }
 
-/// Everything that is stored of an export.
+/// The stored rows of an export.
 async fn whole(database: &TestDatabase, id: Uuid) -> String {
     let objects = database
         .value("SELECT coalesce(json_agg(o ORDER BY key)::text, '') FROM export_objects o")
@@ -180,7 +180,7 @@ async fn whole(database: &TestDatabase, id: Uuid) -> String {
 }
 
 #[tokio::test]
-async fn no_step_touches_another_export() {
+async fn no_transition_changes_another_export() {
     let database = database().await;
     let storage = database.storage();
     for &from in ExportStatus::ALL {

@@ -1,4 +1,4 @@
-//! Janitors: what they delete, and that they do not conflict.
+//! Janitors: expiry, failed attempts, deletion of objects and of idempotency keys.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub(crate) fn over() -> ExportRow {
 }
 
 #[tokio::test]
-async fn a_file_whose_time_is_over_is_marked_and_doomed() {
+async fn an_overdue_file_is_expired_and_marked_for_deletion() {
     let database = database().await;
     let storage = database.storage();
     let row = over();
@@ -45,7 +45,7 @@ async fn a_file_whose_time_is_over_is_marked_and_doomed() {
     assert_eq!(
         (file.row_count, file.size_bytes),
         (3, 120),
-        "what it was stays"
+        "the row count and size are kept"
     );
     assert_eq!(database.export_row(living).await, before);
     assert!(
@@ -55,7 +55,7 @@ async fn a_file_whose_time_is_over_is_marked_and_doomed() {
 }
 
 #[tokio::test]
-async fn an_export_whose_last_attempt_ended_without_a_word_fails() {
+async fn an_export_fails_when_the_lease_of_its_last_attempt_expires() {
     let database = database().await;
     let storage = database.storage();
     let row = ExportRow::of(PROJECT, Processing).with("attempt", 3);
@@ -108,7 +108,7 @@ pub(crate) async fn doom(database: &TestDatabase, count: i32, sweeps_left: i16) 
 }
 
 #[tokio::test]
-async fn an_object_whose_janitor_died_is_taken_up_again_after_a_minute() {
+async fn an_unfinished_deletion_is_due_again_after_a_minute() {
     let database = database().await;
     let storage = database.storage();
     doom(&database, 1, 2).await;
@@ -123,7 +123,7 @@ async fn an_object_whose_janitor_died_is_taken_up_again_after_a_minute() {
 }
 
 #[tokio::test]
-async fn objects_that_are_written_or_kept_are_never_taken_up() {
+async fn objects_being_written_or_kept_are_never_deleted() {
     let database = database().await;
     let storage = database.storage();
     let writing = ExportRow::of(PROJECT, Processing);
@@ -131,7 +131,7 @@ async fn objects_that_are_written_or_kept_are_never_taken_up() {
     writing.insert_with_object(database.pool(), "writing").await;
     kept.insert_with_object(database.pool(), "kept").await;
     assert!(storage.take_pending_deletions(10).await.unwrap().is_empty());
-    // Nor forgotten, should a janitor be wrong about them.
+    // A wrong `object_deleted` does not remove their records.
     for row in [&writing, &kept] {
         storage
             .object_deleted(&row.object_key(), HOUR)
@@ -146,7 +146,7 @@ async fn objects_that_are_written_or_kept_are_never_taken_up() {
 }
 
 #[tokio::test]
-async fn a_lost_attempts_object_is_deleted_twice_an_hour_apart_and_then_forgotten() {
+async fn the_object_of_an_expired_attempt_is_deleted_twice_an_hour_apart() {
     let database = database().await;
     let storage = database.storage();
     doom(&database, 1, 2).await;
@@ -170,7 +170,10 @@ async fn a_lost_attempts_object_is_deleted_twice_an_hour_apart_and_then_forgotte
         .unwrap()
         .pop()
         .unwrap();
-    assert_eq!(second, first, "with its upload, which may have come back");
+    assert_eq!(
+        second, first,
+        "the upload is deleted again in case it was resumed"
+    );
     storage.object_deleted(&second.key, HOUR).await.unwrap();
     assert_eq!(
         database.value("SELECT count(*) FROM export_objects").await,
@@ -179,7 +182,7 @@ async fn a_lost_attempts_object_is_deleted_twice_an_hour_apart_and_then_forgotte
 }
 
 #[tokio::test]
-async fn the_object_of_an_expired_export_is_deleted_once_and_forgotten() {
+async fn the_object_of_an_expired_export_is_deleted_once() {
     let database = database().await;
     let storage = database.storage();
     over().insert_with_object(database.pool(), "kept").await;
@@ -198,7 +201,7 @@ async fn the_object_of_an_expired_export_is_deleted_once_and_forgotten() {
 }
 
 #[tokio::test]
-async fn idempotency_keys_are_cleared_when_they_are_a_day_old() {
+async fn idempotency_keys_are_cleared_after_a_day() {
     let database = database().await;
     let storage = database.storage();
     let row = |status: ExportStatus, key: &str, age: TimeDelta| {

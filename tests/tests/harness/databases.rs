@@ -4,8 +4,8 @@ use exports_tests::{TIMEOUT, TestDatabase, eventually};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-/// In a given server a drop blocks; in a private one it runs in the background.
-async fn goes(looker: &TestDatabase, url: &str) {
+/// On a server given by a URL the drop blocks; on a private server it runs in the background.
+async fn wait_until_dropped(looker: &TestDatabase, url: &str) {
     eventually("the database is gone", TIMEOUT, async || {
         (!exists(looker, url).await).then_some(())
     })
@@ -19,14 +19,14 @@ async fn exists(looker: &TestDatabase, url: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_database_is_dropped_with_its_test_whoever_is_connected() {
+async fn a_database_is_dropped_with_open_connections() {
     let looker = TestDatabase::empty().await;
     let database = TestDatabase::create().await;
     let url = database.url().to_owned();
     let mut connected = PgConnection::connect(&url).await.unwrap();
     assert!(exists(&looker, &url).await);
     drop(database);
-    goes(&looker, &url).await;
+    wait_until_dropped(&looker, &url).await;
     assert!(connected.ping().await.is_err());
 }
 
@@ -40,11 +40,11 @@ async fn a_database_is_dropped_when_its_test_panics() {
         panic!("on purpose");
     });
     assert!(panicked.await.is_err());
-    goes(&looker, &url).await;
+    wait_until_dropped(&looker, &url).await;
 }
 
 #[tokio::test]
-async fn two_databases_have_nothing_in_common() {
+async fn two_databases_are_isolated() {
     let (one, other) = tokio::join!(TestDatabase::create(), TestDatabase::create());
     one.project("proj_a").await;
     let count = "SELECT count(*) FROM projects";
@@ -53,7 +53,7 @@ async fn two_databases_have_nothing_in_common() {
 }
 
 #[tokio::test]
-async fn nothing_of_a_test_is_visible_in_the_next() {
+async fn a_new_database_has_no_rows_of_earlier_tests() {
     for _ in 0..3 {
         let database = TestDatabase::create().await;
         let tables = [

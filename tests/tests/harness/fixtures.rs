@@ -1,10 +1,10 @@
-//! The fixture: start, use and end.
+//! The fixture: start, use and shutdown.
 
 use exports_tests::{Client, Fixture, Message, StoreKind, TIMEOUT, eventually};
 use serde_json::json;
 
 #[tokio::test]
-async fn a_stack_exports_a_file_with_every_store() {
+async fn a_fixture_exports_a_file_with_every_store() {
     for &kind in StoreKind::all() {
         let fixture = Fixture::builder().store(kind).start().await;
         fixture
@@ -33,7 +33,7 @@ async fn a_stack_exports_a_file_with_every_store() {
 }
 
 #[tokio::test]
-async fn a_stack_leaves_no_process_behind() {
+async fn a_dropped_fixture_leaves_no_process() {
     let mut fixture = Fixture::builder().workers(2).start().await;
     let added = fixture.add_worker(&[("EXPORTS_CONCURRENCY", "1")]);
     let ids = [
@@ -52,7 +52,7 @@ async fn a_stack_leaves_no_process_behind() {
 }
 
 #[tokio::test]
-async fn a_stack_s_database_can_be_taken_away_and_given_back() {
+async fn a_fixture_can_simulate_a_database_outage() {
     let fixture = Fixture::builder().workers(0).database_proxy().start().await;
     let status = async || fixture.api().get("/v1/exports").await.status;
     assert_eq!(status().await, 200);
@@ -66,7 +66,7 @@ async fn a_stack_s_database_can_be_taken_away_and_given_back() {
 }
 
 #[tokio::test]
-async fn consumers_of_a_stack_have_keys_of_their_own() {
+async fn consumers_of_a_fixture_have_separate_keys() {
     let fixture = Fixture::builder().workers(0).start().await;
     let other = fixture.another_consumer("proj_other").await;
     let export = fixture
@@ -98,7 +98,7 @@ async fn consumers_of_a_stack_have_keys_of_their_own() {
 }
 
 #[tokio::test]
-async fn the_programs_see_nothing_of_the_users_environment() {
+async fn programs_do_not_inherit_the_environment_of_the_user() {
     let mut fixture = Fixture::builder().workers(0).start().await;
     let environ = format!("/proc/{}/environ", fixture.api_process().id());
     let environment = std::fs::read_to_string(environ).unwrap();

@@ -1,4 +1,4 @@
-//! Processes: logs, signals, and their end.
+//! Processes: logs, signals and exit.
 
 use std::path::Path;
 use std::process::Command;
@@ -17,7 +17,7 @@ fn is_there(id: u32) -> bool {
 }
 
 #[tokio::test]
-async fn lines_events_and_the_end_of_a_process_are_seen() {
+async fn lines_events_and_the_exit_code_of_a_process_are_captured() {
     let mut process = shell(
         r#"echo one >&2; echo '{"message":"listening","address":"x"}' >&2; echo out; printf last >&2; exit 3"#,
     );
@@ -31,30 +31,30 @@ async fn lines_events_and_the_end_of_a_process_are_seen() {
 
 #[tokio::test]
 #[should_panic(expected = "ended")]
-async fn waiting_for_a_line_of_a_process_that_has_ended_fails_at_once() {
+async fn waiting_for_a_line_of_an_ended_process_fails_at_once() {
     let mut process = shell("echo one >&2");
     process.wait_for_line("two").await;
 }
 
 #[tokio::test]
-async fn a_process_is_paused_and_goes_on() {
+async fn a_process_can_be_paused_and_resumed() {
     let mut process = shell("while :; do echo tick >&2; sleep 0.01; done");
     process.wait_for_line("tick").await;
     process.pause().await;
-    // What was in the pipe is read by now, or soon.
+    // Wait until the lines in the pipe are read.
     let mut length = 0;
-    eventually("silence", TIMEOUT, async || {
+    eventually("the log stops growing", TIMEOUT, async || {
         let before = std::mem::replace(&mut length, process.log().len());
         (before == length).then_some(())
     })
     .await;
     let span = Duration::from_millis(200);
-    holds_within("it says nothing", span, async || {
+    holds_within("a paused process writes nothing", span, async || {
         process.log().len() == length
     })
     .await;
     process.resume();
-    eventually("it says something", TIMEOUT, async || {
+    eventually("a resumed process writes again", TIMEOUT, async || {
         (process.log().len() > length).then_some(())
     })
     .await;
@@ -63,7 +63,7 @@ async fn a_process_is_paused_and_goes_on() {
 }
 
 #[tokio::test]
-async fn a_dropped_process_is_gone_even_if_it_was_paused_or_ignores_signals() {
+async fn a_dropped_process_is_killed_even_if_paused_or_ignoring_signals() {
     let mut process = shell("trap '' TERM INT; echo up >&2; while :; do sleep 0.1; done");
     process.wait_for_line("up").await;
     process.terminate();
@@ -76,13 +76,13 @@ async fn a_dropped_process_is_gone_even_if_it_was_paused_or_ignores_signals() {
 
 #[test]
 #[should_panic(expected = "run: cargo build --workspace --bins")]
-fn a_program_that_is_not_built_is_said_to_be_missing() {
+fn a_program_that_is_not_built_is_reported_with_the_build_command() {
     let _ = program("exports-nothing");
 }
 
 #[tokio::test]
 #[should_panic(expected = "has ended")]
-async fn a_process_that_has_ended_cannot_be_paused() {
+async fn an_ended_process_cannot_be_paused() {
     let mut process = shell("exit 0");
     process.wait().await;
     process.pause().await;

@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// A server that answers each message with what PostgreSQL's replies end with.
+/// A server that answers each message with `ReadyForQuery`, the end of a PostgreSQL reply.
 async fn answering() -> (Proxy, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -30,18 +30,20 @@ async fn connect(proxy: &Proxy) -> TcpStream {
     TcpStream::connect(proxy.address()).await.unwrap()
 }
 
-/// Sends a message; whether it was answered.
+/// Sends a message and returns whether it was answered.
 async fn ask(client: &mut TcpStream, message: &[u8]) -> bool {
     if client.write_all(message).await.is_err() {
         return false;
     }
     let mut answer = [0; 6];
     let answered = timeout(TIMEOUT, client.read_exact(&mut answer)).await;
-    answered.expect("an answer or an end").is_ok()
+    answered
+        .expect("an answer or the end of the connection")
+        .is_ok()
 }
 
 #[tokio::test]
-async fn what_is_cut_ends_and_what_comes_later_is_served() {
+async fn cut_connections_end_and_new_connections_are_served() {
     let (proxy, _server) = answering().await;
     let mut client = connect(&proxy).await;
     assert!(ask(&mut client, b"one").await);
@@ -51,7 +53,7 @@ async fn what_is_cut_ends_and_what_comes_later_is_served() {
 }
 
 #[tokio::test]
-async fn a_target_that_was_taken_away_comes_back() {
+async fn an_unavailable_target_is_restored() {
     let (proxy, _server) = answering().await;
     let mut client = connect(&proxy).await;
     assert!(ask(&mut client, b"one").await);
@@ -63,7 +65,7 @@ async fn a_target_that_was_taken_away_comes_back() {
 }
 
 #[tokio::test]
-async fn what_is_held_waits_and_goes_on() {
+async fn a_held_request_waits_and_continues_after_the_restore() {
     let (proxy, _server) = answering().await;
     let mut client = connect(&proxy).await;
     assert!(ask(&mut client, b"one").await);
@@ -76,7 +78,7 @@ async fn what_is_held_waits_and_goes_on() {
 }
 
 #[tokio::test]
-async fn one_request_or_reply_is_lost_and_the_next_is_not() {
+async fn exactly_one_request_or_reply_with_the_marker_is_lost() {
     for loss in [Loss::Request, Loss::Reply] {
         let (proxy, _server) = answering().await;
         proxy.lose_at(loss, *b"marker");
@@ -99,7 +101,7 @@ async fn a_marker_is_found_across_two_messages() {
 }
 
 #[tokio::test]
-async fn a_database_s_url_leads_through_the_proxy() {
+async fn a_database_url_is_rewritten_to_the_proxy() {
     let proxy = Proxy::to_postgres("postgres://u:p@db.internal:6432/main").await;
     assert_eq!(proxy.target(), "db.internal:6432");
     let port = proxy.address().rsplit(':').next().unwrap().to_owned();
@@ -118,7 +120,7 @@ async fn a_database_s_url_leads_through_the_proxy() {
 }
 
 #[tokio::test]
-async fn what_is_silenced_gets_no_answer_and_no_end_and_what_comes_later_is_served() {
+async fn a_blackhole_stops_open_connections_but_serves_new_ones() {
     let (proxy, _server) = answering().await;
     let mut client = connect(&proxy).await;
     assert!(ask(&mut client, b"one").await);

@@ -32,8 +32,8 @@ fn expressions(panel: &Value, found: &mut Vec<String>) {
     }
 }
 
-/// Whether a series answers to a matcher (`=`, `!=`, `=~` or `!~`).
-fn answers(series: &Series, label: &str, operator: &str, value: &str) -> bool {
+/// Whether a series satisfies a matcher (`=`, `!=`, `=~` or `!~`).
+fn matches_selector(series: &Series, label: &str, operator: &str, value: &str) -> bool {
     let is = series.labels.get(label).map_or("", String::as_str);
     let matches = || {
         let whole = Regex::new(&format!("^(?:{value})$"));
@@ -61,27 +61,27 @@ fn check(text: &str, told: &[&Scrape]) -> usize {
             .iter()
             .filter(|series| series.name == found[1])
             .collect();
-        assert!(!left.is_empty(), "nobody tells {}", &found[1]);
+        assert!(!left.is_empty(), "no program reports {}", &found[1]);
         let matchers = found.get(2).map_or("", |matchers| matchers.as_str());
         for found in matcher.captures_iter(matchers) {
             if !OF_PROMETHEUS.contains(&&found[1]) {
-                left.retain(|series| answers(series, &found[1], &found[2], &found[3]));
+                left.retain(|series| matches_selector(series, &found[1], &found[2], &found[3]));
             }
         }
-        assert!(!left.is_empty(), "nobody tells {}", &found[0]);
+        assert!(!left.is_empty(), "no program reports {}", &found[0]);
     }
     for found in grouping.captures_iter(text) {
         for label in found[1].split(',').map(str::trim) {
             let known = OF_PROMETHEUS.contains(&label)
                 || all.iter().any(|series| series.labels.contains_key(label));
-            assert!(known, "{label} is no label: {}", &found[0]);
+            assert!(known, "no metric has the label {label}: {}", &found[0]);
         }
     }
     selectors
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_dashboard_and_the_rules_ask_for_what_is_told() {
+async fn the_dashboard_and_the_alert_rules_use_only_reported_metrics() {
     let busy = busy(scraped()).await;
     let told = [&busy.worker, &busy.api];
 
@@ -93,17 +93,17 @@ async fn the_dashboard_and_the_rules_ask_for_what_is_told() {
     for expression in &found {
         assert!(
             check(expression, &told) > 0,
-            "no metric of ours: {expression}"
+            "no metric of the service: {expression}"
         );
     }
-    // The rules' tests feed them by the same names, or nothing would fire there.
+    // The unit tests of the rules use the same names: with other names no alert would fire.
     let rules = deployed("prometheus/alerts.yaml");
     let selectors = check(&rules, &told);
     assert!(selectors > 15, "{selectors} selectors");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_alert_has_a_page_in_the_runbook_to_go_to() {
+async fn every_alert_links_to_a_page_of_the_runbook() {
     let rules = deployed("prometheus/alerts.yaml");
     let alerts: Vec<_> = rules
         .lines()
@@ -112,6 +112,6 @@ async fn every_alert_has_a_page_in_the_runbook_to_go_to() {
     assert!(alerts.len() > 10, "{alerts:?}");
     for alert in alerts {
         let page = format!("deploy/RUNBOOK.md#{}\n", alert.to_lowercase());
-        assert!(rules.contains(&page), "{alert} names no page");
+        assert!(rules.contains(&page), "{alert} has no link to the runbook");
     }
 }

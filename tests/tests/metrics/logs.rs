@@ -15,21 +15,21 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 const SIGNING_KEY: &str = "a signing key for tests, which is long enough";
 const LOST: &str = "exports_log_lines_lost_total";
 
-/// What has become of a service's standard error.
+/// The fault of a service's standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Log {
-    /// Its reader has ended.
+    /// A pipe whose reader is closed.
     ReaderGone,
-    /// A full pipe without a reader.
+    /// A full pipe that is not read.
     Unread,
-    /// It is a file on a full disk.
+    /// A file on a full disk.
     DiskFull,
 }
 
 impl Log {
     const ALL: [Self; 3] = [Self::ReaderGone, Self::Unread, Self::DiskFull];
 
-    /// A standard error in this state. The pipe has a reader as long as the second lives.
+    /// A standard error with this fault. The pipe has a reader until the returned reader is dropped.
     fn open(self) -> (Stdio, Option<PipeReader>) {
         if self == Self::DiskFull {
             let full = OpenOptions::new().write(true).open("/dev/full");
@@ -51,7 +51,7 @@ fn free_address() -> String {
     listener.local_addr().expect("its address").to_string()
 }
 
-/// A database and a store, and the variables by which the services find them.
+/// A database and a store, and the environment variables of the services.
 struct Place {
     database: TestDatabase,
     store: RunningStore,
@@ -85,14 +85,14 @@ async fn is_ready(client: &Client) {
     .await;
 }
 
-async fn ends(process: &mut Process) {
+async fn terminate_and_wait(process: &mut Process) {
     process.terminate();
     let status = process.wait().await;
     assert!(status.success(), "{status:?}");
 }
 
 #[tokio::test]
-async fn the_api_answers_and_stops_whatever_becomes_of_its_log() {
+async fn the_api_responds_and_stops_when_its_log_cannot_be_written() {
     const REQUESTS: usize = 300;
     let place = Place::new().await;
     for log in Log::ALL {
@@ -105,30 +105,30 @@ async fn the_api_answers_and_stops_whatever_becomes_of_its_log() {
         let mut api = Process::start_logging_to(stderr, "exports-api", environment);
         let client = Client::new(&format!("http://{listen}"));
         is_ready(&client).await;
-        // More lines than a pipe has room for.
+        // More lines than fit into a pipe.
         for _ in 0..REQUESTS {
             let _ = client.get("/v1/exports").await.expect(401);
         }
         let metrics = format!("http://{metrics}");
         if let Some(reader) = reader {
-            // Whoever reads late misses nothing.
+            // A late reader receives every line.
             let lines = BufReader::new(reader).lines().map_while(Result::ok);
             let answered = lines.filter(|line| line.contains("\"status\":401"));
             assert_eq!(answered.take(REQUESTS).count(), REQUESTS);
             assert!(Scrape::of(&metrics).await.value(LOST, &[]) < 1.0);
         } else {
-            eventually("every line was tried", TIMEOUT, async || {
+            eventually("every lost line is counted", TIMEOUT, async || {
                 let lost = Scrape::of(&metrics).await.value(LOST, &[]);
                 (lost > 300.0).then_some(())
             })
             .await;
         }
-        ends(&mut api).await;
+        terminate_and_wait(&mut api).await;
     }
 }
 
 #[tokio::test]
-async fn a_worker_works_and_stops_whatever_becomes_of_its_log() {
+async fn a_worker_works_and_stops_when_its_log_cannot_be_written() {
     let place = Place::new().await;
     let project = place.database.project("proj_abc123").await;
     let storage = place.database.storage();
@@ -155,7 +155,7 @@ async fn a_worker_works_and_stops_whatever_becomes_of_its_log() {
         storage.create_export(&new).await.expect("a new export");
         eventually("the export is completed", TIMEOUT, async || {
             let found = storage.get_export(&project, new.id).await;
-            let export = found.expect("a look at exports").expect("the export");
+            let export = found.expect("exports can be read").expect("the export");
             matches!(export.state, ExportState::Completed(_)).then_some(())
         })
         .await;
@@ -165,13 +165,13 @@ async fn a_worker_works_and_stops_whatever_becomes_of_its_log() {
             })
             .await;
         }
-        ends(&mut worker).await;
+        terminate_and_wait(&mut worker).await;
     }
 }
 
 /// The error line cannot be written, but the exit code is set.
 #[tokio::test]
-async fn a_service_that_cannot_start_ends_whatever_becomes_of_its_log() {
+async fn a_failed_start_sets_the_exit_code_when_the_log_cannot_be_written() {
     let store = RunningStore::start(StoreKind::File);
     let database = ("DATABASE_URL", "postgres://127.0.0.1:1/none");
     let key = ("EXPORTS_SIGNING_KEY", SIGNING_KEY);

@@ -46,7 +46,7 @@ pub(crate) async fn eventually_tells(
     .await
 }
 
-/// Both are whole numbers, small enough to be exact.
+/// Compares two integers that a float represents exactly.
 pub(crate) fn is(one: f64, other: f64) -> bool {
     (one - other).abs() < 1e-9
 }
@@ -61,7 +61,7 @@ pub(crate) async fn ask_for(fixture: &Fixture, day: &str) -> String {
     export["id"].as_str().expect("an id").to_owned()
 }
 
-/// What a busy service has been through.
+/// The fixture and its metrics after some exports and requests.
 pub(crate) struct Busy {
     pub(crate) fixture: Fixture,
     pub(crate) worker: Scrape,
@@ -72,8 +72,8 @@ pub(crate) struct Busy {
     pub(crate) failed: String,
 }
 
-/// One export of three rows that is completed, one that fails, requests that are refused, and one
-/// that finds no database.
+/// Runs one export of three rows that completes, one that fails, requests that are rejected, and one
+/// request while the database is unavailable.
 pub(crate) async fn busy(builder: FixtureBuilder) -> Busy {
     let mut fixture = builder.database_proxy().start().await;
     let (worker, api) = (of_worker(&mut fixture, 0).await, of_api(&mut fixture).await);
@@ -81,7 +81,7 @@ pub(crate) async fn busy(builder: FixtureBuilder) -> Busy {
     let message = |at| Message::outbound(&project).at(at);
     let unwritable = message("2025-12-05T12:00:00Z").with("delivered_at", "infinity");
     let three = [(); 3].map(|()| message("2025-12-03T12:00:00Z"));
-    // An operator's own table may hold what ours refuses.
+    // A source table of the operator may contain values that the service's table rejects.
     let unchecked = "ALTER TABLE messages DROP CONSTRAINT messages_delivered_at_check";
     fixture.database().execute(unchecked).await;
     fixture.insert_messages(&three).await;
@@ -98,7 +98,7 @@ pub(crate) async fn busy(builder: FixtureBuilder) -> Busy {
     proxy.restore();
 
     eventually_tells(&worker, "exports_database_up", &[], 1.0).await;
-    // An attempt is over a moment after its export is.
+    // The attempt ends shortly after its export.
     let worker = eventually_tells(&worker, "exports_running", &[], 0.0).await;
     let api = eventually_tells(&api, "exports_database_up", &[], 1.0).await;
     Busy {
@@ -110,7 +110,7 @@ pub(crate) async fn busy(builder: FixtureBuilder) -> Busy {
     }
 }
 
-/// Requests that anybody can send, with what they like in it.
+/// Invalid requests with arbitrary paths, methods and keys.
 async fn refusals(fixture: &Fixture) {
     let api = fixture.api();
     let invented = Method::from_bytes(b"INVENTED").expect("a method");

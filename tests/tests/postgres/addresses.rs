@@ -1,4 +1,4 @@
-//! Database URLs: pool, listener and source connect with each, or one line says why not.
+//! Database URLs: pool, listener and source connect with each, or fail with a one-line reason.
 
 use std::error::Error;
 use std::fs::Permissions;
@@ -32,7 +32,7 @@ fn line(error: &dyn Error) -> String {
     line
 }
 
-/// Everything that connects to a database.
+/// Connects everything that uses a database URL.
 async fn reach(url: &str) -> Result<ConnectedServer, String> {
     let database = Database::new(url, PoolPurpose::Command).map_err(|e| line(&e))?;
     let reached = database.check().await.map_err(|e| line(&e))?;
@@ -42,7 +42,7 @@ async fn reach(url: &str) -> Result<ConnectedServer, String> {
     database.migration_state().await.map_err(|e| line(&e))?;
     database.listen().await.map_err(|e| line(&e))?;
     source.open_session().await.map_err(|e| line(&e))?;
-    // One that is not checked first connects, too.
+    // The pool also connects without a check.
     let unchecked = Database::new(url, PoolPurpose::Command).map_err(|e| line(&e))?;
     unchecked.ping().await.map_err(|e| line(&e))?;
     database.close().await;
@@ -53,7 +53,7 @@ fn encoded(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
-/// A folder below `/tmp`, for a socket's path must be short, that the server may write to.
+/// A folder that the server can write to. It is below `/tmp` because the path of a socket must be short.
 fn socket_folder(data: &Path) -> TempDir {
     let folder = tempfile::Builder::new()
         .prefix("ex")
@@ -67,7 +67,7 @@ fn socket_folder(data: &Path) -> TempDir {
 
 #[tokio::test(flavor = "multi_thread")]
 #[expect(clippy::too_many_lines, reason = "it is a table")]
-async fn every_address_connects_or_says_why_not_in_one_line() {
+async fn every_database_url_connects_or_fails_with_a_one_line_reason() {
     let Some((postgres, folder)) = own_server().await else {
         not_run("the private server is a container, whose sockets cannot be set");
         return;
@@ -266,7 +266,7 @@ async fn every_address_connects_or_says_why_not_in_one_line() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_several_hosts_the_one_that_is_wanted_is_chosen() {
+async fn target_session_attrs_chooses_among_several_hosts() {
     let Some((primary, _)) = own_server().await else {
         not_run("the private server is a container, of which no replica can be made");
         return;
@@ -285,7 +285,7 @@ async fn of_several_hosts_the_one_that_is_wanted_is_chosen() {
         primary.port()
     );
     let control = Database::new(&primary.url(), PoolPurpose::Command).unwrap();
-    // What is written to is the primary, unless somebody says otherwise.
+    // By default the service's database must be writable, so the primary is chosen.
     let database = Database::new(&both, PoolPurpose::Command).unwrap();
     let reached = database.check().await.unwrap();
     assert_eq!(reached.server, format!("127.0.0.1:{}", primary.port()));
@@ -311,7 +311,7 @@ async fn of_several_hosts_the_one_that_is_wanted_is_chosen() {
     }
 
     let standby_port = standby.port();
-    // After the first one is gone, new connections go to the other.
+    // After the standby stops, new connections go to the primary.
     let source = Source::at(&both, &control, PoolPurpose::Command).unwrap();
     source.check().await.unwrap();
     source.server_info().await.unwrap();
@@ -326,7 +326,7 @@ async fn of_several_hosts_the_one_that_is_wanted_is_chosen() {
     source.server_info().await.unwrap();
     stop(standby).await;
 
-    // And when both are, that is said for each.
+    // When both servers are stopped, the error names each.
     let primary = spawn_blocking(move || {
         primary.stop_server(Shutdown::Immediate).unwrap();
         primary
@@ -342,9 +342,9 @@ async fn of_several_hosts_the_one_that_is_wanted_is_chosen() {
     stop(primary).await;
 }
 
-/// Where sqlx cannot go by itself, a lost connection is found out as well, and replaced.
+/// Connections that sqlx cannot make itself go through the gateway. A lost one is detected and replaced.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_that_is_lost_behind_the_gateway_is_replaced() {
+async fn a_connection_lost_behind_the_gateway_is_replaced() {
     let database = crate::support::database().await;
     let proxy = Proxy::to_postgres(database.url()).await;
     let own = proxy.url(database.url());
@@ -355,10 +355,12 @@ async fn a_connection_that_is_lost_behind_the_gateway_is_replaced() {
     storage.ping().await.unwrap();
     let mut listener = storage.listen().await.unwrap();
     proxy.cut();
-    let heard = timeout(TIMEOUT, listener.queued()).await.expect("an end");
+    let heard = timeout(TIMEOUT, listener.queued())
+        .await
+        .expect("the listener ends");
     assert!(heard.unwrap_err().is_transient());
     storage.ping().await.unwrap();
-    // A session that is given up ends on the server, too.
+    // A dropped session ends on the server, too.
     drop(listener);
     storage.close().await;
     let sessions = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'";

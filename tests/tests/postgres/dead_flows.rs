@@ -10,9 +10,9 @@ use serde_json::json;
 
 use crate::support::{claim, database, new_export, queue};
 
-/// One wait for an answer that does not come, and a new connection, on a busy machine.
+/// One response timeout and a new connection, on a busy machine.
 const SLOW: Duration = Duration::from_secs(5);
-/// Less than a single wait.
+/// Less than one response timeout.
 const QUICK: Duration = Duration::from_millis(900);
 
 /// A database behind a proxy, with every connection of the pool open.
@@ -31,7 +31,7 @@ async fn warm(purpose: PoolPurpose) -> (TestDatabase, Proxy, Database) {
 }
 
 #[tokio::test]
-async fn one_request_is_slow_however_many_connections_are_dead() {
+async fn only_the_first_request_is_slow_when_all_connections_are_dead() {
     let (_database, proxy, storage) = warm(PoolPurpose::Api).await;
     for round in 0..2 {
         proxy.blackhole();
@@ -47,9 +47,9 @@ async fn one_request_is_slow_however_many_connections_are_dead() {
     }
 }
 
-/// As after a night without requests: the check before use is what is not answered.
+/// The connections die while they are idle, so the check before use gets no response.
 #[tokio::test]
-async fn one_request_is_slow_when_the_connections_died_while_they_lay_idle() {
+async fn only_the_first_request_is_slow_when_idle_connections_are_dead() {
     let (_database, proxy, storage) = warm(PoolPurpose::Api).await;
     tokio::time::sleep(Duration::from_millis(1100)).await;
     proxy.blackhole();
@@ -61,9 +61,9 @@ async fn one_request_is_slow_when_the_connections_died_while_they_lay_idle() {
     assert!(begun.elapsed() < QUICK, "{:?}", begun.elapsed());
 }
 
-/// Each holds one of the pool's connections, so that nothing is left to ask again over.
+/// Twice as many requests as connections: no spare connection is left for a retry.
 #[tokio::test]
-async fn as_many_requests_as_there_are_connections_are_slow_at_the_same_time() {
+async fn concurrent_requests_over_dead_connections_succeed_in_time() {
     let (_database, proxy, storage) = warm(PoolPurpose::Api).await;
     proxy.blackhole();
     let begun = Instant::now();
@@ -75,7 +75,7 @@ async fn as_many_requests_as_there_are_connections_are_slow_at_the_same_time() {
 }
 
 #[tokio::test]
-async fn a_create_over_a_dead_connection_is_one_export() {
+async fn a_create_over_a_dead_connection_creates_one_export() {
     let (database, proxy, storage) = warm(PoolPurpose::Api).await;
     proxy.blackhole();
     let created = storage.create_export(&new_export()).await.unwrap();
@@ -98,9 +98,9 @@ async fn a_heartbeat_does_not_wait_for_a_dead_connection() {
     assert!(begun.elapsed() < SLOW, "{:?}", begun.elapsed());
 }
 
-/// A request whose client has gone away breaks off amid its statement.
+/// A request whose client disconnects is cancelled during its statement.
 #[tokio::test]
-async fn a_connection_whose_answer_nobody_waits_for_is_used_again_in_step() {
+async fn a_connection_of_a_cancelled_request_is_reused_in_sync() {
     let (_database, proxy, storage) = warm(PoolPurpose::Command).await;
     for _ in 0..20 {
         proxy.slow_down(Duration::from_millis(20));
@@ -111,7 +111,7 @@ async fn a_connection_whose_answer_nobody_waits_for_is_used_again_in_step() {
         assert!(!info.role.is_empty());
         storage.ping().await.unwrap();
     }
-    eventually("both are at rest", TIMEOUT, async || {
+    eventually("both connections are idle", TIMEOUT, async || {
         (storage.pool_use().idle == 2).then_some(())
     })
     .await;

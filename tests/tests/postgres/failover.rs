@@ -1,4 +1,4 @@
-//! The address leads to a read-only server for some time.
+//! Failover: the address leads to a read-only server for some time.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::support::{claim, database, new_export, own_server, project, stop};
 
-/// How soon everything works once the address leads to a primary.
+/// The maximum time until everything works after the address leads to a primary.
 const RECOVERY: Duration = Duration::from_secs(10);
 
 async fn execute(server: &LocalPostgres, database: &str, sql: &str) {
@@ -42,9 +42,9 @@ where
     );
 }
 
-/// Nothing is served: what a standby has may be old, and what it is asked to write fails.
+/// A standby serves no requests: its data may be stale, and writes fail.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_standby_behind_the_address_is_recognised_and_left_when_the_address_moves() {
+async fn connections_to_a_standby_are_rejected_until_the_address_moves() {
     let database = database().await;
     let Some(standby) = private_standby().await else {
         return;
@@ -71,7 +71,7 @@ async fn a_standby_behind_the_address_is_recognised_and_left_when_the_address_mo
         let key = storage.create_key(&project(), None).await;
         is_read_only(key.map(drop), ReadOnly::Standby);
 
-        // Connections to the standby are not cut: nothing tells of the change.
+        // Connections to the standby stay open: the pool gets no signal of the change.
         proxy.redirect_to(database.url());
         eventually("exports are created", RECOVERY, async || {
             storage.create_export(&new_export()).await.ok()
@@ -88,9 +88,9 @@ async fn a_standby_behind_the_address_is_recognised_and_left_when_the_address_mo
     stop(standby).await;
 }
 
-/// The old primary stays up and takes no more writes, as managed services do it; nothing is cut.
+/// The old primary stays up and rejects writes, as in managed services. No connection is cut.
 #[tokio::test(flavor = "multi_thread")]
-async fn connections_to_a_primary_that_was_made_read_only_are_replaced() {
+async fn connections_to_a_read_only_primary_are_replaced() {
     let Some((old, _)) = own_server().await else {
         not_run("the private server is a container, of which no replica can be made");
         return;
@@ -110,7 +110,7 @@ async fn connections_to_a_primary_that_was_made_read_only_are_replaced() {
         try_join_all(pings).await.unwrap();
     }
 
-    // A busy API whose connections never lie idle, and that only reads.
+    // A busy API that only reads, with connections that are never idle.
     let read_only = "ALTER SYSTEM SET default_transaction_read_only = on; SELECT pg_reload_conf()";
     execute_each(&old, read_only).await;
     eventually("reads are refused", RECOVERY, async || {
@@ -144,9 +144,9 @@ async fn connections_to_a_primary_that_was_made_read_only_are_replaced() {
     stop(old).await;
 }
 
-/// The switch comes between two requests: the first one after it does not fail.
+/// The failover happens between two requests: the first request after it does not fail.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_create_that_the_old_primary_refuses_is_sent_to_the_new_one() {
+async fn a_create_that_the_old_primary_rejects_is_sent_to_the_new_primary() {
     let Some((old, _)) = own_server().await else {
         not_run("the private server is a container, of which no replica can be made");
         return;
@@ -182,14 +182,18 @@ async fn a_create_that_the_old_primary_refuses_is_sent_to_the_new_one() {
     .await;
     let created = api.create_export(&new_export()).await.unwrap();
     assert!(matches!(created, Created::New(_)));
-    assert!(claim(&api).await.is_some(), "it is on the new primary");
+    assert!(
+        claim(&api).await.is_some(),
+        "the export is on the new primary"
+    );
 
     api.close().await;
     stop(new).await;
     stop(old).await;
 }
 
-/// `ALTER SYSTEM` wants no transaction around it, which several statements at once are.
+/// Runs each statement by itself: `ALTER SYSTEM` cannot run in a transaction, and several statements in
+/// one query are a transaction.
 async fn execute_each(server: &LocalPostgres, statements: &str) {
     for statement in statements.split("; ") {
         execute(server, "postgres", statement).await;

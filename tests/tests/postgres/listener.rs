@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use crate::support::{claim, database, new_export};
 
 #[tokio::test]
-async fn a_create_and_a_release_are_heard() {
+async fn a_create_and_a_release_notify_the_listener() {
     let database = database().await;
     let storage = database.storage();
     let mut listener = storage.listen().await.unwrap();
@@ -15,7 +15,7 @@ async fn a_create_and_a_release_are_heard() {
     storage.create_export(&new_export()).await.unwrap();
     timeout(TIMEOUT, listener.queued())
         .await
-        .expect("heard")
+        .expect("a notification arrives")
         .unwrap();
 
     let claimed = claim(&storage).await.unwrap();
@@ -25,12 +25,12 @@ async fn a_create_and_a_release_are_heard() {
     );
     timeout(TIMEOUT, listener.queued())
         .await
-        .expect("heard")
+        .expect("a notification arrives")
         .unwrap();
 }
 
 #[tokio::test]
-async fn a_listener_whose_connection_is_lost_says_so() {
+async fn a_listener_with_a_lost_connection_returns_a_retryable_error() {
     let database = database().await;
     let proxy = Proxy::to_postgres(database.url()).await;
     let storage = exports_database::Database::new(
@@ -40,9 +40,11 @@ async fn a_listener_whose_connection_is_lost_says_so() {
     .unwrap();
     let mut listener = storage.listen().await.unwrap();
     proxy.cut();
-    let heard = timeout(TIMEOUT, listener.queued()).await.expect("an end");
+    let heard = timeout(TIMEOUT, listener.queued())
+        .await
+        .expect("the listener ends");
     assert!(heard.unwrap_err().is_transient());
-    // A new one works.
+    // A new listener works.
     let mut listener = storage.listen().await.unwrap();
     database
         .storage()
@@ -51,6 +53,6 @@ async fn a_listener_whose_connection_is_lost_says_so() {
         .unwrap();
     timeout(TIMEOUT, listener.queued())
         .await
-        .expect("heard")
+        .expect("a notification arrives")
         .unwrap();
 }

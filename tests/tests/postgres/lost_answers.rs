@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::support::{claim, database, finished_file, new_export, project, queue};
 
-/// A database, and the code under test behind a proxy.
+/// A database, and a pool that connects through a proxy.
 async fn behind_a_proxy() -> (TestDatabase, Proxy, Database) {
     let database = database().await;
     let proxy = Proxy::to_postgres(database.url()).await;
@@ -21,7 +21,7 @@ async fn behind_a_proxy() -> (TestDatabase, Proxy, Database) {
 }
 
 #[tokio::test]
-async fn a_create_whose_answer_is_lost_is_one_new_export() {
+async fn a_create_with_a_lost_response_creates_one_export() {
     let (database, proxy, storage) = behind_a_proxy().await;
     for loss in [Loss::Reply, Loss::Request] {
         for idempotency_key in [None, Some(format!("k-{loss:?}"))] {
@@ -50,7 +50,7 @@ async fn a_create_whose_answer_is_lost_is_one_new_export() {
 }
 
 #[tokio::test]
-async fn a_create_whose_answer_is_lost_again_and_again_is_one_new_export() {
+async fn a_create_with_three_lost_responses_creates_one_export() {
     let (database, proxy, storage) = behind_a_proxy().await;
     let new = new_export();
     for _ in 0..3 {
@@ -66,7 +66,7 @@ async fn a_create_whose_answer_is_lost_again_and_again_is_one_new_export() {
 }
 
 #[tokio::test]
-async fn a_completion_whose_answer_is_lost_can_be_repeated() {
+async fn a_completion_with_a_lost_response_can_be_repeated() {
     let (database, proxy, storage) = behind_a_proxy().await;
     let id = queue(&database, project().as_str(), 1).await[0];
     let claimed = claim(&storage).await.unwrap();
@@ -80,16 +80,20 @@ async fn a_completion_whose_answer_is_lost_can_be_repeated() {
     assert!(error.is_transient(), "{error:?}");
     let row = database.export_row(id).await;
     let Leased::Held(expires_at) = complete().await.unwrap() else {
-        panic!("it was completed")
+        panic!("the export is completed")
     };
-    assert_eq!(database.export_row(id).await, row, "by the first try");
+    assert_eq!(
+        database.export_row(id).await,
+        row,
+        "the first call completed the export"
+    );
     let stored = database.export_column(id, "expires_at").await;
     let stored: chrono::DateTime<chrono::Utc> = stored.as_str().unwrap().parse().unwrap();
     assert_eq!(stored, expires_at);
 }
 
 #[tokio::test]
-async fn a_database_that_was_away_is_used_again_without_a_restart() {
+async fn the_pool_reconnects_after_a_database_outage() {
     let (_database, proxy, storage) = behind_a_proxy().await;
     storage.ping().await.unwrap();
     proxy.make_unavailable();
@@ -107,9 +111,9 @@ async fn a_database_that_was_away_is_used_again_without_a_restart() {
 }
 
 #[tokio::test]
-async fn connections_that_broke_while_they_lay_idle_are_not_handed_out() {
+async fn broken_idle_connections_are_not_used() {
     let (_database, proxy, storage) = behind_a_proxy().await;
-    // Four connections, then silence for longer than the pool trusts one.
+    // Four connections, idle for longer than the pool uses one without a check.
     let pings = (0..4).map(|_| storage.ping());
     try_join_all(pings).await.unwrap();
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
@@ -119,9 +123,9 @@ async fn connections_that_broke_while_they_lay_idle_are_not_handed_out() {
     }
 }
 
-/// A restart of the server ends all at once, those too which were used a moment ago.
+/// A restart of the server closes all connections, also those that were just used.
 #[tokio::test]
-async fn a_read_over_a_connection_that_has_just_ended_is_asked_over_another() {
+async fn a_read_over_a_closed_connection_is_retried_over_another() {
     let (database, proxy, storage) = behind_a_proxy().await;
     let project = project();
     let id = ExportId(queue(&database, project.as_str(), 1).await[0]);
@@ -141,7 +145,7 @@ async fn a_read_over_a_connection_that_has_just_ended_is_asked_over_another() {
     let cut_unnoticed = async || {
         let pings = (0..4).map(|_| storage.ping());
         try_join_all(pings).await.unwrap();
-        // The pool takes them for good ones.
+        // The pool has not noticed that the connections are closed.
         proxy.cut();
     };
     cut_unnoticed().await;

@@ -1,4 +1,4 @@
-//! `exports-postgres` on real PostgreSQL: addresses, TLS, PgBouncer, failover and broken connections.
+//! `exports-postgres` on real PostgreSQL: database URLs, TLS, PgBouncer, failover and broken connections.
 
 #![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
 

@@ -21,7 +21,7 @@ use tokio::time::timeout;
 use crate::support::sessions::{known_urls, read};
 use crate::support::{PROJECT, claim, filter, new_export, own_server, project, stop};
 
-/// A `PgBouncer` before a server of the test's own.
+/// A `PgBouncer` in front of the test's private server.
 struct Pooler {
     process: Child,
     port: u16,
@@ -29,7 +29,7 @@ struct Pooler {
 }
 
 impl Pooler {
-    /// `settings`: lines of its configuration, as the runbook has them.
+    /// `settings`: lines of its configuration, as in the runbook.
     async fn start(program: &Path, postgres: &LocalPostgres, settings: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let server = url::Url::parse(&postgres.url()).unwrap();
@@ -55,7 +55,7 @@ impl Pooler {
         .unwrap();
         let file = folder.path().join("pgbouncer.ini");
         std::fs::write(&file, text).unwrap();
-        // It refuses to be root.
+        // PgBouncer refuses to run as root.
         let owner = postgres.folder().unwrap().join("data").metadata().unwrap();
         let mut command = Command::new(program);
         command.arg("-q").arg(&file);
@@ -100,7 +100,7 @@ fn program() -> Option<PathBuf> {
     found
 }
 
-/// A migrated server with messages, and the program.
+/// A migrated server with messages, and the path of `pgbouncer`.
 async fn prepared() -> Option<(LocalPostgres, PathBuf)> {
     let Some(program) = program() else {
         not_run("pgbouncer is not installed");
@@ -120,11 +120,11 @@ async fn prepared() -> Option<(LocalPostgres, PathBuf)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_works_in_session_mode() {
+async fn a_worker_works_with_pgbouncer_in_session_mode() {
     let Some((postgres, program)) = prepared().await else {
         return;
     };
-    // What the runbook says, and without it.
+    // With the setting of the runbook, and without it.
     for startup in ["ignore_startup_parameters = options", ""] {
         let settings = format!("pool_mode = session\n{startup}");
         let pooler = Pooler::start(&program, &postgres, &settings).await;
@@ -137,7 +137,7 @@ async fn a_worker_works_in_session_mode() {
         database.create_export(&new_export()).await.unwrap();
         timeout(TIMEOUT, listener.queued())
             .await
-            .expect("heard")
+            .expect("a notification arrives")
             .unwrap();
         let claimed = claim(&database).await.unwrap();
         assert_eq!(
@@ -157,9 +157,9 @@ async fn a_worker_works_in_session_mode() {
     stop(postgres).await;
 }
 
-/// Many statements at a time over two connections: each is often on another one than the last.
+/// Many concurrent statements over two server connections: statements of a session use both of them.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_api_works_in_transaction_mode() {
+async fn the_api_works_with_pgbouncer_in_transaction_mode() {
     let Some((postgres, program)) = prepared().await else {
         return;
     };
@@ -194,7 +194,7 @@ async fn the_api_works_in_transaction_mode() {
                     .is_none()
             );
             database.delete_export(&project(), new.id).await.unwrap();
-            // What the server refuses does not put the others out of step.
+            // A lookup for a missing project does not affect the other statements.
             let nobody = "proj_nobody".parse().unwrap();
             assert!(
                 database

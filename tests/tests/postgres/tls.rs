@@ -1,4 +1,4 @@
-//! TLS: `sslmode` and `sslrootcert` in a URL do what libpq documents.
+//! TLS: `sslmode` and `sslrootcert` in a URL work as documented by libpq.
 
 use std::error::Error;
 use std::fs::Permissions;
@@ -22,7 +22,7 @@ fn certificate(name: &str) -> PathBuf {
     folder.join(name)
 }
 
-/// Gives the server its certificate, which is for `localhost`.
+/// Enables TLS with a certificate for `localhost`.
 async fn switch_tls_on(postgres: LocalPostgres, folder: &Path) -> LocalPostgres {
     give_certificate(folder, "server.pem", "server.key");
     switch_on(postgres).await
@@ -57,11 +57,11 @@ async fn switch_on(postgres: LocalPostgres) -> LocalPostgres {
     restarted.await.unwrap()
 }
 
-/// What comes of connecting: the last cause of the error, if there is one.
+/// Connects; on failure returns the last cause of the error.
 async fn connect(url: &str) -> Result<(), String> {
     let database = Database::new(url, PoolPurpose::Command).unwrap();
     let Err(error) = database.check().await else {
-        // The pool's own connections find the same.
+        // Connections of the pool have the same result.
         database.ping().await.unwrap();
         return Ok(());
     };
@@ -76,7 +76,7 @@ fn source(url: &str) -> Source {
     Source::same_as(&Database::new(url, PoolPurpose::Command).unwrap())
 }
 
-/// Whoever joins a session's snapshot keeps that promise as well.
+/// A session and a reader that joins its snapshot both use TLS.
 async fn join_in_tls(url: &str) {
     let (_session, snapshot) = begin(&source(url)).await;
     let _reader = join(&source(url), &snapshot).await.unwrap();
@@ -97,7 +97,7 @@ async fn refuse_to_join(session: &str, reader: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_url_that_wants_a_verified_server_gets_no_other() {
+async fn a_url_with_verify_full_connects_only_to_a_verified_server() {
     let Some((postgres, folder)) = own_server().await else {
         not_run("the private server is a container, whose certificate cannot be set");
         return;
@@ -137,9 +137,9 @@ async fn a_url_that_wants_a_verified_server_gets_no_other() {
     stop(postgres).await;
 }
 
-/// The same rows, whatever carries them.
+/// Reads the same data over both transports.
 #[tokio::test(flavor = "multi_thread")]
-async fn tls_does_not_show_in_the_rows() {
+async fn rows_are_equal_with_and_without_tls() {
     let Some((postgres, folder)) = own_server().await else {
         not_run("the private server is a container, whose certificate cannot be set");
         return;
@@ -188,16 +188,16 @@ async fn reload(postgres: &LocalPostgres) {
     connection.close().await.unwrap();
 }
 
-/// The certificate that a new connection is shown, as far as `require` accepts it.
+/// Whether a new connection accepts the server's certificate with this root.
 async fn shows(url: &str, authority: &str) -> bool {
     let root = certificate(authority);
     let verified = format!("{url}?sslmode=verify-ca&sslrootcert={}", root.display());
     connect(&verified).await.is_ok()
 }
 
-/// What psql connects to with the same address, the services connect to; `verify-full` stays strict.
+/// The services connect to every server that psql accepts with the same URL; `verify-full` stays strict.
 #[tokio::test(flavor = "multi_thread")]
-async fn old_and_self_signed_certificates_are_judged_as_by_libpq() {
+async fn old_and_self_signed_certificates_are_verified_as_by_libpq() {
     let Some((postgres, folder)) = own_server().await else {
         not_run("the private server is a container, whose certificate cannot be set");
         return;
@@ -220,8 +220,8 @@ async fn old_and_self_signed_certificates_are_judged_as_by_libpq() {
         );
         reload(&postgres).await;
         let root = file(&format!("{root}.pem"));
-        // The server's processes take it over one after the other.
-        eventually("the certificate is shown", TIMEOUT, async || {
+        // The processes of the server reload the certificate one after the other.
+        eventually("the server uses the certificate", TIMEOUT, async || {
             shows(&by_name, &root).await.then_some(())
         })
         .await;
@@ -271,10 +271,10 @@ async fn join_in_tls_of(url: &str, plain: &str) {
     drop(session);
 }
 
-/// The way in decides: some are for encrypted sessions only, some for others only, some for those who
-/// show a certificate.
+/// `pg_hba.conf` allows some roles only with TLS, some only without, and some only with a client
+/// certificate.
 #[tokio::test(flavor = "multi_thread")]
-async fn sslmode_tries_what_it_allows() {
+async fn sslmode_tries_every_transport_that_it_allows() {
     let Some((postgres, folder)) = own_server().await else {
         not_run("the private server is a container, whose certificate cannot be set");
         return;
@@ -337,7 +337,7 @@ async fn sslmode_tries_what_it_allows() {
     let refused = connect(&url("tests_client", &no_key)).await.unwrap_err();
     assert!(refused.contains("no private key"), "{refused}");
 
-    // SCRAM is bound to the channel, and that can be required.
+    // SCRAM uses channel binding, and it can be required.
     let bound = |mode: &str| {
         let by_name = postgres.url().replace("127.0.0.1", "localhost");
         format!("{by_name}?sslmode={mode}&channel_binding=require")

@@ -1,4 +1,4 @@
-//! Columns of other types: every accepted type exports with every filter, and finds the same rows.
+//! Column types of the source: every accepted type works with every filter and gives the same rows.
 
 use exports_domain::{Direction, EndpointId, MessageFilter, MessageStatus};
 use exports_source::EndpointUrls;
@@ -9,7 +9,7 @@ use exports_tests::{TestDatabase, not_run, uuid};
 use crate::support::sessions::{Row, read};
 use crate::support::{PROJECT, filter, project};
 
-/// A database whose two relations are views of these columns' types.
+/// A database whose table `messages` has columns of these types.
 async fn database_of(types: &str, columns: &str) -> TestDatabase {
     let database = TestDatabase::empty().await;
     database
@@ -55,7 +55,7 @@ fn every_filter() -> Vec<MessageFilter> {
 }
 
 #[tokio::test]
-async fn columns_of_every_type_that_is_accepted_answer_every_filter() {
+async fn every_accepted_column_type_works_with_every_filter() {
     let ours = "id uuid, project_id text, direction text, endpoint_id uuid, status text, attempt_count int, created_at timestamptz";
     let cases = [
         ("", ours),
@@ -121,7 +121,7 @@ async fn columns_of_every_type_that_is_accepted_answer_every_filter() {
 }
 
 #[tokio::test]
-async fn a_column_that_cannot_be_read_is_named_with_what_it_has_to_be() {
+async fn an_unsupported_column_type_is_reported_with_the_expected_type() {
     let cases = [
         ("created_at bigint", "messages.created_at is int8"),
         (
@@ -137,7 +137,10 @@ async fn a_column_that_cannot_be_read_is_named_with_what_it_has_to_be() {
         let error = rows(&database, &filter()).await.unwrap_err();
         let told = error.to_string().replace("bigint", "int8");
         assert!(told.contains(expected), "{told}");
-        assert!(!error.is_data(), "it is not the consumer's data");
+        assert!(
+            !error.is_data(),
+            "an unsupported column type is not a data error"
+        );
     }
     let columns = "id bigint, project_id text, direction int, endpoint_id uuid, status boolean, attempt_count int, created_at timestamptz";
     let database = database_of("", columns).await;
@@ -147,9 +150,9 @@ async fn a_column_that_cannot_be_read_is_named_with_what_it_has_to_be() {
     }
 }
 
-/// To such a collation `PROJ_A` is `proj_a`; they are two tenants.
+/// A case-insensitive collation treats `PROJ_A` and `proj_a` as equal, but they are two tenants.
 #[tokio::test]
-async fn a_collation_that_folds_cases_does_not_mix_projects() {
+async fn a_case_insensitive_collation_does_not_mix_projects() {
     let database = TestDatabase::empty().await;
     let has_icu = "SELECT count(*) > 0 FROM pg_collation WHERE collname = 'und-x-icu'";
     if database.value(has_icu).await != true {

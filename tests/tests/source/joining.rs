@@ -19,10 +19,10 @@ async fn two(source: &Source) -> (SourceSession, SourceSession) {
 }
 
 #[tokio::test]
-async fn what_others_read_is_what_the_session_reads() {
+async fn joined_readers_read_the_same_rows_as_the_session() {
     let database = database().await;
     Message::insert_many(database.pool(), PROJECT, "2025-12-01T00:00:00Z", 50_000).await;
-    // One row alone is more than is read at a time.
+    // One row is larger than a single read.
     database
         .execute("UPDATE messages SET last_error = repeat('long, ', 100000) WHERE created_at = '2025-12-01T01:00:00Z'")
         .await;
@@ -33,7 +33,7 @@ async fn what_others_read_is_what_the_session_reads() {
     let expected = read(&mut session, &filter(), &known_urls()).await;
     assert_eq!(expected.len(), 50_000);
     assert!(read(&mut reader, &filter(), &known_urls()).await == expected);
-    // In step, for as many slices as there are, with rows or without.
+    // The reader stays in sync for several slices, with and without rows.
     let nothing = filter_of("2025-12-06T00:00:00Z", "2025-12-07T00:00:00Z");
     assert_eq!(read(&mut reader, &nothing, &known_urls()).await, []);
     assert!(read(&mut reader, &filter(), &known_urls()).await == expected);
@@ -47,9 +47,9 @@ async fn what_others_read_is_what_the_session_reads() {
     session.finish().await.unwrap();
 }
 
-/// What a row is must not depend on who reads it: a view's times without a zone are in UTC.
+/// Every session must read the same values: times without a zone in a view are in UTC.
 #[tokio::test]
-async fn rows_do_not_depend_on_the_server_s_time_zone() {
+async fn rows_do_not_depend_on_the_time_zone_of_the_server() {
     let database = database().await;
     Message::insert_many(database.pool(), PROJECT, "2025-12-01T12:00:00Z", 10).await;
     database
@@ -75,7 +75,7 @@ async fn rows_do_not_depend_on_the_server_s_time_zone() {
 }
 
 #[tokio::test]
-async fn a_snapshot_whose_session_has_ended_cannot_be_joined() {
+async fn the_snapshot_of_a_finished_session_cannot_be_joined() {
     let database = database().await;
     let source = Source::same_as(&database.storage());
     let (session, snapshot) = begin(&source).await;
@@ -85,7 +85,7 @@ async fn a_snapshot_whose_session_has_ended_cannot_be_joined() {
 }
 
 #[tokio::test]
-async fn a_reader_whose_server_process_ends_says_that_it_may_go_better_later() {
+async fn a_reader_whose_backend_is_terminated_gets_a_retryable_error() {
     let database = database().await;
     Message::insert_many(database.pool(), PROJECT, "2025-12-01T00:00:00Z", 100_000).await;
     let source = Source::same_as(&database.storage());
@@ -97,7 +97,7 @@ async fn a_reader_whose_server_process_ends_says_that_it_may_go_better_later() {
         .await;
     let error = loop {
         match rows.read(&mut Vec::new(), usize::MAX).await {
-            Ok(more) => assert!(more, "an error before the end"),
+            Ok(more) => assert!(more, "the stream must fail before its end"),
             Err(error) => break error,
         }
     };
@@ -109,9 +109,9 @@ async fn copies(database: &TestDatabase) -> serde_json::Value {
     database.value(copies).await
 }
 
-/// Not by SCRAM, which is what every other test uses.
+/// Other tests use only SCRAM.
 #[tokio::test(flavor = "multi_thread")]
-async fn every_way_to_ask_for_a_password_is_answered() {
+async fn every_password_authentication_method_works() {
     const PASSWORD: &str = "p@ss:/ 'ä";
     let Some((postgres, folder)) = own_server().await else {
         not_run("the private server is a container, which decides for itself how to ask");
@@ -147,7 +147,7 @@ async fn every_way_to_ask_for_a_password_is_answered() {
     };
     for method in methods {
         let url = url_of(method, PASSWORD);
-        eventually("the method is known", TIMEOUT, async || {
+        eventually("the method is configured", TIMEOUT, async || {
             PgConnection::connect(&url).await.ok()
         })
         .await;

@@ -1,4 +1,4 @@
-//! The stream of messages: rows, order, snapshot.
+//! The stream of messages: filters, order, values and URLs.
 
 use exports_domain::{Direction, EndpointId, MessageFilter, MessageStatus};
 use exports_postgres::PoolPurpose;
@@ -20,7 +20,7 @@ async fn exported(database: &TestDatabase, filter: &MessageFilter) -> Vec<Row> {
 }
 
 #[tokio::test]
-async fn rows_come_in_the_order_of_time_and_then_of_id() {
+async fn rows_are_ordered_by_time_and_then_by_id() {
     let database = database().await;
     let at = |id: u128, time: &str| Message::outbound(PROJECT).id(uuid(id)).at(time);
     let noon = "2025-12-03T12:00:00Z";
@@ -41,7 +41,7 @@ async fn rows_come_in_the_order_of_time_and_then_of_id() {
 }
 
 #[tokio::test]
-async fn both_ends_of_the_range_are_in() {
+async fn a_range_includes_both_ends() {
     let database = database().await;
     let at = |id: u128, time: &str| Message::outbound(PROJECT).id(uuid(id)).at(time);
     Message::insert(
@@ -61,7 +61,7 @@ async fn both_ends_of_the_range_are_in() {
 }
 
 #[tokio::test]
-async fn a_range_can_reach_from_the_first_to_the_last_microsecond() {
+async fn a_range_can_span_the_first_to_the_last_valid_microsecond() {
     let database = database().await;
     let (first, last) = ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z");
     Message::insert(
@@ -77,7 +77,7 @@ async fn a_range_can_reach_from_the_first_to_the_last_microsecond() {
 }
 
 #[tokio::test]
-async fn every_filter_leaves_out_what_it_does_not_name() {
+async fn every_filter_returns_only_matching_rows() {
     let database = database().await;
     database.project("proj_b").await;
     let mut messages = Vec::new();
@@ -129,7 +129,7 @@ async fn every_filter_leaves_out_what_it_does_not_name() {
 }
 
 #[tokio::test]
-async fn every_column_arrives_as_it_is_stored() {
+async fn every_column_is_read_as_stored() {
     let database = database().await;
     let full = Message::inbound(PROJECT)
         .id(uuid(1))
@@ -182,7 +182,7 @@ async fn every_column_arrives_as_it_is_stored() {
 }
 
 #[tokio::test]
-async fn a_text_of_many_megabytes_arrives_whole() {
+async fn a_text_of_many_megabytes_is_read_completely() {
     let database = database().await;
     let long = "é".repeat(5_000_000);
     let message = Message::outbound(PROJECT).last_error(&long);
@@ -192,7 +192,7 @@ async fn a_text_of_many_megabytes_arrives_whole() {
 }
 
 #[tokio::test]
-async fn known_and_joined_urls_are_the_same() {
+async fn preloaded_and_joined_urls_are_equal() {
     let database = database().await;
     database.project("proj_b").await;
     Endpoint::insert(
@@ -216,7 +216,7 @@ async fn known_and_joined_urls_are_the_same() {
         .await
         .unwrap();
     let EndpointUrls::All(urls) = urls else {
-        panic!("few")
+        panic!("the endpoints are below the limit")
     };
     assert_eq!(urls.len(), 2);
     let rows = read(&mut session, &filter(), &EndpointUrls::InRows).await;
@@ -228,7 +228,7 @@ async fn known_and_joined_urls_are_the_same() {
 }
 
 #[tokio::test]
-async fn too_many_endpoints_are_said_to_be_too_many() {
+async fn more_endpoints_than_the_limit_are_joined_in_rows() {
     let database = database().await;
     for id in 0..4 {
         let endpoint = Endpoint::outbound(PROJECT, uuid(id), "https://one.example");
@@ -246,7 +246,7 @@ async fn too_many_endpoints_are_said_to_be_too_many() {
 }
 
 #[tokio::test]
-async fn an_endpoint_is_there_for_its_project_in_its_direction() {
+async fn has_endpoint_checks_project_and_direction() {
     let database = database().await;
     let other = database.project("proj_b").await;
     let endpoint = Endpoint::outbound(PROJECT, uuid(1), "https://one.example");
@@ -266,7 +266,7 @@ async fn an_endpoint_is_there_for_its_project_in_its_direction() {
 }
 
 #[tokio::test]
-async fn messages_can_come_from_another_database() {
+async fn messages_can_be_read_from_another_database() {
     let database = database().await;
     let elsewhere = TestDatabase::create().await;
     Message::insert(elsewhere.pool(), &[Message::outbound(PROJECT).id(uuid(1))]).await;

@@ -1,4 +1,4 @@
-//! An operator's own tables behind two views: rows with any value that the types allow.
+//! Tables of the operator behind two views: rows with any value that the types allow.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::support::sessions::{Row, known_urls, read, try_read};
 use crate::support::{PROJECT, filter, project};
 
-/// Tables with other types behind views of the right names; migrated afterwards.
+/// Tables with other types behind views with the names of the source; migrated afterwards.
 async fn database_with_views() -> TestDatabase {
     let database = TestDatabase::empty().await;
     database
@@ -38,12 +38,12 @@ async fn read_with_urls(database: &TestDatabase, filter: &MessageFilter) -> Vec<
     session.begin(&project()).await.unwrap();
     let urls = session.endpoint_urls(filter.direction, 100).await.unwrap();
     let EndpointUrls::All(urls) = urls else {
-        panic!("few")
+        panic!("the endpoints are below the limit")
     };
     let mut known = read(&mut session, filter, &known_urls()).await;
     let mut joined = read(&mut session, filter, &EndpointUrls::InRows).await;
     session.finish().await.unwrap();
-    // No URL and an empty one are the same in the file.
+    // A missing URL and an empty URL are equal in the file.
     for row in &mut known {
         let url = row.endpoint_id.and_then(|id| urls.get(&id).cloned());
         row.url = Some(url.unwrap_or_default());
@@ -51,12 +51,12 @@ async fn read_with_urls(database: &TestDatabase, filter: &MessageFilter) -> Vec<
     for row in &mut joined {
         row.url = Some(row.url.take().unwrap_or_default());
     }
-    assert_eq!(known, joined, "two ways to the same URLs");
+    assert_eq!(known, joined, "preloaded and joined URLs are equal");
     joined
 }
 
 #[tokio::test]
-async fn enums_varchars_and_other_widths_are_read_like_ours() {
+async fn enums_varchars_and_other_integer_widths_are_read() {
     let database = database_with_views().await;
     let (message, endpoint) = (uuid(1), uuid(2));
     database
@@ -97,7 +97,7 @@ async fn enums_varchars_and_other_widths_are_read_like_ours() {
 }
 
 #[tokio::test]
-async fn rows_with_nothing_or_with_infinity_in_them_arrive_as_they_are() {
+async fn nulls_and_infinite_times_are_read_as_stored() {
     let database = database_with_views().await;
     database
         .execute(format!(
@@ -112,7 +112,7 @@ async fn rows_with_nothing_or_with_infinity_in_them_arrive_as_they_are() {
         ))
         .await;
     let rows = read_with_urls(&database, &filter()).await;
-    // Only those whose time is in the range.
+    // Only the rows whose time is in the range.
     assert_eq!(rows.len(), 2, "{rows:?}");
     let infinite = &rows[0];
     assert_eq!(
@@ -129,7 +129,7 @@ async fn rows_with_nothing_or_with_infinity_in_them_arrive_as_they_are() {
 }
 
 #[tokio::test]
-async fn the_same_message_twice_is_two_rows() {
+async fn a_duplicate_message_is_read_as_two_rows() {
     let database = database_with_views().await;
     let id = uuid(1);
     for _ in 0..2 {
@@ -147,7 +147,7 @@ async fn the_same_message_twice_is_two_rows() {
 }
 
 #[tokio::test]
-async fn of_an_endpoint_that_is_there_twice_the_newest_row_counts_both_ways() {
+async fn the_newest_row_of_a_duplicate_endpoint_gives_the_url() {
     let database = database_with_views().await;
     let cases: [(u128, &str); 6] = [
         (
@@ -196,7 +196,7 @@ async fn of_an_endpoint_that_is_there_twice_the_newest_row_counts_both_ways() {
 }
 
 #[tokio::test]
-async fn a_value_that_does_not_fit_fails_the_read_as_bad_data() {
+async fn an_out_of_range_value_is_a_data_error() {
     let database = database_with_views().await;
     database
         .execute(format!(

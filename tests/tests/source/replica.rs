@@ -17,7 +17,7 @@ use crate::support::sessions::{known_urls, read};
 use crate::support::{PROJECT, database, filter, own_server, project, stop};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_on_a_replica_waits_for_what_is_committed() {
+async fn a_replica_session_waits_for_committed_data() {
     let database = database().await;
     let Some(standby) = private_standby().await else {
         return;
@@ -26,7 +26,7 @@ async fn a_session_on_a_replica_waits_for_what_is_committed() {
     let source = Source::at(&replica_url, &database.storage(), PoolPurpose::Api).unwrap();
     let mut replica = PgConnection::connect(&replica_url).await.unwrap();
 
-    // In step: what was just committed is there.
+    // Without lag: the committed row is visible.
     let mut session = source.open_session().await.unwrap();
     Message::insert(database.pool(), &[Message::outbound(PROJECT).id(uuid(1))]).await;
     session.begin(&project()).await.unwrap();
@@ -34,7 +34,7 @@ async fn a_session_on_a_replica_waits_for_what_is_committed() {
     assert_eq!(rows.len(), 1);
     session.finish().await.unwrap();
 
-    // Behind: it waits, and does not read what is too old.
+    // With lag: the session waits and does not read stale data.
     let mut session = source.open_session().await.unwrap();
     pause_replay(&mut replica).await;
     Message::insert(database.pool(), &[Message::outbound(PROJECT).id(uuid(2))]).await;
@@ -56,9 +56,9 @@ async fn a_session_on_a_replica_waits_for_what_is_committed() {
     stop(standby).await;
 }
 
-/// What its primary commits from then on has positions that it never reaches.
+/// A promoted replica never reaches the WAL positions of later commits of its old primary.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_whose_replica_was_promoted_says_so_instead_of_waiting() {
+async fn a_session_on_a_promoted_replica_fails_without_waiting() {
     let database = database().await;
     let Some(standby) = private_standby().await else {
         return;
@@ -74,7 +74,7 @@ async fn a_session_whose_replica_was_promoted_says_so_instead_of_waiting() {
     let mut at_rest = used_before().await;
     let mut new = source.open_session().await.unwrap();
 
-    // One that waits learns of it, too. What was received is replayed before the promotion.
+    // A waiting session gets the error, too. A promotion first replays the received WAL.
     follow(&mut replica, "").await;
     Message::insert(database.pool(), &[Message::outbound(PROJECT).id(uuid(1))]).await;
     let waiting = tokio::spawn(async move { new.begin(&project()).await });
@@ -88,22 +88,22 @@ async fn a_session_whose_replica_was_promoted_says_so_instead_of_waiting() {
     Message::insert(database.pool(), &[Message::outbound(PROJECT).id(uuid(2))]).await;
     let waited = tokio::time::timeout(Duration::from_secs(10), waiting).await;
     let error = waited
-        .expect("less than for a replica")
+        .expect("the session waits for less than the replica timeout")
         .unwrap()
         .unwrap_err();
     assert!(matches!(error, Error::Promoted), "{error:?}");
     let begun = tokio::time::timeout(Duration::from_secs(10), at_rest.begin(&project())).await;
-    let error = begun.expect("at once").unwrap_err();
+    let error = begun.expect("the session fails at once").unwrap_err();
     assert!(matches!(error, Error::Promoted), "{error:?}");
 
-    // It is a database of its own now, which can be read as such.
+    // The promoted server is a primary now, and new sessions can read it.
     used_before().await;
     stop(standby).await;
 }
 
-/// A new one may lead to another server: it is not waited for as long as for a new one.
+/// A new session may reach another server, so a reused one waits for a shorter time.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_that_was_used_before_waits_for_its_replica_a_short_time() {
+async fn a_reused_session_waits_for_its_replica_for_a_short_time() {
     let database = database().await;
     let Some(standby) = private_standby().await else {
         return;
@@ -117,14 +117,16 @@ async fn a_session_that_was_used_before_waits_for_its_replica_a_short_time() {
     pause_replay(&mut replica).await;
     Message::insert(database.pool(), &[Message::outbound(PROJECT).id(uuid(1))]).await;
     let begun = tokio::time::timeout(Duration::from_secs(20), session.begin(&project())).await;
-    let error = begun.expect("less than for a new one").unwrap_err();
+    let error = begun
+        .expect("a reused session waits less than a new one")
+        .unwrap_err();
     assert!(matches!(error, Error::ReplicaBehind { .. }), "{error:?}");
     stop(standby).await;
 }
 
-/// The old primary's position is beyond what the new one has: nobody ever reaches it.
+/// The WAL position of the old primary is ahead of the new primary: no replica ever reaches it.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_that_waits_while_the_primary_fails_over_waits_for_the_new_one() {
+async fn a_session_that_waits_during_a_failover_waits_for_the_new_primary() {
     let Some((old, _)) = own_server().await else {
         not_run("the private server is a container, of which no replica can be made");
         return;
@@ -146,7 +148,7 @@ async fn a_session_that_waits_while_the_primary_fails_over_waits_for_the_new_one
         .await
         .unwrap();
 
-    // Neither gets what the old primary writes from now on.
+    // Neither standby receives WAL of the old primary from now on.
     for standby in [&mut on_new, &mut on_replica] {
         follow(standby, "").await;
     }
@@ -168,7 +170,10 @@ async fn a_session_that_waits_while_the_primary_fails_over_waits_for_the_new_one
     let (old_port, new_port) = (old.port().to_string(), new.port().to_string());
     follow(&mut on_replica, &conninfo.replace(&old_port, &new_port)).await;
     let begun = tokio::time::timeout(Duration::from_secs(25), begun).await;
-    begun.expect("less than for a replica").unwrap().unwrap();
+    begun
+        .expect("the session waits for less than the replica timeout")
+        .unwrap()
+        .unwrap();
 
     control.close().await;
     for server in [replica, new, old] {
@@ -176,7 +181,7 @@ async fn a_session_that_waits_while_the_primary_fails_over_waits_for_the_new_one
     }
 }
 
-/// Has a standby follow another server, or none.
+/// Makes a standby follow another server, or none.
 async fn follow(standby: &mut PgConnection, conninfo: &str) {
     let set = format!(
         "ALTER SYSTEM SET primary_conninfo = '{}'",
@@ -188,15 +193,19 @@ async fn follow(standby: &mut PgConnection, conninfo: &str) {
         .unwrap();
     execute(standby, "SELECT pg_reload_conf()").await;
     let follows = !conninfo.is_empty();
-    eventually("it follows whom it should", TIMEOUT, async || {
-        let receives =
-            "SELECT EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming')";
-        let receives: bool = sqlx::query_scalar(receives)
-            .fetch_one(&mut *standby)
-            .await
-            .unwrap();
-        (receives == follows).then_some(())
-    })
+    eventually(
+        "the WAL receiver has the expected state",
+        TIMEOUT,
+        async || {
+            let receives =
+                "SELECT EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming')";
+            let receives: bool = sqlx::query_scalar(receives)
+                .fetch_one(&mut *standby)
+                .await
+                .unwrap();
+            (receives == follows).then_some(())
+        },
+    )
     .await;
 }
 
@@ -207,7 +216,7 @@ fn url_on(standby: &LocalPostgres, database: &TestDatabase) -> String {
 async fn pause_replay(replica: &mut PgConnection) {
     execute(replica, "SELECT pg_wal_replay_pause()").await;
     let paused = "SELECT pg_get_wal_replay_pause_state() = 'paused'";
-    eventually("replay stands still", TIMEOUT, async || {
+    eventually("WAL replay is paused", TIMEOUT, async || {
         let paused: bool = sqlx::query_scalar(paused)
             .fetch_one(&mut *replica)
             .await

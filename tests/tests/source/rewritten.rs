@@ -34,7 +34,7 @@ async fn fill(database: &TestDatabase, table: &str) {
         .await;
 }
 
-/// Puts the messages behind partitions by days, and an exchangeable one among them.
+/// Moves the messages into partitions by day.
 const PARTITIONED: &str = "
     ALTER TABLE messages RENAME TO whole;
     CREATE TABLE messages (LIKE whole INCLUDING DEFAULTS) PARTITION BY RANGE (created_at);
@@ -55,22 +55,22 @@ async fn run(connection: &mut PgConnection, sql: &str) {
         .unwrap_or_else(|error| panic!("{sql}: {error}"));
 }
 
-/// Everything of the project: the number of rows, and of endpoints with an URL.
+/// Reads all rows of the project. Returns the numbers of rows and of endpoints.
 async fn read_all(session: &mut SourceSession) -> (usize, usize) {
     let filter = filter();
     let urls = session.endpoint_urls(filter.direction, 10).await.unwrap();
     let EndpointUrls::All(urls) = urls else {
-        panic!("there is one")
+        panic!("the endpoints are below the limit")
     };
     let rows = read(session, &filter, &known_urls()).await;
     (rows.len(), urls.len())
 }
 
-/// Makes a change in a transaction, begins an export that has to wait for it, commits, and gives
+/// Makes a change in a transaction, begins an export that waits for its lock, commits, and returns
 /// what the export reads.
 async fn read_beside(database: &TestDatabase, source: Source, change: &str) -> (usize, usize) {
     let mut changing = database.connect().await;
-    // A session that was there before knows nothing of the change.
+    // The session was opened before the change.
     let mut session = source.open_session().await.unwrap();
     run(&mut changing, &format!("BEGIN; {change}")).await;
     let reading = tokio::spawn(async move {
@@ -87,12 +87,12 @@ async fn read_beside(database: &TestDatabase, source: Source, change: &str) -> (
     run(&mut changing, "COMMIT").await;
     tokio::time::timeout(TIMEOUT, reading)
         .await
-        .expect("it goes on")
+        .expect("the export continues")
         .unwrap()
 }
 
 #[tokio::test]
-async fn an_export_that_waits_for_a_change_reads_what_it_leaves() {
+async fn an_export_that_waits_for_a_schema_change_reads_all_rows() {
     let reload =
         "CREATE TEMP TABLE copy ON COMMIT DROP AS SELECT * FROM messages; TRUNCATE messages;
                   INSERT INTO messages SELECT * FROM copy";
@@ -181,9 +181,9 @@ async fn an_export_that_waits_for_a_change_reads_what_it_leaves() {
     }
 }
 
-/// A role that may read the columns that it needs may not lock the table.
+/// A role with column privileges only cannot lock the table.
 #[tokio::test]
-async fn without_the_right_to_lock_nothing_is_missed_either() {
+async fn an_export_without_lock_privilege_reads_all_rows() {
     let database = filled().await;
     let (name, url) = database.role("columns").await;
     database
@@ -199,9 +199,9 @@ async fn without_the_right_to_lock_nothing_is_missed_either() {
     assert_eq!(read_beside(&database, source, reload).await, (5_000, 1));
 }
 
-/// Attaching does not wait for readers: rows of the new partition would be in a part of the file.
+/// Attaching does not wait for readers: only a part of the file would contain the new rows.
 #[tokio::test]
-async fn a_partition_that_is_attached_meanwhile_ends_the_attempt() {
+async fn attaching_a_partition_in_the_range_fails_the_attempt() {
     let database = filled().await;
     database.execute(PARTITIONED).await;
     database
@@ -225,15 +225,15 @@ async fn a_partition_that_is_attached_meanwhile_ends_the_attempt() {
             assert!(error.is_transient());
             break;
         }
-        confirmed.expect("another year's partition is nobody's business");
+        confirmed.expect("a partition outside the range is ignored");
         session = session.finish().await.unwrap();
     }
 }
 
-/// Detaching so has two transactions: after the first, new snapshots are without the partition, and
-/// the second waits for the old ones.
+/// A concurrent detach has two transactions: after the first, new snapshots exclude the partition, and
+/// the second waits for the old snapshots.
 #[tokio::test]
-async fn a_partition_that_is_detached_meanwhile_is_read_to_its_end() {
+async fn a_partition_detached_concurrently_is_read_completely() {
     let database = filled().await;
     database.execute(PARTITIONED).await;
     let source = Source::same_as(&database.storage());
@@ -245,7 +245,7 @@ async fn a_partition_that_is_detached_meanwhile_is_read_to_its_end() {
         run(&mut detaching, detach).await;
     });
     let pending = "SELECT count(*) FROM pg_inherits WHERE inhdetachpending";
-    eventually("its first transaction is over", TIMEOUT, async || {
+    eventually("the first transaction has committed", TIMEOUT, async || {
         (database.value(pending).await == json!(1)).then_some(())
     })
     .await;
@@ -253,7 +253,7 @@ async fn a_partition_that_is_detached_meanwhile_is_read_to_its_end() {
     session.commit_if_unchanged().await.unwrap();
     tokio::time::timeout(TIMEOUT, detach)
         .await
-        .expect("it ends with the export")
+        .expect("the detach finishes after the export")
         .unwrap();
     let mut session = session.finish().await.unwrap();
     session.begin_reading(&project(), &filter()).await.unwrap();
@@ -262,9 +262,9 @@ async fn a_partition_that_is_detached_meanwhile_is_read_to_its_end() {
     session.commit_if_unchanged().await.unwrap();
 }
 
-/// `search_path` begins with the schema that is called as the role.
+/// `search_path` begins with the schema that has the name of the role.
 #[tokio::test]
-async fn a_table_of_the_same_name_in_an_earlier_schema_ends_the_attempt() {
+async fn a_new_table_earlier_in_the_search_path_fails_the_attempt() {
     let database = filled().await;
     for arrange in ["SELECT", VIEW_OF] {
         database.execute(arrange).await;
@@ -280,7 +280,7 @@ async fn a_table_of_the_same_name_in_an_earlier_schema_ends_the_attempt() {
             .await;
         let error = session.commit_if_unchanged().await.unwrap_err();
         assert!(matches!(error, Error::Changed { .. }), "{error:?}");
-        // The next one reads what the name means now.
+        // The next export reads the new table.
         let mut session = session.finish().await.unwrap();
         session.begin_reading(&project(), &filter()).await.unwrap();
         assert_eq!(read_all(&mut session).await, (0, 1));
@@ -291,9 +291,9 @@ async fn a_table_of_the_same_name_in_an_earlier_schema_ends_the_attempt() {
     }
 }
 
-/// The lock is there from the beginning to the end, and only so long.
+/// The lock is held from the beginning to the end of the export.
 #[tokio::test]
-async fn nobody_can_rewrite_what_an_export_is_reading() {
+async fn source_tables_cannot_be_truncated_during_an_export() {
     let database = filled().await;
     let source = Source::same_as(&database.storage());
     let mut session = source.open_session().await.unwrap();
@@ -311,10 +311,10 @@ async fn nobody_can_rewrite_what_an_export_is_reading() {
     run(&mut other, "TRUNCATE messages").await;
 }
 
-/// A rewrite that waits for an export is before others in the lock's queue: a reader that joined the
-/// export and waited for the rewrite would never end.
+/// A rewrite that waits for an export precedes others in the lock queue: a joining reader that waited
+/// for the rewrite would deadlock with the export.
 #[tokio::test]
-async fn a_reader_does_not_wait_for_whoever_waits_for_the_export() {
+async fn a_joining_reader_does_not_wait_behind_a_pending_table_lock() {
     let of_view = "ALTER TABLE messages RENAME TO stored; CREATE MATERIALIZED VIEW messages AS SELECT * FROM stored";
     let cases = [
         ("SELECT", "TRUNCATE messages"),
@@ -339,9 +339,9 @@ async fn a_reader_does_not_wait_for_whoever_waits_for_the_export() {
         })
         .await;
         let refused = tokio::time::timeout(TIMEOUT, join(&source, &snapshot)).await;
-        let refused = refused.expect("it does not wait").unwrap_err();
+        let refused = refused.expect("joining does not wait").unwrap_err();
         assert_eq!(refused.sql_state().as_deref(), Some("55P03"), "{rewrite}");
-        // Who was there before goes on.
+        // The reader that joined before continues.
         let rows = read(&mut joined, &filter(), &known_urls()).await;
         assert_eq!(rows.len(), 5_000, "{rewrite}");
         assert_eq!(read_all(&mut session).await, (5_000, 1), "{rewrite}");
@@ -349,14 +349,14 @@ async fn a_reader_does_not_wait_for_whoever_waits_for_the_export() {
         session.commit_if_unchanged().await.unwrap();
         tokio::time::timeout(TIMEOUT, rewritten)
             .await
-            .expect("it is its turn")
+            .expect("the rewrite continues")
             .unwrap();
     }
 }
 
-/// Of thousands of partitions only those of the filter are planned and locked.
+/// Only partitions that match the filter are planned and locked.
 #[tokio::test]
-async fn of_many_partitions_only_the_project_s_are_locked() {
+async fn only_the_partitions_of_the_project_are_locked() {
     let database = database().await;
     database
         .execute(

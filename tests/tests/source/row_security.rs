@@ -9,7 +9,7 @@ use exports_tests::{Message, TestDatabase};
 use crate::support::sessions::{known_urls, read};
 use crate::support::{PROJECT, database, filter, project};
 
-/// A database of 10 messages, and the address of a role from whom a policy hides 5 of them.
+/// A database with 10 messages, and the name and URL of a role for which a policy hides 5 of them.
 async fn half_hidden() -> (TestDatabase, String, String) {
     let database = database().await;
     Message::insert_many(database.pool(), PROJECT, "2025-12-01T00:00:00Z", 10).await;
@@ -34,7 +34,7 @@ async fn count(source: &Source) -> Result<usize, Error> {
 }
 
 #[tokio::test]
-async fn hidden_rows_are_an_error_or_left_out_as_the_operator_says() {
+async fn hidden_rows_are_an_error_unless_row_security_is_applied() {
     let (database, name, url) = half_hidden().await;
     let source = Source::at(&url, &database.storage(), PoolPurpose::Command).unwrap();
 
@@ -42,7 +42,7 @@ async fn hidden_rows_are_an_error_or_left_out_as_the_operator_says() {
     assert_eq!(error.sql_state().as_deref(), Some("42501"), "{error:?}");
     let restricted = source.clone().with_row_security(RowSecurity::Apply);
     assert_eq!(count(&restricted).await.unwrap(), 5);
-    // Below a view of its own, which asks with its caller's rights.
+    // The same below a view that the role owns.
     database
         .execute(format!(
             "ALTER TABLE messages RENAME TO stored; CREATE VIEW messages AS SELECT * FROM stored;

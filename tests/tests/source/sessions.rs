@@ -1,4 +1,4 @@
-//! Sessions on the source: reading, reuse, and sessions that were abandoned in the middle.
+//! Sessions on the source: reading, reuse, and sessions that are abandoned in the middle.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::support::sessions::{
 use crate::support::{PROJECT, database, filter, project, spoil_row};
 
 #[tokio::test]
-async fn a_session_serves_one_export_after_the_other() {
+async fn a_session_is_reused_for_several_exports() {
     let database = database().await;
     let other = database.project("proj_b").await;
     Message::insert(
@@ -31,7 +31,7 @@ async fn a_session_serves_one_export_after_the_other() {
             session.begin(project).await.unwrap();
             let rows = read(&mut session, &filter(), &EndpointUrls::InRows).await;
             assert_eq!(rows.len(), 1);
-            assert_eq!(rows[0].id, Some(expected), "of its own project");
+            assert_eq!(rows[0].id, Some(expected), "the row of its project");
             session = session.finish().await.unwrap();
         }
     }
@@ -39,14 +39,14 @@ async fn a_session_serves_one_export_after_the_other() {
     assert_eq!(
         database.value(sessions).await,
         json!(1),
-        "one connection did it all"
+        "one connection serves all exports"
     );
 }
 
-/// `finish` takes the session and gives it back only if it is in step. One that was left in the
-/// middle of a COPY is not: were it given back, the next export would read this one's rows.
+/// `finish` returns the session only if it is in sync. A session in the middle of a COPY is not:
+/// if it were reused, the next export would read rows of this one.
 #[tokio::test]
-async fn a_session_that_was_not_read_to_its_end_never_comes_back_out_of_step() {
+async fn an_abandoned_session_is_discarded_or_stays_in_sync() {
     let database = database().await;
     Message::insert_many(database.pool(), PROJECT, "2025-12-01T00:00:00Z", 20_000).await;
     leave_in_the_middle(&Source::same_as(&database.storage()), 20_000).await;
@@ -63,17 +63,17 @@ async fn a_dropped_session_ends_its_query_on_the_server() {
     let copies = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'COPY%'";
     assert_eq!(database.value(copies).await, json!(1));
     drop(session);
-    eventually("the server has noticed", TIMEOUT, async || {
+    eventually("the server has ended the COPY", TIMEOUT, async || {
         (database.value(copies).await == json!(0)).then_some(())
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_copy_that_fails_is_an_error_and_its_session_never_comes_back_out_of_step() {
+async fn a_failed_copy_is_an_error_and_its_session_is_discarded_or_in_sync() {
     let database = database().await;
     Message::insert_many(database.pool(), PROJECT, "2025-12-01T00:00:00Z", 3000).await;
-    // After 2,400 good rows, one that cannot be computed.
+    // 2,400 valid rows, then one that cannot be computed.
     spoil_row(&database, "2025-12-01T00:40:00Z").await;
     let source = Source::same_as(&database.storage());
     let mut session = source.open_session().await.unwrap();
@@ -89,7 +89,7 @@ async fn a_copy_that_fails_is_an_error_and_its_session_never_comes_back_out_of_s
 }
 
 #[tokio::test]
-async fn a_session_outlasts_the_pools_statement_timeout() {
+async fn a_session_has_no_statement_or_transaction_timeout() {
     let database = database().await;
     let source = Source::same_as(&database.storage());
     let mut session = source.open_session().await.unwrap();
@@ -100,9 +100,9 @@ async fn a_session_outlasts_the_pools_statement_timeout() {
              WHERE datname = current_database() AND state = 'idle in transaction'",
         )
         .await;
-    assert_eq!(settings, [json!({"here": true})], "its snapshot is held");
-    // A view that takes longer than a pooled statement may take would need ten seconds here;
-    // the limits themselves are read instead, through a view of them.
+    assert_eq!(settings, [json!({"here": true})], "the transaction is open");
+    // A statement that exceeds the pool's statement timeout would take ten seconds. Instead,
+    // the test reads the settings through a view.
     drop(session);
     database
         .execute(
@@ -126,7 +126,7 @@ async fn a_session_outlasts_the_pools_statement_timeout() {
     for off in ["statement_timeout", "idle_in_transaction_session_timeout"] {
         assert_eq!(setting(off).as_deref(), Some("0"), "{off}");
     }
-    // Only from PostgreSQL 17 on.
+    // The setting exists since PostgreSQL 17.
     assert!(matches!(
         setting("transaction_timeout").as_deref(),
         None | Some("0")
@@ -140,7 +140,7 @@ async fn a_session_outlasts_the_pools_statement_timeout() {
 }
 
 #[tokio::test]
-async fn a_source_that_is_away_is_an_error_soon() {
+async fn an_unavailable_source_fails_within_ten_seconds() {
     let database = database().await;
     let url = database.url_of("exports_test_no_such_database");
     let source = Source::at(
@@ -150,6 +150,8 @@ async fn a_source_that_is_away_is_an_error_soon() {
     )
     .unwrap();
     let opened = tokio::time::timeout(Duration::from_secs(10), source.open_session()).await;
-    let error = opened.expect("soon").unwrap_err();
+    let error = opened
+        .expect("the error comes within ten seconds")
+        .unwrap_err();
     assert_eq!(error.sql_state().as_deref(), Some("3D000"), "{error:?}");
 }

@@ -1,4 +1,4 @@
-//! Sources that several sessions cannot read under one snapshot: detected in the catalogue, and read by one session.
+//! Sources that several sessions cannot read under one snapshot: they are detected in the catalogue and read by one session.
 
 use exports_source::Estimate;
 use exports_source::Source;
@@ -6,7 +6,7 @@ use exports_tests::{Message, TestDatabase};
 
 use crate::support::{PROJECT, database, filter, project};
 
-/// The messages as `stored`, and things that a view may be made of.
+/// The messages in the table `stored`, and objects that a view can use.
 async fn stored() -> TestDatabase {
     let database = database().await;
     Message::insert_many(database.pool(), PROJECT, "2025-12-01T00:00:00Z", 5_000).await;
@@ -30,7 +30,7 @@ async fn stored() -> TestDatabase {
     database
 }
 
-/// The reason that the catalogue gives for a view of this text, if it gives one.
+/// The single-reader reason that the catalogue reports for a view with this query, if any.
 async fn reason(database: &TestDatabase, view: &str) -> Option<String> {
     database
         .execute(format!(
@@ -42,7 +42,7 @@ async fn reason(database: &TestDatabase, view: &str) -> Option<String> {
 }
 
 #[tokio::test]
-async fn what_differs_from_session_to_session_is_found_at_every_depth() {
+async fn session_dependent_parts_of_a_view_are_found_at_every_depth() {
     let database = stored().await;
     let cases = [
         (
@@ -116,7 +116,7 @@ async fn what_differs_from_session_to_session_is_found_at_every_depth() {
 }
 
 #[tokio::test]
-async fn what_a_snapshot_covers_is_read_by_as_many_as_want_to() {
+async fn views_that_a_snapshot_covers_have_no_single_reader_reason() {
     let database = stored().await;
     for view in [
         "SELECT * FROM stored",
@@ -132,7 +132,7 @@ async fn what_a_snapshot_covers_is_read_by_as_many_as_want_to() {
 }
 
 #[tokio::test]
-async fn the_endpoints_count_as_well() {
+async fn a_session_dependent_endpoints_view_requires_a_single_reader() {
     let database = stored().await;
     database
         .execute(
@@ -148,9 +148,9 @@ async fn the_endpoints_count_as_well() {
     assert_eq!(outlook, Estimate::SingleStatement(reason));
 }
 
-/// A session that was opened before knows the view as it was.
+/// An open session has inspected the old view.
 #[tokio::test]
-async fn a_view_that_is_replaced_is_looked_at_again() {
+async fn a_replaced_view_is_inspected_again() {
     let database = stored().await;
     assert_eq!(reason(&database, "SELECT * FROM stored").await, None);
     let source = Source::same_as(&database.storage());
@@ -172,13 +172,13 @@ async fn a_view_that_is_replaced_is_looked_at_again() {
     session.commit_if_unchanged().await.unwrap();
 }
 
-/// A subscriber's table is empty until its first copy is done, and then has all rows at once.
+/// The table of a subscriber is empty until its initial copy commits, and then has all rows at once.
 #[tokio::test]
-async fn a_first_copy_of_logical_replication_is_waited_for() {
+async fn an_unfinished_initial_table_copy_is_a_retryable_error() {
     let database = database().await;
     Message::insert_many(database.pool(), PROJECT, "2025-12-01T00:00:00Z", 10).await;
     let source = Source::same_as(&database.storage());
-    // No publisher has to be there for a subscription that does not connect.
+    // A subscription that does not connect needs no publisher.
     database
         .execute(
             "CREATE SUBSCRIPTION copying CONNECTION 'host=127.0.0.1 port=1' PUBLICATION p

@@ -1,4 +1,4 @@
-//! One export, one snapshot.
+//! Each export reads one snapshot.
 
 use exports_domain::Direction;
 use exports_source::Source;
@@ -9,7 +9,7 @@ use crate::support::sessions::{known_urls, read};
 use crate::support::{PROJECT, database, filter, project};
 
 #[tokio::test]
-async fn what_others_do_after_the_beginning_does_not_show() {
+async fn changes_after_the_snapshot_are_not_visible() {
     let database = database().await;
     let endpoint = |url: &str| Endpoint::outbound(PROJECT, uuid(0), url);
     Endpoint::insert(database.pool(), &[endpoint("https://old")]).await;
@@ -37,16 +37,16 @@ async fn what_others_do_after_the_beginning_does_not_show() {
         assert_eq!(row.attempt_count, Some(1));
         assert_eq!(row.url.as_deref(), Some("https://old"));
     }
-    // The next snapshot shows it all.
+    // The next snapshot shows all changes.
     let mut session = session.finish().await.unwrap();
     session.begin(&project()).await.unwrap();
     assert_eq!(read(&mut session, &filter(), &known_urls()).await.len(), 4);
 }
 
 #[tokio::test]
-async fn what_others_do_in_the_middle_of_the_stream_does_not_show() {
+async fn changes_during_the_stream_are_not_visible() {
     let database = database().await;
-    // More than fits into the buffers between here and there.
+    // More than fits into the buffers between the server and the test.
     Message::insert_many(database.pool(), PROJECT, "2025-12-01T00:00:00Z", 100_000).await;
     let source = Source::same_as(&database.storage());
     let mut session = source.open_session().await.unwrap();

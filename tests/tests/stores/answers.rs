@@ -7,17 +7,17 @@ use exports_tests::s3::{Fault, Kind, S3Server};
 use crate::{KEY, bucket, bucket_set, content, download, headers, upload};
 
 on_each_server!(
-    a_lost_answer_to_the_beginning_leaves_an_upload_behind,
-    a_part_that_comes_after_the_abort_leaves_nothing,
-    parts_below_5_mib_are_refused_by_all_but_garage,
-    a_lost_answer_to_complete_is_settled_by_size,
-    a_file_of_another_size_settles_nothing,
-    a_short_outage_is_ridden_out,
-    a_held_request_goes_on_when_it_is_released,
-    refusals_and_outages_are_told_apart,
+    a_lost_response_to_create_upload_leaves_an_upload_behind,
+    a_part_sent_after_the_abort_stores_nothing,
+    parts_below_5_mib_are_rejected_except_by_garage,
+    a_lost_response_to_complete_is_resolved_by_the_object_size,
+    an_object_of_another_size_does_not_complete_an_upload,
+    a_request_is_retried_during_a_short_outage,
+    a_held_request_continues_after_its_release,
+    status_403_is_refused_and_503_is_unavailable,
 );
 
-async fn a_lost_answer_to_complete_is_settled_by_size(server: S3Server) {
+async fn a_lost_response_to_complete_is_resolved_by_the_object_size(server: S3Server) {
     let store = bucket(&server);
     let lost = server.inject(|seen| seen.kind == Kind::CompleteUpload, Fault::LoseAnswer);
     let file = content(PART_SIZE + 1);
@@ -27,11 +27,11 @@ async fn a_lost_answer_to_complete_is_settled_by_size(server: S3Server) {
         [file.slice(..PART_SIZE), file.slice(PART_SIZE..)],
     )
     .await;
-    assert!(lost.hits() >= 2, "it was asked again");
+    assert!(lost.hits() >= 2, "the request is retried");
     assert!(download(&store, KEY).await == file, "the file differs");
 }
 
-async fn a_file_of_another_size_settles_nothing(server: S3Server) {
+async fn an_object_of_another_size_does_not_complete_an_upload(server: S3Server) {
     let store = bucket(&server);
     let mut upload = store.begin_upload(KEY, &headers()).await.unwrap();
     upload.put_part(content(1000)).await.unwrap();
@@ -41,7 +41,7 @@ async fn a_file_of_another_size_settles_nothing(server: S3Server) {
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
 }
 
-async fn a_short_outage_is_ridden_out(server: S3Server) {
+async fn a_request_is_retried_during_a_short_outage(server: S3Server) {
     let store = bucket(&server);
     let twice = std::sync::atomic::AtomicUsize::new(0);
     let busy = server.inject(
@@ -58,7 +58,7 @@ async fn a_short_outage_is_ridden_out(server: S3Server) {
     assert_eq!(server.count(Kind::Put), 3);
 }
 
-async fn a_held_request_goes_on_when_it_is_released(server: S3Server) {
+async fn a_held_request_continues_after_its_release(server: S3Server) {
     let store = bucket(&server);
     let held = server.inject(
         |seen| seen.kind == Kind::Put && seen.key == KEY,
@@ -75,7 +75,7 @@ async fn a_held_request_goes_on_when_it_is_released(server: S3Server) {
     assert_eq!(server.objects(), [KEY]);
 }
 
-async fn refusals_and_outages_are_told_apart(server: S3Server) {
+async fn status_403_is_refused_and_503_is_unavailable(server: S3Server) {
     let store = bucket(&server);
     let refusing = server.inject(|_| true, Fault::Answer(403));
     let error = store.put(KEY, Bytes::new(), &headers()).await.unwrap_err();
@@ -89,17 +89,17 @@ async fn refusals_and_outages_are_told_apart(server: S3Server) {
         error.to_string().contains("503 Service Unavailable"),
         "{error}"
     );
-    assert!(busy.hits() > 1, "it was tried again");
+    assert!(busy.hits() > 1, "the request is retried");
 }
 
-// `s3s-fs` notices what the signature covers, but with a 500, which the client repeats until it gives up; a part's checksum
-// it does not look at.
+// Only Garage: `s3s-fs` rejects a wrong signature with a 500, which the client retries until it gives up, and ignores the
+// checksum of a part.
 #[tokio::test]
-async fn a_byte_that_changes_on_its_way_is_noticed() {
+async fn a_corrupted_byte_is_detected() {
     let Some(server) = S3Server::garage() else {
         return;
     };
-    // By a checksum, as by default on this machine, and by the signature, as over a network.
+    // Detected by a checksum (the default for this machine) and by the signature (the default over a network).
     for variables in [&[][..], &[("AWS_UNSIGNED_PAYLOAD", "false")]] {
         let store = bucket_set(&server, variables);
         let carries_data = |kind| matches!(kind, Kind::Put | Kind::PutPart);
@@ -107,13 +107,13 @@ async fn a_byte_that_changes_on_its_way_is_noticed() {
         let error = store
             .put(KEY, content(1000), &headers())
             .await
-            .expect_err("other bytes were refused");
+            .expect_err("corrupted bytes are rejected");
         assert!(error.is_transient(), "{error}");
         let mut upload = store.begin_upload(KEY, &headers()).await.unwrap();
         let error = upload
             .put_part(content(PART_SIZE))
             .await
-            .expect_err("other bytes were refused");
+            .expect_err("corrupted bytes are rejected");
         assert!(error.is_transient(), "{error}");
         assert_eq!(damaging.hits(), 2, "{variables:?}");
         upload.abort().await.unwrap();
@@ -121,7 +121,7 @@ async fn a_byte_that_changes_on_its_way_is_noticed() {
     }
 }
 
-async fn a_part_that_comes_after_the_abort_leaves_nothing(server: S3Server) {
+async fn a_part_sent_after_the_abort_stores_nothing(server: S3Server) {
     let store = bucket(&server);
     let mut upload = store.begin_upload(KEY, &headers()).await.unwrap();
     upload.put_part(content(PART_SIZE)).await.unwrap();
@@ -135,9 +135,9 @@ async fn a_part_that_comes_after_the_abort_leaves_nothing(server: S3Server) {
     assert_eq!(server.objects(), [""; 0]);
 }
 
-/// Nobody knows its id: that is what the bucket's rule for unfinished uploads is for. Garage drops it when a later upload of
-/// the same key is completed.
-async fn a_lost_answer_to_the_beginning_leaves_an_upload_behind(server: S3Server) {
+/// The id of the upload is unknown, so the bucket's lifecycle rule for unfinished uploads must remove it. Garage removes it when
+/// a later upload of the same key is completed.
+async fn a_lost_response_to_create_upload_leaves_an_upload_behind(server: S3Server) {
     let store = bucket(&server);
     let lost = server.inject(|seen| seen.kind == Kind::CreateUpload, Fault::LoseAnswer);
     upload(&store, KEY, [content(1000)]).await;
@@ -146,7 +146,7 @@ async fn a_lost_answer_to_the_beginning_leaves_an_upload_behind(server: S3Server
     assert_eq!(download(&store, KEY).await, content(1000));
 }
 
-async fn parts_below_5_mib_are_refused_by_all_but_garage(server: S3Server) {
+async fn parts_below_5_mib_are_rejected_except_by_garage(server: S3Server) {
     let store = bucket(&server);
     let mut upload = store.begin_upload(KEY, &headers()).await.unwrap();
     for _ in 0..2 {

@@ -13,9 +13,9 @@ fn file(name: &str) -> String {
     format!("{}/certificates/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Answers every request with an empty list, over TLS. Ends with the test.
+/// Starts a TLS server that answers every request with an empty list. It ends with the test process.
 fn serve() -> u16 {
-    // An error only means that another test was first.
+    // An error means that another test has installed it already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let chain = CertificateDer::pem_file_iter(file("server.pem")).unwrap();
     let chain = chain.collect::<Result<_, _>>().unwrap();
@@ -28,7 +28,7 @@ fn serve() -> u16 {
         for connection in listener.incoming() {
             let tls = ServerConnection::new(Arc::clone(&config)).unwrap();
             let mut stream = StreamOwned::new(tls, connection.unwrap());
-            // A client that does not trust the certificate breaks off.
+            // A client that does not trust the certificate disconnects.
             if stream.read(&mut [0; 8192]).is_ok() {
                 let list = "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>";
                 let length = list.len();
@@ -62,7 +62,7 @@ fn open(port: u16, bundle: Option<String>) -> Result<Store, exports_objects::Ope
 }
 
 #[tokio::test]
-async fn an_authority_of_its_own_is_trusted_by_aws_ca_bundle() {
+async fn aws_ca_bundle_makes_a_private_authority_trusted() {
     let port = serve();
     let trusted = open(port, Some(format!("{}\n", file("ca.pem")))).unwrap();
     trusted.check().await.unwrap();
@@ -73,7 +73,7 @@ async fn an_authority_of_its_own_is_trusted_by_aws_ca_bundle() {
 }
 
 #[test]
-fn a_bundle_that_cannot_be_used_is_named() {
+fn an_unusable_ca_bundle_is_reported_by_variable_name() {
     for (bundle, reason) in [
         ("server.key", "no certificates"),
         ("nowhere", "No such file"),

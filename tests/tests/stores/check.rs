@@ -5,12 +5,12 @@ use std::time::Duration;
 use exports_objects::{ErrorKind, Store, StoreConfig};
 use exports_tests::s3::{Fault, S3Server};
 
-on_each_server!(a_check_says_what_is_wrong,);
+on_each_server!(a_check_reports_the_cause,);
 
 const WRONG_SECRET: &str = "another-secret";
 
-/// The one line that an operator gets, and that it comes soon.
-async fn complaint(store: &Store) -> (ErrorKind, String) {
+/// The error line of a check. It must come within 11 seconds, without the secret.
+async fn check_error(store: &Store) -> (ErrorKind, String) {
     let check = tokio::time::timeout(Duration::from_secs(11), store.check());
     let error = check.await.expect("a check is bounded").unwrap_err();
     let mut whole = format!("{error} {error:?}");
@@ -24,7 +24,7 @@ async fn complaint(store: &Store) -> (ErrorKind, String) {
     (error.kind(), error.to_string())
 }
 
-async fn a_check_says_what_is_wrong(server: S3Server) {
+async fn a_check_reports_the_cause(server: S3Server) {
     let with = |url: &str, changes: &[(&str, &str)]| {
         let mut env = server.env();
         env.retain(|(name, _)| !changes.iter().any(|(changed, _)| name == changed));
@@ -41,12 +41,13 @@ async fn a_check_says_what_is_wrong(server: S3Server) {
     };
     let bucket = server.url();
 
-    let (kind, line) = complaint(&with("s3://missing", &[])).await;
+    let (kind, line) = check_error(&with("s3://missing", &[])).await;
     assert_eq!(kind, ErrorKind::Unavailable);
     let missing = "cannot use the object store: the bucket does not exist";
     assert!(line.starts_with(missing), "{line}");
 
-    let (kind, line) = complaint(&with(&bucket, &[("AWS_SECRET_ACCESS_KEY", WRONG_SECRET)])).await;
+    let (kind, line) =
+        check_error(&with(&bucket, &[("AWS_SECRET_ACCESS_KEY", WRONG_SECRET)])).await;
     assert_eq!(kind, ErrorKind::Refused, "{line}");
     let refusal = if server.is_garage() {
         "a wrong secret key can also cause this) (AccessDenied: Forbidden: Invalid signature)"
@@ -59,7 +60,7 @@ async fn a_check_says_what_is_wrong(server: S3Server) {
         .unwrap()
         .local_addr()
         .unwrap();
-    let (kind, line) = complaint(&with(
+    let (kind, line) = check_error(&with(
         &bucket,
         &[("AWS_ENDPOINT_URL", &format!("http://{closed}"))],
     ))
@@ -74,7 +75,7 @@ async fn a_check_says_what_is_wrong(server: S3Server) {
         &bucket,
         &[("AWS_ENDPOINT_URL", "http://no-such-host.invalid:9000")],
     );
-    let (kind, line) = complaint(&nowhere).await;
+    let (kind, line) = check_error(&nowhere).await;
     assert_eq!(kind, ErrorKind::Unavailable, "{line}");
     assert!(
         line.contains("cannot connect to no-such-host.invalid:9000: "),
@@ -82,7 +83,7 @@ async fn a_check_says_what_is_wrong(server: S3Server) {
     );
 
     let slow = server.inject(|_| true, Fault::Hold);
-    let (kind, line) = complaint(&with(&bucket, &[])).await;
+    let (kind, line) = check_error(&with(&bucket, &[])).await;
     assert_eq!(kind, ErrorKind::Unavailable, "{line}");
     assert!(line.contains("no response from 127.0.0.1"), "{line}");
     drop(slow);

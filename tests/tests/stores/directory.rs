@@ -15,11 +15,11 @@ fn config(directory: &Path) -> StoreConfig {
 }
 
 #[tokio::test]
-async fn a_directory_that_has_vanished_is_not_made_again() {
+async fn a_directory_that_disappears_is_not_created_again() {
     let root = TempDir::new().unwrap();
     let directory = root.path().join("files");
     let store = Store::open_with(&config(&directory), []).unwrap();
-    assert!(directory.is_dir(), "made at the start");
+    assert!(directory.is_dir(), "the directory is created at start");
     store.put(KEY, content(10), &headers()).await.unwrap();
     let mut upload = store.begin_upload("p/e/2-x.csv", &headers()).await.unwrap();
 
@@ -65,7 +65,7 @@ async fn a_directory_that_has_vanished_is_not_made_again() {
 }
 
 #[tokio::test]
-async fn only_the_last_component_is_made_and_only_by_a_service() {
+async fn only_a_service_creates_the_directory_and_only_its_last_component() {
     let root = TempDir::new().unwrap();
     let directory = root.path().join("volume/files");
     let refused = Store::open_with(&config(&directory), [])

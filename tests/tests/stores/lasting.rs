@@ -6,8 +6,8 @@ use exports_tests::s3::{Fault, Kind, Reply, S3Server};
 use crate::{KEY, bucket, content, headers};
 
 on_each_server!(
-    what_does_not_pass_is_named_at_once,
-    another_region_is_named_at_once
+    permanent_errors_are_reported_without_retry,
+    a_wrong_region_is_reported_without_retry
 );
 
 const ACCESS: &str = "the store denies access: allow it in the bucket policy or the role";
@@ -35,18 +35,18 @@ const ANSWERS: [(u16, &str, ErrorKind, &str); 16] = [
     (403, "UserProjectAccountProblem", Refused, "billing problem"),
 ];
 
-async fn what_does_not_pass_is_named_at_once(server: S3Server) {
+async fn permanent_errors_are_reported_without_retry(server: S3Server) {
     for (status, code, kind, words) in ANSWERS {
         let reply = Reply {
             status,
             code,
             ..Reply::default()
         };
-        is_named(&server, reply, kind, words).await;
+        assert_reported_without_retry(&server, reply, kind, words).await;
     }
 }
 
-async fn another_region_is_named_at_once(server: S3Server) {
+async fn a_wrong_region_is_reported_without_retry(server: S3Server) {
     let reply = |status, code| Reply {
         status,
         code,
@@ -83,12 +83,17 @@ async fn another_region_is_named_at_once(server: S3Server) {
             REGION,
         ),
     ] {
-        is_named(&server, reply, Refused, words).await;
+        assert_reported_without_retry(&server, reply, Refused, words).await;
     }
 }
 
-/// A put, the beginning of an upload and a part, each sent once.
-async fn is_named(server: &S3Server, reply: Reply, kind: ErrorKind, words: &str) {
+/// A put, a create-upload request and a part: each is sent once and fails with this error.
+async fn assert_reported_without_retry(
+    server: &S3Server,
+    reply: Reply,
+    kind: ErrorKind,
+    words: &str,
+) {
     let store = bucket(server);
     let mut upload = store.begin_upload(KEY, &headers()).await.unwrap();
     let lasting = server.inject(
@@ -100,7 +105,7 @@ async fn is_named(server: &S3Server, reply: Reply, kind: ErrorKind, words: &str)
         store.begin_upload(KEY, &headers()).await.unwrap_err(),
         upload.put_part(content(10)).await.unwrap_err(),
     ];
-    assert_eq!(lasting.hits(), errors.len(), "{reply:?} was repeated");
+    assert_eq!(lasting.hits(), errors.len(), "{reply:?} was retried");
     drop(lasting);
     upload.abort().await.unwrap();
     for error in errors {

@@ -8,12 +8,12 @@ use exports_tests::s3::S3Server;
 use crate::{KEY, MINUTE, bucket, bucket_with, download, headers};
 
 on_each_server!(
-    a_link_is_for_one_method_and_the_headers_that_were_stored,
-    a_link_is_signed_for_the_address_that_consumers_see,
-    a_link_serves_one_object_for_its_time,
+    a_link_allows_one_method_and_only_the_stored_headers,
+    a_link_is_signed_for_the_public_endpoint,
+    a_link_serves_one_object_until_it_expires,
 );
 
-async fn a_link_is_signed_for_the_address_that_consumers_see(server: S3Server) {
+async fn a_link_is_signed_for_the_public_endpoint(server: S3Server) {
     let public = format!("http://localhost:{}", server.port());
     let store = bucket_with(&server, "/p", Some(public.clone()));
     store
@@ -28,12 +28,12 @@ async fn a_link_is_signed_for_the_address_that_consumers_see(server: S3Server) {
     );
     assert_eq!(download(&store, KEY).await, "a\r\n");
 
-    // The host is part of what is signed: the same link under our own address is refused.
+    // The signature covers the host: the same link with the private address is rejected.
     let ours = url.as_str().replacen("localhost", "127.0.0.1", 1);
     assert_eq!(reqwest::get(ours).await.unwrap().status(), 403);
 }
 
-async fn a_link_serves_one_object_for_its_time(server: S3Server) {
+async fn a_link_serves_one_object_until_it_expires(server: S3Server) {
     let store = bucket(&server);
     for key in [KEY, "proj_2/other/1-token.csv"] {
         store
@@ -71,7 +71,7 @@ async fn a_link_serves_one_object_for_its_time(server: S3Server) {
         .await
         .unwrap()
         .unwrap();
-    // The link's time has to pass by the store's clock, which counts whole seconds.
+    // The link must expire by the clock of the store, which has a resolution of one second.
     tokio::time::sleep(Duration::from_millis(2100)).await;
     // Amazon's S3 answers 403 (by its documentation), Garage 400.
     let over = if server.is_garage() { 400 } else { 403 };
@@ -81,7 +81,7 @@ async fn a_link_serves_one_object_for_its_time(server: S3Server) {
     assert_eq!(reqwest::get(url).await.unwrap().status(), 404);
 }
 
-async fn a_link_is_for_one_method_and_the_headers_that_were_stored(server: S3Server) {
+async fn a_link_allows_one_method_and_only_the_stored_headers(server: S3Server) {
     let store = bucket(&server);
     store
         .put(KEY, Bytes::from_static(b"a\r\n"), &headers())
@@ -100,6 +100,6 @@ async fn a_link_is_for_one_method_and_the_headers_that_were_stored(server: S3Ser
     let above_a_week = Duration::from_hours(24 * 7 + 1);
     let long = store.sign(KEY, above_a_week).await.unwrap().unwrap();
     let status = reqwest::get(long).await.unwrap().status();
-    // `s3s-fs` knows no limit, Amazon's S3 has the same (by its documentation).
+    // Garage rejects links above a week, as Amazon S3 does (by its documentation). `s3s-fs` has no limit.
     assert_eq!(status, if server.is_garage() { 400 } else { 200 });
 }

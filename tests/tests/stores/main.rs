@@ -1,4 +1,4 @@
-//! What every store must do, on each store of this machine, and what only a bucket does: links, lost responses, faults.
+//! The suite that every store of this machine must pass, and tests of buckets only: links, lost responses, faults.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
@@ -11,7 +11,7 @@ use futures_util::TryStreamExt;
 use futures_util::future::try_join_all;
 use reqwest::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 
-/// Makes two tests of each story: one on the S3 server in this process, one on Garage where there is one.
+/// Makes two tests of each function: one on the S3 server in this process, one on Garage if it is installed.
 macro_rules! on_each_server {
     ($($story:ident),+ $(,)?) => {
         mod on_s3s_fs {
@@ -24,7 +24,7 @@ macro_rules! on_each_server {
         mod on_garage {
             $(#[tokio::test]
             async fn $story() {
-                // Where there is none, it has said so.
+                // `garage()` prints a line if Garage is missing.
                 if let Some(server) = exports_tests::s3::S3Server::garage() {
                     super::$story(server).await;
                 }
@@ -62,7 +62,7 @@ pub(crate) fn bucket_with(
     Store::open_with(&config, server.env()).unwrap()
 }
 
-/// With further variables besides those of every client of the server.
+/// A store with further variables besides those of every client of the server.
 pub(crate) fn bucket_set(server: &S3Server, variables: &[(&str, &str)]) -> Store {
     let config = StoreConfig {
         url: server.url(),
@@ -77,7 +77,7 @@ pub(crate) fn bucket(server: &S3Server) -> Store {
     bucket_with(server, "", None)
 }
 
-/// Three parts' worth of bytes in which no two places look alike.
+/// Pseudo-random bytes, so that swapped or missing parts are detected.
 pub(crate) fn content(length: usize) -> Bytes {
     let mut state = 1_u32;
     let mut next = || {
@@ -87,7 +87,7 @@ pub(crate) fn content(length: usize) -> Bytes {
     (0..length).map(|_| next()).collect()
 }
 
-/// The file, by the way that a consumer gets it.
+/// The file as a consumer downloads it.
 pub(crate) async fn download(store: &Store, key: &str) -> Bytes {
     let Some(url) = store.sign(key, MINUTE).await.unwrap() else {
         return read(store, key).await;
@@ -99,7 +99,7 @@ pub(crate) async fn download(store: &Store, key: &str) -> Bytes {
     answer.bytes().await.unwrap()
 }
 
-/// The file, by the way that the API gets it.
+/// The file as the API reads it.
 pub(crate) async fn read(store: &Store, key: &str) -> Bytes {
     let found = store.read(key, None).await.unwrap();
     let bytes: Vec<_> = found.bytes.try_collect().await.unwrap();
@@ -108,14 +108,14 @@ pub(crate) async fn read(store: &Store, key: &str) -> Bytes {
     bytes.into()
 }
 
-/// Uploads `parts` at once and in parts.
+/// Uploads `parts` concurrently.
 pub(crate) async fn upload(store: &Store, key: &str, parts: impl IntoIterator<Item = Bytes>) {
     let mut upload = store.begin_upload(key, &headers()).await.unwrap();
     let sent: Vec<_> = parts
         .into_iter()
         .map(|part| upload.put_part(part))
         .collect();
-    // The last first: the order of the calls counts, not that of the work.
+    // The last part is sent first: the order of the `put_part` calls counts, not that of the requests.
     try_join_all(sent.into_iter().rev()).await.unwrap();
     upload.complete().await.unwrap();
 }

@@ -9,10 +9,10 @@ use exports_tests::s3::{Fault, Kind, Reply, S3Server};
 use crate::{KEY, bucket, content, download, headers, upload};
 
 on_each_server!(
-    every_request_is_repeated_for_each_passing_answer,
-    a_success_that_is_none_is_repeated,
+    every_request_is_retried_after_each_temporary_error,
+    an_invalid_success_response_is_retried,
     a_redirect_to_another_address_is_followed,
-    what_passes_too_late_is_an_error,
+    an_error_that_outlasts_the_retries_is_returned,
 );
 
 const EVERY: [Kind; 8] = [
@@ -26,7 +26,7 @@ const EVERY: [Kind; 8] = [
     Kind::List,
 ];
 
-/// Each operation once, and what is stored must be right.
+/// Runs each operation once and checks the stored bytes.
 async fn use_it(store: &Store) {
     store.check().await.unwrap();
     store.put(KEY, content(1000), &headers()).await.unwrap();
@@ -42,7 +42,7 @@ async fn use_it(store: &Store) {
     begun.abort().await.unwrap();
 }
 
-/// The first request of each of these kinds meets the fault.
+/// Injects the fault into the first request of each of these kinds.
 async fn first_of_each(server: &S3Server, kinds: &[Kind], fault: Fault) {
     let met = Mutex::new(HashSet::new());
     let picked = kinds.to_vec();
@@ -54,7 +54,7 @@ async fn first_of_each(server: &S3Server, kinds: &[Kind], fault: Fault) {
     assert_eq!(injected.hits(), kinds.len(), "{fault:?}");
 }
 
-async fn every_request_is_repeated_for_each_passing_answer(server: S3Server) {
+async fn every_request_is_retried_after_each_temporary_error(server: S3Server) {
     for (status, code) in [
         (400, "RequestTimeout"),
         (503, "SlowDown"),
@@ -90,10 +90,13 @@ async fn every_request_is_repeated_for_each_passing_answer(server: S3Server) {
     };
     let begun = std::time::Instant::now();
     first_of_each(&server, &[Kind::Put], Fault::Reply(soon)).await;
-    assert!(begun.elapsed().as_millis() >= 1000, "it was asked to wait");
+    assert!(
+        begun.elapsed().as_millis() >= 1000,
+        "Retry-After is respected"
+    );
 }
 
-async fn a_success_that_is_none_is_repeated(server: S3Server) {
+async fn an_invalid_success_response_is_retried(server: S3Server) {
     let inside = Fault::Reply(Reply {
         status: 200,
         code: "InternalError",
@@ -114,12 +117,12 @@ async fn a_success_that_is_none_is_repeated(server: S3Server) {
     first_of_each(&server, &answered, empty).await;
     first_of_each(&server, &[Kind::Put, Kind::PutPart], Fault::WithoutEtag).await;
     first_of_each(&server, &answered, Fault::BreakOff).await;
-    // A completion that was carried out and is repeated finds no upload: the file's size settles it.
+    // A completion that is repeated after success finds no upload: the size of the object resolves it.
     first_of_each(&server, &[Kind::CompleteUpload], Fault::LoseAnswer).await;
 }
 
 async fn a_redirect_to_another_address_is_followed(server: S3Server) {
-    // The signature covers the address, so it has to be another one there.
+    // The signature covers the address, so the request must be signed again.
     let address: &'static str = Box::leak(server.public_endpoint().into_boxed_str());
     for status in [301, 302, 307, 308] {
         first_of_each(&server, &EVERY, Fault::Redirect(status, address)).await;
@@ -128,7 +131,7 @@ async fn a_redirect_to_another_address_is_followed(server: S3Server) {
     first_of_each(&server, &EVERY, Fault::Redirect(307, "http://127.0.0.1:9")).await;
 }
 
-async fn what_passes_too_late_is_an_error(server: S3Server) {
+async fn an_error_that_outlasts_the_retries_is_returned(server: S3Server) {
     let store = bucket(&server);
     let busy = server.inject(
         |seen| seen.kind == Kind::Delete,
@@ -142,5 +145,5 @@ async fn what_passes_too_late_is_an_error(server: S3Server) {
     assert!(error.is_transient());
     let line = error.to_string();
     assert!(line.contains("503 Service Unavailable (SlowDown"), "{line}");
-    assert_eq!(busy.hits(), 3, "bounded");
+    assert_eq!(busy.hits(), 3, "the number of retries is bounded");
 }

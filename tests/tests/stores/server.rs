@@ -7,7 +7,7 @@ use exports_tests::s3::S3Server;
 use crate::bucket;
 
 #[test]
-fn the_server_runs_without_a_runtime_and_stops_with_its_owner() {
+fn the_server_needs_no_runtime_and_stops_when_it_is_dropped() {
     let server = S3Server::in_process();
     let address = server.endpoint();
     let run = |work: std::pin::Pin<Box<dyn Future<Output = ()>>>| {

@@ -11,15 +11,15 @@ use crate::{KEY, bucket, bucket_set, bucket_with, content, download, headers, up
 
 on_each_server!(
     a_bucket_that_stores_checksums_passes_the_suite,
-    a_bucket_that_wants_signed_bodies_passes_the_suite,
+    a_bucket_with_signed_bodies_passes_the_suite,
     a_bucket_passes_the_suite,
     a_bucket_with_a_prefix_passes_the_suite,
 );
 
-/// The suite. `left` lists everything in the store, also what unfinished uploads have stored.
+/// The suite. `left` lists everything in the store, including data of unfinished uploads.
 async fn every_store_must_pass(store: &Store, left: impl Fn() -> Vec<String>) {
     store.check().await.unwrap();
-    assert_eq!(left(), [""; 0], "a check leaves nothing");
+    assert_eq!(left(), [""; 0], "a check stores nothing");
     one_request(store, &left).await;
     in_parts(store, &left).await;
     aborted(store, &left).await;
@@ -63,23 +63,23 @@ async fn aborted(store: &Store, left: &impl Fn() -> Vec<String>) {
     let begun = async || {
         let mut upload = store.begin_upload(KEY, &headers()).await.unwrap();
         upload.put_part(content(PART_SIZE)).await.unwrap();
-        assert_ne!(left(), [""; 0], "there is something to abort");
+        assert_ne!(left(), [""; 0], "the unfinished upload has stored data");
         assert_eq!(
             store.size(KEY).await.unwrap(),
             None,
-            "a file appears when it is complete"
+            "an unfinished file is not visible"
         );
         upload
     };
     begun().await.abort().await.unwrap();
-    assert_eq!(left(), [""; 0], "aborted by its owner");
+    assert_eq!(left(), [""; 0], "the owner has aborted the upload");
 
-    // As the janitor does it, from what was recorded, while the owner still holds the upload; and once more.
+    // As the janitor does: by the recorded id, while the owner still holds the upload, and twice.
     let mut upload = begun().await;
     let id = upload.id().map(str::to_owned);
     store.abort_upload(KEY, id.as_deref()).await.unwrap();
     store.abort_upload(KEY, id.as_deref()).await.unwrap();
-    assert_eq!(left(), [""; 0], "aborted by another");
+    assert_eq!(left(), [""; 0], "another process has aborted the upload");
     let error = upload
         .complete()
         .await
@@ -106,7 +106,7 @@ async fn completed_and_then_aborted(store: &Store, left: &impl Fn() -> Vec<Strin
     assert_eq!(
         download(store, KEY).await,
         content(1000),
-        "a finished file stays"
+        "an abort does not delete a completed file"
     );
     store.delete(KEY).await.unwrap();
     assert_eq!(left(), [""; 0]);
@@ -166,8 +166,8 @@ async fn a_bucket_that_stores_checksums_passes_the_suite(server: S3Server) {
     every_store_must_pass(&store, || server.objects()).await;
 }
 
-/// As over a network in the clear.
-async fn a_bucket_that_wants_signed_bodies_passes_the_suite(server: S3Server) {
+/// As for an unencrypted connection over a network.
+async fn a_bucket_with_signed_bodies_passes_the_suite(server: S3Server) {
     let store = bucket_set(&server, &[("AWS_UNSIGNED_PAYLOAD", "false")]);
     every_store_must_pass(&store, || server.objects()).await;
 }

@@ -1,4 +1,4 @@
-//! What the tests of `database`, `source` and `postgres` share.
+//! Helpers that the tests of `database`, `source` and `postgres` share.
 
 #![allow(dead_code, reason = "each test crate uses a part of it")]
 

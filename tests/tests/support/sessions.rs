@@ -48,8 +48,8 @@ pub(crate) fn decode(mut bytes: &[u8]) -> Vec<Row> {
             url: row.url.map(str::to_owned),
         });
     }
-    assert!(decoder.is_finished(), "the stream broke off");
-    assert!(bytes.is_empty(), "bytes behind its end");
+    assert!(decoder.is_finished(), "the stream is incomplete");
+    assert!(bytes.is_empty(), "bytes after the end of the stream");
     rows
 }
 
@@ -61,14 +61,14 @@ pub(crate) async fn begin(source: &Source) -> (SourceSession, SnapshotId) {
     (session, snapshot)
 }
 
-/// Another session in that snapshot.
+/// Another session that joins the snapshot.
 pub(crate) async fn join(source: &Source, snapshot: &SnapshotId) -> Result<SourceSession, Error> {
     let mut session = source.open_session().await?;
     session.join(&project(), snapshot).await?;
     Ok(session)
 }
 
-/// No URLs in the rows, because the reader knows them.
+/// URLs are preloaded, so the rows contain none.
 pub(crate) fn known_urls() -> EndpointUrls {
     EndpointUrls::All(HashMap::new())
 }
@@ -93,7 +93,7 @@ pub(crate) async fn try_read(
     while rows.read(&mut bytes, usize::MAX).await? {}
     assert!(
         !rows.read(&mut bytes, usize::MAX).await?,
-        "the end is the end"
+        "no rows follow the end"
     );
     Ok(decode(&bytes))
 }

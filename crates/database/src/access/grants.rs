@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_role_s_name_cannot_end_the_statement() {
+    fn a_role_name_is_quoted_in_the_grant() {
         let role = r#"x"; DROP TABLE exports; --"#;
         let text = grant("SELECT ON exports", role);
         assert_eq!(

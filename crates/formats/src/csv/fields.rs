@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limits_are_written_and_times_beyond_them_are_refused() {
+    fn the_first_and_last_times_are_written_and_others_are_rejected() {
         let mut field = TimeField::default();
         let first = -63_082_281_600_000_000;
         let last = 252_455_615_999_999_999;
@@ -268,13 +268,13 @@ mod tests {
         }
 
         #[test]
-        fn numbers_are_written_as_they_are_displayed(number: i32) {
+        fn numbers_are_written_as_by_to_string(number: i32) {
             prop_assert_eq!(field(|csv| push_int(csv, Some(number))), number.to_string());
         }
     }
 
     #[test]
-    fn small_numbers_are_written_as_they_are_displayed() {
+    fn small_numbers_are_written_as_by_to_string() {
         for number in -1..=1001 {
             assert_eq!(field(|csv| push_int(csv, Some(number))), number.to_string());
         }

@@ -136,7 +136,7 @@ mod tests {
         }
 
         #[test]
-        fn free_text_is_written_as_guarded_text(text in field()) {
+        fn free_text_is_written_like_text_with_a_formula_guard(text in field()) {
             let formula = text.first().is_some_and(|first| b"=+-@\t\r".contains(first));
             let guarded = if formula { [b"'", text.as_slice()].concat() } else { text.clone() };
             let (mut free, mut plain) = (Vec::new(), Vec::new());
@@ -147,12 +147,12 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_is_flushed_in_pieces_and_written_like_any_other() {
+    fn a_long_text_is_flushed_in_pieces_without_changes() {
         for (unit, times) in [("x", 5 * PIECE), ("\"", 3 * PIECE + 1), ("a\"\",b", PIECE)] {
             let text = [b"=", unit.repeat(times).as_bytes()].concat();
             let (mut csv, mut flushed) = (Vec::new(), Vec::new());
             push_free_text(&mut csv, &text, &mut |csv: &mut Vec<u8>| {
-                assert!(csv.len() <= 3 * PIECE, "{} bytes at once", csv.len());
+                assert!(csv.len() <= 3 * PIECE, "{} bytes buffered", csv.len());
                 flushed.append(csv);
             });
             assert!(csv.len() <= 3 * PIECE);
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn only_formulas_are_guarded() {
+    fn only_formulas_are_prefixed() {
         let written = |text: &str| {
             let mut csv = Vec::new();
             push_free_text(&mut csv, text.as_bytes(), &mut |_| {});

@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_matching_line_counts() {
+    fn the_first_matching_line_gives_the_password() {
         let text = "# a:5432:e:u:comment\na:1:e:u:other port\nbroken\na:*:e:u:with\\:colon\n*:*:*:v\\\\:any\nb:5432:\\*:u:star\n";
         let file = PasswordFile {
             lines: text.lines().filter_map(fields).collect(),

@@ -1,4 +1,4 @@
-//! How addresses are parsed.
+//! Parsing of database URLs and connection strings.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -40,7 +40,7 @@ fn shown(address: &Address) -> String {
 }
 
 #[test]
-fn addresses_mean_what_they_mean_to_libpq() {
+fn addresses_are_parsed_as_in_libpq() {
     for (text, meaning) in [
         ("postgres://h", "me -@h:5432/-"),
         ("postgresql://h/e", "me -@h:5432/e"),
@@ -93,7 +93,7 @@ fn addresses_mean_what_they_mean_to_libpq() {
 }
 
 #[test]
-fn parameters_have_their_effect() {
+fn parameters_set_the_fields_of_the_address() {
     let address = parse(
         "postgres://h/e?target_session_attrs=read-write&connect_timeout=3&options=-c%20a=b&application_name=x%20y\
          &sslmode=verify-ca&sslrootcert=/ca.pem&sslcert=/c.pem&sslkey=/c.key&load_balance_hosts=random",
@@ -117,7 +117,7 @@ fn parameters_have_their_effect() {
     assert_eq!(parse("postgres://h").tls.roots, Roots::Unset);
     let settings = parse("postgres://h?options[a]=1&options[b]=x%20y").options;
     assert_eq!(settings.as_deref(), Some("-c a=1 -c b=x\\ y"));
-    // libpq's, without effect here.
+    // Parameters of libpq that are accepted and ignored.
     for unused in [
         "gssencmode=prefer",
         "channel_binding=prefer",
@@ -135,7 +135,7 @@ fn parameters_have_their_effect() {
 }
 
 #[test]
-fn what_is_wrong_is_said_in_one_line_without_the_password() {
+fn errors_are_one_line_and_do_not_contain_the_password() {
     for (text, reason) in [
         ("", "expected postgres://"),
         ("h/e", "expected postgres://"),
@@ -224,7 +224,7 @@ fn what_is_wrong_is_said_in_one_line_without_the_password() {
 }
 
 #[test]
-fn unset_parameters_come_from_variables() {
+fn unset_parameters_come_from_environment_variables() {
     let mut environment = environment();
     for (name, value) in [
         ("PGHOST", "h"),
@@ -285,7 +285,7 @@ impl Drop for Home {
 }
 
 #[test]
-fn passwords_come_from_a_password_file() {
+fn passwords_are_read_from_a_password_file() {
     let home = Home::new();
     home.write(
         ".pgpass",
@@ -368,7 +368,7 @@ fn a_service_sets_unset_parameters() {
 }
 
 #[test]
-fn certificates_of_the_home_directory_are_used_as_in_libpq() {
+fn certificates_in_the_home_directory_are_used_as_in_libpq() {
     let home = Home::new();
     for name in ["root.crt", "postgresql.crt", "postgresql.key"] {
         home.write(&format!(".postgresql/{name}"), "", 0o600);

@@ -1,9 +1,9 @@
-//! How errors are classified.
+//! Classification of errors.
 
 use super::*;
 use crate::server_error::ServerError;
 
-/// The server's messages may be in any language.
+/// The message is not English: messages of the server may be in any language.
 fn server_error(state: &str) -> sqlx::Error {
     sqlx::Error::from(ServerError {
         state: state.to_owned(),

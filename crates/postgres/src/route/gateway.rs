@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failed_login_is_reported_to_the_client_in_one_line() {
+    async fn a_failed_connection_is_reported_to_the_client_in_one_line() {
         let port = closed_port();
         let url = format!("postgres://u:hunter2@127.0.0.1:{port}/e");
         let address = Address::parse_in(&url, &Environment::default()).unwrap();

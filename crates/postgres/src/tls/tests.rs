@@ -35,7 +35,7 @@ fn case(server: &str, root: &'static str) -> Case {
     }
 }
 
-/// What `verify-ca` and `verify-full` say: empty if they accept it.
+/// The errors of `verify-ca` and `verify-full`; empty if they accept the certificate.
 fn verdicts(case: &Case) -> [String; 2] {
     [Verify::Authority, Verify::AuthorityAndName].map(|verify| {
         let roots = vec![certificate(case.root)];
@@ -52,7 +52,7 @@ fn accepted(case: &Case) -> [bool; 2] {
 }
 
 #[test]
-fn what_libpq_accepts_is_accepted() {
+fn certificates_that_libpq_accepts_are_accepted() {
     for (server, root) in [
         ("v1", "authority"),
         ("v1-rsa", "authority"),
@@ -72,7 +72,7 @@ fn what_libpq_accepts_is_accepted() {
 }
 
 #[test]
-fn another_name_is_refused_by_verify_full_only() {
+fn only_verify_full_rejects_another_host_name() {
     for server in ["v1-other-name", "other-san", "ip-san"] {
         let case = case(server, "authority");
         assert_eq!(accepted(&case), [true, false], "{server}");
@@ -82,7 +82,7 @@ fn another_name_is_refused_by_verify_full_only() {
         );
     }
     for (server, host, is_for) in [
-        // One label.
+        // A wildcard matches one label.
         ("other-san", "a.example.com", true),
         ("other-san", "a.b.example.com", false),
         ("other-san", "example.com", false),
@@ -97,10 +97,10 @@ fn another_name_is_refused_by_verify_full_only() {
 }
 
 #[test]
-fn what_is_not_trusted_is_refused() {
+fn untrusted_certificates_are_rejected() {
     for (server, root) in [
         ("v1", "v1-authority"),
-        // Another key under the same name.
+        // An authority with the same name and another key.
         ("v1", "same-name-authority"),
         ("v1-by-v1", "authority"),
         ("v1-by-intermediate", "authority"),
@@ -108,7 +108,7 @@ fn what_is_not_trusted_is_refused() {
         ("self-signed", "authority"),
         ("v1-self-signed", "authority"),
         ("client-only", "authority"),
-        // It is not an authority, so it is not its own issuer.
+        // The certificate is not an authority, so it cannot be its own root.
         ("v1", "v1"),
     ] {
         assert_eq!(
@@ -123,7 +123,7 @@ fn what_is_not_trusted_is_refused() {
 }
 
 #[test]
-fn a_certificate_counts_only_in_its_time_and_unaltered() {
+fn expired_early_and_altered_certificates_are_rejected() {
     for (server, root) in [
         ("v1", "authority"),
         ("self-signed", "self-signed"),
@@ -136,7 +136,7 @@ fn a_certificate_counts_only_in_its_time_and_unaltered() {
         let mut early = case(server, root);
         early.now = UnixTime::since_unix_epoch(Duration::from_secs(1_000_000_000));
         assert_eq!(accepted(&early), [false, false], "{server}");
-        // Every byte that is signed, and those of the signature.
+        // Every signed byte and every byte of the signature.
         let whole = certificate(server);
         let parsed = super::keys::parse(&whole).unwrap();
         let signed = parsed.tbs_certificate.as_ref().len();

@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_the_same_whatever_the_reads_are() {
+    fn rows_do_not_depend_on_read_boundaries_or_the_limit() {
         let bodies: [&[u8]; 4] = [b"header", b"", b"d\0\0\0\x05a row like a message", b"last"];
         let mut sent: Vec<u8> = bodies.iter().flat_map(|row| message(DATA, row)).collect();
         let data = sent.len();
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn an_impossible_length_is_refused() {
+    fn an_invalid_length_is_rejected() {
         let mut received = BytesMut::from(&[DATA, 0, 0, 0, 3][..]);
         let taken = CopyFrames::default().take(&mut received, &mut Vec::new(), 9);
         assert!(matches!(taken, Err(Error::UnexpectedMessage)));

@@ -1,4 +1,4 @@
-//! Asynchronous messages at every position of an answer. A server may send them at any time.
+//! Asynchronous messages at every position of a response. A server may send them at any time.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
@@ -29,13 +29,13 @@ fn ready() -> Vec<u8> {
     message(b'Z', b"I")
 }
 
-/// A connection, and the server's end of it.
+/// A connection and its server side.
 fn connected() -> (WireConnection, DuplexStream) {
     let (ours, theirs) = duplex(1 << 20);
     (WireConnection::over(ours), theirs)
 }
 
-/// Takes a statement and answers it.
+/// Receives a statement and sends the response.
 async fn answer(server: &mut DuplexStream, messages: &[Vec<u8>]) {
     let mut head = [0; 5];
     server.read_exact(&mut head).await.unwrap();
@@ -46,7 +46,7 @@ async fn answer(server: &mut DuplexStream, messages: &[Vec<u8>]) {
 }
 
 #[tokio::test]
-async fn asynchronous_messages_change_no_row() {
+async fn asynchronous_messages_do_not_change_rows() {
     let data = |row: &str| message(b'd', row.as_bytes());
     let answers = [
         message(b'H', &[1, 0, 1, 0, 1]),
@@ -75,7 +75,7 @@ async fn asynchronous_messages_change_no_row() {
                 answer(&mut server, &messages)
             );
             assert_eq!(rows, b"first,second,third", "before message {place}");
-            // The next statement has its own answer.
+            // The next statement gets its own response.
             let value = [message(b'D', b"\0\x01\0\0\0\x011"), ready()];
             let (found, ()) = tokio::join!(connection.query("SELECT"), answer(&mut server, &value));
             assert_eq!(found.unwrap(), [[Some("1".to_owned())]]);
@@ -84,7 +84,7 @@ async fn asynchronous_messages_change_no_row() {
 }
 
 #[tokio::test]
-async fn a_notice_may_arrive_in_pieces() {
+async fn a_notice_split_over_two_reads_is_skipped() {
     let start = [
         message(b'H', &[1, 0, 0]),
         message(b'd', b"first,"),
@@ -120,7 +120,7 @@ async fn a_notice_may_arrive_in_pieces() {
 }
 
 #[tokio::test]
-async fn after_a_refusal_the_next_statement_has_its_own_answer() {
+async fn a_statement_after_an_error_gets_its_own_response() {
     let (mut connection, mut server) = connected();
     let refused = [notice(), refusal("42501"), ready()];
     let (answered, ()) = tokio::join!(connection.query("LOCK"), answer(&mut server, &refused));

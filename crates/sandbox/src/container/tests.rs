@@ -1,4 +1,4 @@
-//! The container against a stand-in for `docker`, which keeps its state in its folder and writes down how it was called.
+//! The container with a stand-in for `docker`, which keeps its state in a folder and records its calls.
 
 use super::*;
 use std::fs;
@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use tempfile::TempDir;
 
-/// `@PORT@` is where a listener of the test plays the server.
+/// `@PORT@` is the port of a listener of the test, which represents the server.
 const STAND_IN: &str = r#"#!/bin/sh
 here=$(dirname "$0")
 echo "$*" >>"$here/calls"
@@ -98,7 +98,7 @@ fn a_dropped_container_is_removed() {
 }
 
 #[test]
-fn the_image_is_fetched_once() {
+fn the_image_is_pulled_once() {
     let stand_in = StandIn::new(&[]);
     stand_in.docker().unwrap();
     stand_in.docker().unwrap();
@@ -106,13 +106,13 @@ fn the_image_is_fetched_once() {
 }
 
 #[test]
-fn an_engine_that_does_not_answer_is_no_docker() {
+fn an_engine_that_does_not_respond_is_an_error() {
     let error = StandIn::new(&["no-engine"]).docker().unwrap_err();
     assert!(error.contains("cannot connect to the engine"), "{error}");
 }
 
 #[test]
-fn an_image_that_cannot_be_fetched_is_no_docker() {
+fn an_image_that_cannot_be_pulled_is_an_error() {
     let error = StandIn::new(&["no-registry"]).docker().unwrap_err();
     assert!(
         error.contains(IMAGE) && error.contains("no such host"),
@@ -121,14 +121,14 @@ fn an_image_that_cannot_be_fetched_is_no_docker() {
 }
 
 #[test]
-fn a_run_that_fails_says_what_docker_said() {
+fn a_failed_run_reports_the_error_of_docker() {
     let stand_in = StandIn::new(&["no-run"]);
     let error = Container::start(&stand_in.docker().unwrap()).unwrap_err();
     assert!(error.to_string().contains("no space left"), "{error}");
 }
 
 #[test]
-fn a_container_that_ends_is_not_waited_for() {
+fn a_container_that_exits_early_fails_with_its_log() {
     let stand_in = StandIn::new(&["ends"]);
     let error = Container::start(&stand_in.docker().unwrap()).unwrap_err();
     let message = error.to_string();

@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_project_has_a_few_dozen_endpoints_of_its_own() {
+    fn each_project_has_36_distinct_endpoints() {
         let project = "proj_abc123".parse().unwrap();
         let of_one = endpoints(&project);
         assert_eq!(of_one, endpoints(&project));
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_few_endpoints_get_most_of_the_messages_and_none_gets_nothing() {
+    fn messages_are_skewed_to_a_few_endpoints_and_every_endpoint_gets_some() {
         let project = "proj_abc123".parse().unwrap();
         let popularity = Popularity::new(&endpoints(&project), Direction::Outbound);
         let mut random = Random::new(&project, 1);

@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_texts_have_all_that_is_hard_in_csv() {
+    fn the_texts_contain_every_special_case_of_csv() {
         let has = |what: &dyn Fn(&str) -> bool| {
             PASSING.iter().chain(&LASTING).any(|fault| what(fault.text))
         };

@@ -19,7 +19,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_a_version_7_of_its_time() {
+    fn an_id_is_a_version_7_uuid_of_its_time() {
         let mut random = Random::new(&"proj_a".parse().unwrap(), 1);
         let time = exports_domain::time::parse("2025-12-01T00:00:00.123456Z").unwrap();
         let id = uuid_v7(time, &mut random);
@@ -31,7 +31,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_before_1970_has_an_id_too() {
+    fn a_time_before_1970_gives_a_version_7_uuid() {
         let mut random = Random::new(&"proj_a".parse().unwrap(), 1);
         let time = exports_domain::time::parse("0001-01-01T00:00:00Z").unwrap();
         assert_eq!(uuid_v7(time, &mut random).get_version_num(), 7);

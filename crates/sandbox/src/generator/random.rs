@@ -63,8 +63,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_numbers_are_those_of_the_published_algorithm() {
-        // The first numbers for the state 1234567, from the reference implementation in C.
+    fn the_numbers_match_the_reference_implementation() {
+        // The first numbers for the state 1234567 of the reference implementation in C.
         let mut random = Random(1_234_567);
         let numbers = [random.next(), random.next(), random.next()];
         assert_eq!(
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_are_reached_and_kept() {
+    fn random_numbers_cover_the_range_and_stay_within_it() {
         let mut random = Random(7);
         let mut seen = [false; 6];
         for _ in 0..1000 {

@@ -1,4 +1,4 @@
-//! Properties of every plan's messages.
+//! Properties of the generated messages.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -34,7 +34,7 @@ fn messages(plan: Plan) -> Vec<SeedMessage> {
 }
 
 #[test]
-fn the_same_arguments_give_the_same_rows_and_others_give_others() {
+fn rows_depend_only_on_the_project_and_the_plan() {
     let rows = messages(plan(2_000, 1));
     assert_eq!(rows, messages(plan(2_000, 1)));
     let ids: HashSet<_> = rows.iter().map(|message| message.id).collect();
@@ -45,9 +45,9 @@ fn the_same_arguments_give_the_same_rows_and_others_give_others() {
     assert!(others.into_iter().all(|other| !ids.contains(&other.id)));
 }
 
-/// If this fails, the same seed gives different rows than before: a breaking change.
+/// A failure means that the same seed gives other rows than before, which is a breaking change.
 #[test]
-fn the_rows_are_those_of_the_first_version() {
+fn the_rows_are_equal_to_those_of_the_first_version() {
     let mut digest = Sha256::new();
     let project = project("proj_abc123");
     for endpoint in Messages::new(&project, plan(0, 1)).endpoints() {
@@ -76,7 +76,7 @@ fn the_rows_are_those_of_the_first_version() {
 }
 
 #[test]
-fn the_columns_go_together() {
+fn the_columns_of_a_row_are_consistent() {
     for row in messages(plan(50_000, 3)) {
         let delivered = row.status == MessageStatus::Succeeded;
         let waiting = matches!(
@@ -108,7 +108,7 @@ fn the_columns_go_together() {
 }
 
 #[test]
-fn most_messages_succeed_most_are_outbound_and_every_kind_is_there() {
+fn most_messages_are_outbound_and_succeed_and_every_kind_occurs() {
     let mut counts = BTreeMap::new();
     for row in messages(plan(20_000, 1)) {
         *counts
@@ -126,7 +126,7 @@ fn most_messages_succeed_most_are_outbound_and_every_kind_is_there() {
 }
 
 #[test]
-fn times_are_in_order_and_reach_both_ends_of_the_range() {
+fn times_are_ordered_and_include_both_ends_of_the_range() {
     let rows = messages(plan(5_000, 1));
     assert!(rows.is_sorted_by_key(|row| row.created_at));
     assert_eq!(to_wire(rows[0].created_at), "2025-12-01T00:00:00Z");
@@ -143,7 +143,7 @@ fn times_are_in_order_and_reach_both_ends_of_the_range() {
 }
 
 #[test]
-fn a_range_shorter_than_its_messages_and_the_longest_one_both_work() {
+fn the_shortest_and_the_longest_range_work() {
     let short = plan_in(
         1_000,
         1,

@@ -80,13 +80,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_uses_memory() {
+    fn the_memory_of_a_process_is_measured() {
         let memory = Memory::of(std::process::id()).unwrap();
         assert!(memory.peak >= memory.current && memory.current > 1024 * 1024);
     }
 
     #[test]
-    fn the_name_may_contain_spaces_and_parentheses() {
+    fn the_process_name_can_contain_spaces_and_parentheses() {
         let line = "7 (a b) c) S 5 7 7 0 -1 4194560 1 2 3 4 150 50 300 100 20 0 1 0 9";
         let stat = Stat::parse(line).unwrap();
         assert_eq!((stat.state, stat.parent), ('S', 5));

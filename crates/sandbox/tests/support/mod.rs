@@ -37,7 +37,7 @@ pub(crate) fn postmaster(postgres: &LocalPostgres) -> i32 {
 pub(crate) fn eventually(fact: &str, mut is_true: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_true() {
-        assert!(start.elapsed() < TIMEOUT, "not in time: {fact}");
+        assert!(start.elapsed() < TIMEOUT, "timeout: {fact}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -96,7 +96,7 @@ impl Owner {
         prepare(&mut command);
         let mut process = command.spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let mut line = || lines.next().expect("the owner ended early").unwrap();
+        let mut line = || lines.next().expect("the owner exited early").unwrap();
         Self {
             url: line(),
             folder: line().into(),

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn all_interfaces_are_probed_on_loopback() {
+    fn an_unspecified_address_is_probed_on_loopback() {
         let address = server("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
         assert!(address.ip().is_unspecified());
         probe(address).unwrap();
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_http_server_can_be_ready() {
+    fn an_invalid_http_response_is_an_error() {
         for answer in ["", "220 smtp 200 OK\r\n\r\n", "HTTP/1.1 200 OK"] {
             let error = probe(server(answer)).unwrap_err();
             assert!(matches!(error, ProbeError::NotHttp(_)), "{answer}: {error}");

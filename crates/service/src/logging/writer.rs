@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reader_that_blocks_costs_lines_but_no_time() {
+    fn a_blocked_reader_loses_lines_but_does_not_block_the_writer() {
         /// Blocks until the test continues, and sends the written bytes to the test.
         struct Pipe(mpsc::Receiver<()>, mpsc::Sender<Vec<u8>>);
 
@@ -170,7 +170,7 @@ mod tests {
         let lost: usize = reported.sum();
         assert!(
             lost >= 14,
-            "8 lines fit into the queue, and as many are being written"
+            "8 lines fit into the queue, and 8 more are being written"
         );
         assert_eq!(whole.count() + lost, 30);
     }

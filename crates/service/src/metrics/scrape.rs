@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn counters_exist_from_the_start_and_gauges_while_their_values_are_known() {
+    async fn counters_start_at_zero_and_gauges_appear_only_with_a_value() {
         let registry = Registry::new("a-program", "1.2.3");
         let eaten = registry.counters::<Fruit>("fruits_eaten_total", "Fruits.");
         let samples = Arc::new(AtomicU32::new(0));
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_value_that_is_no_longer_known_disappears() {
+    async fn a_gauge_without_a_new_value_disappears() {
         let registry = Registry::new("a-program", "1.2.3");
         let once = Once {
             samples: Arc::default(),

@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_of_names_is_the_list_of_variables() {
+    fn the_list_of_names_contains_every_variable() {
         let command = Everything::command();
         let mut names: Vec<_> = command
             .get_arguments()
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn every_variable_may_come_from_a_file() {
+    fn every_variable_rejects_control_characters_without_printing_them() {
         let command = Everything::command();
         for argument in command.get_arguments() {
             let Some(name) = argument.get_env().and_then(std::ffi::OsStr::to_str) else {
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_public_url_is_an_http_address_and_nothing_else() {
+    fn a_public_url_must_be_an_http_url_without_credentials_or_query() {
         for good in ["http://127.0.0.1:8080", "https://example.com/exports/"] {
             assert!(parse_public_url(good).is_ok(), "{good}");
         }

@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn an_invalid_value_is_one_line_that_names_the_variable() {
+    fn an_invalid_value_gives_one_line_with_the_variable_name() {
         for (flag, value, line) in [
             (
                 "--lease",
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn names_outside_the_table_are_refused() {
+    fn unknown_variables_are_rejected() {
         let names = |names: &[&str]| {
             names
                 .iter()

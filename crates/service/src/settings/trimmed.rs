@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_control_character_inside_is_refused() {
+    fn control_characters_and_invalid_utf8_are_rejected() {
         for value in ["a\nb", "a\u{1}b", "a\rb\n"] {
             parse(StringValueParser::new(), value).unwrap_err();
         }

@@ -1,5 +1,5 @@
-//! What a story does with messages and exports: it puts the former into the database, asks for the
-//! latter as a consumer, and judges the file.
+//! Messages and exports of a test: inserts messages into the database, creates exports as a consumer,
+//! and checks the files.
 
 use exports_tests::{Endpoint, Message, Proxy, Reply};
 use serde_json::Value;
@@ -10,17 +10,17 @@ use crate::messages::PROJECT;
 use crate::{consumer, expected, messages, tidiness};
 
 impl Deployment {
-    /// Puts that many small outbound messages into the database; 200,000 make some four parts.
+    /// Inserts this many small outbound messages; 200,000 make about four parts.
     pub async fn insert_messages(&self, count: u32) {
         messages::insert(self.postgres.pool(), count).await;
     }
 
-    /// Puts that many outbound messages of 100,000 bytes each; 84 fill the first part of an upload.
+    /// Inserts this many outbound messages of 100,000 bytes each; 84 fill the first part of an upload.
     pub async fn insert_large_messages(&self, count: u32) {
         messages::insert_large(self.postgres.pool(), count).await;
     }
 
-    /// Puts these messages into the database, and the endpoints that they belong to.
+    /// Inserts these endpoints and messages.
     pub async fn insert(&self, endpoints: &[Endpoint], messages: &[Message]) {
         Endpoint::insert(self.postgres.pool(), endpoints).await;
         Message::insert(self.postgres.pool(), messages).await;
@@ -43,36 +43,36 @@ impl Deployment {
         consumer::wait_until(&self.client, id, status).await
     }
 
-    /// Downloads the file by its link, which needs no key.
+    /// Downloads the file through its link, without a key.
     pub async fn download(&self, id: &str) -> Reply {
         consumer::download(&self.client, id).await
     }
 
-    /// Where the download leads.
+    /// The download link.
     pub async fn link(&self, id: &str) -> String {
         consumer::link(&self.client, id).await
     }
 
-    /// Waits for the export and downloads its file: it has every message that was asked for, in
-    /// order and once, and matches the export of the API. Returns the export.
+    /// Waits for the export and checks its file: it has every selected message, in order and once, and
+    /// matches the export of the API. Returns the export.
     pub async fn file_is_right(&self, id: &str) -> Value {
         let export = self.wait_until(id, "completed").await;
         let request = &self.requests[id];
         let (file, rows) = expected::file_for(self.postgres.pool(), PROJECT, request).await;
         let downloaded = self.download(id).await.body;
-        assert!(downloaded == file, "the file of {request} is not right");
+        assert!(downloaded == file, "the file of {request} is not correct");
         assert_eq!(export["row_count"], rows);
         assert_eq!(export["file_size_bytes"], file.len());
         assert_eq!(export["sha256"], hex::encode(Sha256::digest(&file)));
         export
     }
 
-    /// Waits until the bucket and the records hold what completed exports need and nothing else.
+    /// Waits until the bucket and the records contain only what completed exports need.
     pub async fn nothing_is_left_over(&self) {
         tidiness::nothing_is_left_over(&self.postgres, &self.store).await;
     }
 
-    /// Waits until the first part of the export's file is in the store, or on its way.
+    /// Waits until the first part of the export's file is stored or being sent.
     pub async fn is_in_the_middle_of_its_file(&self, id: &str, source: &Proxy) {
         source.held().await;
         let begun = format!(
@@ -81,7 +81,7 @@ impl Deployment {
         self.postgres.wait_for(&begun, 1).await;
     }
 
-    /// Waits until the export is at this attempt or beyond.
+    /// Waits until the export is at this attempt or a later one.
     pub async fn is_at_attempt(&self, id: &str, attempt: u64) {
         let reached = format!("SELECT attempt >= {attempt} FROM exports WHERE id = '{id}'");
         self.postgres.wait_for(&reached, true).await;

@@ -5,7 +5,7 @@ use exports_deployed::{outbound, story};
 use crate::with_short_leases;
 
 #[test]
-fn restarted_in_the_middle_of_an_export() {
+fn a_database_restart_during_an_export_starts_a_new_attempt() {
     story(with_short_leases(), async |it| {
         // 40 MB, more than the buffers between server and worker.
         it.insert_large_messages(400).await;
@@ -26,7 +26,7 @@ fn restarted_in_the_middle_of_an_export() {
 }
 
 #[test]
-fn a_wrong_password_ends_a_worker_with_a_line_that_does_not_tell_it() {
+fn a_wrong_database_password_stops_a_worker_and_is_not_logged() {
     story(with_short_leases(), async |it| {
         const WRONG: &str = "nobody-may-read-this-password";
         let url = format!(

@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 #[test]
-fn an_export_of_many_messages_is_downloaded_whole_by_its_link() {
+fn an_export_of_many_messages_is_downloaded_completely_by_link() {
     story(Plan::default(), async |it| {
         // Some 34 MB: several parts.
         it.insert_messages(200_000).await;
@@ -21,7 +21,7 @@ fn an_export_of_many_messages_is_downloaded_whole_by_its_link() {
 }
 
 #[test]
-fn both_directions_and_every_filter() {
+fn exports_of_both_directions_and_every_filter_are_correct() {
     story(Plan::default(), async |it| {
         insert_some_of_everything(it).await;
         let narrow = json!({"start_time": "2025-12-02T00:00:03.000001Z", "end_time": "2025-12-02T00:00:06.000001Z"});
@@ -61,7 +61,7 @@ fn both_directions_and_every_filter() {
 }
 
 #[test]
-fn a_file_goes_when_its_time_is_over_and_when_its_export_is_deleted() {
+fn a_file_is_removed_after_its_expiry_and_after_deletion() {
     story(Plan::default(), async |it| {
         it.insert_messages(10).await;
         let deleted = it.create_export(outbound()).await;
@@ -79,7 +79,7 @@ fn a_file_goes_when_its_time_is_over_and_when_its_export_is_deleted() {
         it.add_worker_with(&[("EXPORTS_FILE_TTL", "2s")]).await;
         let short = it.create_export(outbound()).await;
         let expired = it.wait_until(&short, "expired").await;
-        assert_eq!(expired["row_count"], 10, "what it was stays");
+        assert_eq!(expired["row_count"], 10, "the row count is kept");
         let client = it.consumer();
         let path = format!("/v1/exports/{short}/download");
         let reply = client.send(client.request(Method::GET, &path)).await;

@@ -13,60 +13,60 @@ const TAKEOVER: Duration = Duration::from_secs(5);
 const LEASE_LOST: &str = "the lease was lost";
 
 #[test]
-fn killed() {
+fn a_killed_worker_is_replaced() {
     story(with_short_leases(), async |it| {
-        let scene = Scene::set(it).await;
+        let fixture = Fixture::start(it).await;
 
-        it.workers[scene.lost].kill().await;
+        it.workers[fixture.lost].kill().await;
 
-        scene.is_taken_over(it, "a worker that was killed").await;
+        fixture.is_taken_over(it, "a worker that was killed").await;
         it.nothing_is_left_over().await;
     });
 }
 
 #[test]
-fn frozen_and_thawed() {
+fn a_frozen_worker_is_replaced_and_changes_nothing_when_it_resumes() {
     story(with_short_leases(), async |it| {
-        let scene = Scene::set(it).await;
+        let fixture = Fixture::start(it).await;
 
-        it.workers[scene.lost].pause().await;
-        scene.is_taken_over(it, "a worker that was frozen").await;
-        it.workers[scene.lost].unpause().await;
+        it.workers[fixture.lost].pause().await;
+        fixture.is_taken_over(it, "a worker that was frozen").await;
+        it.workers[fixture.lost].unpause().await;
 
-        scene.the_lost_one_harms_nothing(it).await;
+        fixture.the_returned_worker_changes_nothing(it).await;
     });
 }
 
 #[test]
-fn cut_off_from_the_database_and_back() {
+fn a_worker_without_database_is_replaced_and_changes_nothing_when_it_returns() {
     story(with_short_leases(), async |it| {
-        let scene = Scene::set(it).await;
+        let fixture = Fixture::start(it).await;
 
-        it.workers[scene.lost].leave(&it.database_network).await;
-        scene
+        it.workers[fixture.lost].leave(&it.database_network).await;
+        fixture
             .is_taken_over(it, "a worker that was cut off from the database")
             .await;
-        it.workers[scene.lost].join(&it.database_network).await;
+        it.workers[fixture.lost].join(&it.database_network).await;
 
-        scene.the_lost_one_harms_nothing(it).await;
+        fixture.the_returned_worker_changes_nothing(it).await;
     });
 }
 
 #[test]
-fn cut_off_from_the_store_and_back() {
+fn a_worker_without_store_keeps_its_lease_and_finishes_when_it_returns() {
     story(with_short_leases(), async |it| {
-        let scene = Scene::set(it).await;
-        let id = &scene.id;
+        let fixture = Fixture::start(it).await;
+        let id = &fixture.id;
 
-        it.workers[scene.lost].leave(&it.store_network).await;
-        scene.source.restore();
+        it.workers[fixture.lost].leave(&it.store_network).await;
+        fixture.source.restore();
         // Its heartbeats continue, so it keeps the export beyond the first lease.
         let beyond = format!(
             "SELECT lease_expires_at > started_at + 2 * interval '{} s' FROM exports WHERE id = '{id}'",
             LEASE.as_secs()
         );
         it.postgres.wait_for(&beyond, true).await;
-        it.workers[scene.lost].join(&it.store_network).await;
+        it.workers[fixture.lost].join(&it.store_network).await;
 
         let export = it.file_is_right(id).await;
         assert_eq!(export["attempt"], 1);
@@ -74,15 +74,15 @@ fn cut_off_from_the_store_and_back() {
     });
 }
 
-/// A worker in the middle of a file, and another one that could take over.
-struct Scene {
+/// A worker in the middle of a file, and another worker that can take over.
+struct Fixture {
     lost: usize,
     source: Proxy,
     id: String,
 }
 
-impl Scene {
-    async fn set(it: &mut Deployment) -> Self {
+impl Fixture {
+    async fn start(it: &mut Deployment) -> Self {
         it.insert_large_messages(120).await;
         let (lost, source) = it.add_worker_that_gets_stuck().await;
         let id = it.create_export(outbound()).await;
@@ -101,8 +101,8 @@ impl Scene {
         assert_eq!(it.file_is_right(&self.id).await["attempt"], 2);
     }
 
-    /// The lost worker resumes, with everything that it waited for.
-    async fn the_lost_one_harms_nothing(&self, it: &mut Deployment) {
+    /// The lost worker resumes.
+    async fn the_returned_worker_changes_nothing(&self, it: &mut Deployment) {
         let before = it.export(&self.id).await;
         self.source.restore();
         it.workers[self.lost].wait_for_log(LEASE_LOST).await;

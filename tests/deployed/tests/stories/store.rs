@@ -9,7 +9,7 @@ use crate::with_short_leases;
 const REASON: &str = "SELECT coalesce(attempt_error, '') FROM exports";
 
 #[test]
-fn restarted_in_the_middle_of_an_upload() {
+fn a_store_restart_during_an_upload_is_retried_within_the_attempt() {
     story(with_short_leases(), async |it| {
         it.insert_large_messages(120).await;
         let (_, source) = it.add_worker_that_gets_stuck().await;
@@ -21,13 +21,16 @@ fn restarted_in_the_middle_of_an_upload() {
         it.garage().start_again().await;
 
         let export = it.file_is_right(&id).await;
-        assert_eq!(export["attempt"], 1, "tried again within the attempt");
+        assert_eq!(
+            export["attempt"], 1,
+            "the upload is retried within the attempt"
+        );
         it.nothing_is_left_over().await;
     });
 }
 
 #[test]
-fn full_until_there_is_room() {
+fn a_full_store_delays_the_export_until_space_is_free() {
     story(Plan::default(), async |it| {
         it.insert_large_messages(120).await;
         it.garage().limit_size(Some(1 << 20)).await;
@@ -45,7 +48,7 @@ fn full_until_there_is_room() {
 }
 
 #[test]
-fn out_of_disk() {
+fn a_store_without_disk_space_fails_the_export() {
     let plan = Plan::default()
         .store_disk(16 << 20)
         .worker_env("EXPORTS_MAX_ATTEMPTS", "1");
@@ -61,7 +64,7 @@ fn out_of_disk() {
 }
 
 #[test]
-fn a_store_in_trouble_is_asked_again_within_the_attempt() {
+fn temporary_store_errors_are_retried_within_the_attempt() {
     story(Plan::default().store_with_faults(), async |it| {
         it.insert_large_messages(120).await;
         let troubles = [
@@ -86,7 +89,7 @@ fn a_store_in_trouble_is_asked_again_within_the_attempt() {
 }
 
 #[test]
-fn a_key_that_is_refused_fails_the_export_for_a_reason_without_secrets() {
+fn rejected_credentials_fail_the_export_without_leaking_secrets() {
     let plan = Plan::default().worker_env("EXPORTS_MAX_ATTEMPTS", "2");
     story(plan, async |it| {
         it.insert_messages(10).await;
@@ -97,7 +100,10 @@ fn a_key_that_is_refused_fails_the_export_for_a_reason_without_secrets() {
 
         assert_eq!(export["error_code"], "STORAGE_UNAVAILABLE");
         let reason = it.postgres.value(REASON).await.to_string();
-        assert!(reason.len() > 10, "operators read why: {reason}");
+        assert!(
+            reason.len() > 10,
+            "the reason is stored for operators: {reason}"
+        );
         let told = format!("{export} {reason} {}", it.workers[0].log().await);
         for secret in it.secrets() {
             assert!(!told.contains(&secret), "{told}");
@@ -108,7 +114,7 @@ fn a_key_that_is_refused_fails_the_export_for_a_reason_without_secrets() {
 }
 
 #[test]
-fn a_wrong_secret_ends_a_worker_with_a_line_that_does_not_tell_it() {
+fn a_wrong_store_secret_stops_a_worker_and_is_not_logged() {
     story(Plan::without_workers(), async |it| {
         const WRONG: &str = "nobody-may-read-this-secret-key";
         let worker = it.start_worker(&[("AWS_SECRET_ACCESS_KEY", WRONG)]).await;

@@ -33,7 +33,7 @@ fn two_workers_share_twenty_exports() {
 }
 
 #[test]
-fn a_worker_that_is_replaced_finishes_its_file_within_its_grace() {
+fn a_terminated_worker_finishes_its_file_within_the_grace_period() {
     story(with_short_leases(), async |it| {
         it.insert_large_messages(120).await;
         let (old, source) = it.add_worker_that_gets_stuck().await;
@@ -55,7 +55,7 @@ fn a_worker_that_is_replaced_finishes_its_file_within_its_grace() {
 }
 
 #[test]
-fn a_worker_that_is_replaced_gives_back_what_it_cannot_finish() {
+fn a_terminated_worker_releases_an_export_that_it_cannot_finish() {
     story(
         with_short_leases().worker_env("EXPORTS_SHUTDOWN_GRACE", "1s"),
         async |it| {
@@ -79,7 +79,7 @@ fn a_worker_that_is_replaced_gives_back_what_it_cannot_finish() {
 }
 
 #[test]
-fn workers_go_on_while_the_api_is_down() {
+fn workers_continue_while_the_api_is_down() {
     story(with_short_leases(), async |it| {
         it.insert_large_messages(120).await;
         let (_, source) = it.add_worker_that_gets_stuck().await;

@@ -52,7 +52,7 @@ fn a_statement_is_parsed_before_each_use() {
         );
         assert_eq!(used[..2], [parse.clone(), (b'B', b"\0\0values".to_vec())]);
         assert!(is_hidden(b'1', &mut answers));
-        // After an error nothing is expected any more.
+        // An error discards the expected answers.
         assert!(!is_hidden(b'E', &mut answers) && !is_hidden(b'Z', &mut answers));
         assert!(answers.is_empty());
     }
@@ -69,7 +69,7 @@ fn a_statement_is_parsed_before_each_use() {
 }
 
 #[test]
-fn messages_are_complete_whatever_the_reads_are() {
+fn messages_are_reassembled_from_any_two_reads() {
     let whole = [
         message(b'1', b""),
         message(b'D', b"row"),
