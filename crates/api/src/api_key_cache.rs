@@ -8,8 +8,9 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use exports_domain::ProjectId;
 use sha2::{Digest, Sha256};
+
+use crate::caller::Caller;
 
 /// A revoked key must stop working within five seconds.
 const TTL: Duration = Duration::from_secs(3);
@@ -24,7 +25,7 @@ pub(crate) struct ApiKeyCache(Mutex<HashMap<KeyHash, Entry>>);
 pub(crate) struct KeyHash([u8; 32]);
 
 struct Entry {
-    project: ProjectId,
+    caller: Caller,
     queried_at: Instant,
 }
 
@@ -35,15 +36,15 @@ impl KeyHash {
 }
 
 impl ApiKeyCache {
-    /// The project of the key, if there is a valid entry.
-    pub(crate) fn get(&self, key: KeyHash, now: Instant) -> Option<ProjectId> {
+    /// The caller that the key belongs to, if there is a valid entry.
+    pub(crate) fn get(&self, key: KeyHash, now: Instant) -> Option<Caller> {
         let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = entries.get(&key)?;
-        entry.is_valid(now).then(|| entry.project.clone())
+        entry.is_valid(now).then(|| entry.caller.clone())
     }
 
     /// Adds a key that the database confirmed. `queried_at` is the time before the query.
-    pub(crate) fn insert(&self, key: KeyHash, project: ProjectId, queried_at: Instant) {
+    pub(crate) fn insert(&self, key: KeyHash, caller: Caller, queried_at: Instant) {
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if entries.len() >= CAPACITY {
             entries.retain(|_, entry| entry.is_valid(queried_at));
@@ -51,10 +52,7 @@ impl ApiKeyCache {
         if entries.len() >= CAPACITY {
             entries.clear();
         }
-        let entry = Entry {
-            project,
-            queried_at,
-        };
+        let entry = Entry { caller, queried_at };
         entries.insert(key, entry);
     }
 }
@@ -67,20 +65,27 @@ impl Entry {
 
 #[cfg(test)]
 mod tests {
+    use exports_domain::{KeyId, Scope};
+    use uuid::Uuid;
+
     use super::*;
 
-    fn project(name: &str) -> ProjectId {
-        name.parse().unwrap()
+    fn caller(project: &str) -> Caller {
+        Caller {
+            project: project.parse().unwrap(),
+            key: KeyId(Uuid::nil()),
+            scope: Scope::Write,
+        }
     }
 
     #[test]
     fn an_entry_expires_after_its_ttl() {
         let (cache, key, queried_at) = (ApiKeyCache::default(), KeyHash::of("key"), Instant::now());
         assert_eq!(cache.get(key, queried_at), None);
-        cache.insert(key, project("proj_a"), queried_at);
-        assert_eq!(cache.get(key, queried_at), Some(project("proj_a")));
+        cache.insert(key, caller("proj_a"), queried_at);
+        assert_eq!(cache.get(key, queried_at), Some(caller("proj_a")));
         let late = queried_at + TTL / 2;
-        assert_eq!(cache.get(key, late), Some(project("proj_a")));
+        assert_eq!(cache.get(key, late), Some(caller("proj_a")));
         assert_eq!(cache.get(key, queried_at + TTL), None);
         assert_eq!(cache.get(KeyHash::of("other"), queried_at), None);
     }
@@ -90,8 +95,8 @@ mod tests {
         let (cache, start) = (ApiKeyCache::default(), Instant::now());
         for number in 0..=CAPACITY {
             let key = KeyHash::of(&number.to_string());
-            cache.insert(key, project("proj_a"), start);
-            assert_eq!(cache.get(key, start), Some(project("proj_a")));
+            cache.insert(key, caller("proj_a"), start);
+            assert_eq!(cache.get(key, start), Some(caller("proj_a")));
             assert!(cache.0.lock().unwrap().len() <= CAPACITY);
         }
     }

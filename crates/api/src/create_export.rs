@@ -10,9 +10,10 @@ use axum::http::StatusCode;
 use axum::http::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
 use axum::response::{IntoResponse, Response};
 use exports_database::{Created, NewExport};
-use exports_domain::{ExportId, ProjectId};
+use exports_domain::{ExportId, Scope};
 
 use crate::body::Body;
+use crate::caller::Caller;
 use crate::envelope::Envelope;
 use crate::error::ApiError;
 use crate::error_code::ErrorCode;
@@ -51,6 +52,7 @@ impl DocumentedErrors for Errors {
         ErrorCode::InvalidRequest,
         ErrorCode::EndpointNotFound,
         ErrorCode::Unauthorized,
+        ErrorCode::Forbidden,
         ErrorCode::IdempotencyMismatch,
         ErrorCode::PayloadTooLarge,
         ErrorCode::InternalError,
@@ -82,16 +84,17 @@ impl DocumentedErrors for Errors {
 pub(crate) async fn create_export(
     State(state): State<Arc<AppState>>,
     Extension(id): Extension<RequestId>,
-    Extension(project): Extension<ProjectId>,
+    Extension(caller): Extension<Caller>,
     _: NoQuery,
     headers: HeaderMap,
     Body(body): Body,
 ) -> Result<Response, ApiError> {
+    caller.require(Scope::Write)?;
     let idempotency_key = idempotency_key(&headers)?;
     let filter = CreateExport::parse(&body)?.filter()?;
     let new = NewExport {
         id: ExportId::generate(),
-        project,
+        project: caller.project,
         filter,
         idempotency_key,
     };

@@ -9,6 +9,7 @@
 mod api_key_cache;
 mod authorization_forwarding;
 mod body;
+mod caller;
 mod create_export;
 mod cursor;
 mod delete_export;

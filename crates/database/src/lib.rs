@@ -17,7 +17,7 @@ mod operator;
 mod queue;
 mod row;
 
-pub use access::{ApiKey, GrantError, IssuedKey, Program};
+pub use access::{ApiKey, Authenticated, GrantError, IssuedKey, Program};
 pub use database::Database;
 pub use error::Error;
 pub use exports::{

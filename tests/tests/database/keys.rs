@@ -14,10 +14,9 @@ async fn a_key_authenticates_its_project_and_only_its_hash_is_stored() {
         .unwrap()
         .unwrap();
     assert!(key.secret.starts_with("exk_") && key.secret.len() == 68);
-    assert_eq!(
-        storage.authenticate(&key.secret).await.unwrap(),
-        Some(project())
-    );
+    let authenticated = storage.authenticate(&key.secret).await.unwrap().unwrap();
+    assert_eq!(authenticated.project, project());
+    assert_eq!(authenticated.key.0, key.id);
 
     let row = &database.rows("SELECT * FROM api_keys").await[0];
     assert!(!row.to_string().contains(&key.secret[12..]), "{row}");

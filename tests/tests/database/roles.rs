@@ -52,7 +52,7 @@ async fn the_api_role_can_run_every_api_operation() {
     let state = storage.migration_state().await.unwrap();
     assert_eq!(state, MigrationState::Current);
     let owner = storage.authenticate(&secret).await.unwrap();
-    assert_eq!(owner, Some(project()));
+    assert_eq!(owner.unwrap().project, project());
     let used = "SELECT last_used_at IS NOT NULL FROM api_keys";
     assert_eq!(database.value(used).await, true, "the use is recorded");
     let source = Source::same_as(&storage);

@@ -8,43 +8,43 @@ use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::middleware::Next;
 use axum::response::Response;
-use exports_domain::ProjectId;
 
 use crate::api_key_cache::KeyHash;
 use crate::body;
+use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::state::AppState;
 
-/// The layer. It rejects requests without a valid key and puts the `ProjectId` of the key into the request's extensions.
+/// The layer. It rejects requests without a valid key and puts the [`Caller`] into the request's extensions.
 pub(crate) async fn require_key(
     State(state): State<Arc<AppState>>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    let project = match bearer_key(request.headers()) {
+    let caller = match bearer_key(request.headers()) {
         Some(key) => authenticate(&state, key).await?,
         None => None,
     };
-    let Some(project) = project else {
+    let Some(caller) = caller else {
         body::discard(request).await;
         return Err(ApiError::Unauthorized);
     };
-    tracing::Span::current().record("project.id", project.as_str());
-    request.extensions_mut().insert(project);
+    tracing::Span::current().record("project.id", caller.project.as_str());
+    request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
 }
 
-/// The project of the key, from the cache or the database.
-async fn authenticate(state: &AppState, key: &str) -> Result<Option<ProjectId>, ApiError> {
+/// The caller that the key belongs to, from the cache or the database.
+async fn authenticate(state: &AppState, key: &str) -> Result<Option<Caller>, ApiError> {
     let (hash, now) = (KeyHash::of(key), Instant::now());
-    if let Some(project) = state.api_keys.get(hash, now) {
-        return Ok(Some(project));
+    if let Some(caller) = state.api_keys.get(hash, now) {
+        return Ok(Some(caller));
     }
-    let project = state.database.authenticate(key).await?;
-    if let Some(project) = &project {
-        state.api_keys.insert(hash, project.clone(), now);
+    let caller = state.database.authenticate(key).await?.map(Caller::from);
+    if let Some(caller) = &caller {
+        state.api_keys.insert(hash, caller.clone(), now);
     }
-    Ok(project)
+    Ok(caller)
 }
 
 /// The key, if there is exactly one header and the key is well-formed. Other keys need no database query.

@@ -1,7 +1,7 @@
 //! Projects and their API keys. Only the SHA-256 of a key is stored.
 
 use chrono::{DateTime, Utc};
-use exports_domain::ProjectId;
+use exports_domain::{KeyId, ProjectId, Scope};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -40,6 +40,17 @@ pub struct ApiKey {
     pub last_used_at: Option<DateTime<Utc>>,
     /// Time of revocation.
     pub revoked_at: Option<DateTime<Utc>>,
+}
+
+/// What a valid key gives access to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authenticated {
+    /// The key's id.
+    pub key: KeyId,
+    /// Its project.
+    pub project: ProjectId,
+    /// What it may do.
+    pub scope: Scope,
 }
 
 impl Database {
@@ -118,8 +129,8 @@ impl Database {
         .await?)
     }
 
-    /// The project of a key; `None` if the key is unknown or revoked.
-    pub async fn authenticate(&self, secret: &str) -> Result<Option<ProjectId>, Error> {
+    /// What a key gives access to; `None` if the key is unknown or revoked.
+    pub async fn authenticate(&self, secret: &str) -> Result<Option<Authenticated>, Error> {
         let digest = sha256(secret);
         let key = self.repeatable(&digest[..], |connection, sha256| {
             Box::pin(find_key(connection, sha256))
@@ -133,7 +144,11 @@ impl Database {
                 tracing::warn!(key.id = %key.id, %error, "cannot record the last use of an API key");
             }
         }
-        crate::row::known(key.id, "project_id", &key.project_id).map(Some)
+        Ok(Some(Authenticated {
+            key: KeyId(key.id),
+            project: crate::row::known(key.id, "project_id", &key.project_id)?,
+            scope: Scope::Write,
+        }))
     }
 
     async fn record_use(&self, id: Uuid) -> Result<(), Error> {

@@ -4,6 +4,6 @@ mod api_keys;
 mod grants;
 mod rights;
 
-pub use api_keys::{ApiKey, IssuedKey};
+pub use api_keys::{ApiKey, Authenticated, IssuedKey};
 pub use grants::GrantError;
 pub use rights::Program;
