@@ -129,6 +129,7 @@ pub(crate) async fn download_export(
         } => (object_key, remaining),
         FileLookup::NotReady(status) => return Err(ApiError::NotReady(status)),
         FileLookup::Expired => return Err(ApiError::Expired),
+        FileLookup::Suspended => return Err(ApiError::ProjectSuspended),
         FileLookup::Missing => return Err(ApiError::ExportNotFound),
     };
     let ttl = ttl(remaining).ok_or(ApiError::Expired)?;
