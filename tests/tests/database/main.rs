@@ -22,6 +22,7 @@ mod lookups;
 mod migrations;
 mod operators;
 mod plans;
+mod projects;
 mod queue;
 mod queue_hints;
 mod roles;
