@@ -6,7 +6,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use axum::extract::Request;
+use axum::extract::{ConnectInfo, Request};
 use axum::http::header::FORWARDED;
 use axum::http::{HeaderMap, HeaderName};
 use exports_service::http_server::PeerAddr;
@@ -20,8 +20,14 @@ const MAX_HOP_LENGTH: usize = 64;
 
 /// The address of the client of a request; `None` if the connection has none.
 pub(crate) fn client_address(request: &Request, trusted: &Networks) -> Option<IpAddr> {
-    let PeerAddr(peer) = request.extensions().get()?;
+    let peer = peer(request)?;
     Some(behind_proxies(peer.ip(), request.headers(), trusted))
+}
+
+fn peer(request: &Request) -> Option<SocketAddr> {
+    let extensions = request.extensions();
+    let peer = extensions.get().map(|PeerAddr(address)| *address);
+    peer.or_else(|| Some(extensions.get::<ConnectInfo<SocketAddr>>()?.0))
 }
 
 fn behind_proxies(peer: IpAddr, headers: &HeaderMap, trusted: &Networks) -> IpAddr {

@@ -76,7 +76,9 @@ impl Server {
             // Nagle's algorithm would delay a small response until the previous one is acknowledged.
             connection.set_nodelay(true).ok();
         });
-        let serving = axum::serve(listener, router(Arc::clone(&self.state)))
+        let service = router(Arc::clone(&self.state));
+        let service = service.into_make_service_with_connect_info::<SocketAddr>();
+        let serving = axum::serve(listener, service)
             .with_graceful_shutdown(shutdown.clone().cancelled_owned());
         let serving = tokio::spawn(serving.into_future());
         signals.next().await;

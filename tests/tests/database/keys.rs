@@ -248,7 +248,9 @@ async fn revoked_expired_and_unknown_keys_cannot_be_rotated() {
     storage.revoke_keys(&revoked.to_string()).await.unwrap();
     let expired = issue(&database, Scope::Write, Some(hour)).await.id;
     database
-        .execute(format!("UPDATE api_keys SET expires_at = now() WHERE id = '{expired}'"))
+        .execute(format!(
+            "UPDATE api_keys SET expires_at = now() WHERE id = '{expired}'"
+        ))
         .await;
     for id in [revoked, expired, uuid::Uuid::nil()] {
         let rotated = storage.rotate_key(id, hour).await.unwrap();

@@ -55,7 +55,13 @@ async fn no_export_of_a_suspended_project_is_claimed_until_it_is_resumed() {
     queue(&database, "proj_b", 1).await;
     let before = queue_of(&database).await;
     let held = suspend(&database).await;
-    assert_eq!(held, Held { pending: 5, processing: 0 });
+    assert_eq!(
+        held,
+        Held {
+            pending: 5,
+            processing: 0
+        }
+    );
 
     let other = claim(&storage).await.unwrap();
     assert_eq!(other.project.as_str(), "proj_b");
@@ -66,7 +72,9 @@ async fn no_export_of_a_suspended_project_is_claimed_until_it_is_resumed() {
     assert_eq!(resume(&database).await, 5);
     let after = queue_of(&database).await;
     let due = |rows: &[Value]| -> Vec<_> {
-        let rows = rows.iter().filter(|row| row["id"] != json!(other.lease.export.0));
+        let rows = rows
+            .iter()
+            .filter(|row| row["id"] != json!(other.lease.export.0));
         rows.map(|row| row["due_at"].clone()).collect()
     };
     assert_eq!(due(&after), due(&before), "due as before");
@@ -88,17 +96,31 @@ async fn a_running_export_is_released_without_its_attempt_and_its_worker_loses_t
     );
     database.execute(expired).await;
     let held = suspend(&database).await;
-    assert_eq!(held, Held { pending: 0, processing: 2 });
+    assert_eq!(
+        held,
+        Held {
+            pending: 0,
+            processing: 2
+        }
+    );
 
     let beat = storage.heartbeat(first.lease, LEASE, Progress::default());
     assert_eq!(beat.await.unwrap(), Leased::Lost);
     let file = crate::support::finished_file();
-    let completed = storage.complete(first.lease, &first.object_key, &file).await;
+    let completed = storage
+        .complete(first.lease, &first.object_key, &file)
+        .await;
     assert_eq!(completed.unwrap(), Leased::Lost);
     assert_eq!(object_state(&database, &first.object_key).await, "doomed");
-    assert!(claim(&storage).await.is_none(), "nor is the expired lease taken over");
+    assert!(
+        claim(&storage).await.is_none(),
+        "nor is the expired lease taken over"
+    );
     for row in queue_of(&database).await {
-        assert_eq!((&row["status"], &row["attempt"]), (&json!("pending"), &json!(0)));
+        assert_eq!(
+            (&row["status"], &row["attempt"]),
+            (&json!("pending"), &json!(0))
+        );
     }
 
     resume(&database).await;
@@ -116,7 +138,10 @@ async fn an_export_that_enters_the_queue_of_a_suspended_project_is_held() {
     assert!(claim(&storage).await.is_none());
     let requeued = storage.force_requeue(new.id).await.unwrap();
     assert_eq!(requeued, Overridden::Done { holder: None });
-    assert!(claim(&storage).await.is_none(), "an override does not pass it by");
+    assert!(
+        claim(&storage).await.is_none(),
+        "an override does not pass it by"
+    );
     let other = new_export();
     storage.create_export(&other).await.unwrap();
     let failed = storage.force_fail(other.id, &failure()).await.unwrap();
@@ -141,13 +166,21 @@ async fn a_create_that_races_with_a_suspension_is_held() {
         .unwrap();
     let (held, ()) = tokio::join!(suspend(&database), async {
         let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND database IS NULL";
-        eventually("the suspension waits", Duration::from_secs(10), async || {
-            (database.value(waits).await != 0).then_some(())
-        })
+        eventually(
+            "the suspension waits",
+            Duration::from_secs(10),
+            async || (database.value(waits).await != 0).then_some(()),
+        )
         .await;
         transaction.commit().await.unwrap();
     });
-    assert_eq!(held, Held { pending: 1, processing: 0 });
+    assert_eq!(
+        held,
+        Held {
+            pending: 1,
+            processing: 0
+        }
+    );
     assert!(claim(&database.storage()).await.is_none());
 }
 
@@ -159,10 +192,16 @@ async fn suspending_and_resuming_can_be_repeated() {
     let unknown: ProjectId = "proj_nobody".parse().unwrap();
     assert_eq!(storage.suspend_project(&unknown).await.unwrap(), None);
     assert_eq!(storage.resume_project(&unknown).await.unwrap(), None);
-    assert_eq!(storage.suspend_project(&project()).await.unwrap(), Some(None));
+    assert_eq!(
+        storage.suspend_project(&project()).await.unwrap(),
+        Some(None)
+    );
     let since = storage.suspend_project(&project()).await.unwrap().unwrap();
     assert!(since.is_some(), "it was suspended already");
-    assert_eq!(storage.suspend_project(&project()).await.unwrap(), Some(since));
+    assert_eq!(
+        storage.suspend_project(&project()).await.unwrap(),
+        Some(since)
+    );
     assert_eq!(suspend(&database).await.pending, 1);
     assert_eq!(suspend(&database).await, Held::default());
     // As after an interruption between the two steps.
@@ -170,7 +209,10 @@ async fn suspending_and_resuming_can_be_repeated() {
     assert!(claim(&storage).await.is_none());
     assert_eq!(resume(&database).await, 1);
     assert_eq!(resume(&database).await, 0);
-    assert_eq!(storage.hold_exports(&project(), 10).await.unwrap(), Held::default());
+    assert_eq!(
+        storage.hold_exports(&project(), 10).await.unwrap(),
+        Held::default()
+    );
 }
 
 #[tokio::test]
@@ -192,7 +234,10 @@ async fn a_deleted_project_leaves_only_objects_that_are_pending_deletion() {
     queue(&database, PROJECT, 2).await;
     let running = claim(&storage).await.unwrap();
     suspend(&database).await;
-    assert!(!storage.delete_project(&project()).await.unwrap(), "it has keys and exports");
+    assert!(
+        !storage.delete_project(&project()).await.unwrap(),
+        "it has keys and exports"
+    );
 
     let mut total = DeletedExports::default();
     loop {
@@ -205,25 +250,48 @@ async fn a_deleted_project_leaves_only_objects_that_are_pending_deletion() {
         total.objects += batch.objects;
     }
     // The object of the running export is marked since the suspension.
-    assert_eq!(total, DeletedExports { records: 5, objects: 1 });
+    assert_eq!(
+        total,
+        DeletedExports {
+            records: 5,
+            objects: 1
+        }
+    );
     assert_eq!(storage.delete_keys_of(&project(), 2).await.unwrap(), 2);
     assert_eq!(storage.delete_keys_of(&project(), 2).await.unwrap(), 1);
     assert!(storage.delete_project(&project()).await.unwrap());
-    assert!(storage.delete_project(&project()).await.unwrap(), "safe to repeat");
+    assert!(
+        storage.delete_project(&project()).await.unwrap(),
+        "safe to repeat"
+    );
 
     let beat = storage.heartbeat(running.lease, LEASE, Progress::default());
     assert_eq!(beat.await.unwrap(), Leased::Lost);
-    assert_eq!(storage.count_pending_deletions(&project()).await.unwrap(), 2);
-    let sweeps = "SELECT json_object_agg(key, sweeps_left) FROM export_objects WHERE state = 'doomed'";
+    assert_eq!(
+        storage.count_pending_deletions(&project()).await.unwrap(),
+        2
+    );
+    let sweeps =
+        "SELECT json_object_agg(key, sweeps_left) FROM export_objects WHERE state = 'doomed'";
     let sweeps = database.value(sweeps).await;
     assert_eq!(sweeps[done.object_key()], 1, "no worker writes it");
-    assert_eq!(sweeps[&running.object_key], 2, "its worker may be in a request");
+    assert_eq!(
+        sweeps[&running.object_key], 2,
+        "its worker may be in a request"
+    );
     let left = "SELECT json_build_array((SELECT count(*) FROM exports), (SELECT count(*) FROM api_keys), (SELECT count(*) FROM projects))";
-    assert_eq!(database.value(left).await, json!([1, 1, 1]), "the other project");
+    assert_eq!(
+        database.value(left).await,
+        json!([1, 1, 1]),
+        "the other project"
+    );
     assert_eq!(object_state(&database, &theirs.object_key()).await, "kept");
 
     let late = storage.create_export(&new_export()).await.unwrap_err();
-    assert!(matches!(late, exports_database::Error::ProjectDeleted), "{late:?}");
+    assert!(
+        matches!(late, exports_database::Error::ProjectDeleted),
+        "{late:?}"
+    );
 }
 
 #[tokio::test]
@@ -253,7 +321,9 @@ async fn the_previous_release_works_with_the_new_schema() {
         database.execute(migration).await;
     }
     let key = |secret: &str| {
-        format!("INSERT INTO api_keys (project_id, prefix, key_sha256) VALUES ('{PROJECT}', 'exk_', sha256('{secret}'))")
+        format!(
+            "INSERT INTO api_keys (project_id, prefix, key_sha256) VALUES ('{PROJECT}', 'exk_', sha256('{secret}'))"
+        )
     };
     let export = format!(
         "INSERT INTO exports (id, project_id, created_at, due_at, status, direction, filter_start_time, filter_end_time)
