@@ -10,9 +10,11 @@ use axum::http::StatusCode;
 use axum::http::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
 use axum::response::{IntoResponse, Response};
 use exports_database::{Created, NewExport};
-use exports_domain::{ExportId, ProjectId};
+use exports_domain::{ExportId, Scope};
 
+use crate::audit::Subject;
 use crate::body::Body;
+use crate::caller::Caller;
 use crate::envelope::Envelope;
 use crate::error::ApiError;
 use crate::error_code::ErrorCode;
@@ -51,6 +53,7 @@ impl DocumentedErrors for Errors {
         ErrorCode::InvalidRequest,
         ErrorCode::EndpointNotFound,
         ErrorCode::Unauthorized,
+        ErrorCode::Forbidden,
         ErrorCode::IdempotencyMismatch,
         ErrorCode::PayloadTooLarge,
         ErrorCode::InternalError,
@@ -82,24 +85,28 @@ impl DocumentedErrors for Errors {
 pub(crate) async fn create_export(
     State(state): State<Arc<AppState>>,
     Extension(id): Extension<RequestId>,
-    Extension(project): Extension<ProjectId>,
+    Extension(caller): Extension<Caller>,
+    Extension(subject): Extension<Subject>,
     _: NoQuery,
     headers: HeaderMap,
     Body(body): Body,
 ) -> Result<Response, ApiError> {
+    caller.require(Scope::Write)?;
     let idempotency_key = idempotency_key(&headers)?;
     let filter = CreateExport::parse(&body)?.filter()?;
     let new = NewExport {
         id: ExportId::generate(),
-        project,
+        project: caller.project,
         filter,
         idempotency_key,
     };
+    subject.set_export(new.id);
     let (export, replayed) = match queue(&state, new).await? {
         Created::New(export) => (export, false),
         Created::Replayed(export) => (export, true),
         Created::Mismatch => return Err(ApiError::IdempotencyMismatch),
     };
+    subject.set_export(export.id);
     tracing::info!(export.id = %export.id, replayed, "export queued");
     let location = format!("{}/v1/exports/{}", state.public_url, export.id);
     let location = HeaderValue::try_from(location).expect("a URL is a valid header value");

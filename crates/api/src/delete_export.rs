@@ -7,8 +7,9 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use exports_database::Deleted;
-use exports_domain::{ExportId, ProjectId, error_line};
+use exports_domain::{ExportId, ProjectId, Scope, error_line};
 
+use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::error_code::ErrorCode;
 use crate::error_responses::{DocumentedErrors, ErrorResponses};
@@ -22,6 +23,7 @@ impl DocumentedErrors for Errors {
     const CODES: &'static [ErrorCode] = &[
         ErrorCode::InvalidRequest,
         ErrorCode::Unauthorized,
+        ErrorCode::Forbidden,
         ErrorCode::NotFound,
         ErrorCode::ExportActive,
         ErrorCode::InternalError,
@@ -44,14 +46,15 @@ impl DocumentedErrors for Errors {
 )]
 pub(crate) async fn delete_export(
     State(state): State<Arc<AppState>>,
-    Extension(project): Extension<ProjectId>,
+    Extension(caller): Extension<Caller>,
     ExportPath(id): ExportPath,
     _: NoQuery,
 ) -> Result<StatusCode, ApiError> {
+    caller.require(Scope::Write)?;
     // Otherwise a client that disconnects would leave the file to the janitor.
     let shared = Arc::clone(&state);
     state
-        .run_to_completion(async move { delete(&shared, &project, id).await })
+        .run_to_completion(async move { delete(&shared, &caller.project, id).await })
         .await??;
     Ok(StatusCode::NO_CONTENT)
 }

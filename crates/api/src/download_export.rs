@@ -10,12 +10,13 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use chrono::DateTime;
 use exports_database::FileLookup;
+use exports_domain::ExportId;
 use exports_domain::time::to_wire;
-use exports_domain::{ExportId, ProjectId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::authorization_forwarding::forwards_authorization;
+use crate::caller::Caller;
 use crate::envelope::Envelope;
 use crate::error::ApiError;
 use crate::error_code::ErrorCode;
@@ -71,6 +72,7 @@ impl DocumentedErrors for Errors {
         ErrorCode::InvalidRequest,
         ErrorCode::ExportNotReady,
         ErrorCode::Unauthorized,
+        ErrorCode::Forbidden,
         ErrorCode::NotFound,
         ErrorCode::ExportExpired,
         ErrorCode::InternalError,
@@ -113,13 +115,13 @@ impl DocumentedErrors for Errors {
 pub(crate) async fn download_export(
     State(state): State<Arc<AppState>>,
     Extension(request_id): Extension<RequestId>,
-    Extension(project): Extension<ProjectId>,
+    Extension(caller): Extension<Caller>,
     ExportPath(id): ExportPath,
     RawQuery(raw): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let redirect = wants_redirect(raw.as_deref())?;
-    let (object_key, remaining) = match state.database.find_file(Some(&project), id).await? {
+    let (object_key, remaining) = match state.database.find_file(Some(&caller.project), id).await? {
         FileLookup::Ready {
             object_key,
             remaining,
@@ -127,6 +129,7 @@ pub(crate) async fn download_export(
         } => (object_key, remaining),
         FileLookup::NotReady(status) => return Err(ApiError::NotReady(status)),
         FileLookup::Expired => return Err(ApiError::Expired),
+        FileLookup::Suspended => return Err(ApiError::ProjectSuspended),
         FileLookup::Missing => return Err(ApiError::ExportNotFound),
     };
     let ttl = ttl(remaining).ok_or(ApiError::Expired)?;

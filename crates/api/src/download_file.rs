@@ -27,6 +27,7 @@ struct Errors;
 
 impl DocumentedErrors for Errors {
     const CODES: &'static [ErrorCode] = &[
+        ErrorCode::Forbidden,
         ErrorCode::InvalidSignature,
         ErrorCode::NotFound,
         ErrorCode::ExportExpired,
@@ -132,6 +133,7 @@ async fn find(
             object_key, export, ..
         } => (object_key, export),
         FileLookup::Expired => return Err(ApiError::Expired),
+        FileLookup::Suspended => return Err(ApiError::ProjectSuspended),
         // An export that is not completed never had a link.
         FileLookup::NotReady(_) | FileLookup::Missing => return Err(ApiError::ExportNotFound),
     };

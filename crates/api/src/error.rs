@@ -9,7 +9,7 @@ use axum::http::HeaderName;
 use axum::http::header::{CONTENT_RANGE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
 use exports_database::{Error as DatabaseError, MigrationState};
-use exports_domain::{ExportId, ExportStatus, error_line};
+use exports_domain::{ExportId, ExportStatus, Scope, error_line};
 use exports_objects::StoreError;
 use exports_source::Error as SourceError;
 
@@ -30,6 +30,10 @@ pub(crate) enum ApiError {
     NotReady(ExportStatus),
     #[error("invalid or missing API key")]
     Unauthorized,
+    #[error("the scope of the key is too narrow: {needed} is needed")]
+    ScopeTooNarrow { needed: Scope },
+    #[error("the project is suspended")]
+    ProjectSuspended,
     #[error("invalid link signature")]
     InvalidSignature,
     #[error("export not found")]
@@ -69,7 +73,11 @@ pub(crate) enum ApiError {
 
 impl From<DatabaseError> for ApiError {
     fn from(error: DatabaseError) -> Self {
-        Self::Database(Arc::new(error))
+        match error {
+            // Its keys are deleted too, but may be in the cache.
+            DatabaseError::ProjectDeleted => Self::Unauthorized,
+            error => Self::Database(Arc::new(error)),
+        }
     }
 }
 
@@ -91,6 +99,7 @@ impl ApiError {
             Self::EndpointNotFound => ErrorCode::EndpointNotFound,
             Self::NotReady(_) => ErrorCode::ExportNotReady,
             Self::Unauthorized => ErrorCode::Unauthorized,
+            Self::ScopeTooNarrow { .. } | Self::ProjectSuspended => ErrorCode::Forbidden,
             Self::InvalidSignature => ErrorCode::InvalidSignature,
             Self::ExportNotFound | Self::RouteNotFound => ErrorCode::NotFound,
             Self::MethodNotAllowed => ErrorCode::MethodNotAllowed,
@@ -116,6 +125,10 @@ impl ApiError {
         match self {
             Self::Invalid(message) => message.clone(),
             Self::NotReady(status) => not_ready(*status),
+            Self::ScopeTooNarrow { needed } => {
+                format!("this needs a key with the scope {needed}")
+            }
+            Self::ProjectSuspended => "the project is suspended: contact support".to_owned(),
             Self::RouteNotFound => "Route not found".to_owned(),
             Self::RangeNotSatisfiable { size } => {
                 format!("the range starts after the end of the file, which has {size} bytes")

@@ -20,6 +20,7 @@ pub(crate) enum ErrorCode {
     EndpointNotFound,
     ExportNotReady,
     Unauthorized,
+    Forbidden,
     InvalidSignature,
     NotFound,
     MethodNotAllowed,
@@ -47,7 +48,7 @@ impl ErrorCode {
                 StatusCode::BAD_REQUEST
             }
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::InvalidSignature => StatusCode::FORBIDDEN,
+            Self::Forbidden | Self::InvalidSignature => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::ExportActive | Self::IdempotencyMismatch => StatusCode::CONFLICT,
@@ -66,6 +67,7 @@ impl ErrorCode {
             Self::EndpointNotFound => "Endpoint not found",
             Self::ExportNotReady => "The export has no file (yet)",
             Self::Unauthorized => "Invalid or missing API key",
+            Self::Forbidden => "The key's scope does not allow it, or the project is suspended",
             Self::InvalidSignature => "Invalid link signature",
             Self::NotFound => "Unknown or deleted export, or an export of another project",
             Self::MethodNotAllowed => "Method not allowed",
@@ -88,6 +90,7 @@ impl ErrorCode {
                 "the export is pending: get it again until its status is completed"
             }
             Self::Unauthorized => "Invalid or missing API key",
+            Self::Forbidden => "this needs a key with the scope write",
             Self::InvalidSignature => {
                 "invalid link signature: request a new link from the download endpoint of the export"
             }

@@ -7,9 +7,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, ETAG, HeaderMap, HeaderValue, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
-use exports_domain::{ExportStatus, ProjectId};
+use exports_domain::ExportStatus;
 use serde_json::value::to_raw_value;
 
+use crate::caller::Caller;
 use crate::envelope::Envelope;
 use crate::error::ApiError;
 use crate::error_code::ErrorCode;
@@ -30,6 +31,7 @@ impl DocumentedErrors for Errors {
     const CODES: &'static [ErrorCode] = &[
         ErrorCode::InvalidRequest,
         ErrorCode::Unauthorized,
+        ErrorCode::Forbidden,
         ErrorCode::NotFound,
         ErrorCode::InternalError,
         ErrorCode::Unavailable,
@@ -89,12 +91,12 @@ impl DocumentedErrors for Errors {
 pub(crate) async fn get_export(
     State(state): State<Arc<AppState>>,
     Extension(request_id): Extension<RequestId>,
-    Extension(project): Extension<ProjectId>,
+    Extension(caller): Extension<Caller>,
     ExportPath(id): ExportPath,
     _: NoQuery,
     request_headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let export = state.batch_loader.get(&project, id).await?;
+    let export = state.batch_loader.get(&caller.project, id).await?;
     let export = export.ok_or(ApiError::ExportNotFound)?;
     let data = to_raw_value(&ExportJson::from(&export))
         .expect("an export has only text keys and serializable values");

@@ -7,8 +7,11 @@
 //! `domain` defines exports; `database` and `objects` store them.
 
 mod api_key_cache;
+mod audit;
 mod authorization_forwarding;
 mod body;
+mod caller;
+mod client_address;
 mod create_export;
 mod cursor;
 mod delete_export;

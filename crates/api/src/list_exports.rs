@@ -5,10 +5,11 @@ use std::sync::Arc;
 use axum::extract::{RawQuery, State};
 use axum::{Extension, Json};
 use exports_database::ListRequest;
-use exports_domain::{ExportStatus, ProjectId};
+use exports_domain::ExportStatus;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::caller::Caller;
 use crate::cursor;
 use crate::error::ApiError;
 use crate::error_code::ErrorCode;
@@ -73,6 +74,7 @@ impl DocumentedErrors for Errors {
     const CODES: &'static [ErrorCode] = &[
         ErrorCode::InvalidRequest,
         ErrorCode::Unauthorized,
+        ErrorCode::Forbidden,
         ErrorCode::InternalError,
         ErrorCode::Unavailable,
     ];
@@ -101,11 +103,14 @@ impl DocumentedErrors for Errors {
 pub(crate) async fn list_exports(
     State(state): State<Arc<AppState>>,
     Extension(request_id): Extension<RequestId>,
-    Extension(project): Extension<ProjectId>,
+    Extension(caller): Extension<Caller>,
     RawQuery(raw): RawQuery,
 ) -> Result<Json<ExportList>, ApiError> {
     let request = parse(raw.as_deref())?;
-    let page = state.database.list_exports(&project, request).await?;
+    let page = state
+        .database
+        .list_exports(&caller.project, request)
+        .await?;
     let next_cursor = page.next.as_ref().map(cursor::encode);
     Ok(Json(ExportList {
         data: page.exports.iter().map(ExportJson::from).collect(),

@@ -3,5 +3,5 @@
 mod requests;
 mod server;
 
-pub(crate) use requests::{ApiMetrics, measure};
+pub(crate) use requests::{ApiMetrics, measure, method_label};
 pub(crate) use server::MetricsServer;

@@ -8,7 +8,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{any, get};
 
 use crate::error::ApiError;
-use crate::middleware::{auth, panics, request_span, timeout};
+use crate::middleware::{audit, auth, panics, request_span, timeout};
 use crate::state::AppState;
 use crate::{
     body, create_export, delete_export, download_export, download_file, get_export, health,
@@ -30,6 +30,7 @@ pub(crate) fn router(state: Arc<AppState>) -> Router {
         .fallback(route_not_found)
         .layer(panics::catch_panics())
         .layer(from_fn(timeout::limit_time))
+        .layer(from_fn_with_state(Arc::clone(&state), audit::audit))
         .layer(from_fn(request_span::request_span))
         .layer(from_fn_with_state(
             Arc::clone(&state.metrics),
@@ -95,6 +96,7 @@ mod tests {
         router(Arc::new(AppState {
             source: Source::same_as(&database),
             api_keys: crate::api_key_cache::ApiKeyCache::default(),
+            audit: crate::audit::Audit::default(),
             batch_loader: exports_database::BatchLoader::new(database.clone()),
             database,
             store: Store::open_with(&config, []).unwrap(),

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api_key_cache::ApiKeyCache;
+use crate::audit::Audit;
 use crate::metrics::{ApiMetrics, MetricsServer};
 use crate::openapi;
 use crate::router::router;
@@ -45,6 +46,7 @@ impl Server {
             database: opened.dependencies.database,
             source: opened.dependencies.source,
             api_keys: ApiKeyCache::default(),
+            audit: Audit::new(opened.trusted_proxies),
             store: opened.dependencies.store,
             signer: opened.signer,
             openapi_document: openapi::document(&opened.public_url),
@@ -74,7 +76,9 @@ impl Server {
             // Nagle's algorithm would delay a small response until the previous one is acknowledged.
             connection.set_nodelay(true).ok();
         });
-        let serving = axum::serve(listener, router(Arc::clone(&self.state)))
+        let service = router(Arc::clone(&self.state));
+        let service = service.into_make_service_with_connect_info::<SocketAddr>();
+        let serving = axum::serve(listener, service)
             .with_graceful_shutdown(shutdown.clone().cancelled_owned());
         let serving = tokio::spawn(serving.into_future());
         signals.next().await;
@@ -87,6 +91,7 @@ impl Server {
             self.state.database.close().await;
         };
         let finished = tokio::time::timeout(SHUTDOWN_GRACE, finished).await;
+        self.state.audit.flush();
         tracing::info!(all_finished = finished.is_ok(), "stopped");
     }
 }

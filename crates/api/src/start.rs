@@ -7,12 +7,13 @@ use exports_objects::{LinkSigner, Store};
 use exports_postgres::PoolPurpose;
 use exports_service::logging::init_logging;
 use exports_service::settings::{
-    ApiSettings, DatabaseSettings, ExposeSecret, LogSettings, StoreSettings,
+    ApiSettings, DatabaseSettings, ExposeSecret, LogSettings, Networks, StoreSettings,
 };
 use exports_service::start::{Dependencies, StartError, in_variable};
 use tokio::net::TcpListener;
 
 const SIGNING_KEY: &str = "EXPORTS_SIGNING_KEY";
+const PREVIOUS_SIGNING_KEY: &str = "EXPORTS_SIGNING_KEY_PREVIOUS";
 const LISTEN: &str = "EXPORTS_LISTEN";
 const METRICS_LISTEN: &str = "EXPORTS_METRICS_LISTEN";
 
@@ -34,6 +35,7 @@ pub struct Settings {
 pub(crate) struct Opened {
     pub(crate) dependencies: Dependencies,
     pub(crate) signer: Option<LinkSigner>,
+    pub(crate) trusted_proxies: Networks,
     pub(crate) listener: TcpListener,
     pub(crate) address: SocketAddr,
     pub(crate) metrics_listener: Option<TcpListener>,
@@ -68,6 +70,7 @@ impl Opened {
         Ok(Self {
             dependencies,
             signer,
+            trusted_proxies: settings.api.trusted_proxies.unwrap_or_default(),
             listener,
             address,
             metrics_listener,
@@ -78,7 +81,18 @@ impl Opened {
 
 fn link_signer(store: &Store, api: &ApiSettings) -> Result<Option<LinkSigner>, StartError> {
     let key = api.signing_key.as_ref();
-    let signer = key.map(|key| LinkSigner::new(key.expose_secret().as_bytes()));
+    let previous = api.signing_key_previous.as_ref();
+    if key.is_none() && previous.is_some() {
+        let reason = "must not be set without EXPORTS_SIGNING_KEY, which signs new links";
+        return Err(StartError::new(PREVIOUS_SIGNING_KEY, reason));
+    }
+    let signer = key.map(|key| {
+        let signer = LinkSigner::new(key.expose_secret().as_bytes());
+        match previous {
+            None => signer,
+            Some(previous) => signer.also_verifying(previous.expose_secret().as_bytes()),
+        }
+    });
     if signer.is_none() && !store.signs() {
         let reason = "must be set with a file:// store: the API signs the links to its files";
         return Err(StartError::new(SIGNING_KEY, reason));

@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use crate::api_key_cache::ApiKeyCache;
+use crate::audit::Audit;
 use crate::error::ApiError;
 use crate::metrics::ApiMetrics;
 
@@ -19,6 +20,7 @@ pub(crate) struct AppState {
     pub(crate) batch_loader: BatchLoader,
     pub(crate) source: Source,
     pub(crate) api_keys: ApiKeyCache,
+    pub(crate) audit: Audit,
     pub(crate) store: Store,
     /// Signs links to `/files/{id}`. Required with a store that does not sign links.
     pub(crate) signer: Option<LinkSigner>,

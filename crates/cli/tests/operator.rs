@@ -34,7 +34,7 @@ async fn an_empty_database_is_migrated_and_gets_a_project_and_a_key() {
         .ok();
     assert!(key.starts_with("exk_") && key.len() == 68, "{key}");
     let owner = database.storage().authenticate(&key).await.unwrap();
-    assert_eq!(owner, Some("proj_abc123".parse().unwrap()));
+    assert_eq!(owner.unwrap().project.as_str(), "proj_abc123");
     let list = run("key list --project proj_abc123").await.ok();
     assert!(
         list.contains(&key[..12]) && list.contains("first"),

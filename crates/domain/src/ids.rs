@@ -111,6 +111,16 @@ impl fmt::Display for EndpointId {
     }
 }
 
+/// The id of an API key: the id of its row, which is no secret and may be logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct KeyId(pub Uuid);
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
 /// The fencing token of a lease. Each claim generates a random one, so a worker that lost its lease
 /// cannot write any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

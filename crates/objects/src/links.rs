@@ -12,10 +12,12 @@ use sha2::Sha256;
 /// Domain separation: other uses of the same key never produce these signatures.
 const DOMAIN: &[u8] = b"exports file link v1";
 
-/// Signs and verifies with one secret key (HMAC-SHA256).
+/// Signs with one secret key (HMAC-SHA256), and verifies with that and the previous one.
 #[derive(Clone)]
 pub struct LinkSigner {
     keyed: Hmac<Sha256>,
+    /// The same with the previous key.
+    previous: Option<Box<Self>>,
 }
 
 impl LinkSigner {
@@ -23,7 +25,19 @@ impl LinkSigner {
     #[must_use]
     pub fn new(signing_key: &[u8]) -> Self {
         let keyed = Hmac::new_from_slice(signing_key).expect("HMAC takes a key of any length");
-        Self { keyed }
+        Self {
+            keyed,
+            previous: None,
+        }
+    }
+
+    /// Also accepts what `previous_key` has signed, so that links stay valid when the key is replaced.
+    #[must_use]
+    pub fn also_verifying(self, previous_key: &[u8]) -> Self {
+        Self {
+            previous: Some(Box::new(Self::new(previous_key))),
+            ..self
+        }
     }
 
     /// Signs a link to the file `key` of export `export_id` that is valid until `expires` (Unix seconds). Returns 64 lowercase hex
@@ -42,9 +56,15 @@ impl LinkSigner {
             return false;
         }
         match hex::decode(signature) {
-            Ok(tag) => self.mac(export_id, key, expires).verify_slice(&tag).is_ok(),
+            Ok(tag) => self.has_signed(export_id, key, expires, &tag),
             Err(_) => false,
         }
+    }
+
+    fn has_signed(&self, export_id: &str, key: &str, expires: i64, tag: &[u8]) -> bool {
+        let by_this = self.mac(export_id, key, expires).verify_slice(tag).is_ok();
+        let previous = self.previous.as_ref();
+        by_this || previous.is_some_and(|it| it.has_signed(export_id, key, expires, tag))
     }
 
     fn mac(&self, export_id: &str, key: &str, expires: i64) -> Hmac<Sha256> {
@@ -114,6 +134,20 @@ mod tests {
             let forged = String::from_utf8(forged).unwrap();
             assert!(!signer.verify(ID, KEY, EXPIRES, &forged), "digit {at}");
         }
+    }
+
+    #[test]
+    fn links_of_the_previous_key_are_valid_and_new_ones_have_the_current_key() {
+        let (old, new) = (LinkSigner::new(b"old"), LinkSigner::new(b"new"));
+        let both = new.clone().also_verifying(b"old");
+        let by_old = old.sign(ID, KEY, EXPIRES);
+        assert!(both.verify(ID, KEY, EXPIRES, &by_old));
+        assert!(!new.verify(ID, KEY, EXPIRES, &by_old));
+        assert!(!both.verify(ID, KEY, EXPIRES + 1, &by_old));
+        assert_eq!(both.sign(ID, KEY, EXPIRES), new.sign(ID, KEY, EXPIRES));
+        assert!(both.verify(ID, KEY, EXPIRES, &both.sign(ID, KEY, EXPIRES)));
+        let third = LinkSigner::new(b"third").sign(ID, KEY, EXPIRES);
+        assert!(!both.verify(ID, KEY, EXPIRES, &third));
     }
 
     #[test]

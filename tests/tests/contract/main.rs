@@ -11,6 +11,7 @@ mod response_rules;
 mod shared;
 mod wire;
 
+mod audit;
 mod auth;
 mod bad_bodies;
 mod bad_input;
@@ -33,6 +34,7 @@ mod ranges;
 mod relayed;
 mod request_timeouts;
 mod roles;
+mod scopes;
 mod secrets;
 mod shutdown;
 mod stock_client;

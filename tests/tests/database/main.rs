@@ -22,6 +22,7 @@ mod migrations;
 mod object_records;
 mod operators;
 mod plans;
+mod projects;
 mod queue;
 mod queue_hints;
 mod roles;

@@ -52,7 +52,7 @@ async fn the_api_role_can_run_every_api_operation() {
     let state = storage.migration_state().await.unwrap();
     assert_eq!(state, MigrationState::Current);
     let owner = storage.authenticate(&secret).await.unwrap();
-    assert_eq!(owner, Some(project()));
+    assert_eq!(owner.unwrap().project, project());
     let used = "SELECT last_used_at IS NOT NULL FROM api_keys";
     assert_eq!(database.value(used).await, true, "the use is recorded");
     let source = Source::same_as(&storage);
@@ -185,10 +185,15 @@ async fn reads(storage: &Database) {
 }
 
 /// Statements that are rejected, each with the programs whose role must not run it.
-const REFUSED: [(&str, &[Program]); 22] = {
+const REFUSED: [(&str, &[Program]); 27] = {
     use Program::{Api, Worker};
     [
-        ("SELECT id FROM projects", &[Api, Worker]),
+        ("SELECT id FROM projects", &[Worker]),
+        ("SELECT created_at FROM projects", &[Api, Worker]),
+        ("SELECT id FROM projects FOR SHARE", &[Api, Worker]),
+        ("UPDATE projects SET suspended_at = NULL", &[Api, Worker]),
+        ("UPDATE api_keys SET scope = 'write'", &[Api, Worker]),
+        ("UPDATE api_keys SET expires_at = NULL", &[Api, Worker]),
         ("INSERT INTO projects VALUES ('proj_b')", &[Api, Worker]),
         ("DELETE FROM projects", &[Api, Worker]),
         ("SELECT key_sha256 FROM api_keys", &[Worker]),

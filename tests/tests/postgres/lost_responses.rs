@@ -160,7 +160,7 @@ async fn a_read_over_a_closed_connection_is_retried_over_another() {
     assert_eq!(file, FileLookup::NotReady(ExportStatus::Pending));
     cut_unnoticed().await;
     let owner = storage.authenticate(&key.secret).await.unwrap();
-    assert_eq!(owner.as_ref(), Some(&project));
+    assert_eq!(owner.unwrap().project, project);
     cut_unnoticed().await;
     let source = Source::same_as(&storage);
     let known = source.has_endpoint(&project, Direction::Outbound, EndpointId(uuid(0)));

@@ -8,43 +8,60 @@ use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::middleware::Next;
 use axum::response::Response;
-use exports_domain::ProjectId;
 
 use crate::api_key_cache::KeyHash;
+use crate::audit::{Refusal, Subject};
 use crate::body;
+use crate::caller::Access;
 use crate::error::ApiError;
 use crate::state::AppState;
 
-/// The layer. It rejects requests without a valid key and puts the `ProjectId` of the key into the request's extensions.
+/// The layer. It rejects requests without a valid key and puts the [`Caller`](crate::caller::Caller) into the request's extensions.
 pub(crate) async fn require_key(
     State(state): State<Arc<AppState>>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    let project = match bearer_key(request.headers()) {
-        Some(key) => authenticate(&state, key).await?,
-        None => None,
+    let subject = request.extensions().get().cloned().unwrap_or_default();
+    let access = match bearer_key(request.headers()) {
+        Some(key) => authenticate(&state, key).await?.ok_or(Refusal::InvalidKey),
+        None => Err(Refusal::NoKey),
     };
-    let Some(project) = project else {
-        body::discard(request).await;
-        return Err(ApiError::Unauthorized);
+    let caller = match access {
+        Ok(access) if access.suspended => {
+            let project = access.caller.project.as_str();
+            tracing::Span::current().record("project.id", project);
+            let refused = Subject::default();
+            refused.set_caller(&access.caller);
+            refuse(&state, request, &refused, Refusal::ProjectSuspended).await;
+            return Err(ApiError::ProjectSuspended);
+        }
+        Ok(access) => access.caller,
+        Err(refusal) => {
+            refuse(&state, request, &subject, refusal).await;
+            return Err(ApiError::Unauthorized);
+        }
     };
-    tracing::Span::current().record("project.id", project.as_str());
-    request.extensions_mut().insert(project);
+    tracing::Span::current().record("project.id", caller.project.as_str());
+    subject.set_caller(&caller);
+    request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
 }
 
-/// The project of the key, from the cache or the database.
-async fn authenticate(state: &AppState, key: &str) -> Result<Option<ProjectId>, ApiError> {
+async fn refuse(state: &AppState, request: Request, subject: &Subject, refusal: Refusal) {
+    let origin = state.audit.origin(&request);
+    state.audit.refused(origin, subject, refusal);
+    body::discard(request).await;
+}
+
+/// The access of the key, from the cache or the database.
+async fn authenticate(state: &AppState, key: &str) -> Result<Option<Access>, ApiError> {
     let (hash, now) = (KeyHash::of(key), Instant::now());
-    if let Some(project) = state.api_keys.get(hash, now) {
-        return Ok(Some(project));
+    if let Some(access) = state.api_keys.get(hash, now) {
+        return Ok(Some(access));
     }
-    let project = state.database.authenticate(key).await?;
-    if let Some(project) = &project {
-        state.api_keys.insert(hash, project.clone(), now);
-    }
-    Ok(project)
+    let confirmed = state.database.authenticate(key).await?;
+    Ok(confirmed.map(|confirmed| state.api_keys.insert(hash, confirmed, now)))
 }
 
 /// The key, if there is exactly one header and the key is well-formed. Other keys need no database query.

@@ -38,14 +38,16 @@ pub(super) const OWN_TABLES: [Rights; 5] = [
         worker: "SELECT",
     },
     Rights {
-        // Neither reads it. Foreign keys are checked with the rights of the owner.
+        // The API reads whether a project is suspended. Foreign keys, and the trigger that holds the
+        // exports of a suspended project, run with the rights of the owner.
         table: "projects",
-        api: "",
+        api: "SELECT (id, suspended_at)",
         worker: "",
     },
     Rights {
         table: "api_keys",
-        api: "SELECT (id, project_id, key_sha256, last_used_at, revoked_at), UPDATE (last_used_at)",
+        api: "SELECT (id, project_id, key_sha256, scope, expires_at, last_used_at, revoked_at), \
+              UPDATE (last_used_at)",
         worker: "",
     },
     Rights {

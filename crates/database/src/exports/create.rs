@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::database::Database;
 use crate::error::Error;
 use crate::exports::read::find;
-use exports_postgres::PooledConnection;
+use exports_postgres::{PooledConnection, is_foreign_key_violation};
 
 /// A request for an export.
 #[derive(Debug, Clone)]
@@ -175,7 +175,14 @@ async fn insert(
         new.idempotency_key.as_deref(),
     )
     .fetch_optional(executor)
-    .await?;
+    .await
+    .map_err(|error| {
+        if is_foreign_key_violation(&error) {
+            Error::ProjectDeleted
+        } else {
+            error.into()
+        }
+    })?;
     Ok(created.map(|row| row.created_at))
 }
 

@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::settings::duration::parse_duration;
+use crate::settings::networks::Networks;
 use crate::settings::trimmed::trimmed;
 
 /// The databases.
@@ -63,6 +64,13 @@ pub struct ApiSettings {
     /// file store, and with other stores for clients that keep Authorization across a redirect
     #[arg(long, env = "EXPORTS_SIGNING_KEY", value_name = "TEXT", hide_env_values = true, value_parser = trimmed(parse_signing_key))]
     pub signing_key: Option<SecretString>,
+    /// The signing key from before: links that it has signed are still valid, new ones are not signed with it
+    #[arg(long, env = "EXPORTS_SIGNING_KEY_PREVIOUS", value_name = "TEXT", hide_env_values = true, value_parser = trimmed(parse_signing_key))]
+    pub signing_key_previous: Option<SecretString>,
+    /// The proxies in front of the API: networks and addresses, separated by commas. Only from them
+    /// X-Forwarded-For or Forwarded says which address a client has
+    #[arg(long, env = "EXPORTS_TRUSTED_PROXIES", value_name = "NETWORKS", value_parser = trimmed(str::parse::<Networks>))]
+    pub trusted_proxies: Option<Networks>,
 }
 
 /// The worker.
@@ -115,7 +123,7 @@ pub enum LogFormat {
 }
 
 /// Every `EXPORTS_*` name of the groups above; a test compares them.
-pub(crate) const NAMES: [&str; 18] = [
+pub(crate) const NAMES: [&str; 20] = [
     "EXPORTS_CONCURRENCY",
     "EXPORTS_FILE_TTL",
     "EXPORTS_HEALTH_LISTEN",
@@ -132,8 +140,10 @@ pub(crate) const NAMES: [&str; 18] = [
     "EXPORTS_RECORD_TTL",
     "EXPORTS_SHUTDOWN_GRACE",
     "EXPORTS_SIGNING_KEY",
+    "EXPORTS_SIGNING_KEY_PREVIOUS",
     "EXPORTS_SOURCE_DATABASE_URL",
     "EXPORTS_SOURCE_ROW_SECURITY",
+    "EXPORTS_TRUSTED_PROXIES",
 ];
 
 fn parse_public_url(text: &str) -> Result<Url, String> {

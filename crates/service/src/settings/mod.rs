@@ -6,7 +6,9 @@
 
 mod duration;
 mod groups;
+mod networks;
 mod parse;
+mod secret_files;
 mod trimmed;
 
 pub use duration::parse_duration;
@@ -14,6 +16,7 @@ pub use groups::{
     ApiSettings, DatabaseSettings, LogFormat, LogSettings, SourceRowSecurity, StoreSettings,
     WorkerSettings,
 };
+pub use networks::Networks;
 pub use parse::{SettingsError, parse, try_parse_from};
 pub use secrecy::{ExposeSecret, SecretString};
 pub use trimmed::{Trimmed, trimmed};
