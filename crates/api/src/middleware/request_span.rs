@@ -69,15 +69,27 @@ impl LogLine {
 
 impl Drop for LogLine {
     fn drop(&mut self) {
-        let Self { method, status, .. } = self;
+        let (method, status) = (shown(&self.method), self.status);
         let route = self.route.as_ref().map_or("none", MatchedPath::as_str);
         let duration_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         if status.is_some() {
-            tracing::info!(%method, route, status, duration_ms, "request completed");
+            tracing::info!(method, route, status, duration_ms, "request completed");
         } else {
-            tracing::info!(%method, route, duration_ms, "client disconnected before the response");
+            tracing::info!(
+                method,
+                route,
+                duration_ms,
+                "client disconnected before the response"
+            );
         }
     }
+}
+
+/// The start of the method. Clients can send any method, of any length.
+fn shown(method: &Method) -> &str {
+    const MAX_LENGTH: usize = 20;
+    let text = method.as_str();
+    text.get(..MAX_LENGTH).unwrap_or(text)
 }
 
 fn with_error_body(response: Response, id: RequestId, error: &ApiError) -> Response {
@@ -88,4 +100,16 @@ fn with_error_body(response: Response, id: RequestId, error: &ApiError) -> Respo
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Response::from_parts(parts, body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_method_is_cut_off() {
+        let long = Method::from_bytes("BREW".repeat(10_000).as_bytes()).unwrap();
+        assert_eq!(shown(&long), "BREWBREWBREWBREWBREW");
+        assert_eq!(shown(&Method::OPTIONS), "OPTIONS");
+    }
 }
