@@ -4,9 +4,9 @@
 //! address that wrote an entry is trusted: everything further left may come from the client. `X-Forwarded-For` wins, because
 //! usual proxies write it and pass a `Forwarded` of the client on.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
-use axum::extract::{ConnectInfo, Request};
+use axum::extract::Request;
 use axum::http::header::FORWARDED;
 use axum::http::{HeaderMap, HeaderName};
 use exports_service::http_server::PeerAddr;
@@ -20,14 +20,8 @@ const MAX_HOP_LENGTH: usize = 64;
 
 /// The address of the client of a request; `None` if the connection has none.
 pub(crate) fn client_address(request: &Request, trusted: &Networks) -> Option<IpAddr> {
-    let peer = peer(request)?;
+    let &PeerAddr(peer) = request.extensions().get()?;
     Some(behind_proxies(peer.ip(), request.headers(), trusted))
-}
-
-fn peer(request: &Request) -> Option<SocketAddr> {
-    let extensions = request.extensions();
-    let peer = extensions.get().map(|PeerAddr(address)| *address);
-    peer.or_else(|| Some(extensions.get::<ConnectInfo<SocketAddr>>()?.0))
 }
 
 fn behind_proxies(peer: IpAddr, headers: &HeaderMap, trusted: &Networks) -> IpAddr {

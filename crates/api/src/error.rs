@@ -14,6 +14,7 @@ use exports_objects::StoreError;
 use exports_source::Error as SourceError;
 
 use crate::error_code::ErrorCode;
+use crate::file_readers::MAX_READERS;
 
 /// The value of `Retry-After`, in seconds.
 const RETRY_AFTER_SECONDS: u64 = 1;
@@ -66,6 +67,8 @@ pub(crate) enum ApiError {
     Schema(#[source] MigrationState),
     #[error("the request exceeded its timeout of {seconds} s")]
     TimedOut { seconds: u64 },
+    #[error("the file has {MAX_READERS} running downloads")]
+    TooManyReaders,
     /// The panic hook has logged the panic.
     #[error("the handler panicked")]
     Panicked,
@@ -111,6 +114,7 @@ impl ApiError {
             Self::Database(error) if error.is_transient() => ErrorCode::Unavailable,
             Self::Source(error) if error.is_transient() => ErrorCode::Unavailable,
             Self::Store(error) if error.is_transient() => ErrorCode::Unavailable,
+            Self::TooManyReaders => ErrorCode::RateLimited,
             Self::Schema(_) | Self::TimedOut { .. } => ErrorCode::Unavailable,
             Self::Database(_)
             | Self::Source(_)
@@ -130,6 +134,9 @@ impl ApiError {
             }
             Self::ProjectSuspended => "the project is suspended: contact support".to_owned(),
             Self::RouteNotFound => "Route not found".to_owned(),
+            Self::TooManyReaders => format!(
+                "the limit of downloads of one file at a time is {MAX_READERS}: try again when one has ended"
+            ),
             Self::RangeNotSatisfiable { size } => {
                 format!("the range starts after the end of the file, which has {size} bytes")
             }
@@ -155,7 +162,14 @@ impl ApiError {
         }
     }
 
-    /// The header of the error. The router adds `Allow`.
+    fn headers(&self) -> HeaderMap {
+        match self {
+            Self::TooManyReaders => too_many_readers(),
+            _ => self.header().into_iter().collect(),
+        }
+    }
+
+    /// The header of every other error. The router adds `Allow`.
     fn header(&self) -> Option<(HeaderName, HeaderValue)> {
         match self {
             Self::Unauthorized => Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
@@ -179,6 +193,24 @@ impl ApiError {
     }
 }
 
+/// `Retry-After`, and the headers of draft-ietf-httpapi-ratelimit-headers-10. Nothing says when a download ends.
+fn too_many_readers() -> HeaderMap {
+    let value = |text: String| {
+        HeaderValue::try_from(text).expect("quotes, letters and digits are a valid header value")
+    };
+    HeaderMap::from_iter([
+        (RETRY_AFTER, HeaderValue::from(5)),
+        (
+            HeaderName::from_static("ratelimit-policy"),
+            value(format!("\"file-downloads\";q={MAX_READERS}")),
+        ),
+        (
+            HeaderName::from_static("ratelimit"),
+            value("\"file-downloads\";r=0;t=5".to_owned()),
+        ),
+    ])
+}
+
 fn not_ready(status: ExportStatus) -> String {
     let advice = match status {
         ExportStatus::Pending | ExportStatus::Processing => {
@@ -192,8 +224,7 @@ fn not_ready(status: ExportStatus) -> String {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let headers: HeaderMap = self.header().into_iter().collect();
-        let mut response = (self.code().status(), headers).into_response();
+        let mut response = (self.code().status(), self.headers()).into_response();
         response.extensions_mut().insert(Arc::new(self));
         response
     }

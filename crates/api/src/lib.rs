@@ -24,6 +24,7 @@ mod error_responses;
 mod etag;
 mod export_json;
 mod file_link;
+mod file_readers;
 mod get_export;
 mod health;
 mod healthcheck;

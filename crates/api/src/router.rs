@@ -101,6 +101,7 @@ mod tests {
             database,
             store: Store::open_with(&config, []).unwrap(),
             signer: Some(LinkSigner::new(&[0; 32])),
+            file_readers: Arc::default(),
             public_url: "http://127.0.0.1".to_owned(),
             clock: Arc::new(SystemClock),
             tasks: tokio_util::task::TaskTracker::new(),

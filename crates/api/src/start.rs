@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use clap::Parser;
 use exports_objects::{LinkSigner, Store};
 use exports_postgres::PoolPurpose;
+use exports_service::http_server::Tls;
 use exports_service::logging::init_logging;
 use exports_service::settings::{
     ApiSettings, DatabaseSettings, ExposeSecret, LogSettings, Networks, StoreSettings,
@@ -15,6 +16,8 @@ use tokio::net::TcpListener;
 const SIGNING_KEY: &str = "EXPORTS_SIGNING_KEY";
 const PREVIOUS_SIGNING_KEY: &str = "EXPORTS_SIGNING_KEY_PREVIOUS";
 const LISTEN: &str = "EXPORTS_LISTEN";
+const TLS_CERT: &str = "EXPORTS_TLS_CERT";
+const TLS_KEY: &str = "EXPORTS_TLS_KEY";
 const METRICS_LISTEN: &str = "EXPORTS_METRICS_LISTEN";
 
 /// Serves the HTTP API
@@ -36,8 +39,10 @@ pub(crate) struct Opened {
     pub(crate) dependencies: Dependencies,
     pub(crate) signer: Option<LinkSigner>,
     pub(crate) trusted_proxies: Networks,
+    pub(crate) tls: Option<Tls>,
     pub(crate) listener: TcpListener,
     pub(crate) address: SocketAddr,
+    pub(crate) max_connections: usize,
     pub(crate) metrics_listener: Option<TcpListener>,
     pub(crate) public_url: String,
 }
@@ -48,6 +53,7 @@ impl Opened {
         let dependencies =
             Dependencies::open(&settings.database, settings.store, PoolPurpose::Api)?;
         let signer = link_signer(&dependencies.store, &settings.api)?;
+        let tls = tls(&settings.api)?;
         dependencies.check().await?;
         let listener = TcpListener::bind(settings.api.listen)
             .await
@@ -66,11 +72,13 @@ impl Opened {
         let public_url = settings
             .api
             .public_url
-            .map_or_else(|| format!("http://{address}"), String::from);
+            .map_or_else(|| url_of(address, tls.as_ref()), String::from);
         Ok(Self {
             dependencies,
             signer,
             trusted_proxies: settings.api.trusted_proxies.unwrap_or_default(),
+            tls,
+            max_connections: settings.api.max_connections as usize,
             listener,
             address,
             metrics_listener,
@@ -98,4 +106,30 @@ fn link_signer(store: &Store, api: &ApiSettings) -> Result<Option<LinkSigner>, S
         return Err(StartError::new(SIGNING_KEY, reason));
     }
     Ok(signer)
+}
+
+fn tls(api: &ApiSettings) -> Result<Option<Tls>, StartError> {
+    match (&api.tls_cert, &api.tls_key) {
+        (None, None) => Ok(None),
+        (Some(certificate), Some(key)) => {
+            let opened = Tls::open(certificate.into(), key.into());
+            opened
+                .map(Some)
+                .map_err(|error| in_variable(error.variable())(error))
+        }
+        (Some(_), None) => Err(StartError::new(
+            TLS_KEY,
+            "must be set with EXPORTS_TLS_CERT",
+        )),
+        (None, Some(_)) => Err(StartError::new(
+            TLS_CERT,
+            "must be set with EXPORTS_TLS_KEY",
+        )),
+    }
+}
+
+/// The address as a URL.
+pub(crate) fn url_of(address: SocketAddr, tls: Option<&Tls>) -> String {
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    format!("{scheme}://{address}")
 }

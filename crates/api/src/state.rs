@@ -13,6 +13,7 @@ use tracing::Instrument;
 use crate::api_key_cache::ApiKeyCache;
 use crate::audit::Audit;
 use crate::error::ApiError;
+use crate::file_readers::FileReaders;
 use crate::metrics::ApiMetrics;
 
 pub(crate) struct AppState {
@@ -24,6 +25,8 @@ pub(crate) struct AppState {
     pub(crate) store: Store,
     /// Signs links to `/files/{id}`. Required with a store that does not sign links.
     pub(crate) signer: Option<LinkSigner>,
+    /// The running downloads of `/files/{id}`.
+    pub(crate) file_readers: Arc<FileReaders>,
     /// The address of the API as consumers see it, without a trailing slash.
     pub(crate) public_url: String,
     pub(crate) clock: Arc<dyn Clock>,

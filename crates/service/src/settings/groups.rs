@@ -53,10 +53,19 @@ pub struct ApiSettings {
     /// The address that the API listens on
     #[arg(long, env = "EXPORTS_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = trimmed(str::parse::<SocketAddr>))]
     pub listen: SocketAddr,
+    /// How many connections may be open at a time; more wait
+    #[arg(long, env = "EXPORTS_MAX_CONNECTIONS", value_name = "COUNT", default_value_t = 2048, value_parser = trimmed(value_parser!(u32).range(1..=1_000_000)))]
+    pub max_connections: u32,
+    /// A file with the certificate chain (PEM), to serve HTTPS; with the key
+    #[arg(long, env = "EXPORTS_TLS_CERT", value_name = "FILE", value_parser = trimmed(StringValueParser::new()))]
+    pub tls_cert: Option<String>,
+    /// A file with the private key (PEM) of the certificate
+    #[arg(long, env = "EXPORTS_TLS_KEY", value_name = "FILE", value_parser = trimmed(StringValueParser::new()))]
+    pub tls_key: Option<String>,
     /// The address of /metrics; off unless set
     #[arg(long, env = "EXPORTS_METRICS_LISTEN", value_name = "ADDRESS", value_parser = trimmed(str::parse::<SocketAddr>))]
     pub metrics_listen: Option<SocketAddr>,
-    /// The address of the API as consumers see it [default: http:// and the listen address]
+    /// The address of the API as consumers see it [default: http:// or https://, and the listen address]
     // A refused value may contain a password.
     #[arg(long, env = "EXPORTS_PUBLIC_URL", value_name = "URL", hide_env_values = true, value_parser = trimmed(parse_public_url))]
     pub public_url: Option<Url>,
@@ -123,7 +132,7 @@ pub enum LogFormat {
 }
 
 /// Every `EXPORTS_*` name of the groups above; a test compares them.
-pub(crate) const NAMES: [&str; 20] = [
+pub(crate) const NAMES: &[&str] = &[
     "EXPORTS_CONCURRENCY",
     "EXPORTS_FILE_TTL",
     "EXPORTS_HEALTH_LISTEN",
@@ -131,6 +140,7 @@ pub(crate) const NAMES: [&str; 20] = [
     "EXPORTS_LISTEN",
     "EXPORTS_LOG_FORMAT",
     "EXPORTS_MAX_ATTEMPTS",
+    "EXPORTS_MAX_CONNECTIONS",
     "EXPORTS_MAX_DURATION",
     "EXPORTS_METRICS_LISTEN",
     "EXPORTS_OBJECT_STORE_PUBLIC_ENDPOINT",
@@ -143,6 +153,8 @@ pub(crate) const NAMES: [&str; 20] = [
     "EXPORTS_SIGNING_KEY_PREVIOUS",
     "EXPORTS_SOURCE_DATABASE_URL",
     "EXPORTS_SOURCE_ROW_SECURITY",
+    "EXPORTS_TLS_CERT",
+    "EXPORTS_TLS_KEY",
     "EXPORTS_TRUSTED_PROXIES",
 ];
 
