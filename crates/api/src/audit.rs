@@ -142,7 +142,7 @@ impl Drop for ActionLine {
             return;
         }
         let action: &str = self.action.into();
-        let Self { subject, .. } = self;
+        let subject = &self.subject;
         let export = subject.export().filter(|_| self.may_have_export());
         tracing::info!(
             target: "audit",
