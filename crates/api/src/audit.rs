@@ -1,7 +1,7 @@
 //! The audit trail: one log line (`target: "audit"`) for each create, delete, link and download, and for refused authentication.
 //!
 //! A line names who did what from where, and how it ended. It never contains a key, a signature or text of the client. Each line is
-//! complete, so it is written outside of the request's span.
+//! complete without the fields of the request's span, so a collector needs only the top level of the object.
 
 mod refusals;
 mod subject;
@@ -142,11 +142,10 @@ impl Drop for ActionLine {
             return;
         }
         let action: &str = self.action.into();
-        let Self { subject, .. } = self;
+        let subject = &self.subject;
         let export = subject.export().filter(|_| self.may_have_export());
         tracing::info!(
             target: "audit",
-            parent: None,
             action,
             outcome = self.outcome,
             request_id = self.origin.request.map(tracing::field::display),

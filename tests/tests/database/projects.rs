@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use exports_database::{DeletedExports, Held, Leased, Overridden, Progress};
+use exports_database::{DeletedExports, Held, Leased, Overridden, Progress, ProjectBefore};
 use exports_domain::ExportStatus::{Completed, Expired, Failed};
 use exports_domain::{ExportId, ProjectId};
 use exports_tests::{ExportRow, TestDatabase, eventually};
@@ -192,16 +192,12 @@ async fn suspending_and_resuming_can_be_repeated() {
     let unknown: ProjectId = "proj_nobody".parse().unwrap();
     assert_eq!(storage.suspend_project(&unknown).await.unwrap(), None);
     assert_eq!(storage.resume_project(&unknown).await.unwrap(), None);
-    assert_eq!(
-        storage.suspend_project(&project()).await.unwrap(),
-        Some(None)
-    );
-    let since = storage.suspend_project(&project()).await.unwrap().unwrap();
-    assert!(since.is_some(), "it was suspended already");
-    assert_eq!(
-        storage.suspend_project(&project()).await.unwrap(),
-        Some(since)
-    );
+    let active = ProjectBefore { suspended_at: None };
+    let first = storage.suspend_project(&project()).await.unwrap();
+    assert_eq!(first, Some(active));
+    let second = storage.suspend_project(&project()).await.unwrap();
+    assert_ne!(second, Some(active), "it was suspended already");
+    assert_eq!(storage.suspend_project(&project()).await.unwrap(), second);
     assert_eq!(suspend(&database).await.pending, 1);
     assert_eq!(suspend(&database).await, Held::default());
     // As after an interruption between the two steps.

@@ -77,7 +77,6 @@ impl Refusals {
         for Summary { client, refused } in window.summaries() {
             tracing::warn!(
                 target: "audit",
-                parent: None,
                 action = "authenticate",
                 outcome = "refused",
                 client.address = client.map(tracing::field::display),
@@ -89,7 +88,6 @@ impl Refusals {
         if others > 0 {
             tracing::warn!(
                 target: "audit",
-                parent: None,
                 action = "authenticate",
                 outcome = "refused",
                 refused = others,
@@ -129,7 +127,6 @@ fn log(origin: Origin, subject: &Subject, refusal: Refusal) {
     let reason: &str = refusal.into();
     tracing::warn!(
         target: "audit",
-        parent: None,
         action = "authenticate",
         outcome = "refused",
         reason,

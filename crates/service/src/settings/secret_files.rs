@@ -27,12 +27,10 @@ pub(super) fn is_file_variable(name: &str) -> bool {
 
 /// Gives every secret of the command that comes from a file its value. An error is one line.
 pub(super) fn read_secret_files(
-    command: Command,
+    mut command: Command,
     variable: &impl Fn(&str) -> Option<OsString>,
 ) -> Result<Command, String> {
-    let mut command = command;
-    for argument in secrets_of(&command) {
-        let (id, name) = argument;
+    for (id, name) in secrets_of(&command) {
         let file_variable = format!("{name}_FILE");
         let Some(path) = variable(&file_variable) else {
             continue;

@@ -44,7 +44,7 @@ impl Suspend {
             detail: &exports,
             ..Change::of_project("project.suspend", project)
         });
-        print(&match before {
+        print(&match before.suspended_at {
             None => format!("suspended {project}: {exports}"),
             Some(at) => format!("{project} is suspended since {}: {exports}", to_wire(at)),
         })
@@ -100,7 +100,7 @@ impl Resume {
             detail: &exports,
             ..Change::of_project("project.resume", project)
         });
-        print(&match before {
+        print(&match before.suspended_at {
             Some(at) => format!(
                 "resumed {project}, suspended since {}: {exports}",
                 to_wire(at)
