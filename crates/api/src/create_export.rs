@@ -18,6 +18,7 @@ use crate::error::ApiError;
 use crate::error_code::ErrorCode;
 use crate::error_responses::{DocumentedErrors, ErrorResponses};
 use crate::export_json::ExportJson;
+use crate::middleware::timeout::Deadline;
 use crate::query::NoQuery;
 use crate::request_id::RequestId;
 use crate::state::AppState;
@@ -83,6 +84,7 @@ pub(crate) async fn create_export(
     State(state): State<Arc<AppState>>,
     Extension(id): Extension<RequestId>,
     Extension(project): Extension<ProjectId>,
+    Extension(deadline): Extension<Deadline>,
     _: NoQuery,
     headers: HeaderMap,
     Body(body): Body,
@@ -95,7 +97,7 @@ pub(crate) async fn create_export(
         filter,
         idempotency_key,
     };
-    let (export, replayed) = match queue(&state, new).await? {
+    let (export, replayed) = match queue(&state, new, deadline).await? {
         Created::New(export) => (export, false),
         Created::Replayed(export) => (export, true),
         Created::Mismatch => return Err(ApiError::IdempotencyMismatch),
@@ -111,7 +113,7 @@ pub(crate) async fn create_export(
     Ok((StatusCode::CREATED, headers, body).into_response())
 }
 
-async fn queue(state: &AppState, new: NewExport) -> Result<Created, ApiError> {
+async fn queue(state: &AppState, new: NewExport, deadline: Deadline) -> Result<Created, ApiError> {
     let filter = &new.filter;
     if let Some(endpoint) = filter.endpoint {
         let found = state
@@ -126,7 +128,9 @@ async fn queue(state: &AppState, new: NewExport) -> Result<Created, ApiError> {
     }
     // A client that disconnects must not cancel a statement that may be committed.
     let database = state.database.clone();
-    let created = state.run_to_completion(async move { database.create_export(&new).await });
+    let until = deadline.for_response();
+    let created =
+        state.run_to_completion(async move { database.create_export_until(&new, until).await });
     Ok(created.await??)
 }
 

@@ -8,6 +8,7 @@ use axum::serve::ListenerExt;
 use exports_database::BatchLoader;
 use exports_domain::SystemClock;
 use exports_service::metrics::Registry;
+use exports_service::outage::Outage;
 use exports_service::start::{Signals, StartError};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -17,22 +18,23 @@ use crate::api_key_cache::ApiKeyCache;
 use crate::metrics::{ApiMetrics, MetricsServer};
 use crate::openapi;
 use crate::router::router;
-use crate::start::{Opened, Settings};
+use crate::start::{Opened, Settings, Startup};
 use crate::state::AppState;
 
 /// The time for open requests after the shutdown signal.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(30);
 
-/// An API that is ready to serve.
+/// An API whose listeners are open.
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     state: Arc<AppState>,
     metrics: Option<MetricsServer>,
+    startup: Startup,
 }
 
 impl Server {
-    /// Opens the dependencies and the listeners.
+    /// Opens the listeners, and the dependencies without connecting to them.
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
         let opened = Opened::open(settings).await?;
         let registry = Registry::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
@@ -52,21 +54,23 @@ impl Server {
             clock: Arc::new(SystemClock),
             tasks: TaskTracker::new(),
             metrics,
+            started: opened.startup.started(),
+            store_outage: Outage::of("the object store"),
         };
         Ok(Self {
             listener: opened.listener,
             address: opened.address,
             state: Arc::new(state),
             metrics: metrics_server,
+            startup: opened.startup,
         })
     }
 
-    /// Serves until SIGTERM or SIGINT, then completes open requests.
-    pub async fn run(self) {
+    /// Serves until SIGTERM or SIGINT, then completes open requests. Requests are refused until the
+    /// dependencies are available. If they do not become available in time, that is the error.
+    pub async fn run(self) -> Result<(), StartError> {
         let mut signals =
             Signals::install().expect("every Unix supports handlers for both signals");
-        let address = format!("http://{}", self.address);
-        tracing::info!(address, "listening");
         // The metrics stay available during the shutdown.
         let _metrics = self.metrics.map(MetricsServer::spawn);
         let shutdown = CancellationToken::new();
@@ -77,7 +81,12 @@ impl Server {
         let serving = axum::serve(listener, router(Arc::clone(&self.state)))
             .with_graceful_shutdown(shutdown.clone().cancelled_owned());
         let serving = tokio::spawn(serving.into_future());
-        signals.next().await;
+        let address = format!("http://{}", self.address);
+        let ended = tokio::select! {
+            biased;
+            () = signals.next() => Ok(()),
+            Err(error) = self.startup.complete(|| tracing::info!(address, "listening")) => Err(error),
+        };
         tracing::info!("stopping: completing open requests");
         shutdown.cancel();
         let finished = async {
@@ -88,5 +97,6 @@ impl Server {
         };
         let finished = tokio::time::timeout(SHUTDOWN_GRACE, finished).await;
         tracing::info!(all_finished = finished.is_ok(), "stopped");
+        ended
     }
 }

@@ -38,6 +38,7 @@ async fn respond(id: RequestId, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     if let Some(error) = response.extensions_mut().remove::<Arc<ApiError>>() {
         error.log();
+        log_line.error = error.cause_for_request_line();
         response = with_error_body(response, id, &error);
     }
     let header = HeaderValue::try_from(id.to_string());
@@ -54,6 +55,8 @@ struct LogLine {
     /// The template, not the URL, which may contain the signature of a link.
     route: Option<MatchedPath>,
     status: Option<u16>,
+    /// Why the service was unavailable for this request.
+    error: Option<String>,
 }
 
 impl LogLine {
@@ -63,17 +66,23 @@ impl LogLine {
             method: request.method().clone(),
             route: request.extensions().get().cloned(),
             status: None,
+            error: None,
         }
     }
 }
 
 impl Drop for LogLine {
     fn drop(&mut self) {
-        let Self { method, status, .. } = self;
+        let Self {
+            method,
+            status,
+            error,
+            ..
+        } = self;
         let route = self.route.as_ref().map_or("none", MatchedPath::as_str);
         let duration_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         if status.is_some() {
-            tracing::info!(%method, route, status, duration_ms, "request completed");
+            tracing::info!(%method, route, status, duration_ms, error, "request completed");
         } else {
             tracing::info!(%method, route, duration_ms, "client disconnected before the response");
         }

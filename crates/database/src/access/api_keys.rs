@@ -130,7 +130,7 @@ impl Database {
         if key.stale {
             // Only informational: the request continues if it fails.
             if let Err(error) = self.record_use(key.id).await {
-                tracing::warn!(key.id = %key.id, %error, "cannot record the last use of an API key");
+                tracing::debug!(key.id = %key.id, %error, "cannot record the last use of an API key");
             }
         }
         crate::row::known(key.id, "project_id", &key.project_id).map(Some)

@@ -97,6 +97,14 @@ pub struct WorkerSettings {
     pub shutdown_grace: Duration,
 }
 
+/// The start of a service.
+#[derive(Debug, Clone, Args)]
+pub struct StartSettings {
+    /// How long a service waits at its start for the databases and the store
+    #[arg(long, env = "EXPORTS_STARTUP_TIMEOUT", value_name = "DURATION", default_value = "5m", value_parser = trimmed(parse_duration))]
+    pub startup_timeout: Duration,
+}
+
 /// The logs.
 #[derive(Debug, Clone, Args)]
 pub struct LogSettings {
@@ -115,7 +123,7 @@ pub enum LogFormat {
 }
 
 /// Every `EXPORTS_*` name of the groups above; a test compares them.
-pub(crate) const NAMES: [&str; 18] = [
+pub(crate) const NAMES: [&str; 19] = [
     "EXPORTS_CONCURRENCY",
     "EXPORTS_FILE_TTL",
     "EXPORTS_HEALTH_LISTEN",
@@ -134,6 +142,7 @@ pub(crate) const NAMES: [&str; 18] = [
     "EXPORTS_SIGNING_KEY",
     "EXPORTS_SOURCE_DATABASE_URL",
     "EXPORTS_SOURCE_ROW_SECURITY",
+    "EXPORTS_STARTUP_TIMEOUT",
 ];
 
 fn parse_public_url(text: &str) -> Result<Url, String> {
@@ -179,6 +188,8 @@ mod tests {
         api: ApiSettings,
         #[command(flatten)]
         worker: WorkerSettings,
+        #[command(flatten)]
+        start: StartSettings,
         #[command(flatten)]
         log: LogSettings,
     }

@@ -14,7 +14,7 @@ async fn an_idle_worker_resumes_when_the_database_recovers() {
         fixture.read_file(before).await;
 
         database.make_unavailable();
-        worker.wait_for_line("the claim failed").await;
+        worker.wait_for_line("the database is unavailable").await;
         let meanwhile = fixture.queue_full_export().await;
         database.restore();
 
@@ -39,7 +39,7 @@ async fn an_interrupted_export_is_retried_when_the_database_recovers() {
 
         source.make_unavailable();
         database.make_unavailable();
-        worker.wait_for_line("the claim failed").await;
+        worker.wait_for_line("the database is unavailable").await;
         fixture.wait_for_empty_store().await;
         source.restore();
         database.restore();
