@@ -2,5 +2,6 @@
 
 mod deployed;
 mod logs;
+mod outages;
 mod service;
 mod stories;
