@@ -7,7 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod api;
-mod book;
+mod response_rules;
 mod shared;
 mod wire;
 
@@ -18,20 +18,20 @@ mod bad_requests;
 mod buckets;
 mod create;
 mod delete;
+mod disconnects;
 mod download;
 mod envelope;
 mod faults;
 mod get;
-mod hangups;
 mod health;
 mod idempotency;
-mod impatience;
 mod links;
 mod list;
 mod openapi;
 mod protocol;
 mod ranges;
 mod relayed;
+mod request_timeouts;
 mod roles;
 mod secrets;
 mod shutdown;

@@ -1,10 +1,11 @@
-//! `GET /openapi.json`: an OpenAPI 3.1 document that describes the whole contract. `book` checks that every response conforms.
+//! `GET /openapi.json`: an OpenAPI 3.1 document that describes the whole contract. `response_rules` checks that every response
+//! conforms.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::book::operations;
+use crate::response_rules::operations;
 use crate::shared::story;
 
 const SPECIFICATION: &str = include_str!("../../schemas/openapi-3.1.json");

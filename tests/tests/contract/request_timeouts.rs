@@ -29,7 +29,7 @@ fn the_wait_for_the_body_of_a_rejected_request_is_limited() {
             ))
             .await;
             let reply = wire.reply().await.expect("a response");
-            api.witness(&Method::POST, "/v1/exports", &reply).await;
+            api.check_reply(&Method::POST, "/v1/exports", &reply).await;
             assert_refused(&reply, status, code, &[]);
         }))
         .await;
@@ -79,7 +79,7 @@ fn a_stalled_body_and_an_unresponsive_database_time_out_with_503() {
         for (wire, method) in [(&mut slow, Method::POST), (&mut held, Method::GET)] {
             let reply: Reply = wire.reply().await.expect("a response");
             assert!(begun.elapsed() < Duration::from_secs(45), "{method}");
-            api.witness(&method, "/v1/exports", &reply).await;
+            api.check_reply(&method, "/v1/exports", &reply).await;
             assert_refused(&reply, 503, "UNAVAILABLE", &[]);
             assert!(reply.header("retry-after").is_some(), "{method}");
         }

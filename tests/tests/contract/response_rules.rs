@@ -20,24 +20,25 @@ const HEADERS: [&str; 8] = [
     "x-request-id",
 ];
 
-static BOOK: OnceCell<Book> = OnceCell::const_new();
+static RULES: OnceCell<ResponseRules> = OnceCell::const_new();
 
 /// The document and the schemas in it.
-pub(crate) struct Book {
+pub(crate) struct ResponseRules {
     pub(crate) document: Value,
     error: Validator,
     /// The schema of each response body, by path, method and status.
     bodies: HashMap<(String, String, String), Validator>,
 }
 
-impl Book {
+impl ResponseRules {
     /// Loads the document once. It is the same for every service, except for the server's address.
     pub(crate) async fn of(client: &Client) -> &'static Self {
-        BOOK.get_or_init(|| async {
-            let reply = client.without_key().get("/openapi.json").await;
-            Self::read(reply.expect(200).json())
-        })
-        .await
+        RULES
+            .get_or_init(|| async {
+                let reply = client.without_key().get("/openapi.json").await;
+                Self::read(reply.expect(200).json())
+            })
+            .await
     }
 
     fn read(document: Value) -> Self {
