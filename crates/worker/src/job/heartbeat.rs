@@ -115,3 +115,25 @@ async fn renew(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_heartbeats_without_an_answer_fit_into_a_lease() {
+        let duration = Duration::from_secs(30);
+        let claimed = Instant::now();
+        let until = safe_deadline(claimed, duration);
+        let mut now = claimed + duration / HEARTBEATS_PER_LEASE;
+        let mut tries = Vec::new();
+        while now < until {
+            let end = end_of_try(now, until);
+            tries.push(end - now);
+            now = end;
+        }
+        assert_eq!(now, until, "the last one ends with the lease");
+        let long = tries.iter().filter(|time| **time > Duration::from_secs(1));
+        assert!(long.count() >= 3, "{tries:?}");
+    }
+}
