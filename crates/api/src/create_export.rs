@@ -20,6 +20,7 @@ use crate::error::ApiError;
 use crate::error_code::ErrorCode;
 use crate::error_responses::{DocumentedErrors, ErrorResponses};
 use crate::export_json::ExportJson;
+use crate::middleware::timeout::Deadline;
 use crate::query::NoQuery;
 use crate::request_id::RequestId;
 use crate::state::AppState;
@@ -87,6 +88,7 @@ pub(crate) async fn create_export(
     Extension(id): Extension<RequestId>,
     Extension(caller): Extension<Caller>,
     Extension(subject): Extension<Subject>,
+    Extension(deadline): Extension<Deadline>,
     _: NoQuery,
     headers: HeaderMap,
     Body(body): Body,
@@ -101,7 +103,7 @@ pub(crate) async fn create_export(
         idempotency_key,
     };
     subject.set_export(new.id);
-    let (export, replayed) = match queue(&state, new).await? {
+    let (export, replayed) = match queue(&state, new, deadline).await? {
         Created::New(export) => (export, false),
         Created::Replayed(export) => (export, true),
         Created::Mismatch => return Err(ApiError::IdempotencyMismatch),
@@ -118,7 +120,7 @@ pub(crate) async fn create_export(
     Ok((StatusCode::CREATED, headers, body).into_response())
 }
 
-async fn queue(state: &AppState, new: NewExport) -> Result<Created, ApiError> {
+async fn queue(state: &AppState, new: NewExport, deadline: Deadline) -> Result<Created, ApiError> {
     let filter = &new.filter;
     if let Some(endpoint) = filter.endpoint {
         let found = state
@@ -133,7 +135,9 @@ async fn queue(state: &AppState, new: NewExport) -> Result<Created, ApiError> {
     }
     // A client that disconnects must not cancel a statement that may be committed.
     let database = state.database.clone();
-    let created = state.run_to_completion(async move { database.create_export(&new).await });
+    let until = deadline.for_response();
+    let created =
+        state.run_to_completion(async move { database.create_export_until(&new, until).await });
     Ok(created.await??)
 }
 

@@ -4,4 +4,6 @@ pub(crate) mod audit;
 pub(crate) mod auth;
 pub(crate) mod panics;
 pub(crate) mod request_span;
+pub(crate) mod starting;
+pub(crate) mod store_outage;
 pub(crate) mod timeout;

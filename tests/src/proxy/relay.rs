@@ -58,7 +58,7 @@ async fn serve(client: TcpStream, controls: Arc<Controls>) {
 async fn relay(client: TcpStream, server: impl AsyncRead + AsyncWrite, controls: &Controls) {
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = tokio::io::split(server);
-    let dropping = watch::Sender::new(false);
+    let dropping = watch::Sender::new(None);
     let mut blackholes = controls.blackholes.subscribe();
     blackholes.mark_unchanged();
     let relaying = async {
@@ -76,8 +76,8 @@ async fn relay(client: TcpStream, server: impl AsyncRead + AsyncWrite, controls:
                         controls.lost.send_modify(|lost| *lost += 1);
                         return;
                     }
-                    Some(Loss::Reply) => {
-                        dropping.send_replace(true);
+                    Some(loss @ (Loss::Reply | Loss::Silence)) => {
+                        dropping.send_replace(Some(loss));
                     }
                     None => {}
                 }
@@ -92,10 +92,13 @@ async fn relay(client: TcpStream, server: impl AsyncRead + AsyncWrite, controls:
                 controls.count(count);
                 controls.pass().await;
                 let bytes = &buffer[..count];
-                if *dropping.borrow() {
+                let dropped = *dropping.borrow();
+                if let Some(loss) = dropped {
                     if is_over(bytes) {
                         controls.lost.send_modify(|lost| *lost += 1);
-                        return;
+                        if loss == Loss::Reply {
+                            return;
+                        }
                     }
                 } else if to_client.write_all(bytes).await.is_err() {
                     return;

@@ -76,6 +76,35 @@ fn a_create_inserts_once_when_its_database_request_or_reply_is_lost() {
     });
 }
 
+/// The INSERT is committed, and so is its repetition over another connection. No reply comes, and no connection is closed.
+#[test]
+fn a_committed_create_without_a_database_response_is_201() {
+    story(async |_| {
+        let fixture = Fixture::builder().workers(0).database_proxy().start().await;
+        let consumer = Consumer::owner_of(&fixture);
+        let api = &consumer.api;
+        let _ = api.get("/v1/exports").await.expect(200);
+        for _ in 0..2 {
+            // Only the insert has the project as a parameter.
+            fixture
+                .database_proxy()
+                .lose_at(Loss::Silence, consumer.project.as_str());
+        }
+        let begun = std::time::Instant::now();
+        let created = api.post("/v1/exports", &request()).await.expect(201).data();
+        // The first try takes 5 s. The timeout of a request is 30 s.
+        assert!(
+            begun.elapsed() < Duration::from_secs(12),
+            "{:?}",
+            begun.elapsed()
+        );
+        assert_eq!(fixture.database_proxy().lost(), 2);
+        let list = api.get("/v1/exports").await.expect(200).data();
+        let listed: Vec<_> = list.as_array().unwrap().iter().map(id_of).collect();
+        assert_eq!(listed, [id_of(&created)]);
+    });
+}
+
 #[test]
 fn requests_are_503_while_the_database_is_unavailable_and_succeed_afterwards() {
     story(async |_| {

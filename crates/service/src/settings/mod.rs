@@ -13,8 +13,8 @@ mod trimmed;
 
 pub use duration::parse_duration;
 pub use groups::{
-    ApiSettings, DatabaseSettings, LogFormat, LogSettings, SourceRowSecurity, StoreSettings,
-    WorkerSettings,
+    ApiSettings, DatabaseSettings, LogFormat, LogSettings, SourceRowSecurity, StartSettings,
+    StoreSettings, WorkerSettings,
 };
 pub use networks::Networks;
 pub use parse::{SettingsError, parse, try_parse_from};
