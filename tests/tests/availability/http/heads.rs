@@ -68,9 +68,9 @@ async fn unfinished_heads_of_any_size_stay_within_128_mib() {
     );
 
     // The largest heads that the API keeps, on as many connections as it accepts.
-    let open = many(2000, address, &head(32 * 1024 - 1)).await;
+    let open = many(2000, address, &head(16 * 1024 - 1)).await;
     all_closed(open).await;
     let (_, peak) = api.memory();
-    println!("2,000 heads of 32 KiB: {} MiB", peak / MIB);
+    println!("2,000 heads of 16 KiB: {} MiB", peak / MIB);
     assert!(peak <= 128 * MIB, "{peak}");
 }
