@@ -87,6 +87,9 @@ impl Server {
             () = signals.next() => Ok(()),
             Err(error) = self.startup.complete(|| tracing::info!(address, "listening")) => Err(error),
         };
+        if ended.is_err() {
+            return ended;
+        }
         tracing::info!("stopping: completing open requests");
         shutdown.cancel();
         let finished = async {
@@ -97,6 +100,6 @@ impl Server {
         };
         let finished = tokio::time::timeout(SHUTDOWN_GRACE, finished).await;
         tracing::info!(all_finished = finished.is_ok(), "stopped");
-        ended
+        Ok(())
     }
 }
