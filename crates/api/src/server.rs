@@ -92,6 +92,9 @@ impl Server {
             () = signals.next() => Ok(()),
             Err(error) = self.startup.complete(|| tracing::info!(address, "listening")) => Err(error),
         };
+        if ended.is_err() {
+            return ended;
+        }
         tracing::info!("stopping: completing open requests");
         shutdown.cancel();
         let finished = async {
@@ -103,7 +106,7 @@ impl Server {
         let finished = tokio::time::timeout(SHUTDOWN_GRACE, finished).await;
         self.state.audit.flush();
         tracing::info!(all_finished = finished.is_ok(), "stopped");
-        ended
+        Ok(())
     }
 }
 

@@ -1,7 +1,7 @@
 //! The start of the API: its settings, its dependencies and its listeners.
 
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::sync::Once;
 use std::time::Duration;
 
 use clap::Parser;
@@ -14,10 +14,6 @@ use exports_service::settings::{
 };
 use exports_service::start::{Dependencies, StartError, Started, in_variable};
 use tokio::net::TcpListener;
-
-/// The line `listening` waits so long for the dependencies. Usually they are there, and whoever waits for
-/// the line can then send requests.
-const ANNOUNCE_AFTER: Duration = Duration::from_secs(5);
 
 const SIGNING_KEY: &str = "EXPORTS_SIGNING_KEY";
 const PREVIOUS_SIGNING_KEY: &str = "EXPORTS_SIGNING_KEY_PREVIOUS";
@@ -64,23 +60,14 @@ pub(crate) struct Startup {
 }
 
 impl Startup {
-    /// Waits until the dependencies are available, and calls `announce` when they are, or after a few seconds.
-    pub(crate) async fn complete(&self, announce: impl FnOnce()) -> Result<(), StartError> {
-        let mut announce = Some(announce);
-        let mut announce = || {
-            if let Some(announce) = announce.take() {
-                announce();
-            }
-        };
-        let mut waiting = pin!(self.dependencies.wait_until_available(self.timeout));
-        let outcome = match tokio::time::timeout(ANNOUNCE_AFTER, &mut waiting).await {
-            Ok(outcome) => outcome,
-            Err(_) => {
-                announce();
-                waiting.await
-            }
-        };
-        outcome?;
+    /// Waits until the dependencies are available. Calls `announce` once: when they are, or when the first check has failed.
+    /// Usually they are, and whoever waits for the line `listening` can then send requests.
+    pub(crate) async fn complete(&self, announce: impl Fn()) -> Result<(), StartError> {
+        let announced = Once::new();
+        let announce = || announced.call_once(&announce);
+        self.dependencies
+            .wait_until_available(self.timeout, announce)
+            .await?;
         self.started.set();
         announce();
         Ok(())

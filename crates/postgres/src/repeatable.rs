@@ -149,6 +149,18 @@ impl Client {
             statement(&mut spare, arguments).await
         });
         match select(answer, spare).await {
+            // The second run has begun already.
+            Either::Left((Err(lost), spare))
+                if lost.postgres().is_some_and(Error::is_connection_error) =>
+            {
+                match spare.await {
+                    Ok(answer) => Winner::Spare(answer),
+                    Err(spare) => Winner::First {
+                        answered: Err(lost),
+                        is_only: spare.postgres().is_some_and(Error::is_unavailable),
+                    },
+                }
+            }
             Either::Left((answered, _)) => Winner::First {
                 answered,
                 is_only: false,

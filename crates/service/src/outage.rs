@@ -96,8 +96,7 @@ impl Outage {
                 recovered: None,
             });
             self.0.is_failing.store(true, Ordering::Relaxed);
-            // Without a parent: an outage does not belong to the request that finds it.
-            tracing::warn!(parent: None, error = %reason, "{subject} {begins}");
+            tracing::warn!(error = %reason, "{subject} {begins}");
             return;
         };
         outage.failures += 1;
@@ -105,7 +104,7 @@ impl Outage {
         if now - outage.reported >= REMIND {
             outage.reported = now;
             let (failures, duration_s) = (outage.failures, (now - outage.began).as_secs());
-            tracing::warn!(parent: None, error = %reason, failures, duration_s, "{subject} {lasts}");
+            tracing::warn!(error = %reason, failures, duration_s, "{subject} {lasts}");
         }
     }
 
@@ -142,7 +141,7 @@ impl Shared {
         let Words { subject, ends, .. } = self.words;
         let duration_ms = u64::try_from((recovered - outage.began).as_millis()).unwrap_or(u64::MAX);
         let failures = outage.failures;
-        tracing::info!(parent: None, duration_ms, failures, "{subject} {ends}");
+        tracing::info!(duration_ms, failures, "{subject} {ends}");
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Current>> {

@@ -48,7 +48,9 @@ pub(crate) struct Startup {
 impl Startup {
     /// Waits until the dependencies are available.
     pub(crate) async fn complete(&self) -> Result<(), StartError> {
-        self.dependencies.wait_until_available(self.timeout).await?;
+        self.dependencies
+            .wait_until_available(self.timeout, || ())
+            .await?;
         self.started.set();
         Ok(())
     }

@@ -88,13 +88,16 @@ async fn relay(client: TcpStream, server: impl AsyncRead + AsyncWrite, controls:
         };
         let replies = async {
             let mut buffer = vec![0; 64 * 1024];
+            // A silent connection can have more replies.
+            let mut counted = false;
             while let Ok(count @ 1..) = from_server.read(&mut buffer).await {
                 controls.count(count);
                 controls.pass().await;
                 let bytes = &buffer[..count];
                 let dropped = *dropping.borrow();
                 if let Some(loss) = dropped {
-                    if is_over(bytes) {
+                    if is_over(bytes) && !counted {
+                        counted = true;
                         controls.lost.send_modify(|lost| *lost += 1);
                         if loss == Loss::Reply {
                             return;

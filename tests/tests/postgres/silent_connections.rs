@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use exports_database::{Created, Database, Leased, Progress};
 use exports_postgres::PoolPurpose;
 use exports_tests::{Loss, Proxy, TIMEOUT, TestDatabase, eventually};
-use futures_util::future::{join_all, try_join_all};
+use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::support::{claim, database, new_export, queue};
@@ -23,7 +23,8 @@ async fn warm(purpose: PoolPurpose) -> (TestDatabase, Proxy, Database) {
     let max = storage.pool_use().max;
     eventually("every connection is open", TIMEOUT, async || {
         let pings = (0..2 * max).map(|_| storage.ping());
-        try_join_all(pings).await.unwrap();
+        // On a busy machine, opening all connections at once may take longer than its limit.
+        join_all(pings).await;
         (storage.pool_use().idle == max).then_some(())
     })
     .await;

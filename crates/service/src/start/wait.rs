@@ -21,12 +21,17 @@ const PAUSE: Duration = Duration::from_millis(500);
 type LastError = watch::Sender<Option<StartError>>;
 
 impl Dependencies {
-    /// Waits for at most `limit`. Afterwards outages are logged. The error is that of the last check.
-    pub async fn wait_until_available(&self, limit: Duration) -> Result<(), StartError> {
+    /// Waits for at most `limit`, and calls `on_wait` if the first check has failed. Afterwards outages are
+    /// logged. The error is that of the last check.
+    pub async fn wait_until_available(
+        &self,
+        limit: Duration,
+        on_wait: impl Fn(),
+    ) -> Result<(), StartError> {
         let begun = Instant::now();
         let last = LastError::default();
         let outcome = tokio::select! {
-            outcome = self.check_until_available(&last, limit) => outcome,
+            outcome = self.check_until_available(&last, limit, on_wait) => outcome,
             error = last_error_at(begun + limit, &last) => Err(error),
             never = log_every_interval(begun, &last, limit) => match never {},
         };
@@ -44,6 +49,7 @@ impl Dependencies {
         &self,
         last: &LastError,
         limit: Duration,
+        on_wait: impl Fn(),
     ) -> Result<(), StartError> {
         loop {
             match self.check().await {
@@ -51,6 +57,7 @@ impl Dependencies {
                     let is_first = last.send_replace(Some(error.clone())).is_none();
                     if is_first {
                         log(&error, Duration::ZERO, limit);
+                        on_wait();
                     }
                 }
                 outcome => return outcome,

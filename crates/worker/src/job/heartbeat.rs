@@ -68,12 +68,12 @@ fn safe_deadline(sent: Instant, duration: Duration) -> Instant {
     sent + duration.mul_f64(0.9)
 }
 
-/// When to give up on a heartbeat and send another one over another connection: after half of the time that
-/// is left. So there are several tries before the lease expires, and the first ones have the most time.
+/// When to give up on a heartbeat and send another one over another connection: after two thirds of the time
+/// that is left. So there are several tries before the lease expires, and a slow database has most of the time.
 fn end_of_try(sent: Instant, until: Instant) -> Instant {
-    const LAST: Duration = Duration::from_millis(100);
+    const MIN: Duration = Duration::from_secs(1);
     let left = until.saturating_duration_since(sent);
-    if left < LAST { until } else { sent + left / 2 }
+    until.min(sent + (left * 2 / 3).max(MIN))
 }
 
 async fn renew(
@@ -133,7 +133,7 @@ mod tests {
             now = end;
         }
         assert_eq!(now, until, "the last one ends with the lease");
-        let long = tries.iter().filter(|time| **time > Duration::from_secs(1));
+        let long = tries.iter().filter(|time| **time >= Duration::from_secs(1));
         assert!(long.count() >= 3, "{tries:?}");
     }
 }

@@ -73,7 +73,9 @@ async fn cut_connections_are_reopened() {
 #[tokio::test(flavor = "multi_thread")]
 async fn silent_connections_delay_an_export_by_one_answer_limit() {
     let fixture = Fixture::without_services(StoreKind::File).await;
-    let (_worker, database) = worker_behind(&fixture, &[]).await;
+    // The sessions on the source do not go through the proxy.
+    let source = [("EXPORTS_SOURCE_DATABASE_URL", fixture.database().url())];
+    let (_worker, database) = worker_behind(&fixture, &source).await;
     fixture.insert_one_message().await;
     let first = fixture.queue_full_export().await;
     fixture.read_file(first).await;
