@@ -10,6 +10,7 @@ mod parameter_names;
 mod parameters;
 mod passfile;
 mod service_file;
+mod tcp_timeouts;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -17,6 +18,7 @@ mod types;
 use crate::error::UrlError;
 
 pub(crate) use environment::Environment;
+pub(crate) use tcp_timeouts::TcpTimeouts;
 pub(crate) use types::{Address, ChannelBindingMode, Endpoint, Host, TargetSession};
 
 impl Address {
