@@ -3,6 +3,7 @@
 mod database;
 mod failover;
 mod lost_answers;
+mod silence;
 mod source;
 mod store;
 

@@ -11,6 +11,7 @@ use tracing::Instrument;
 use crate::context::{Context, jittered};
 use crate::job::export;
 use crate::job::heartbeat::Heartbeat;
+use crate::job::time_limit;
 use crate::job::{AttemptError, JobError, SharedProgress};
 use crate::metrics::{Outcome, PhaseClock, Running};
 use crate::pipeline::upload::FileUpload;
@@ -95,7 +96,7 @@ impl Attempt {
             biased;
             () = heartbeat.lost() => Err(AttemptError::LeaseLost),
             () = shutdown.cancelled() => Err(AttemptError::Shutdown),
-            () = tokio::time::sleep(max_duration) => Err(JobError::timed_out(max_duration).into()),
+            error = time_limit::reached(max_duration, progress) => Err(error.into()),
             written = export::write(&self.context, &self.claim, progress, file, &mut clock) => written,
         }
     }
@@ -153,6 +154,7 @@ impl Attempt {
         let (recorded, outcome) = if let Some(pause) = pause {
             tracing::warn!(
                 error = error.reason,
+                error_code = %error.failure.code,
                 retry_in_s = pause.as_secs(),
                 "the attempt failed"
             );
