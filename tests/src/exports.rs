@@ -39,6 +39,7 @@ impl ExportRow {
             "filter_end_time": "2025-12-06T23:59:59Z",
             "status": status.as_str(),
             "attempt": 0,
+            "takeovers": 0,
             "due_at": created_at,
         }) else {
             unreachable!("an object was written")

@@ -7,6 +7,8 @@ named_enum! {
     enum FailureCode: "SCREAMING_SNAKE_CASE" {
         /// The messages could not be read.
         SourceUnavailable,
+        /// Reading the messages stopped: the source was silent and did not work on the export.
+        SourceStalled,
         /// A message has a value that the file format cannot represent.
         InvalidData,
         /// The file could not be stored.

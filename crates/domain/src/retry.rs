@@ -22,9 +22,20 @@ impl RetryPolicy {
         if attempt >= self.max_attempts {
             return None;
         }
-        let seconds = 4_u64.saturating_pow(attempt.saturating_sub(1));
-        let pause = Duration::from_secs(seconds).min(Self::MAX_PAUSE);
+        let pause = Self::pause(attempt);
         Some(pause.mul_f64(1.0 + 0.2 * jitter.clamp(0.0, 1.0)))
+    }
+
+    /// The pauses after attempts 1, 2, 3 …, without jitter. The last one is that of all later attempts.
+    pub fn pauses() -> impl Iterator<Item = Duration> {
+        let is_shorter = |pause: &Duration| *pause < Self::MAX_PAUSE;
+        let growing = (1..).map(Self::pause).take_while(is_shorter);
+        growing.chain([Self::MAX_PAUSE])
+    }
+
+    fn pause(attempt: u32) -> Duration {
+        let seconds = 4_u64.saturating_pow(attempt.saturating_sub(1));
+        Duration::from_secs(seconds).min(Self::MAX_PAUSE)
     }
 }
 
@@ -41,6 +52,18 @@ mod tests {
             [1, 4, 16, 64, 256, 300, 300]
         );
         assert!(pauses.iter().sum::<Duration>() > Duration::from_mins(15));
+    }
+
+    #[test]
+    fn the_list_of_pauses_ends_with_the_longest() {
+        let policy = RetryPolicy { max_attempts: 100 };
+        let pauses: Vec<_> = RetryPolicy::pauses().collect();
+        for attempt in 1..20 {
+            let listed = pauses[(attempt - 1).min(pauses.len() - 1)];
+            let attempt = u32::try_from(attempt).unwrap();
+            assert_eq!(policy.pause_after(attempt, 0.0), Some(listed), "{attempt}");
+        }
+        assert_eq!(pauses.len(), 6);
     }
 
     #[test]

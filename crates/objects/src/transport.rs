@@ -8,6 +8,7 @@ mod client;
 pub(crate) mod connection_error;
 mod error_codes;
 pub(crate) mod error_response;
+mod progress;
 mod redirect;
 mod region;
 mod request;
@@ -32,6 +33,7 @@ use tokio::time::Instant;
 
 use connection_error::ConnectionError;
 use error_response::ErrorResponse;
+use progress::{Sent, is_completion, within};
 use request_error::RequestError;
 
 pub(crate) use redirect::Signer;
@@ -69,8 +71,11 @@ pub(crate) struct Connector {
 
 impl HttpConnector for Connector {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
+        let uploads = client::build(options, &self.roots)?;
         Ok(HttpClient::new(Transport {
-            client: HttpClient::new(client::build(options, &self.roots)?),
+            client: HttpClient::new(uploads.clone()),
+            uploads,
+            stall_limit: client::stall_limit(options)?,
             settings: self.clone(),
         }))
     }
@@ -78,6 +83,10 @@ impl HttpConnector for Connector {
 
 struct Transport {
     client: HttpClient,
+    /// The same client, for bodies whose progress is counted.
+    uploads: reqwest::Client,
+    /// A request without progress for this time is ended and retried.
+    stall_limit: Option<Duration>,
     settings: Connector,
 }
 
@@ -156,14 +165,29 @@ impl Transport {
             let kind = error.kind();
             RequestError::Connection(ConnectionError::new(request, error), kind)
         };
-        let response = self.client.execute(request.clone()).await.map_err(failed)?;
+        let sent = Sent::default();
+        let limit = self.stall_limit.filter(|_| !is_completion(request));
+        let response = async {
+            // A body of one piece is small: it is that of a POST.
+            if request.body().as_bytes().is_some() {
+                self.client.execute(request.clone()).await
+            } else {
+                progress::send(&self.uploads, request, &sent).await
+            }
+        };
+        let response = within(limit, &sent, response).await.map_err(failed)?;
         let (head, body) = response.into_parts();
         if head.status.is_success() && reads_file(request) {
             return Ok((head, Body::File(body)));
         }
         let mut complete = BytesMut::new();
         let mut chunks = body.bytes_stream();
-        while let Some(chunk) = chunks.try_next().await.map_err(failed)? {
+        let mut next = async || {
+            within(limit, &sent, chunks.try_next())
+                .await
+                .map_err(failed)
+        };
+        while let Some(chunk) = next().await? {
             complete.extend_from_slice(&chunk);
         }
         Ok((head, Body::Complete(complete.freeze())))

@@ -6,9 +6,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use exports_postgres::{TextRow, WireConnection};
+use exports_postgres::TextRow;
 
 use crate::column::ColumnType;
+use crate::connection::SourceConnection;
 use crate::error::Error;
 use crate::row::values;
 
@@ -55,12 +56,12 @@ enum Kind {
 
 impl Catalogue {
     /// Queries the catalogue.
-    pub(crate) async fn query(connection: &mut WireConnection) -> Result<Self, Error> {
+    pub(crate) async fn query(connection: &mut SourceConnection) -> Result<Self, Error> {
         Self::of(connection.query(QUERY).await?)
     }
 
     /// Queries the catalogue outside a transaction, where the server may refuse the query.
-    pub(crate) async fn read(connection: &mut WireConnection) -> Result<Self, Error> {
+    pub(crate) async fn read(connection: &mut SourceConnection) -> Result<Self, Error> {
         match Self::query(connection).await {
             Ok(catalogue) => Ok(catalogue),
             Err(error) if error.is_refused() => {

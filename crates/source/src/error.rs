@@ -8,6 +8,14 @@ pub enum Error {
     /// An error of the connection or the server.
     #[error(transparent)]
     Postgres(#[from] exports_postgres::Error),
+    /// The source is silent, and the server does not work on the statement: the connection is lost.
+    #[error("the source has been silent for {waited_s} s: {reason}")]
+    Stalled {
+        /// How long the answer was awaited, in seconds.
+        waited_s: u64,
+        /// What the server says about the session.
+        reason: &'static str,
+    },
     /// Replication lag: the replica did not replay the primary's WAL position in time.
     #[error("replication lag: the replica has not replayed WAL position {lsn} within {waited_s} s")]
     ReplicaBehind {
@@ -59,6 +67,7 @@ impl Error {
         match self {
             Self::Postgres(error) => error.is_transient(),
             Self::ReplicaBehind { .. }
+            | Self::Stalled { .. }
             | Self::Promoted
             | Self::Changed { .. }
             | Self::InitialCopy { .. }

@@ -7,10 +7,14 @@
 //!   prepares it, `transaction` begins and ends its transaction, `snapshot` shares its snapshot.
 //! - `catalogue`, `column`, `planned_relations`: what the relations are.
 //! - `statements`, `endpoint_urls`, `time_slice`, `estimate`, `decode`: what is read, and how.
+//! - `connection`: every wait for the server has a `watchdog`, which asks over another connection what the
+//!   `backend` of the session does.
 //! - `replica` waits for replication. `inspect` is for `exportctl check`.
 
+mod backend;
 mod catalogue;
 mod column;
+mod connection;
 mod decode;
 mod endpoint_urls;
 mod error;
@@ -27,8 +31,10 @@ mod source;
 mod statements;
 mod time_slice;
 mod transaction;
+mod watchdog;
 
 pub use catalogue::Catalogue;
+pub use connection::SourceRows;
 pub use decode::Decoder;
 pub use endpoint_urls::EndpointUrls;
 pub use error::Error;
@@ -41,3 +47,4 @@ pub use snapshot::SnapshotId;
 pub use source::{Column, Source};
 pub use statements::copy_statement;
 pub use time_slice::TimeSlice;
+pub use watchdog::WorkingTime;

@@ -14,7 +14,6 @@ use crate::row::values;
 use crate::session::SourceSession;
 use crate::statements::{Statements, UrlColumn};
 use crate::time_slice::TimeSlice;
-use crate::transaction::log_long_wait;
 
 impl SourceSession {
     /// Lets the planner lock what the messages of a filter are read from, if locks by name do not
@@ -47,7 +46,7 @@ impl SourceSession {
         let select = Statements::new(project, filter, &self.catalogue)
             .select(TimeSlice::whole(&filter.range), UrlColumn::Joined);
         let explain = format!("EXPLAIN (VERBOSE, COSTS OFF, FORMAT JSON) {select}");
-        let plan = log_long_wait(self.connection.query(&explain)).await?;
+        let plan = self.connection.query(&explain).await?;
         let names = relations_of(&plan)?;
         if names.is_empty() {
             return Ok(Some(RelationOids::new()));

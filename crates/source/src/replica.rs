@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use exports_postgres::{Client, WireConnection};
+use exports_postgres::Client;
 use futures_util::future::BoxFuture;
 
+use crate::connection::SourceConnection;
 use crate::error::Error;
 
 /// The limit for a replica to replay the position of its primary.
@@ -33,7 +34,7 @@ struct Position {
 impl Primary {
     /// The service's database `control`, if `connection` is to a replica of it.
     pub(crate) async fn of(
-        connection: &mut WireConnection,
+        connection: &mut SourceConnection,
         control: &Client,
     ) -> Result<Option<Self>, Error> {
         let (is_replica, may_ask) = two_booleans(connection, STATE).await?;
@@ -68,7 +69,7 @@ impl Primary {
     /// immediately if the replica was promoted, because then it never will.
     pub(crate) async fn wait_for_replay(
         &self,
-        replica: &mut WireConnection,
+        replica: &mut SourceConnection,
         limit: Duration,
     ) -> Result<(), Error> {
         let begun = Instant::now();
@@ -107,7 +108,7 @@ impl Primary {
 }
 
 /// Whether the replica has replayed this position.
-async fn is_replayed(replica: &mut WireConnection, lsn: &str) -> Result<bool, Error> {
+async fn is_replayed(replica: &mut SourceConnection, lsn: &str) -> Result<bool, Error> {
     let query = format!(
         "SELECT pg_is_in_recovery(), coalesce(pg_last_wal_replay_lsn() >= '{lsn}'::pg_lsn, false)"
     );
@@ -118,7 +119,10 @@ async fn is_replayed(replica: &mut WireConnection, lsn: &str) -> Result<bool, Er
 }
 
 /// The result of a query for two booleans.
-async fn two_booleans(connection: &mut WireConnection, query: &str) -> Result<(bool, bool), Error> {
+async fn two_booleans(
+    connection: &mut SourceConnection,
+    query: &str,
+) -> Result<(bool, bool), Error> {
     let row = connection.query(query).await?.pop();
     match row.as_deref() {
         Some([Some(one), Some(other)]) => Ok((one == "t", other == "t")),

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use exports_domain::{Direction, MessageFilter, PgTimestamp, ProjectId};
-use exports_postgres::{Client, CopyStream, WireConnection};
+use exports_postgres::Client;
 
 use crate::catalogue::{Catalogue, RelationOids};
+use crate::connection::{SourceConnection, SourceRows};
 use crate::endpoint_urls::EndpointUrls;
 use crate::error::Error;
 use crate::replica::Primary;
@@ -19,11 +20,12 @@ use crate::row::values;
 use crate::settings::{self, RefusedSetting, RowSecurity};
 use crate::statements::{End, Statements, endpoints_statement};
 use crate::time_slice::{TimeSlice, parse_micros};
+use crate::watchdog::WorkingTime;
 
 /// A session on the source.
 #[derive(Debug)]
 pub struct SourceSession {
-    pub(crate) connection: WireConnection,
+    pub(crate) connection: SourceConnection,
     /// Its primary, if the server is a replica of the service's database.
     pub(crate) primary: Option<Primary>,
     pub(crate) catalogue: Arc<Catalogue>,
@@ -44,8 +46,9 @@ impl SourceSession {
         client: &Client,
         primary: &Client,
         row_security: RowSecurity,
+        stall_timeout: Duration,
     ) -> Result<Self, Error> {
-        let mut connection = client.open_wire().await?;
+        let mut connection = SourceConnection::open(client, stall_timeout).await?;
         let refused_settings = settings::apply(&mut connection, row_security).await?;
         let primary = Primary::of(&mut connection, primary).await?;
         let catalogue = Catalogue::read(&mut connection).await?;
@@ -109,15 +112,17 @@ impl SourceSession {
     }
 
     /// Streams the rows of a filter in a time slice, for a [`Decoder`](super::Decoder). With
-    /// [`EndpointUrls::InRows`], each row has its endpoint's URL.
+    /// [`EndpointUrls::InRows`], each row has its endpoint's URL. `working` counts the time in which the
+    /// server works without sending rows.
     pub async fn rows(
         &mut self,
         filter: &MessageFilter,
         slice: TimeSlice,
         urls: &EndpointUrls,
-    ) -> Result<CopyStream<'_>, Error> {
+        working: &WorkingTime,
+    ) -> Result<SourceRows<'_>, Error> {
         let statement = self.statements(filter)?.copy(slice, urls.column());
-        Ok(self.connection.copy(&statement).await?)
+        self.connection.copy(&statement, working).await
     }
 
     /// The creation time of the first message of a slice.
@@ -148,6 +153,11 @@ impl SourceSession {
     #[must_use]
     pub fn age(&self) -> Duration {
         self.opened_at.elapsed()
+    }
+
+    /// Closes the session, whose connection may be lost.
+    pub(crate) fn abandon(self) {
+        self.connection.abandon();
     }
 
     /// Ends the transaction and verifies that the connection is in sync. After that the session can

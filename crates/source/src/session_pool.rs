@@ -88,6 +88,7 @@ impl SessionPool {
     /// Starts a transaction in an idle session or, if all are dead, in a new one.
     async fn acquire(&self, project: &ProjectId, start: Start<'_>) -> Result<SourceSession, Error> {
         while let Some(mut idle) = self.take_idle() {
+            let sent = Instant::now();
             match begin(&mut idle, project, start).await {
                 Ok(()) => return Ok(idle),
                 // A new session would have the same error.
@@ -105,6 +106,17 @@ impl SessionPool {
                 // Other idle sessions would wait as long. A new session may reach another server.
                 Err(error @ Error::ReplicaBehind { .. }) => {
                     tracing::debug!(%error, "opening a new session on the source");
+                    break;
+                }
+                // What made one connection silent has often done so to all that existed then.
+                Err(error @ Error::Stalled { .. }) => {
+                    let older = self.lock().remove_older(sent);
+                    tracing::warn!(
+                        error = error_line(&error),
+                        closed = older.len() + 1,
+                        "an idle connection to the source was lost, opening a new one"
+                    );
+                    older.into_iter().for_each(SourceSession::abandon);
                     break;
                 }
                 Err(error) => tracing::debug!(%error, "closing a dead session on the source"),
@@ -177,6 +189,13 @@ impl<T> IdleList<T> {
         }
     }
 
+    /// Removes and returns what was released before this time.
+    fn remove_older(&mut self, sent: Instant) -> Vec<T> {
+        let is_older = |(_, since): &(T, Instant)| *since < sent;
+        let count = self.items.partition_point(is_older);
+        self.items.drain(..count).map(|(item, _)| item).collect()
+    }
+
     /// Removes expired items, but keeps one.
     fn remove_expired(&mut self, now: Instant) {
         let is_expired = |(_, since): &(T, Instant)| now.duration_since(*since) > IDLE;
@@ -211,6 +230,18 @@ mod tests {
         );
         list.put('c', at(95));
         list.remove_expired(at(200));
+        assert_eq!(list.take(), Some('c'));
+        assert_eq!(list.take(), None);
+    }
+
+    #[test]
+    fn items_released_before_an_unanswered_statement_are_removed() {
+        let begun = Instant::now();
+        let at = |seconds| begun + Duration::from_secs(seconds);
+        let items = [('a', 0), ('b', 10), ('c', 20)];
+        let items = items.map(|(item, seconds)| (item, at(seconds))).to_vec();
+        let mut list = IdleList { items, max: 3 };
+        assert_eq!(list.remove_older(at(15)), ['a', 'b']);
         assert_eq!(list.take(), Some('c'));
         assert_eq!(list.take(), None);
     }

@@ -2,8 +2,8 @@
 //! optional: if the server refuses one, the session works without it, and `exportctl check` reports the
 //! effect.
 
+use crate::connection::SourceConnection;
 use crate::error::Error;
-use exports_postgres::WireConnection;
 
 /// A setting that the server refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,7 +66,7 @@ const SETTINGS: [Setting; 7] = [
 
 /// Applies all settings. Returns those that the server refused.
 pub(crate) async fn apply(
-    connection: &mut WireConnection,
+    connection: &mut SourceConnection,
     row_security: RowSecurity,
 ) -> Result<Vec<RefusedSetting>, Error> {
     let wanted = |setting: &&Setting| match row_security {
@@ -78,7 +78,7 @@ pub(crate) async fn apply(
     match connection.query(&statements.join("; ")).await {
         Ok(_) => return Ok(Vec::new()),
         Err(error) if error.is_refused() => {}
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(error),
     }
     // The server has undone all of them. Apply each one separately.
     let mut refused = Vec::new();
@@ -89,7 +89,7 @@ pub(crate) async fn apply(
                 tracing::debug!(%error, setting = name, "the source refuses a session setting");
                 refused.push(RefusedSetting { name, loss });
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         }
     }
     Ok(refused)
@@ -138,7 +138,7 @@ mod tests {
             }
         };
         let set = async {
-            let mut connection = WireConnection::over(ours);
+            let mut connection = SourceConnection::over(ours);
             apply(&mut connection, RowSecurity::Apply).await.unwrap()
         };
         let (statements, refused) = tokio::join!(serve, set);

@@ -1,5 +1,7 @@
 //! The database that contains the messages.
 
+use std::time::Duration;
+
 use exports_domain::{Direction, EndpointId, ProjectId};
 use exports_postgres::{
     Client, ConnectedServer, PoolPurpose, PooledConnection, ServerInfo, UrlError,
@@ -18,6 +20,9 @@ pub struct Column {
     pub type_name: String,
 }
 
+/// The default of `EXPORTS_STALL_TIMEOUT`.
+const STALL_TIMEOUT: Duration = Duration::from_mins(1);
+
 /// The database that messages and endpoints are read from.
 #[derive(Debug, Clone)]
 pub struct Source {
@@ -25,6 +30,7 @@ pub struct Source {
     /// The service's database. The source may be a replica of it.
     primary: Client,
     row_security: RowSecurity,
+    stall_timeout: Duration,
 }
 
 impl Source {
@@ -35,6 +41,7 @@ impl Source {
             client: database.clone(),
             primary: database.clone(),
             row_security: RowSecurity::default(),
+            stall_timeout: STALL_TIMEOUT,
         }
     }
 
@@ -47,12 +54,22 @@ impl Source {
         }
     }
 
+    /// Sets the time without rows after which a session asks whether the server still works.
+    #[must_use]
+    pub fn with_stall_timeout(self, stall_timeout: Duration) -> Self {
+        Self {
+            stall_timeout,
+            ..self
+        }
+    }
+
     /// A source in another database, or in a replica of the service's `database`. Does not connect.
     pub fn at(url: &str, database: &Client, purpose: PoolPurpose) -> Result<Self, UrlError> {
         Ok(Self {
             client: Client::read_only(url, purpose)?,
             primary: database.clone(),
             row_security: RowSecurity::default(),
+            stall_timeout: STALL_TIMEOUT,
         })
     }
 
@@ -105,7 +122,8 @@ impl Source {
 
     /// Opens a session for one export.
     pub async fn open_session(&self) -> Result<SourceSession, Error> {
-        SourceSession::open(&self.client, &self.primary, self.row_security).await
+        let (client, primary) = (&self.client, &self.primary);
+        SourceSession::open(client, primary, self.row_security, self.stall_timeout).await
     }
 }
 

@@ -8,7 +8,6 @@
 //! catalogue shows a change between the two, the transaction begins again.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use exports_domain::{MessageFilter, ProjectId};
 use exports_postgres::TextRow;
@@ -26,8 +25,6 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /// How often a transaction begins. It begins again only if a relation has changed.
 const MAX_BEGINS: usize = 5;
 const NO_IDENTITY: Error = Error::UnexpectedAnswer("the identity query");
-/// A wait for a lock is logged after this time.
-const LONG_WAIT: Duration = Duration::from_secs(10);
 
 impl SourceSession {
     /// Begins the snapshot for the messages of a filter; [`Self::finish`] ends it. On a replica it
@@ -119,7 +116,7 @@ impl SourceSession {
             statements.push(Catalogue::identity_statement());
         }
         let statements = statements.join("; ");
-        let mut rows = log_long_wait(self.connection.query(&statements)).await?;
+        let mut rows = self.connection.query(&statements).await?;
         if is_plain {
             let [identity] = values(rows.pop().ok_or(NO_IDENTITY)?)?;
             return Ok(identity == Some(self.catalogue.identity()));
@@ -213,17 +210,4 @@ fn changed(what: &str) -> Error {
     Error::Changed {
         what: what.to_owned(),
     }
-}
-
-/// Waits for an answer, and logs if it takes long.
-pub(crate) async fn log_long_wait<T>(answer: impl Future<Output = T>) -> T {
-    let mut answer = std::pin::pin!(answer);
-    if let Ok(answer) = tokio::time::timeout(LONG_WAIT, &mut answer).await {
-        return answer;
-    }
-    tracing::warn!(
-        "the source has not answered for {} s: another transaction may hold a lock on messages or endpoints",
-        LONG_WAIT.as_secs()
-    );
-    answer.await
 }

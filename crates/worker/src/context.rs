@@ -61,6 +61,7 @@ impl Context {
             store,
             ..
         } = dependencies;
+        let source = source.with_stall_timeout(settings.stall_timeout);
         let readers = settings.readers.unwrap_or_else(default_readers);
         Self {
             database,

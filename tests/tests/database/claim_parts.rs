@@ -3,17 +3,19 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use exports_database::{Claim, ClaimRequest, Database, Leased, QueueHints};
 use exports_domain::ExportStatus::{Completed, Pending, Processing};
+use exports_domain::RetryPolicy;
 use exports_tests::{ExportRow, TestDatabase};
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::queue_hints::age_arrivals;
 use crate::support::{
-    LEASE, PROJECT, database, finished_file, object_state, objects, queue, worker,
+    LEASE, PROJECT, backdate, database, finished_file, object_state, objects, queue, worker,
 };
 
 const OTHER: &str = "proj_b";
@@ -57,6 +59,12 @@ async fn the_documented_example_is_claimed_in_the_documented_order() {
     a4.insert_with_object(database.pool(), "writing").await;
     let b2 = ExportRow::of(OTHER, Processing).lease_ended();
     b2.insert_with_object(database.pool(), "writing").await;
+    ExportRow::of(OTHER, Processing)
+        .with_ago("lease_expires_at", TimeDelta::seconds(5))
+        .with("takeovers", 2)
+        .with("attempt", 3)
+        .insert(database.pool())
+        .await;
     let hints = hints_of_now(&database).await;
     let b1 = pending(OTHER, 0).insert(database.pool()).await;
 
@@ -262,6 +270,60 @@ async fn expired_leases_are_taken_over_in_order_of_expiry() {
         assert!(claims[0].taken_over);
     }
     assert!(!claims(&storage, &Arc::default(), 1).await[0].taken_over);
+}
+
+/// `held`: once an export was taken over twice, the next takeover waits as long as a retry.
+#[tokio::test]
+async fn a_third_takeover_waits_for_the_pause_of_a_retry() {
+    let database = database().await;
+    let storage = database.storage();
+    let policy = RetryPolicy { max_attempts: 10 };
+    let mut expected = HashSet::new();
+    for attempt in 3..10 {
+        let pause = policy.pause_after(attempt, 0.0).unwrap();
+        let lost = |seconds: i64, takeovers: i32| {
+            let ago = TimeDelta::from_std(pause).unwrap() + TimeDelta::seconds(seconds);
+            ExportRow::of(PROJECT, Processing)
+                .with("attempt", attempt)
+                .with("takeovers", takeovers)
+                .with_ago("lease_expires_at", ago)
+        };
+        lost(-8, 2).insert(database.pool()).await;
+        expected.insert(lost(1, 2).insert(database.pool()).await);
+        expected.insert(lost(-8, 1).insert(database.pool()).await);
+    }
+    let request = ClaimRequest {
+        limit: 100,
+        max_attempts: 10,
+        ..worker("worker-2")
+    };
+    let claims = storage.claim(&request).await.unwrap();
+    let ids: HashSet<_> = claims.iter().map(|claim| claim.lease.export.0).collect();
+    assert_eq!(ids, expected);
+}
+
+/// `claimed`: takeovers are counted until an attempt ends with a recorded result.
+#[tokio::test]
+async fn takeovers_are_counted_until_a_retry_is_recorded() {
+    let database = database().await;
+    let storage = database.storage();
+    let id = queue(&database, PROJECT, 1).await[0];
+    let takeovers = async || database.export_column(id, "takeovers").await;
+    let hints = Arc::default();
+    for expected in 0..3 {
+        assert_eq!(claims(&storage, &hints, 1).await.len(), 1);
+        assert_eq!(takeovers().await, expected);
+        backdate(&database, id, "lease_expires_at").await;
+    }
+    assert_eq!(claims(&storage, &hints, 1).await.len(), 0, "the pause");
+    database
+        .execute("UPDATE exports SET lease_expires_at = clock_timestamp() - interval '17 s'")
+        .await;
+    let claim = claims(&storage, &hints, 1).await.remove(0);
+    assert_eq!((claim.attempt, takeovers().await), (4, json!(3)));
+    let retried = storage.retry(claim.lease, Duration::ZERO, "a reason").await;
+    assert_eq!(retried.unwrap(), Leased::Held(()));
+    assert_eq!(takeovers().await, 0);
 }
 
 /// `candidate`: an export without attempts left does not use up the limit.

@@ -148,8 +148,8 @@ async fn frequent_statements_do_not_scan_whole_tables() {
     let cases = [
         (
             "AS \"taken_over!\"",
-            "text, int8, interval, int4, timestamptz, text[], timestamptz[], uuid[]",
-            "'w', 5, '30 s', 8, NULL, '{}', '{}', '{}'",
+            "text, int8, interval, int4, timestamptz, text[], timestamptz[], uuid[], interval[]",
+            "'w', 5, '30 s', 8, NULL, '{}', '{}', '{}', '{1 s, 4 s}'",
             5.0,
         ),
         ("SET status = 'expired'", "int8", "5", 5.0),
@@ -249,8 +249,8 @@ async fn worker_statements_skip_dead_index_entries_during_a_long_snapshot() {
     let cases = [
         (
             "AS \"taken_over!\"",
-            "text, int8, interval, int4, timestamptz, text[], timestamptz[], uuid[]",
-            format!("'w', 5, '30 s', 8, {recently}"),
+            "text, int8, interval, int4, timestamptz, text[], timestamptz[], uuid[], interval[]",
+            format!("'w', 5, '30 s', 8, {recently}, '{{1 s, 4 s}}'"),
             5.0,
         ),
         (

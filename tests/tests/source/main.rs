@@ -13,5 +13,6 @@ mod replica;
 mod rewritten;
 mod row_security;
 mod sessions;
+mod silence;
 mod single_reader;
 mod snapshots;

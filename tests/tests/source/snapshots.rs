@@ -1,8 +1,7 @@
 //! Each export reads one snapshot.
 
 use exports_domain::Direction;
-use exports_source::Source;
-use exports_source::{EndpointUrls, TimeSlice};
+use exports_source::{EndpointUrls, Source, TimeSlice, WorkingTime};
 use exports_tests::{Endpoint, Message, uuid};
 
 use crate::support::sessions::{known_urls, read};
@@ -52,7 +51,10 @@ async fn changes_during_the_stream_are_not_visible() {
     let mut session = source.open_session().await.unwrap();
     session.begin(&project()).await.unwrap();
     let slice = TimeSlice::whole(&filter().range);
-    let mut rows = session.rows(&filter(), slice, &known_urls()).await.unwrap();
+    let mut rows = session
+        .rows(&filter(), slice, &known_urls(), &WorkingTime::default())
+        .await
+        .unwrap();
     let mut bytes = Vec::new();
     assert!(rows.read(&mut bytes, 1).await.unwrap());
     database.execute("DELETE FROM messages").await;

@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 
 use exports_domain::{MessageFilter, PgTimestamp};
-use exports_postgres::CopyStream;
-use exports_source::{Decoder, EndpointUrls, Error, SnapshotId, Source, SourceSession, TimeSlice};
+use exports_source::{
+    Decoder, EndpointUrls, Error, SnapshotId, Source, SourceRows, SourceSession, TimeSlice,
+    WorkingTime,
+};
 use exports_tests::TIMEOUT;
 use uuid::Uuid;
 
@@ -88,7 +90,9 @@ pub(crate) async fn try_read(
     urls: &EndpointUrls,
 ) -> Result<Vec<Row>, Error> {
     let slice = TimeSlice::whole(&filter.range);
-    let mut rows = session.rows(filter, slice, urls).await?;
+    let mut rows = session
+        .rows(filter, slice, urls, &WorkingTime::default())
+        .await?;
     let mut bytes = Vec::new();
     while rows.read(&mut bytes, usize::MAX).await? {}
     assert!(
@@ -99,9 +103,12 @@ pub(crate) async fn try_read(
 }
 
 /// Starts to read all rows of a session.
-pub(crate) async fn start_reading(session: &mut SourceSession) -> CopyStream<'_> {
+pub(crate) async fn start_reading(session: &mut SourceSession) -> SourceRows<'_> {
     let slice = TimeSlice::whole(&filter().range);
-    let mut rows = session.rows(&filter(), slice, &known_urls()).await.unwrap();
+    let mut rows = session
+        .rows(&filter(), slice, &known_urls(), &WorkingTime::default())
+        .await
+        .unwrap();
     assert!(rows.read(&mut Vec::new(), 1).await.unwrap());
     rows
 }
@@ -125,7 +132,10 @@ pub(crate) async fn leave_in_the_middle(source: &Source, rows: usize) {
         let mut session = source.open_session().await.unwrap();
         session.begin(&project()).await.unwrap();
         let slice = TimeSlice::whole(&filter().range);
-        let mut copy = session.rows(&filter(), slice, &known_urls()).await.unwrap();
+        let mut copy = session
+            .rows(&filter(), slice, &known_urls(), &WorkingTime::default())
+            .await
+            .unwrap();
         for _ in 0..reads {
             assert!(copy.read(&mut Vec::new(), 1000).await.unwrap());
         }

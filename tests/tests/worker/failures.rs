@@ -3,6 +3,7 @@
 mod database;
 mod failover;
 mod lost_responses;
+mod silence;
 mod source;
 mod store;
 

@@ -61,7 +61,7 @@ pub(super) const OWN_TABLES: [Rights; 5] = [
                  UPDATE (status, attempt, due_at, lease_token, lease_expires_at, lease_owner, \
                          attempt_error, started_at, completed_at, expires_at, row_count, \
                          file_size_bytes, sha256, object_key, error_code, error_message, \
-                         idempotency_key, progress_rows, progress_bytes)",
+                         idempotency_key, progress_rows, progress_bytes, takeovers)",
     },
     Rights {
         // The API marks and removes objects that it deletes. Workers record objects that they write.

@@ -33,7 +33,7 @@ impl Database {
             ), requeued AS (
                 UPDATE exports e
                 SET status = 'pending', lease_expires_at = NULL, lease_owner = NULL,
-                    lease_token = gen_random_uuid(), started_at = NULL, attempt = 0,
+                    lease_token = gen_random_uuid(), started_at = NULL, attempt = 0, takeovers = 0,
                     due_at = clock_timestamp(),
                     attempt_error = coalesce('an operator took it from ' || target.lease_owner, e.attempt_error)
                 FROM target WHERE e.id = target.id AND e.status IN ('pending', 'processing')

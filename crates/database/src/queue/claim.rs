@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use exports_domain::{ExportId, Lease, LeaseToken, MessageFilter, ProjectId};
+use exports_domain::{ExportId, Lease, LeaseToken, MessageFilter, ProjectId, RetryPolicy};
 use uuid::Uuid;
 
 use crate::database::Database;
@@ -90,12 +90,13 @@ impl TryFrom<ClaimRow> for Claim {
 }
 
 impl Database {
-    /// Claims up to `limit` exports that are due, or whose lease has expired.
+    /// Claims up to `limit` exports that are due, or whose lease has expired. An export that was taken over
+    /// twice waits after the expiry as long as a retry would ([`RetryPolicy::pauses`]).
     ///
     /// It stays one statement: one round trip, and one transaction in which an export is selected, locked
     /// and leased, and its object recorded. An example, with `limit` 2 at 12:00:00. The hints were taken at
-    /// 11:59:30; they have `since` 11:59:25, project A with `due_from` 11:58, and the processing exports A4
-    /// and B2.
+    /// 11:59:30; they have `since` 11:59:25, project A with `due_from` 11:58, and the processing exports A4,
+    /// B2 and B3.
     ///
     /// | export | status     | due      | lease expires   | known from |
     /// |--------|------------|----------|-----------------|------------|
@@ -105,14 +106,17 @@ impl Database {
     /// | A4     | processing |          | 12:00:20        | hints      |
     /// | B1     | pending    | 11:59:50 |                 | arrival    |
     /// | B2     | processing |          | 11:59:40        | hints      |
+    /// | B3     | processing |          | 11:59:55        | hints      |
+    ///
+    /// B3 was taken over twice, and its third attempt is lost too: the pause after it is 16 s.
     ///
     /// | CTE         | yields |
     /// |-------------|--------|
     /// | `arrived`   | the arrivals since the hints: (11:59:50, B). One index probe per project and 5 s, not one per export |
     /// | `pending`   | the first due exports of each project: A1, A2 by the hints, B1 by the arrivals. Not A3, which is not due |
-    /// | `held`      | what is processing, by the hints and since: A4, B2 |
+    /// | `held`      | what is processing, by the hints and since, and from when on a takeover is possible: A4 12:00:20, B2 11:59:40, B3 12:00:11 |
     /// | `running`   | processing exports with a valid lease, per project: A 1 |
-    /// | `ranked`    | each export with its turn, which is the number that its project would then have running: A1 2, A2 3, B1 1; an expired lease has turn 0: B2 |
+    /// | `ranked`    | each export with its turn, which is the number that its project would then have running: A1 2, A2 3, B1 1; a possible takeover has turn 0: B2. Not B3, whose pause lasts |
     /// | `candidate` | in the order B2, B1, A1, A2 the first two that no other worker has locked: B2, B1 |
     /// | `claimed`   | B2 and B1 are `processing`, with a new token, lease and object key; `attempt` + 1 |
     /// | `replaced`  | the object that the lost attempt of B2 was writing is marked for deletion |
@@ -125,6 +129,7 @@ impl Database {
     /// primary key.
     #[expect(clippy::too_many_lines, reason = "it is one statement")]
     pub async fn claim(&self, request: &ClaimRequest<'_>) -> Result<Vec<Claim>, Error> {
+        let takeover_pauses: Vec<_> = RetryPolicy::pauses().map(interval).collect();
         let rows = sqlx::query_as!(
             ClaimRow,
             r#"
@@ -159,11 +164,15 @@ impl Database {
                       AND e.due_at >= arrived.due_at AND e.due_at <= (SELECT clock_timestamp())
                     ORDER BY e.due_at, e.id LIMIT $2::int8 + 1 + 16 / (SELECT count(*) FROM arrived)) head
             ), held AS MATERIALIZED (
-                SELECT id, project_id, lease_expires_at FROM exports
-                WHERE id = ANY ($8::uuid[]) AND lease_expires_at IS NOT NULL
-                UNION
-                SELECT id, project_id, lease_expires_at FROM exports
-                WHERE processing_since >= coalesce($5::timestamptz, '-infinity')
+                SELECT id, project_id, lease_expires_at,
+                       -- From the third takeover on, after the pause of a retry.
+                       lease_expires_at + CASE WHEN takeovers < 2 THEN '0'::interval
+                           ELSE ($9::interval[])[least(attempt, cardinality($9))] END AS takeover_at
+                FROM (SELECT id, project_id, lease_expires_at, takeovers, attempt FROM exports
+                      WHERE id = ANY ($8::uuid[]) AND lease_expires_at IS NOT NULL
+                      UNION
+                      SELECT id, project_id, lease_expires_at, takeovers, attempt FROM exports
+                      WHERE processing_since >= coalesce($5::timestamptz, '-infinity')) processing
             ), running AS (
                 SELECT project_id, count(*) AS exports FROM held
                 WHERE lease_expires_at > clock_timestamp()
@@ -174,7 +183,7 @@ impl Database {
                        + row_number() OVER (PARTITION BY pending.project_id ORDER BY pending.due_at, pending.id) AS turn
                 FROM pending LEFT JOIN running ON running.project_id = pending.project_id
                 UNION ALL
-                SELECT id, lease_expires_at, 0 FROM held WHERE lease_expires_at <= clock_timestamp()
+                SELECT id, takeover_at, 0 FROM held WHERE takeover_at <= clock_timestamp()
             ), candidate AS MATERIALIZED (
                 -- LATERAL: locks row by row in the order of turns, whatever the planner estimates.
                 SELECT unlocked.id, unlocked.status
@@ -189,6 +198,7 @@ impl Database {
             ), claimed AS (
                 UPDATE exports e
                 SET status = 'processing', attempt = e.attempt + 1,
+                    takeovers = e.takeovers + (e.status = 'processing')::int,
                     started_at = greatest(e.created_at, clock_timestamp()),
                     lease_token = gen_random_uuid(), lease_owner = $1,
                     lease_expires_at = clock_timestamp() + $3,
@@ -223,6 +233,7 @@ impl Database {
             &request.hints.projects,
             &request.hints.due_from,
             &request.hints.processing,
+            &takeover_pauses,
         )
         .fetch_all(&mut self.connection().await?)
         .await?;

@@ -135,7 +135,7 @@ impl Database {
             ), ended AS (
                 UPDATE exports e
                 SET status = 'pending', lease_expires_at = NULL, lease_owner = NULL,
-                    lease_token = gen_random_uuid(), started_at = NULL,
+                    lease_token = gen_random_uuid(), started_at = NULL, takeovers = 0,
                     attempt = CASE WHEN $3::interval IS NULL THEN e.attempt - 1 ELSE e.attempt END,
                     due_at = coalesce(clock_timestamp() + $3, e.due_at),
                     attempt_error = coalesce($4, e.attempt_error)

@@ -9,6 +9,13 @@ use object_store::{ClientOptions, Error};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, ClientBuilder, NoProxy, Proxy};
 
+/// TCP keepalive, and how long sent data may remain unacknowledged: the same as for `PostgreSQL`.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+const KEEPALIVE_PROBES: u32 = 3;
+#[cfg(target_os = "linux")]
+const USER_TIMEOUT: Duration = Duration::from_secs(30);
+
 pub(super) fn build(
     options: &ClientOptions,
     roots: &[Certificate],
@@ -17,7 +24,14 @@ pub(super) fn build(
         .redirect(Policy::none())
         .https_only(!flag(options, Key::AllowHttp)?)
         .user_agent(concat!("exports/", env!("CARGO_PKG_VERSION")))
-        .http1_only();
+        .http1_only()
+        .tcp_keepalive(KEEPALIVE_IDLE)
+        .tcp_keepalive_interval(KEEPALIVE_INTERVAL)
+        .tcp_keepalive_retries(KEEPALIVE_PROBES);
+    #[cfg(target_os = "linux")]
+    {
+        builder = builder.tcp_user_timeout(USER_TIMEOUT);
+    }
     if let Some(agent) = options.get_config_value(&Key::UserAgent) {
         builder = builder.user_agent(agent);
     }
@@ -60,9 +74,6 @@ fn with_timeouts(
     if let Some(timeout) = duration(options, Key::ConnectTimeout)? {
         builder = builder.connect_timeout(timeout);
     }
-    if let Some(timeout) = duration(options, Key::ReadTimeout)? {
-        builder = builder.read_timeout(timeout);
-    }
     if let Some(timeout) = duration(options, Key::PoolIdleTimeout)? {
         builder = builder.pool_idle_timeout(timeout);
     }
@@ -72,6 +83,12 @@ fn with_timeouts(
         builder = builder.pool_max_idle_per_host(count);
     }
     Ok(builder)
+}
+
+/// How long a request may make no progress. The client's own limit would end an upload that is not complete
+/// within it, because it counts only received bytes.
+pub(super) fn stall_limit(options: &ClientOptions) -> Result<Option<Duration>, Error> {
+    duration(options, Key::ReadTimeout)
 }
 
 fn flag(options: &ClientOptions, key: Key) -> Result<bool, Error> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::environment::Environment;
 use super::hosts::{hosts, set_passwords};
 use super::parameters::{Parameters, part};
+use super::tcp_timeouts::TcpTimeouts;
 use super::types::{Address, ChannelBindingMode, RequiredAuth, TargetSession};
 use crate::error::UrlError;
 use crate::tls::TlsSettings;
@@ -41,6 +42,7 @@ pub(super) fn address(given: &Parameters, environment: &Environment) -> Result<A
             .and_then(|seconds| u64::try_from(seconds).ok())
             .filter(|seconds| *seconds > 0)
             .map(Duration::from_secs),
+        tcp_timeouts: TcpTimeouts::of(given)?,
         required_auth: required_auth(given)?,
         channel_binding: given
             .one_of("channel_binding", &BINDINGS)?

@@ -10,6 +10,7 @@ mod parameter_names;
 mod parameters;
 mod passfile;
 mod service_file;
+mod tcp_timeouts;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -18,6 +19,7 @@ mod unencrypted;
 use crate::error::UrlError;
 
 pub(crate) use environment::Environment;
+pub(crate) use tcp_timeouts::TcpTimeouts;
 pub(crate) use types::{Address, ChannelBindingMode, Endpoint, Host, TargetSession};
 
 impl Address {

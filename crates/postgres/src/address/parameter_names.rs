@@ -5,7 +5,7 @@ use super::parameters::{Parameters, part};
 use crate::error::UrlError;
 
 /// Parameters that have an effect here, and the variable of their default.
-const USED: [(&str, &str); 32] = [
+const USED: [(&str, &str); 37] = [
     ("application_name", "PGAPPNAME"),
     ("channel_binding", "PGCHANNELBINDING"),
     ("connect_timeout", "PGCONNECT_TIMEOUT"),
@@ -14,6 +14,10 @@ const USED: [(&str, &str); 32] = [
     ("gssencmode", "PGGSSENCMODE"),
     ("host", "PGHOST"),
     ("hostaddr", "PGHOSTADDR"),
+    ("keepalives", ""),
+    ("keepalives_count", ""),
+    ("keepalives_idle", ""),
+    ("keepalives_interval", ""),
     ("load_balance_hosts", "PGLOADBALANCEHOSTS"),
     ("options", "PGOPTIONS"),
     ("passfile", "PGPASSFILE"),
@@ -37,15 +41,14 @@ const USED: [(&str, &str); 32] = [
     ("sslsni", "PGSSLSNI"),
     ("statement-cache-capacity", ""),
     ("target_session_attrs", "PGTARGETSESSIONATTRS"),
+    ("tcp_user_timeout", ""),
     ("user", "PGUSER"),
 ];
 
 /// Parameters of libpq that are accepted and ignored.
-const IGNORED: &str = "authtype client_encoding gssdelegation gsslib keepalives keepalives_count \
-    keepalives_idle keepalives_interval krbsrvname max_protocol_version \
-    min_protocol_version oauth_client_id oauth_client_secret oauth_issuer oauth_scope \
-    requirepeer scram_client_key scram_server_key sslcompression sslkeylogfile \
-    tcp_user_timeout tty";
+const IGNORED: &str = "authtype client_encoding gssdelegation gsslib krbsrvname max_protocol_version \
+    min_protocol_version oauth_client_id oauth_client_secret oauth_issuer oauth_scope requirepeer \
+    scram_client_key scram_server_key sslcompression sslkeylogfile tty";
 
 /// Refuses an unknown parameter, which may be misspelt.
 pub(super) fn check(given: &Parameters) -> Result<(), UrlError> {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::tcp_timeouts::TcpTimeouts;
 use crate::tls::TlsSettings;
 
 /// Where a database is and how to log in.
@@ -23,6 +24,8 @@ pub(crate) struct Address {
     pub(crate) target: TargetSession,
     /// The limit per host.
     pub(crate) connect_timeout: Option<Duration>,
+    /// When a connection that has become silent counts as lost.
+    pub(crate) tcp_timeouts: TcpTimeouts,
     /// `require_auth`; if it is unset, every method is allowed.
     pub(crate) required_auth: Option<RequiredAuth>,
     pub(crate) channel_binding: ChannelBindingMode,

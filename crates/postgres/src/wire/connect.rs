@@ -158,7 +158,8 @@ fn is_tls_failure(error: &Error) -> bool {
 }
 
 async fn log_in_plain(login: &Login<'_>, deadline: Instant) -> Result<Opened, Error> {
-    let Transport { socket, tls } = transport::plain(login.host, deadline).await?;
+    let timeouts = &login.address.tcp_timeouts;
+    let Transport { socket, tls } = transport::plain(login.host, timeouts, deadline).await?;
     login.run(socket, tls).await
 }
 
@@ -167,9 +168,8 @@ async fn log_in_encrypted(
     required: bool,
     deadline: Instant,
 ) -> Result<Opened, Error> {
-    let settings = &login.address.tls;
     let Transport { socket, tls } =
-        transport::encrypted(settings, login.host, required, deadline).await?;
+        transport::encrypted(login.address, login.host, required, deadline).await?;
     login.run(socket, tls).await
 }
 

@@ -73,6 +73,12 @@ impl WireConnection {
         (self.socket, self.received)
     }
 
+    /// Whether the last answer was received completely, so that the server waits for a statement.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.is_ready
+    }
+
     /// Runs statements, separated by semicolons. Returns the rows of all, each value as text. The
     /// connection stays usable if the server refuses a statement.
     pub async fn query(&mut self, statements: &str) -> Result<Vec<TextRow>, Error> {

@@ -9,6 +9,7 @@ mod connect;
 mod connection;
 mod copy;
 mod copy_frames;
+mod keepalive;
 mod login;
 #[cfg(test)]
 mod tests;

@@ -11,9 +11,10 @@ use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio::time::timeout;
 
 use super::connection::Socket;
-use crate::address::{Endpoint, Host};
+use super::keepalive;
+use crate::address::{Address, Endpoint, Host, TcpTimeouts};
 use crate::error::Error;
-use crate::tls::{self, TlsInfo, TlsSettings};
+use crate::tls::{self, TlsInfo};
 
 /// A byte stream to a server, before the login.
 pub(super) struct Transport {
@@ -22,25 +23,30 @@ pub(super) struct Transport {
 }
 
 /// Connects without TLS.
-pub(super) async fn plain(host: &Host, deadline: Instant) -> Result<Transport, Error> {
+pub(super) async fn plain(
+    host: &Host,
+    timeouts: &TcpTimeouts,
+    deadline: Instant,
+) -> Result<Transport, Error> {
     let socket: Box<dyn Socket> = match &host.endpoint {
         Endpoint::Unix(directory) => Box::new(unix(directory, host.port).await?),
-        Endpoint::Tcp(to) => Box::new(tcp(to, host.port, deadline).await?),
+        Endpoint::Tcp(to) => Box::new(tcp(to, host.port, timeouts, deadline).await?),
     };
     Ok(Transport { socket, tls: None })
 }
 
 /// Connects with TLS. If TLS is not `required` and the server offers none, without.
 pub(super) async fn encrypted(
-    settings: &TlsSettings,
+    address: &Address,
     host: &Host,
     required: bool,
     deadline: Instant,
 ) -> Result<Transport, Error> {
+    let (settings, timeouts) = (&address.tls, &address.tcp_timeouts);
     let Endpoint::Tcp(to) = &host.endpoint else {
-        return plain(host, deadline).await;
+        return plain(host, timeouts, deadline).await;
     };
-    let mut socket = tcp(to, host.port, deadline).await?;
+    let mut socket = tcp(to, host.port, timeouts, deadline).await?;
     if !settings.is_direct && !offers_tls(&mut socket).await.map_err(from_io)? {
         if required {
             return Err(Error::connecting(
@@ -72,7 +78,12 @@ async fn unix(directory: &Path, port: u16) -> Result<UnixStream, Error> {
 }
 
 /// Tries all addresses of a host name.
-async fn tcp(to: &str, port: u16, deadline: Instant) -> Result<TcpStream, Error> {
+async fn tcp(
+    to: &str,
+    port: u16,
+    timeouts: &TcpTimeouts,
+    deadline: Instant,
+) -> Result<TcpStream, Error> {
     let addresses: Vec<_> = lookup_host((to, port)).await.map_err(from_io)?.collect();
     let mut left = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
     let mut last = Error::connecting(io::ErrorKind::NotFound, "the host name has no address");
@@ -82,6 +93,7 @@ async fn tcp(to: &str, port: u16, deadline: Instant) -> Result<TcpStream, Error>
         match timeout(limit, TcpStream::connect(address)).await {
             Ok(Ok(socket)) => {
                 socket.set_nodelay(true).map_err(from_io)?;
+                keepalive::apply(timeouts, &socket).map_err(from_io)?;
                 return Ok(socket);
             }
             Ok(Err(error)) => last = from_io(error),

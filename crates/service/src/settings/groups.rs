@@ -103,6 +103,9 @@ pub struct WorkerSettings {
     /// How long one attempt may take
     #[arg(long, env = "EXPORTS_MAX_DURATION", value_name = "DURATION", default_value = "6h", value_parser = trimmed(parse_duration))]
     pub max_duration: Duration,
+    /// How long the source may send nothing during an export until the worker checks whether it still works
+    #[arg(long, env = "EXPORTS_STALL_TIMEOUT", value_name = "DURATION", default_value = "60s", value_parser = trimmed(parse_duration))]
+    pub stall_timeout: Duration,
     /// Exports at a time per worker
     #[arg(long, env = "EXPORTS_CONCURRENCY", value_name = "COUNT", default_value_t = 2, value_parser = trimmed(value_parser!(u16).range(1..=256)))]
     pub concurrency: u16,
@@ -161,6 +164,7 @@ pub(crate) const NAMES: &[&str] = &[
     "EXPORTS_SIGNING_KEY_PREVIOUS",
     "EXPORTS_SOURCE_DATABASE_URL",
     "EXPORTS_SOURCE_ROW_SECURITY",
+    "EXPORTS_STALL_TIMEOUT",
     "EXPORTS_STARTUP_TIMEOUT",
     "EXPORTS_TLS_CERT",
     "EXPORTS_TLS_KEY",

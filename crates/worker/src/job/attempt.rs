@@ -11,6 +11,7 @@ use tracing::Instrument;
 use crate::context::{Context, jittered};
 use crate::job::export;
 use crate::job::heartbeat::Heartbeat;
+use crate::job::time_limit;
 use crate::job::{AttemptError, JobError, SharedProgress};
 use crate::metrics::{Outcome, PhaseClock, Running};
 use crate::pipeline::upload::FileUpload;
@@ -95,7 +96,7 @@ impl Attempt {
             biased;
             () = heartbeat.lost() => Err(AttemptError::LeaseLost),
             () = shutdown.cancelled() => Err(AttemptError::Shutdown),
-            () = tokio::time::sleep(max_duration) => Err(JobError::timed_out(max_duration).into()),
+            error = time_limit::reached(max_duration, progress) => Err(error.into()),
             written = export::write(&self.context, &self.claim, progress, file, &mut clock) => written,
         }
     }
@@ -181,7 +182,7 @@ impl Attempt {
         let retry_in_s = pause.as_secs();
         let outages = &self.context.outages;
         let outage = match error.failure.code {
-            FailureCode::SourceUnavailable => &outages.source,
+            FailureCode::SourceUnavailable | FailureCode::SourceStalled => &outages.source,
             FailureCode::StorageUnavailable => &outages.store,
             _ => {
                 tracing::warn!(error = error.reason, retry_in_s, "the attempt failed");
@@ -189,7 +190,12 @@ impl Attempt {
             }
         };
         outage.failed(&error.reason);
-        tracing::info!(error = error.reason, retry_in_s, "the attempt failed");
+        tracing::info!(
+            error = error.reason,
+            error_code = %error.failure.code,
+            retry_in_s,
+            "the attempt failed"
+        );
     }
 
     fn log_completed(&self, file: &FinishedFile) {

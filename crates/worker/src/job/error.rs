@@ -1,11 +1,15 @@
 //! Why an attempt ended without a file. Where an error occurs, it is decided whether a retry can help.
 
 use std::error::Error as StdError;
+use std::time::Duration;
 
 use exports_domain::error_line;
 use exports_domain::{Failure, FailureCode};
 use exports_objects::StoreError;
 use exports_source::Error as SourceError;
+
+const NOT_STORED: &str = "The file could not be stored. Please create the export again later. If that fails too, \
+     contact support with the id of this export.";
 
 /// Why an attempt ended without a file.
 #[derive(Debug)]
@@ -64,9 +68,12 @@ impl JobError {
         Self::source(error)
     }
 
-    /// The source is unavailable or refuses a statement. Always retryable: an operator can correct a
-    /// missing view or grant.
+    /// The source is unavailable, silent, or refuses a statement. Always retryable: an operator can correct
+    /// a missing view or grant.
     pub(crate) fn source(error: &SourceError) -> Self {
+        if let SourceError::Stalled { .. } = error {
+            return Self::stalled(error_line(error));
+        }
         Self::retryable(
             FailureCode::SourceUnavailable,
             "The messages could not be read. Please create the export again later. If that fails too, \
@@ -93,8 +100,7 @@ impl JobError {
             is_retryable: error.is_transient(),
             ..Self::retryable(
                 FailureCode::StorageUnavailable,
-                "The file could not be stored. Please create the export again later. If that fails too, \
-                 contact support with the id of this export.",
+                NOT_STORED,
                 error_line(error),
             )
         }
@@ -113,8 +119,35 @@ impl JobError {
         )
     }
 
-    /// The attempt exceeded the maximum duration.
-    pub(crate) fn timed_out(limit: std::time::Duration) -> Self {
+    fn stalled(reason: String) -> Self {
+        Self::retryable(
+            FailureCode::SourceStalled,
+            "Reading the messages stopped and did not continue. Please create the export again later. If \
+             that fails too, contact support with the id of this export.",
+            reason,
+        )
+    }
+
+    /// The attempt exceeded the maximum duration because it waited for the source.
+    pub(crate) fn source_stalled(waited: Duration, limit: Duration) -> Self {
+        Self::stalled(format!(
+            "the attempt waited {waited:?} of the maximum duration of {limit:?} for rows of the source"
+        ))
+    }
+
+    /// The attempt exceeded the maximum duration because it waited for the store.
+    pub(crate) fn store_stalled(waited: Duration, limit: Duration) -> Self {
+        Self::retryable(
+            FailureCode::StorageUnavailable,
+            NOT_STORED,
+            format!(
+                "the attempt waited {waited:?} of the maximum duration of {limit:?} for the object store"
+            ),
+        )
+    }
+
+    /// The attempt exceeded the maximum duration although rows flowed.
+    pub(crate) fn timed_out(limit: Duration) -> Self {
         Self::permanent(
             FailureCode::TimedOut,
             "The export exceeded the maximum duration. Please choose a shorter time range or a filter, \

@@ -66,7 +66,7 @@ pub(crate) async fn write(
     confirmed.map_err(|error| JobError::source(&error))?;
     context.sessions.release(session).await;
 
-    let uploaded = file.finish().await?;
+    let uploaded = progress.waiting_for_store(file.finish()).await?;
     clock.ended(Phase::UploadCompletion);
     Ok(FinishedFile {
         row_count,
@@ -84,14 +84,15 @@ async fn upload(
     progress: &SharedProgress,
 ) -> Result<(), AttemptError> {
     let header = CsvWriter::header(claim.filter.direction);
-    file.write(&header).await?;
+    progress.waiting_for_store(file.write(&header)).await?;
     progress.add_bytes(header.len());
     while let Some(chunk) = rows.next().await {
-        file.write(&chunk.bytes).await?;
+        progress.waiting_for_store(file.write(&chunk.bytes)).await?;
         progress.add_bytes(chunk.bytes.len());
     }
-    file.write(CsvWriter::END_OF_FILE).await?;
-    progress.add_bytes(CsvWriter::END_OF_FILE.len());
+    let end = CsvWriter::END_OF_FILE;
+    progress.waiting_for_store(file.write(end)).await?;
+    progress.add_bytes(end.len());
     Ok(())
 }
 

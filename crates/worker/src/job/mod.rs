@@ -5,6 +5,7 @@ mod error;
 mod export;
 mod heartbeat;
 mod progress;
+mod time_limit;
 
 pub(crate) use attempt::Attempt;
 pub(crate) use error::{AttemptError, JobError};

@@ -1,15 +1,26 @@
 //! The progress of an attempt.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use exports_database::Progress;
+use exports_source::WorkingTime;
 
 /// The progress that the pipeline counts and the heartbeat reports.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SharedProgress {
     rows: Arc<AtomicU64>,
     bytes: Arc<AtomicU64>,
+    received: Arc<AtomicU64>,
+    waits_for_store: Arc<AtomicBool>,
+    working: WorkingTime,
+}
+
+/// Changes whenever bytes arrive from the source or are taken by the upload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Flow {
+    received: u64,
+    written: u64,
 }
 
 impl SharedProgress {
@@ -23,11 +34,42 @@ impl SharedProgress {
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
+    /// Counts bytes that have arrived from the source.
+    pub(crate) fn add_received(&self, bytes: usize) {
+        self.received.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
     /// The current progress. Rows and bytes are read one after the other, so they may differ slightly.
     pub(crate) fn load(&self) -> Progress {
         Progress {
             rows: self.rows.load(Ordering::Relaxed),
             bytes: self.bytes.load(Ordering::Relaxed),
         }
+    }
+
+    /// Equal to an earlier value if nothing has arrived or been written since.
+    pub(crate) fn flow(&self) -> Flow {
+        Flow {
+            received: self.received.load(Ordering::Relaxed),
+            written: self.bytes.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Marks the time of a request to the store.
+    pub(crate) async fn waiting_for_store<T>(&self, request: impl Future<Output = T>) -> T {
+        self.waits_for_store.store(true, Ordering::Relaxed);
+        let answer = request.await;
+        self.waits_for_store.store(false, Ordering::Relaxed);
+        answer
+    }
+
+    /// Whether the attempt waits for the store.
+    pub(crate) fn waits_for_store(&self) -> bool {
+        self.waits_for_store.load(Ordering::Relaxed)
+    }
+
+    /// The time in which the source worked without sending rows.
+    pub(crate) fn working(&self) -> &WorkingTime {
+        &self.working
     }
 }

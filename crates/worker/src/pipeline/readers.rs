@@ -136,15 +136,16 @@ impl Readers {
         let encoder = Encoder::new(CsvWriter::new(direction, self.endpoints.clone()));
         let (buffers, progress) = (self.buffers.clone(), self.progress.clone());
         let (chunks, encoding) = encoder::spawn(encoder, output, buffers, progress);
-        let rows = session.rows(&self.claim.filter, slice, &self.urls);
-        let rows = rows.await;
+        let working = self.progress.working();
+        let rows = session.rows(&self.claim.filter, slice, &self.urls, working);
+        let rows = rows.await.map_err(source)?;
         let on_first_row = || {
             if let Some(first_row) = self.lock().first_row.take() {
                 // Without a receiver, the attempt has stopped.
                 first_row.send(()).ok();
             }
         };
-        chunks::read(rows.map_err(source)?, chunks, &self.buffers, on_first_row)
+        chunks::read(rows, chunks, &self.buffers, &self.progress, on_first_row)
             .await
             .map_err(source)?;
         encoding

@@ -1,5 +1,7 @@
 //! Reading the messages fails, takes too long, or kills the worker.
 
+use std::time::Duration;
+
 use exports_domain::FailureCode;
 
 use super::tells_only_what_to_do;
@@ -49,10 +51,11 @@ async fn a_permanently_missing_source_table_fails_the_export_with_a_consumer_mes
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_past_max_duration_fails_and_leaves_no_file() {
     on_every_store(async |fixture| {
-        let (_worker, source) = fixture
-            .worker_that_gets_stuck(&[("EXPORTS_MAX_DURATION", "3s")])
-            .await;
-        put_large(fixture.database(), 120).await;
+        let variables = [("EXPORTS_MAX_DURATION", "6s"), ("EXPORTS_READERS", "1")];
+        let (_worker, source) = fixture.worker_behind_a_proxy(&variables).await;
+        put_large(fixture.database(), 240).await;
+        // The messages arrive all the time, but take longer than the maximum duration.
+        source.slow_down(Duration::from_millis(20));
         let id = fixture.queue_full_export().await;
         fixture.wait_for_first_part().await;
 
@@ -64,6 +67,8 @@ async fn an_export_past_max_duration_fails_and_leaves_no_file() {
         fixture.wait_for_empty_store().await;
         // The worker continues with the next export.
         source.restore();
+        fixture.database().execute("DELETE FROM messages").await;
+        fixture.insert_one_message().await;
         let next = fixture.queue_full_export().await;
         fixture.read_file(next).await;
         fixture.wait_for_files_of(&[next]).await;
