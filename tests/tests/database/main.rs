@@ -24,6 +24,7 @@ mod operators;
 mod plans;
 mod queue;
 mod queue_hints;
+mod reserved_slot;
 mod roles;
 mod states;
 mod sweeps;

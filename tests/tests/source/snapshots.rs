@@ -52,7 +52,8 @@ async fn changes_during_the_stream_are_not_visible() {
     let mut session = source.open_session().await.unwrap();
     session.begin(&project()).await.unwrap();
     let slice = TimeSlice::whole(&filter().range);
-    let mut rows = session.rows(&filter(), slice, &known_urls()).await.unwrap();
+    let url = known_urls().column();
+    let mut rows = session.rows(&filter(), slice, url).await.unwrap();
     let mut bytes = Vec::new();
     assert!(rows.read(&mut bytes, 1).await.unwrap());
     database.execute("DELETE FROM messages").await;

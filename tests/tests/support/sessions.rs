@@ -88,7 +88,7 @@ pub(crate) async fn try_read(
     urls: &EndpointUrls,
 ) -> Result<Vec<Row>, Error> {
     let slice = TimeSlice::whole(&filter.range);
-    let mut rows = session.rows(filter, slice, urls).await?;
+    let mut rows = session.rows(filter, slice, urls.column()).await?;
     let mut bytes = Vec::new();
     while rows.read(&mut bytes, usize::MAX).await? {}
     assert!(
@@ -101,7 +101,8 @@ pub(crate) async fn try_read(
 /// Starts to read all rows of a session.
 pub(crate) async fn start_reading(session: &mut SourceSession) -> CopyStream<'_> {
     let slice = TimeSlice::whole(&filter().range);
-    let mut rows = session.rows(&filter(), slice, &known_urls()).await.unwrap();
+    let url = known_urls().column();
+    let mut rows = session.rows(&filter(), slice, url).await.unwrap();
     assert!(rows.read(&mut Vec::new(), 1).await.unwrap());
     rows
 }
@@ -125,7 +126,8 @@ pub(crate) async fn leave_in_the_middle(source: &Source, rows: usize) {
         let mut session = source.open_session().await.unwrap();
         session.begin(&project()).await.unwrap();
         let slice = TimeSlice::whole(&filter().range);
-        let mut copy = session.rows(&filter(), slice, &known_urls()).await.unwrap();
+        let url = known_urls().column();
+        let mut copy = session.rows(&filter(), slice, url).await.unwrap();
         for _ in 0..reads {
             assert!(copy.read(&mut Vec::new(), 1000).await.unwrap());
         }
