@@ -1,7 +1,6 @@
 //! Errors of the encoder, and what they mean for the export.
 
 use exports_formats::UnwritableTime;
-use uuid::Uuid;
 
 use crate::job::JobError;
 use crate::pipeline::encoder::MAX_ROW;
@@ -35,11 +34,8 @@ pub enum EncodeError {
 }
 
 impl EncodeError {
-    pub(crate) fn row_too_long(message: Option<[u8; 16]>, bytes: usize) -> Self {
-        let message = message.map_or_else(
-            || "without id".to_owned(),
-            |id| Uuid::from_bytes(id).to_string(),
-        );
+    pub(crate) fn row_too_long(message: Option<impl ToString>, bytes: usize) -> Self {
+        let message = message.map_or_else(|| "without id".to_owned(), |id| id.to_string());
         Self::RowTooLong { message, bytes }
     }
 }
