@@ -112,7 +112,7 @@ async fn queue_export_of(fixture: &Fixture, project: &str) -> ExportId {
 async fn peak_with_long_rows(kind: StoreKind, size: u64, most: u64) {
     let fixture = Fixture::without_services(kind).await;
     let projects = [PROJECT, "proj_other"];
-    let rows = u32::try_from(160 * MIB / size).unwrap().min(3_000 / 60);
+    let rows = u32::try_from(80 * MIB / size).unwrap().min(3_000 / 60);
     for project in projects {
         insert_messages(&fixture, project, 2_400.max(rows * 60), 1, "NULL").await;
     }
