@@ -78,7 +78,7 @@ async fn two_projects_use_two_slots() {
 async fn a_project_with_quick_exports_borrows_the_last_slot() {
     let database = database().await;
     queue(&database, PROJECT, 5).await;
-    running(&database, 9).await;
+    running(&database, 4).await;
     assert!(claims(&database, 1, &[OTHER]).await.is_empty());
     let borrowed = claims(&database, 1, &[OTHER, PROJECT]).await;
     assert!(borrowed[0].borrows_slot);

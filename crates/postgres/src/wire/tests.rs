@@ -146,9 +146,8 @@ async fn a_message_that_is_too_large_is_refused_before_it_is_received() {
         let (mut connection, mut server) = connected();
         let length = u32::try_from(MAX_ANSWER + 1).unwrap().to_be_bytes();
         // Only the start of the message arrives.
-        let start = [&[kind], length.as_slice(), b"S"].concat();
-        let (answered, ()) =
-            tokio::join!(connection.query("SELECT"), answer(&mut server, &[start]));
+        let start = [[&[kind], length.as_slice(), b"S"].concat()];
+        let (answered, ()) = tokio::join!(connection.query("SELECT"), answer(&mut server, &start));
         let error = answered.unwrap_err();
         assert!(matches!(error, Error::AnswerTooLarge { .. }), "{error}");
         assert!(connection.received.capacity() < MAX_ANSWER / 16);
