@@ -180,6 +180,8 @@ impl Queue {
             lease: Duration::from_mins(5),
             max_attempts: 8,
             hints: self.known.clone(),
+            last_slot_reserved: false,
+            borrowers: Vec::new(),
         }
     }
 }

@@ -32,6 +32,13 @@ pub enum Error {
     /// used any more.
     #[error("the server sent an unexpected protocol message")]
     UnexpectedMessage,
+    /// The server's answer to a statement that is no COPY is too large to be kept in memory. The
+    /// connection cannot be used any more.
+    #[error("the answer of the server is larger than {limit_bytes} bytes")]
+    AnswerTooLarge {
+        /// The limit.
+        limit_bytes: usize,
+    },
 }
 
 /// Why a database does not accept writes.
@@ -61,7 +68,10 @@ impl Error {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unavailable { .. } | Self::ReadOnly(_) | Self::UnexpectedMessage => true,
+            Self::Unavailable { .. }
+            | Self::ReadOnly(_)
+            | Self::UnexpectedMessage
+            | Self::AnswerTooLarge { .. } => true,
             Self::Refused(source) => sql_state(source).is_some_and(|state| {
                 // Class 40 is serialization failures and deadlocks, also by a replica's recovery.
                 // 57014 is query_canceled.
@@ -77,7 +87,7 @@ impl Error {
             Self::Unavailable { source, .. } | Self::Refused(source) => {
                 sql_state(source).map(Into::into)
             }
-            Self::ReadOnly(_) | Self::UnexpectedMessage => None,
+            Self::ReadOnly(_) | Self::UnexpectedMessage | Self::AnswerTooLarge { .. } => None,
         }
     }
 
@@ -122,11 +132,12 @@ impl Error {
         matches!(self, Self::Refused(_))
     }
 
-    /// Whether a value in the data is the reason (`SQLSTATE` class 22, data exception).
+    /// Whether a value in the data is the reason: `SQLSTATE` class 22 (data exception), or 54000
+    /// (`program_limit_exceeded`), which is a row of more than 1 GB.
     #[must_use]
     pub fn is_data(&self) -> bool {
         self.sql_state()
-            .is_some_and(|state| state.starts_with("22"))
+            .is_some_and(|state| state.starts_with("22") || state == "54000")
     }
 
     /// An error from before any statement was sent, such as one of connecting. Whatever its reason:

@@ -6,6 +6,7 @@
 //! big-endian. Chunks may end anywhere. Every length is checked.
 
 use exports_domain::{MessageRow, PgTimestamp};
+use uuid::Uuid;
 
 use crate::error::Error;
 
@@ -76,6 +77,14 @@ impl Decoder {
             }
             _ => Err(RowError::Malformed("a row has a wrong number of columns")),
         }
+    }
+
+    /// The id of the message at the start of `bytes`, of which a part may be missing.
+    #[must_use]
+    pub fn message_id(bytes: &[u8]) -> Option<Uuid> {
+        let mut fields = Fields { rest: bytes };
+        fields.take::<2>().ok()?;
+        fields.fixed().ok()?.map(Uuid::from_bytes)
     }
 
     /// The minimum number of missing bytes of the last incomplete row: those of its current field.
@@ -245,6 +254,7 @@ mod tests {
             if !early {
                 let row = decoder.next_row(&mut bytes).unwrap().unwrap();
                 assert_eq!(row.id, Some([7; 16]));
+                assert_eq!(Decoder::message_id(&copy[19..]), Some(Uuid::from_bytes([7; 16])));
                 assert_eq!(row.endpoint_id, None);
                 assert_eq!(row.attempt_count, Some(i32::MIN));
                 assert_eq!(row.next_attempt_at, Some(PgTimestamp(i64::MAX)));

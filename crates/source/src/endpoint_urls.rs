@@ -11,12 +11,14 @@ use crate::statements::UrlColumn;
 pub enum EndpointUrls {
     /// All URLs, by endpoint id. The rows have none.
     All(HashMap<Uuid, String>),
-    /// There are too many: the URL comes with each row.
+    /// They are too many or too long: the URL comes with each row.
     InRows,
 }
 
 impl EndpointUrls {
-    pub(crate) fn column(&self) -> UrlColumn {
+    /// The URL column that the rows need.
+    #[must_use]
+    pub fn column(&self) -> UrlColumn {
         match self {
             Self::All(_) => UrlColumn::Null,
             Self::InRows => UrlColumn::Joined,

@@ -45,6 +45,6 @@ pub use session_pool::SessionPool;
 pub use settings::{RefusedSetting, RowSecurity};
 pub use snapshot::SnapshotId;
 pub use source::{Column, Source};
-pub use statements::copy_statement;
+pub use statements::{UrlColumn, copy_statement};
 pub use time_slice::TimeSlice;
 pub use watchdog::WorkingTime;

@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::replica::Primary;
 use crate::row::values;
 use crate::settings::{self, RefusedSetting, RowSecurity};
-use crate::statements::{End, Statements, endpoints_statement};
+use crate::statements::{End, Statements, UrlColumn, endpoints_statement};
 use crate::time_slice::{TimeSlice, parse_micros};
 use crate::watchdog::WorkingTime;
 
@@ -86,7 +86,8 @@ impl SourceSession {
         Ok(Statements::new(project, filter, &self.catalogue))
     }
 
-    /// Reads the URLs of the project's endpoints in a direction, if there are at most `limit`.
+    /// Reads the URLs of the project's endpoints in a direction, if there are at most `limit` and they
+    /// have at most 4 MiB together. The server measures them, so larger ones are never sent.
     ///
     /// If an operator's view has an id twice, the newest row counts.
     pub async fn endpoint_urls(
@@ -95,15 +96,14 @@ impl SourceSession {
         limit: u16,
     ) -> Result<EndpointUrls, Error> {
         let project = self.project.as_ref().ok_or(Error::NotBegun)?;
-        let statement =
-            endpoints_statement(&self.catalogue, project, direction, u32::from(limit) + 1);
+        let statement = endpoints_statement(&self.catalogue, project, direction, limit.into());
         let rows = self.connection.query(&statement).await?;
-        if rows.len() > usize::from(limit) {
-            return Ok(EndpointUrls::InRows);
-        }
         let mut urls = HashMap::with_capacity(rows.len());
         for row in rows {
-            let [id, url] = values(row)?;
+            let [id, url, fits] = values(row)?;
+            if fits.as_deref() != Some("t") {
+                return Ok(EndpointUrls::InRows);
+            }
             let id = id.and_then(|id| id.parse().ok());
             let id = id.ok_or(Error::UnexpectedAnswer("the endpoints query"))?;
             urls.insert(id, url.unwrap_or_default());
@@ -112,16 +112,16 @@ impl SourceSession {
     }
 
     /// Streams the rows of a filter in a time slice, for a [`Decoder`](super::Decoder). With
-    /// [`EndpointUrls::InRows`], each row has its endpoint's URL. `working` counts the time in which the
+    /// [`UrlColumn::Joined`], each row has its endpoint's URL. `working` counts the time in which the
     /// server works without sending rows.
     pub async fn rows(
         &mut self,
         filter: &MessageFilter,
         slice: TimeSlice,
-        urls: &EndpointUrls,
+        url: UrlColumn,
         working: &WorkingTime,
     ) -> Result<SourceRows<'_>, Error> {
-        let statement = self.statements(filter)?.copy(slice, urls.column());
+        let statement = self.statements(filter)?.copy(slice, url);
         self.connection.copy(&statement, working).await
     }
 

@@ -11,9 +11,12 @@ use exports_domain::{Direction, MessageFilter, ProjectId};
 use crate::catalogue::Catalogue;
 use crate::time_slice::{TimeSlice, literal, micros_of};
 
+/// The maximum size of the URLs that an export keeps in memory, in bytes.
+pub(crate) const MAX_URL_BYTES: u32 = 4 * 1024 * 1024;
+
 /// The URL column of the rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum UrlColumn {
+pub enum UrlColumn {
     /// Always NULL: the reader knows the URLs.
     Null,
     /// The URL of the endpoint.
@@ -152,8 +155,11 @@ impl<'a> Statements<'a> {
     }
 }
 
-/// The statement for the URLs of at most `limit` endpoints. Of several rows with the same id, the last
-/// one counts.
+/// The statement for the URLs of a project's endpoints. Of several rows with the same id, the last one
+/// counts.
+///
+/// If there are more than `limit` endpoints, or their URLs have more than [`MAX_URL_BYTES`] together,
+/// the third column is false and no URL is sent.
 pub(crate) fn endpoints_statement(
     catalogue: &Catalogue,
     project: &ProjectId,
@@ -161,8 +167,12 @@ pub(crate) fn endpoints_statement(
     limit: u32,
 ) -> String {
     format!(
-        "SELECT id::uuid, url::text FROM (SELECT e.id, e.url, e.created_at FROM endpoints e \
-         WHERE {} AND e.id IS NOT NULL LIMIT {limit}) few ORDER BY created_at NULLS FIRST, url DESC",
+        "SELECT id::uuid, CASE WHEN fits THEN url END::text, fits FROM (\
+         SELECT id, url, created_at, count(*) OVER () <= {limit} \
+         AND coalesce(sum(octet_length(url::text)) OVER (), 0) <= {MAX_URL_BYTES} AS fits \
+         FROM (SELECT e.id, e.url, e.created_at FROM endpoints e \
+         WHERE {} AND e.id IS NOT NULL LIMIT {limit} + 1) few) measured \
+         ORDER BY created_at NULLS FIRST, url DESC",
         endpoints_of(catalogue, project, direction),
     )
 }

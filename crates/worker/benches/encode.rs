@@ -92,7 +92,7 @@ fn rows(criterion: &mut Criterion) {
         .iter()
         .map(|message| record(Direction::Outbound, Some(&urls), message))
         .collect();
-    let endpoints = Arc::new(EndpointFields::known(Direction::Outbound, &urls));
+    let endpoints = Arc::new(EndpointFields::known(Direction::Outbound, urls.clone()));
     let new_encoder = || Encoder::new(CsvWriter::new(Direction::Outbound, Arc::clone(&endpoints)));
     let mut file = Vec::new();
 

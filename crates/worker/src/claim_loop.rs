@@ -1,11 +1,10 @@
 //! Claims as many exports as the worker has free slots, and runs each attempt in its own task.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use exports_database::{Claim, ClaimRequest, Error};
 use exports_domain::error_line;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -13,13 +12,13 @@ use crate::background::notify::QueueWakeup;
 use crate::background::queue_hints::SharedHints;
 use crate::context::Context;
 use crate::job::Attempt;
+use crate::slots::Slots;
 
 /// The pause after a claim that failed.
 const ERROR_PAUSE: Duration = Duration::from_secs(2);
 
 pub(crate) struct ClaimLoop {
     wakeup: QueueWakeup,
-    slots: Arc<Semaphore>,
     claimer: Claimer,
 }
 
@@ -28,6 +27,7 @@ pub(crate) struct ClaimLoop {
 struct Claimer {
     context: Context,
     hints: SharedHints,
+    slots: Slots,
     /// Stops the attempts; they release their exports.
     shutdown: CancellationToken,
     attempts: TaskTracker,
@@ -40,13 +40,13 @@ impl ClaimLoop {
         hints: SharedHints,
         shutdown: CancellationToken,
     ) -> Self {
-        let slots = usize::from(context.settings.concurrency);
+        let slots = Slots::new(context.settings.concurrency);
         Self {
             wakeup,
-            slots: Arc::new(Semaphore::new(slots)),
             claimer: Claimer {
                 context,
                 hints,
+                slots,
                 shutdown,
                 attempts: TaskTracker::new(),
             },
@@ -65,29 +65,28 @@ impl ClaimLoop {
     }
 
     async fn claim_forever(&self) {
+        let Claimer { context, slots, .. } = &self.claimer;
+        let mut left = slots.left();
         loop {
-            let permits = self.free_slots().await;
+            let permits = slots.take_free().await;
+            left.mark_unchanged();
             let wanted = permits.len();
             // In one task: cancelling this loop between a claim and the start of its attempts would leave
             // the exports claimed until their leases expire.
             let claim = self.claimer.clone().claim_and_start(permits);
             let claimed = self.claimer.attempts.spawn(claim).await.unwrap_or(0);
+            let is_reserved = slots.last_is_reserved() && wanted - claimed == 1;
+            context.metrics.slots_reserved.set(is_reserved.into());
             if claimed < wanted {
-                self.claimer.context.sessions.close_idle();
-                self.wakeup.wait().await;
+                context.sessions.close_idle();
+                // Nothing is due, or it is due and may not use the reserved slot. Then it can use the next
+                // slot that an export leaves.
+                tokio::select! {
+                    () = self.wakeup.wait() => {}
+                    _ = left.changed() => {}
+                }
             }
         }
-    }
-
-    /// Waits for a free slot, and takes all others that are free.
-    async fn free_slots(&self) -> Vec<OwnedSemaphorePermit> {
-        let mut permits = Vec::new();
-        // The semaphore is never closed.
-        permits.extend(self.slots.clone().acquire_owned().await.ok());
-        while let Ok(permit) = self.slots.clone().try_acquire_owned() {
-            permits.push(permit);
-        }
-        permits
     }
 }
 
@@ -115,6 +114,9 @@ impl Claimer {
             lease: context.settings.lease,
             max_attempts: context.settings.max_attempts,
             hints,
+            // The permits are for all free slots.
+            last_slot_reserved: self.slots.last_is_reserved(),
+            borrowers: self.slots.borrowers(),
         };
         let claims = match self.claim(&request).await {
             Ok(claims) => {
@@ -137,12 +139,14 @@ impl Claimer {
         // The limit of the claim was the number of permits.
         for (claim, permit) in claims.into_iter().zip(permits) {
             context.metrics.claimed(&claim);
-            let attempt = Attempt::new(context.clone(), claim, claimed_at);
+            let project = claim.project.clone();
+            let slot = self
+                .slots
+                .occupy(permit, project, claimed_at, claim.borrows_slot);
+            let attempt = Attempt::new(context.clone(), claim, claimed_at, slot);
             let shutdown = self.shutdown.clone();
-            self.attempts.spawn(async move {
-                attempt.run(&shutdown).await;
-                drop(permit);
-            });
+            self.attempts
+                .spawn(async move { attempt.run(&shutdown).await });
         }
         count
     }

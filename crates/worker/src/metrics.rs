@@ -28,6 +28,7 @@ pub(crate) struct WorkerMetrics {
     pub(crate) takeovers: IntCounter,
     pub(crate) leases_lost: IntCounter,
     pub(crate) running: IntGauge,
+    pub(crate) slots_reserved: IntGauge,
     pub(crate) attempts: Counters<Outcome>,
     pub(crate) retries: Counters<FailureCode>,
     pub(crate) failures: Counters<FailureCode>,
@@ -64,6 +65,11 @@ impl WorkerMetrics {
                 "Attempts that ended because the lease was lost.",
             ),
             running: registry.gauge("exports_running", "Running attempts of this worker."),
+            slots_reserved: registry.gauge(
+                "exports_slots_reserved",
+                "1 while the only free slot of this worker is the one that is reserved for the first export \
+                 of a project that has none running; otherwise 0.",
+            ),
             attempts: registry.counters("exports_attempts_total", "Finished attempts, by outcome."),
             retries: registry.counters(
                 "exports_retries_total",
@@ -113,7 +119,11 @@ impl WorkerMetrics {
         match outcome {
             Outcome::Retried => self.retries.inc(code),
             Outcome::Failed => self.failures.inc(code),
-            Outcome::Completed | Outcome::Released | Outcome::LeaseLost | Outcome::Unknown => {}
+            Outcome::Completed
+            | Outcome::Released
+            | Outcome::SlotReturned
+            | Outcome::LeaseLost
+            | Outcome::Unknown => {}
         }
     }
 

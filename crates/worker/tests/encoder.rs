@@ -19,7 +19,7 @@ type CsvEncoder = Encoder<CsvWriter>;
 
 fn encoder(direction: Direction, urls: Option<&Urls>) -> CsvEncoder {
     let endpoints = urls.map_or_else(EndpointFields::from_rows, |urls| {
-        EndpointFields::known(direction, urls)
+        EndpointFields::known(direction, urls.clone())
     });
     Encoder::new(CsvWriter::new(direction, Arc::new(endpoints)))
 }
@@ -203,4 +203,69 @@ fn text_that_is_not_utf_8_is_an_error() {
     bytes[at] = 0xff;
     let error = encode(&mut encoder(Outbound, None), &bytes, &[usize::MAX]).unwrap_err();
     assert!(error.to_string().contains("not UTF-8"), "{error}");
+}
+
+const MIB: usize = 1 << 20;
+
+/// A message whose last error has this size.
+fn long(bytes: usize) -> Message {
+    Message {
+        id: Some(Uuid::from_u128(7)),
+        last_error: Some("x".repeat(bytes)),
+        ..Message::default()
+    }
+}
+
+#[test]
+fn a_row_above_the_limit_is_refused_by_its_first_bytes() {
+    for (message, received) in [
+        (long(32 * MIB), 200),
+        (
+            // Two fields that are within the limit each.
+            Message {
+                status: Some("s".repeat(20 * MIB)),
+                ..long(20 * MIB)
+            },
+            20 * MIB + 200,
+        ),
+    ] {
+        let bytes = copy(&[at(Some(1)), message]);
+        let mut encoder = encoder(Outbound, None);
+        let error = encode(&mut encoder, &bytes[..300 + received], &[MIB / 8]).unwrap_err();
+        let EncodeError::RowTooLong { message, bytes } = &error else {
+            panic!("{error}");
+        };
+        assert_eq!(*message, Uuid::from_u128(7).to_string());
+        assert!((32 * MIB..41 * MIB).contains(bytes), "{error}");
+    }
+}
+
+#[test]
+fn a_row_at_the_limit_is_encoded() {
+    let message = long(32 * MIB - 200);
+    let bytes = copy(std::slice::from_ref(&message));
+    let csv = encode(&mut encoder(Outbound, None), &bytes, &[MIB / 8]).unwrap();
+    assert!(csv == expected(Outbound, None, &[message]));
+}
+
+/// A small row may become a large one, because its endpoint has a long URL.
+#[test]
+fn many_rows_with_a_long_url_are_flushed_piece_by_piece() {
+    let endpoint = Uuid::from_u128(1);
+    let urls = Urls::from([(endpoint, "u".repeat(MIB))]);
+    let messages = vec![
+        Message {
+            endpoint: Some(endpoint),
+            ..Message::default()
+        };
+        50
+    ];
+    let (mut csv, mut flushed) = (Vec::new(), Vec::new());
+    let encoded = encoder(Outbound, Some(&urls)).encode(&copy(&messages), &mut csv, &mut |csv| {
+        assert!(csv.len() <= MIB, "{} bytes buffered", csv.len());
+        flushed.append(csv);
+    });
+    encoded.unwrap();
+    flushed.append(&mut csv);
+    assert!(flushed == expected(Outbound, Some(&urls), &messages));
 }

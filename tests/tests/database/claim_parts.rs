@@ -68,7 +68,13 @@ async fn the_documented_example_is_claimed_in_the_documented_order() {
     let hints = hints_of_now(&database).await;
     let b1 = pending(OTHER, 0).insert(database.pool()).await;
 
-    let first = claims(&storage, &hints, 2).await;
+    let request = ClaimRequest {
+        limit: 3,
+        hints: hints.clone(),
+        last_slot_reserved: true,
+        ..worker("worker-2")
+    };
+    let first = storage.claim(&request).await.unwrap();
 
     let ids: HashSet<_> = first.iter().map(|claim| claim.lease.export.0).collect();
     assert_eq!(ids, HashSet::from([b2.id(), b1]));

@@ -25,6 +25,7 @@ mod plans;
 mod projects;
 mod queue;
 mod queue_hints;
+mod reserved_slot;
 mod roles;
 mod states;
 mod sweeps;

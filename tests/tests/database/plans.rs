@@ -148,8 +148,15 @@ async fn frequent_statements_do_not_scan_whole_tables() {
     let cases = [
         (
             "AS \"taken_over!\"",
-            "text, int8, interval, int4, timestamptz, text[], timestamptz[], uuid[], interval[]",
-            "'w', 5, '30 s', 8, NULL, '{}', '{}', '{}', '{1 s, 4 s}'",
+            "text, int8, interval, int4, timestamptz, text[], timestamptz[], uuid[], interval[], int8, text[]",
+            "'w', 5, '30 s', 8, NULL, '{}', '{}', '{}', '{1 s, 4 s}', 0, '{}'",
+            5.0,
+        ),
+        // Four slots and the reserved one, which the only project may borrow.
+        (
+            "AS \"taken_over!\"",
+            "text, int8, interval, int4, timestamptz, text[], timestamptz[], uuid[], interval[], int8, text[]",
+            "'w', 5, '30 s', 8, NULL, '{}', '{}', '{}', '{1 s, 4 s}', 1, '{proj_a}'",
             5.0,
         ),
         ("SET status = 'expired'", "int8", "5", 5.0),
@@ -249,9 +256,16 @@ async fn worker_statements_skip_dead_index_entries_during_a_long_snapshot() {
     let cases = [
         (
             "AS \"taken_over!\"",
-            "text, int8, interval, int4, timestamptz, text[], timestamptz[], uuid[], interval[]",
-            format!("'w', 5, '30 s', 8, {recently}, '{{1 s, 4 s}}'"),
+            "text, int8, interval, int4, timestamptz, text[], timestamptz[], uuid[], interval[], int8, text[]",
+            format!("'w', 5, '30 s', 8, {recently}, '{{1 s, 4 s}}', 0, '{{}}'"),
             5.0,
+        ),
+        // The only project has an export running: the reserved slot stays free.
+        (
+            "AS \"taken_over!\"",
+            "text, int8, interval, int4, timestamptz, text[], timestamptz[], uuid[], interval[], int8, text[]",
+            format!("'w', 5, '30 s', 8, {recently}, '{{1 s, 4 s}}', 1, '{{}}'"),
+            4.0,
         ),
         (
             "AS \"lease_ended!\"",

@@ -246,6 +246,30 @@ async fn more_endpoints_than_the_limit_are_joined_in_rows() {
 }
 
 #[tokio::test]
+async fn urls_that_are_too_long_together_are_joined_in_rows() {
+    let database = database().await;
+    let source = Source::same_as(&database.storage());
+    // 4 MiB together, then one byte more.
+    for (id, length) in [(0, 3 << 20), (1, (1 << 20) - 1), (2, 1), (3, 1)] {
+        let endpoint = Endpoint::outbound(PROJECT, uuid(id), &"u".repeat(length));
+        Endpoint::insert(database.pool(), &[endpoint]).await;
+        let mut session = source.open_session().await.unwrap();
+        session.begin(&project()).await.unwrap();
+        let urls = session
+            .endpoint_urls(Direction::Outbound, 10)
+            .await
+            .unwrap();
+        match urls {
+            EndpointUrls::All(all) => {
+                assert!(id < 3, "more than 4 MiB");
+                assert_eq!(all[&uuid(id)].len(), length);
+            }
+            EndpointUrls::InRows => assert_eq!(id, 3, "at most 4 MiB"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn has_endpoint_checks_project_and_direction() {
     let database = database().await;
     let other = database.project("proj_b").await;

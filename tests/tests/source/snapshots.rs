@@ -51,8 +51,9 @@ async fn changes_during_the_stream_are_not_visible() {
     let mut session = source.open_session().await.unwrap();
     session.begin(&project()).await.unwrap();
     let slice = TimeSlice::whole(&filter().range);
+    let url = known_urls().column();
     let mut rows = session
-        .rows(&filter(), slice, &known_urls(), &WorkingTime::default())
+        .rows(&filter(), slice, url, &WorkingTime::default())
         .await
         .unwrap();
     let mut bytes = Vec::new();

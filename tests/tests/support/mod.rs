@@ -53,6 +53,8 @@ pub(crate) fn worker(owner: &str) -> ClaimRequest<'_> {
         lease: LEASE,
         max_attempts: 8,
         hints: Arc::default(),
+        last_slot_reserved: false,
+        borrowers: Vec::new(),
     }
 }
 

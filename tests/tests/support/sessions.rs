@@ -91,7 +91,7 @@ pub(crate) async fn try_read(
 ) -> Result<Vec<Row>, Error> {
     let slice = TimeSlice::whole(&filter.range);
     let mut rows = session
-        .rows(filter, slice, urls, &WorkingTime::default())
+        .rows(filter, slice, urls.column(), &WorkingTime::default())
         .await?;
     let mut bytes = Vec::new();
     while rows.read(&mut bytes, usize::MAX).await? {}
@@ -105,8 +105,9 @@ pub(crate) async fn try_read(
 /// Starts to read all rows of a session.
 pub(crate) async fn start_reading(session: &mut SourceSession) -> SourceRows<'_> {
     let slice = TimeSlice::whole(&filter().range);
+    let url = known_urls().column();
     let mut rows = session
-        .rows(&filter(), slice, &known_urls(), &WorkingTime::default())
+        .rows(&filter(), slice, url, &WorkingTime::default())
         .await
         .unwrap();
     assert!(rows.read(&mut Vec::new(), 1).await.unwrap());
@@ -132,8 +133,9 @@ pub(crate) async fn leave_in_the_middle(source: &Source, rows: usize) {
         let mut session = source.open_session().await.unwrap();
         session.begin(&project()).await.unwrap();
         let slice = TimeSlice::whole(&filter().range);
+        let url = known_urls().column();
         let mut copy = session
-            .rows(&filter(), slice, &known_urls(), &WorkingTime::default())
+            .rows(&filter(), slice, url, &WorkingTime::default())
             .await
             .unwrap();
         for _ in 0..reads {

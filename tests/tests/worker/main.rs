@@ -7,6 +7,8 @@ mod expiry;
 mod failures;
 mod files;
 mod leases;
+mod memory;
+mod reserved_slot;
 mod rows;
 mod start;
 mod support;

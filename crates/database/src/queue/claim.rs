@@ -25,6 +25,10 @@ pub struct ClaimRequest<'a> {
     pub max_attempts: u32,
     /// Hints about the queue; old hints only make the claim slower.
     pub hints: Arc<QueueHints>,
+    /// Whether one of the `limit` slots is the last free slot of the worker, which is reserved.
+    pub last_slot_reserved: bool,
+    /// The projects that may borrow the reserved slot, because their exports end quickly.
+    pub borrowers: Vec<String>,
 }
 
 /// A claimed export.
@@ -44,6 +48,8 @@ pub struct Claim {
     pub waited: Duration,
     /// Whether the export was taken over after its lease expired.
     pub taken_over: bool,
+    /// Whether the export borrows the reserved slot: its project has other running exports.
+    pub borrows_slot: bool,
 }
 
 struct ClaimRow {
@@ -59,6 +65,7 @@ struct ClaimRow {
     object_key: String,
     waited: f64,
     taken_over: bool,
+    borrows_slot: bool,
 }
 
 impl TryFrom<ClaimRow> for Claim {
@@ -85,6 +92,7 @@ impl TryFrom<ClaimRow> for Claim {
             object_key: row.object_key,
             waited: Duration::try_from_secs_f64(row.waited).unwrap_or_default(),
             taken_over: row.taken_over,
+            borrows_slot: row.borrows_slot,
         })
     }
 }
@@ -94,19 +102,19 @@ impl Database {
     /// twice waits after the expiry as long as a retry would ([`RetryPolicy::pauses`]).
     ///
     /// It stays one statement: one round trip, and one transaction in which an export is selected, locked
-    /// and leased, and its object recorded. An example, with `limit` 2 at 12:00:00. The hints were taken at
-    /// 11:59:30; they have `since` 11:59:25, project A with `due_from` 11:58, and the processing exports A4,
-    /// B2 and B3.
+    /// and leased, and its object recorded. An example, with `limit` 3 at 12:00:00 and the last slot
+    /// reserved. The hints were taken at 11:59:30; they have `since` 11:59:25, project A with `due_from`
+    /// 11:58, and the processing exports A4, B2 and B3.
     ///
-    /// | export | status     | due      | lease expires   | known from |
-    /// |--------|------------|----------|-----------------|------------|
-    /// | A1     | pending    | 11:58    |                 | hints      |
-    /// | A2     | pending    | 11:59    |                 | hints      |
-    /// | A3     | pending    | 12:05    |                 | hints      |
-    /// | A4     | processing |          | 12:00:20        | hints      |
-    /// | B1     | pending    | 11:59:50 |                 | arrival    |
-    /// | B2     | processing |          | 11:59:40        | hints      |
-    /// | B3     | processing |          | 11:59:55        | hints      |
+    /// | export | status     | due      | started  | lease expires   | known from |
+    /// |--------|------------|----------|----------|-----------------|------------|
+    /// | A1     | pending    | 11:58    |          |                 | hints      |
+    /// | A2     | pending    | 11:59    |          |                 | hints      |
+    /// | A3     | pending    | 12:05    |          |                 | hints      |
+    /// | A4     | processing |          | 11:57    | 12:00:20        | hints      |
+    /// | B1     | pending    | 11:59:50 |          |                 | arrival    |
+    /// | B2     | processing |          | 11:50    | 11:59:40        | hints      |
+    /// | B3     | processing |          | 11:59    | 11:59:55        | hints      |
     ///
     /// B3 was taken over twice, and its third attempt is lost too: the pause after it is 16 s.
     ///
@@ -115,14 +123,24 @@ impl Database {
     /// | `arrived`   | the arrivals since the hints: (11:59:50, B). One index probe per project and 5 s, not one per export |
     /// | `pending`   | the first due exports of each project: A1, A2 by the hints, B1 by the arrivals. Not A3, which is not due |
     /// | `held`      | what is processing, by the hints and since, and from when on a takeover is possible: A4 12:00:20, B2 11:59:40, B3 12:00:11 |
-    /// | `running`   | processing exports with a valid lease, per project: A 1 |
+    /// | `running`   | processing exports with a valid lease, per project: A 1, which has been running for more than 10 s |
     /// | `ranked`    | each export with its turn, which is the number that its project would then have running: A1 2, A2 3, B1 1; a possible takeover has turn 0: B2. Not B3, whose pause lasts |
-    /// | `candidate` | in the order B2, B1, A1, A2 the first two that no other worker has locked: B2, B1 |
+    /// | `candidate` | for the slots that are not reserved: in the order B2, B1, A1, A2 the first two that no other worker has locked: B2, B1 |
+    /// | `reserved`  | for the reserved slot: nothing. A has A4 running, and B has B2 in this claim |
     /// | `claimed`   | B2 and B1 are `processing`, with a new token, lease and object key; `attempt` + 1 |
     /// | `replaced`  | the object that the lost attempt of B2 was writing is marked for deletion |
     /// | `recorded`  | the new object keys of B2 and B1 |
     ///
-    /// The next claim takes A1: A then has two running exports, and B has two as well, but nothing pending.
+    /// The next claim without a reserved slot takes A1: A then has two running exports, and B has two as
+    /// well, but nothing pending.
+    ///
+    /// **The reserved slot** keeps one project's long exports from delaying the first export of another.
+    /// It takes the first export of a project that has none running. Any other export may only borrow it,
+    /// and only if its project is one of the `borrowers` and has no export that has been running for more
+    /// than 10 s. A takeover is like any other export here, but never borrows. Every other slot is filled
+    /// in the order of turns, so no export waits for ever.
+    ///
+    /// Two workers that claim at the same moment may each take an export of the same project as its first.
     ///
     /// Where rows are selected by id, the status is inside CASE. A plain condition on it would make the
     /// planner use the small partial index of the status, with all its dead entries, instead of the
@@ -164,37 +182,65 @@ impl Database {
                       AND e.due_at >= arrived.due_at AND e.due_at <= (SELECT clock_timestamp())
                     ORDER BY e.due_at, e.id LIMIT $2::int8 + 1 + 16 / (SELECT count(*) FROM arrived)) head
             ), held AS MATERIALIZED (
-                SELECT id, project_id, lease_expires_at,
+                SELECT id, project_id, started_at, lease_expires_at,
                        -- From the third takeover on, after the pause of a retry.
                        lease_expires_at + CASE WHEN takeovers < 2 THEN '0'::interval
                            ELSE ($9::interval[])[least(attempt, cardinality($9))] END AS takeover_at
-                FROM (SELECT id, project_id, lease_expires_at, takeovers, attempt FROM exports
+                FROM (SELECT id, project_id, started_at, lease_expires_at, takeovers, attempt FROM exports
                       WHERE id = ANY ($8::uuid[]) AND lease_expires_at IS NOT NULL
                       UNION
-                      SELECT id, project_id, lease_expires_at, takeovers, attempt FROM exports
+                      SELECT id, project_id, started_at, lease_expires_at, takeovers, attempt FROM exports
                       WHERE processing_since >= coalesce($5::timestamptz, '-infinity')) processing
             ), running AS (
-                SELECT project_id, count(*) AS exports FROM held
+                SELECT project_id, count(*) AS exports,
+                       min(started_at) < clock_timestamp() - interval '10 seconds' AS has_long
+                FROM held
                 WHERE lease_expires_at > clock_timestamp()
                 GROUP BY project_id
-            ), ranked AS (
-                SELECT pending.id, pending.due_at,
-                       coalesce(running.exports, 0)
-                       + row_number() OVER (PARTITION BY pending.project_id ORDER BY pending.due_at, pending.id) AS turn
-                FROM pending LEFT JOIN running ON running.project_id = pending.project_id
+            ), ranked AS MATERIALIZED (
+                SELECT due.id, due.project_id, due.due_at, running.exports IS NULL AS is_idle,
+                       coalesce(running.exports, 0) + due.position AS turn,
+                       due.project_id = ANY ($11::text[]) AND running.has_long IS NOT TRUE AS may_borrow
+                FROM (SELECT *, row_number() OVER (PARTITION BY project_id ORDER BY due_at, id) AS position
+                      FROM pending) due
+                LEFT JOIN running ON running.project_id = due.project_id
                 UNION ALL
-                SELECT id, takeover_at, 0 FROM held WHERE takeover_at <= clock_timestamp()
+                SELECT held.id, held.project_id, held.takeover_at, running.exports IS NULL, 0, false
+                FROM held LEFT JOIN running ON running.project_id = held.project_id
+                WHERE held.takeover_at <= clock_timestamp()
             ), candidate AS MATERIALIZED (
                 -- LATERAL: locks row by row in the order of turns, whatever the planner estimates.
-                SELECT unlocked.id, unlocked.status
-                FROM (SELECT id FROM ranked ORDER BY turn, due_at) next
+                SELECT unlocked.id, unlocked.status, next.project_id, false AS borrows_slot
+                FROM (SELECT id, project_id FROM ranked ORDER BY turn, due_at) next
                 CROSS JOIN LATERAL (
                     SELECT e.id, e.status FROM exports e
                     WHERE e.id = next.id
                       AND CASE e.status WHEN 'pending' THEN e.due_at <= clock_timestamp()
                           WHEN 'processing' THEN e.lease_expires_at <= clock_timestamp() AND e.attempt < $4 END
                     FOR UPDATE SKIP LOCKED) unlocked
-                LIMIT $2::int8
+                LIMIT $2::int8 - $10::int8
+            ), reserved AS MATERIALIZED (
+                -- The same for the reserved slot. Its first choice is a project that has nothing running.
+                SELECT unlocked.id, unlocked.status, next.project_id, NOT next.is_first AS borrows_slot
+                FROM (SELECT *
+                      FROM (SELECT id, due_at, turn, project_id, may_borrow,
+                                   is_idle AND turn <= 1
+                                   AND project_id <> ALL (ARRAY (SELECT project_id FROM candidate)) AS is_first
+                            FROM ranked
+                            WHERE id <> ALL (ARRAY (SELECT id FROM candidate))) others
+                      WHERE is_first OR may_borrow
+                      ORDER BY is_first DESC, turn, due_at) next
+                CROSS JOIN LATERAL (
+                    SELECT e.id, e.status FROM exports e
+                    WHERE e.id = next.id
+                      AND CASE e.status WHEN 'pending' THEN e.due_at <= clock_timestamp()
+                          WHEN 'processing' THEN e.lease_expires_at <= clock_timestamp() AND e.attempt < $4 END
+                    FOR UPDATE SKIP LOCKED) unlocked
+                LIMIT $10::int8
+            ), chosen AS MATERIALIZED (
+                SELECT id, status, borrows_slot FROM candidate
+                UNION ALL
+                SELECT id, status, borrows_slot FROM reserved
             ), claimed AS (
                 UPDATE exports e
                 SET status = 'processing', attempt = e.attempt + 1,
@@ -203,7 +249,7 @@ impl Database {
                     lease_token = gen_random_uuid(), lease_owner = $1,
                     lease_expires_at = clock_timestamp() + $3,
                     progress_rows = NULL, progress_bytes = NULL
-                WHERE e.id = ANY (ARRAY (SELECT id FROM candidate))
+                WHERE e.id = ANY (ARRAY (SELECT id FROM chosen))
                   AND CASE e.status WHEN 'pending' THEN e.due_at <= clock_timestamp()
                       WHEN 'processing' THEN e.lease_expires_at <= clock_timestamp() AND e.attempt < $4 END
                 RETURNING e.id, e.project_id, e.direction, e.filter_start_time, e.filter_end_time,
@@ -216,14 +262,13 @@ impl Database {
                 INSERT INTO export_objects (key, export_id, state)
                 SELECT object_key, id, 'writing' FROM claimed
             )
-            SELECT id, project_id, direction, filter_start_time, filter_end_time, filter_status,
+            SELECT claimed.id, project_id, direction, filter_start_time, filter_end_time, filter_status,
                    filter_endpoint_id, attempt, lease_token AS "lease_token!",
                    object_key AS "object_key!",
                    extract(epoch FROM clock_timestamp() - due_at)::float8 AS "waited!",
                    -- The row is locked, so this is the status that the UPDATE has replaced.
-                   (SELECT candidate.status = 'processing' FROM candidate
-                    WHERE candidate.id = claimed.id) AS "taken_over!"
-            FROM claimed
+                   chosen.status = 'processing' AS "taken_over!", chosen.borrows_slot AS "borrows_slot!"
+            FROM claimed JOIN chosen ON chosen.id = claimed.id
             "#,
             request.owner,
             i64::from(request.limit),
@@ -234,6 +279,8 @@ impl Database {
             &request.hints.due_from,
             &request.hints.processing,
             &takeover_pauses,
+            i64::from(request.last_slot_reserved),
+            &request.borrowers,
         )
         .fetch_all(&mut self.connection().await?)
         .await?;

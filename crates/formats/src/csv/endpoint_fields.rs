@@ -22,16 +22,17 @@ enum Urls {
 }
 
 impl EndpointFields {
-    /// The URLs of all endpoints are known. `urls` must have all endpoints of this direction.
+    /// The URLs of all endpoints are known. `urls` must have all endpoints of this direction; each is
+    /// dropped when it is encoded.
     #[must_use]
-    pub fn known(direction: Direction, urls: &HashMap<Uuid, String>) -> Self {
-        let encode = |(id, url): (&Uuid, &String)| {
+    pub fn known(direction: Direction, urls: impl IntoIterator<Item = (Uuid, String)>) -> Self {
+        let encode = |(id, url): (Uuid, String)| {
             let mut fields = Vec::new();
-            let bytes = Some(*id.as_bytes());
-            push_fields(&mut fields, direction, bytes, Some(url), &mut |_| {});
+            let bytes = Some(id.into_bytes());
+            push_fields(&mut fields, direction, bytes, Some(&url), &mut |_| {});
             (id.as_u128(), fields.into_boxed_slice())
         };
-        Self(Urls::Known(urls.iter().map(encode).collect()))
+        Self(Urls::Known(urls.into_iter().map(encode).collect()))
     }
 
     /// The rows contain the URLs.
@@ -52,7 +53,7 @@ impl EndpointFields {
         match &self.0 {
             Urls::InRows => push_fields(csv, direction, id, url, flush),
             Urls::Known(known) => match id.and_then(|id| known.get(&u128::from_be_bytes(id))) {
-                Some(fields) => csv.extend_from_slice(fields),
+                Some(fields) => text::push_encoded(csv, fields, flush),
                 None => push_fields(csv, direction, id, None, flush),
             },
         }

@@ -36,6 +36,20 @@ pub(super) fn push_free_text(csv: &mut Vec<u8>, text: &[u8], flush: &mut Flush<'
     push(csv, guard, text, flush);
 }
 
+/// Writes bytes that are encoded already.
+pub(super) fn push_encoded(csv: &mut Vec<u8>, encoded: &[u8], flush: &mut Flush<'_>) {
+    if encoded.len() <= PIECE {
+        csv.extend_from_slice(encoded);
+        return;
+    }
+    for piece in encoded.chunks(PIECE) {
+        if csv.len() >= PIECE {
+            flush(csv);
+        }
+        csv.extend_from_slice(piece);
+    }
+}
+
 fn push(csv: &mut Vec<u8>, guard: &[u8], text: &[u8], flush: &mut Flush<'_>) {
     if text.len() > PIECE {
         return push_long(csv, guard, text, flush);
@@ -160,6 +174,14 @@ mod tests {
             let guarded = [b"'", text.as_slice()].concat();
             flushed.extend_from_slice(b",\r\n");
             assert!(flushed == expected(&[guarded, Vec::new()]), "{unit}");
+
+            let (mut csv, mut again) = (Vec::new(), Vec::new());
+            push_encoded(&mut csv, &flushed, &mut |csv: &mut Vec<u8>| {
+                assert!(csv.len() <= 2 * PIECE, "{} bytes buffered", csv.len());
+                again.append(csv);
+            });
+            again.append(&mut csv);
+            assert!(again == flushed, "{unit}");
         }
     }
 

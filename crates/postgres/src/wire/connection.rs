@@ -18,6 +18,10 @@ pub type TextRow = Vec<Option<String>>;
 /// The maximum size of a read, in bytes.
 pub(super) const READ: usize = 128 * 1024;
 
+/// The maximum size of an answer that is no COPY, in bytes. A message's length is known before it is
+/// received, so a larger one is never in memory.
+pub(super) const MAX_ANSWER: usize = 16 * 1024 * 1024;
+
 /// A connection that is logged in. After an I/O or protocol error it cannot be used any more.
 pub struct WireConnection {
     socket: Box<dyn Socket>,
@@ -84,6 +88,7 @@ impl WireConnection {
     pub async fn query(&mut self, statements: &str) -> Result<Vec<TextRow>, Error> {
         self.send_query(statements).await?;
         let mut rows = Vec::new();
+        let mut size = 0;
         let mut refused = None;
         loop {
             match self.message().await {
@@ -91,7 +96,11 @@ impl WireConnection {
                     self.is_ready = true;
                     return refused.map_or(Ok(rows), Err);
                 }
-                Ok(Message::DataRow(row)) => rows.push(texts(&row)?),
+                Ok(Message::DataRow(row)) => {
+                    size += row.buffer().len();
+                    check_size(size)?;
+                    rows.push(texts(&row)?);
+                }
                 Ok(_) => {}
                 Err(error) if refused.is_none() && error.is_refused() => refused = Some(error),
                 // If the server refuses a statement and then closes the connection, the refusal is the reason.
@@ -139,6 +148,10 @@ impl WireConnection {
 
     /// The next message, if it is received completely.
     pub(super) fn received_message(&mut self) -> Result<Option<Received>, Error> {
+        if let Some(&[_kind, length @ ..]) = self.received.first_chunk::<5>() {
+            // A u32 fits: the smallest supported target has 32-bit addresses.
+            check_size(u32::from_be_bytes(length) as usize)?;
+        }
         match Message::parse(&mut self.received).map_err(|_| Error::UnexpectedMessage)? {
             None => Ok(None),
             Some(Message::ErrorResponse(body)) => Err(server_error(&body)),
@@ -165,6 +178,15 @@ impl fmt::Debug for WireConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WireConnection").finish_non_exhaustive()
     }
+}
+
+fn check_size(bytes: usize) -> Result<(), Error> {
+    if bytes <= MAX_ANSWER {
+        return Ok(());
+    }
+    Err(Error::AnswerTooLarge {
+        limit_bytes: MAX_ANSWER,
+    })
 }
 
 pub(super) fn server_error(body: &ErrorResponseBody) -> Error {

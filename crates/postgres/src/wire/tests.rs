@@ -3,6 +3,8 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 use super::WireConnection;
+use super::connection::MAX_ANSWER;
+use crate::error::Error;
 
 fn message(kind: u8, body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(4 + body.len()).unwrap();
@@ -129,4 +131,40 @@ async fn a_statement_after_an_error_gets_its_own_response() {
     let value = [message(b'D', b"\0\x01\0\0\0\x012"), ready()];
     let (found, ()) = tokio::join!(connection.query("SELECT"), answer(&mut server, &value));
     assert_eq!(found.unwrap(), [[Some("2".to_owned())]]);
+}
+
+/// One row with one value.
+fn row(value: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(value.len()).unwrap();
+    let fields = [b"\0\x01", length.to_be_bytes().as_slice(), value].concat();
+    message(b'D', &fields)
+}
+
+#[tokio::test]
+async fn a_message_that_is_too_large_is_refused_before_it_is_received() {
+    for kind in [b'D', b'N', b'E'] {
+        let (mut connection, mut server) = connected();
+        let length = u32::try_from(MAX_ANSWER + 1).unwrap().to_be_bytes();
+        // Only the start of the message arrives.
+        let start = [[&[kind], length.as_slice(), b"S"].concat()];
+        let (answered, ()) = tokio::join!(connection.query("SELECT"), answer(&mut server, &start));
+        let error = answered.unwrap_err();
+        assert!(matches!(error, Error::AnswerTooLarge { .. }), "{error}");
+        assert!(connection.received.capacity() < MAX_ANSWER / 16);
+    }
+}
+
+#[tokio::test]
+async fn the_rows_of_an_answer_are_bounded_together() {
+    let (mut connection, mut server) = connected();
+    let rows = vec![row(&vec![b'x'; MAX_ANSWER / 4]); 5];
+    // Moved, so that the connection is closed after the error.
+    let asking = async move { connection.query("SELECT").await };
+    let (answered, ()) = tokio::join!(asking, async {
+        let mut request = [0; 12];
+        server.read_exact(&mut request).await.unwrap();
+        server.write_all(&rows.concat()).await.ok();
+    });
+    let error = answered.unwrap_err();
+    assert!(matches!(error, Error::AnswerTooLarge { .. }), "{error}");
 }

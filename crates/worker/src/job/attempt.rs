@@ -15,6 +15,7 @@ use crate::job::time_limit;
 use crate::job::{AttemptError, JobError, SharedProgress};
 use crate::metrics::{Outcome, PhaseClock, Running};
 use crate::pipeline::upload::FileUpload;
+use crate::slots::{QUICK, Slot};
 
 /// The pause before a completion that could not be recorded is recorded again. It doubles each time.
 const COMPLETE_RETRY: Duration = Duration::from_millis(100);
@@ -25,14 +26,16 @@ pub(crate) struct Attempt {
     context: Context,
     claim: Claim,
     claimed_at: Instant,
+    slot: Slot,
 }
 
 impl Attempt {
-    pub(crate) fn new(context: Context, claim: Claim, claimed_at: Instant) -> Self {
+    pub(crate) fn new(context: Context, claim: Claim, claimed_at: Instant, slot: Slot) -> Self {
         Self {
             context,
             claim,
             claimed_at,
+            slot,
         }
     }
 
@@ -45,6 +48,9 @@ impl Attempt {
         );
         let _running = Running::begin(&self.context.metrics);
         let outcome = self.run_to_completion(shutdown).instrument(span).await;
+        if outcome == Outcome::Completed {
+            self.slot.completed();
+        }
         self.context.metrics.ended(outcome);
     }
 
@@ -67,7 +73,16 @@ impl Attempt {
             }
             Err(AttemptError::Shutdown) => {
                 file.abort().await;
-                return self.release().await;
+                tracing::info!("the export is released");
+                return self.release(Outcome::Released).await;
+            }
+            Err(AttemptError::SlotReserved) => {
+                file.abort().await;
+                tracing::info!(
+                    "the export is released: it took longer than {QUICK:?} in the slot that is reserved \
+                     for other projects"
+                );
+                return self.release(Outcome::SlotReturned).await;
             }
             Err(AttemptError::Failed(error)) => {
                 file.abort().await;
@@ -96,6 +111,7 @@ impl Attempt {
             biased;
             () = heartbeat.lost() => Err(AttemptError::LeaseLost),
             () = shutdown.cancelled() => Err(AttemptError::Shutdown),
+            () = self.slot.must_be_returned() => Err(AttemptError::SlotReserved),
             error = time_limit::reached(max_duration, progress) => Err(error.into()),
             written = export::write(&self.context, &self.claim, progress, file, &mut clock) => written,
         }
@@ -170,10 +186,9 @@ impl Attempt {
         outcome
     }
 
-    async fn release(&self) -> Outcome {
-        tracing::info!("the export is released");
+    async fn release(&self, outcome: Outcome) -> Outcome {
         let recorded = self.context.database.release(self.claim.lease).await;
-        if_recorded(recorded, Outcome::Released)
+        if_recorded(recorded, outcome)
     }
 
     /// An unavailable source or store fails many attempts, so its outage is logged once. The line of the

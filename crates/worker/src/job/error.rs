@@ -18,6 +18,8 @@ pub(crate) enum AttemptError {
     LeaseLost,
     /// The worker shuts down and its grace period is over.
     Shutdown,
+    /// The export has borrowed the reserved slot and is not quick.
+    SlotReserved,
     /// Something failed.
     Failed(JobError),
 }

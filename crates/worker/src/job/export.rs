@@ -19,8 +19,8 @@ use crate::pipeline::upload::FileUpload;
 /// a moment.
 const EXTRA_SLOTS: usize = 2;
 
-/// Up to this number of endpoints, their URLs are loaded into memory. Above it, the query joins the URL to
-/// each row.
+/// Up to this number of endpoints, and 4 MiB of URLs, the URLs are loaded into memory. Above it, the query
+/// joins the URL to each row.
 const MAX_ENDPOINTS_IN_MEMORY: u16 = 2_000;
 
 /// Up to this number of messages, one session reads alone: other sessions would need longer to join.

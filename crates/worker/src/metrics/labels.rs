@@ -12,6 +12,8 @@ pub(crate) enum Outcome {
     Retried,
     /// It was released at shutdown.
     Released,
+    /// It borrowed the reserved slot, was not quick, and was released.
+    SlotReturned,
     LeaseLost,
     /// The database did not answer before the lease expired.
     Unknown,

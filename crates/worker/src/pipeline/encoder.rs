@@ -2,18 +2,32 @@
 //!
 //! Each slice has its own encoder thread: decoding and encoding never wait for the network, and the
 //! network never waits for them.
+//!
+//! A row is decoded as a whole, so memory depends on its size. [`MAX_ROW`] is the largest row of an export,
+//! and of the rows above [`LONG_ROW`] an export holds one at a time.
 
-use exports_formats::{Flush, RowFormat, UnwritableTime};
+use exports_formats::{Flush, RowFormat};
 use exports_source::Decoder;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::job::{JobError, SharedProgress};
 use crate::pipeline::buffer_pool::{Buffer, BufferPool};
+use crate::pipeline::encode_error::EncodeError;
 use crate::pipeline::reorder_buffer::SliceInput;
 
 /// How many chunks the channel to the encoder holds. When it is full, the reader waits (backpressure).
 const QUEUED_CHUNKS: usize = 2;
+
+/// The maximum size of a row in bytes, as PostgreSQL sends it: 32 MiB. It also is the smallest size that
+/// every allocator maps on its own, see [`reserve`].
+pub(crate) const MAX_ROW: usize = 32 * 1024 * 1024;
+
+/// The rest of a longer row is received only when its slice has its turn in the file.
+const LONG_ROW: usize = 1024 * 1024;
+
+/// Bytes that are written when they are so many, although the chunk has more rows.
+const FULL: usize = 512 * 1024;
 
 /// Encodes the rows of one COPY, which reads one slice of the export.
 #[derive(Debug)]
@@ -23,26 +37,6 @@ pub struct Encoder<F> {
     /// The start of a row whose end is in the next chunk.
     partial_row: Vec<u8>,
     rows: u64,
-}
-
-/// Why a chunk cannot be encoded.
-#[derive(Debug, thiserror::Error)]
-pub enum EncodeError {
-    /// The bytes are not a row of the query.
-    #[error(transparent)]
-    Decode(#[from] exports_source::Error),
-    /// A time cannot be written.
-    #[error(transparent)]
-    Time(#[from] UnwritableTime),
-    /// A row does not fit into memory.
-    #[error("out of memory: a row has more than {bytes} bytes")]
-    OutOfMemory {
-        /// The bytes received so far, and those that the current field still needs.
-        bytes: usize,
-    },
-    /// The COPY ended before its trailer.
-    #[error("the rows end early")]
-    UnexpectedEnd,
 }
 
 /// The size of an encoded slice.
@@ -85,6 +79,9 @@ pub(crate) fn spawn<F: RowFormat + Send + 'static>(
                 // The task that closed the output reports the reason.
                 return Ok(None);
             }
+            if encoder.is_in_long_row() && !output.blocking_wait_for_turn() {
+                return Ok(None);
+            }
         }
         let rows = encoder.finish()?;
         Ok(Some(SliceSize { rows, bytes }))
@@ -120,7 +117,30 @@ impl<F: RowFormat> Encoder<F> {
         }
         self.encode_rows(&mut rest, file, flush)?;
         self.partial_row.extend_from_slice(rest);
-        Ok(())
+        self.check_partial_row()
+    }
+
+    /// Whether the chunk ended inside a row that is longer than [`LONG_ROW`].
+    fn is_in_long_row(&self) -> bool {
+        self.partial_row_needs() > LONG_ROW
+    }
+
+    /// The received bytes of the partial row, and those that its current field still needs.
+    fn partial_row_needs(&self) -> usize {
+        if self.partial_row.is_empty() {
+            return 0;
+        }
+        self.partial_row.len() + self.decoder.missing()
+    }
+
+    /// The start of a row says how long it is: a row that is too long is not received.
+    fn check_partial_row(&self) -> Result<(), EncodeError> {
+        let bytes = self.partial_row_needs();
+        if bytes <= MAX_ROW {
+            return Ok(());
+        }
+        let id = Decoder::message_id(&self.partial_row);
+        Err(EncodeError::row_too_long(id, bytes))
     }
 
     /// The number of rows, if the end of the COPY was among the bytes.
@@ -150,10 +170,7 @@ impl<F: RowFormat> Encoder<F> {
         let mut joined = std::mem::take(&mut self.partial_row);
         let missing = self.decoder.missing();
         if missing > next.len() {
-            // Exactly what the row needs: a vector that doubles needs three times as much for a moment.
-            let reserved = joined.try_reserve_exact(missing + next.len());
-            let bytes = carried + missing;
-            reserved.map_err(|_| EncodeError::OutOfMemory { bytes })?;
+            reserve(&mut joined, missing, next.len())?;
         }
         // Twice as many bytes each time: short rows copy little, long rows are decoded only a few times.
         let some = next.len().min(carried.max(512));
@@ -178,22 +195,22 @@ impl<F: RowFormat> Encoder<F> {
         while let Some(row) = self.decoder.next_row(bytes)? {
             self.format.push_row(file, &row, flush)?;
             self.rows += 1;
+            // A row may be much longer in the file, because of its endpoint's URL.
+            if file.len() >= FULL {
+                flush(file);
+            }
         }
         Ok(())
     }
 }
 
-impl From<EncodeError> for JobError {
-    fn from(error: EncodeError) -> Self {
-        match &error {
-            EncodeError::Decode(decode) => Self::rows(decode),
-            EncodeError::Time(UnwritableTime { message, column }) => Self::invalid_data(
-                &format!(
-                    "Message {message} has a {column} that is infinite or outside the years 1 to 9999."
-                ),
-                error.to_string(),
-            ),
-            EncodeError::UnexpectedEnd | EncodeError::OutOfMemory { .. } => Self::internal(&error),
-        }
-    }
+/// Reserves memory for the `missing` bytes of a row and the rest of a chunk.
+fn reserve(row: &mut Vec<u8>, missing: usize, chunk: usize) -> Result<(), EncodeError> {
+    let bytes = row.len() + missing;
+    // Exactly what the row needs: a vector that doubles needs three times as much for a moment. For a long
+    // row, always the maximum: it is a mapping of its own, whose memory is used only when it is written and
+    // returns to the system when the row ends. Smaller allocations would stay in the heap of each thread.
+    let capacity = if bytes > LONG_ROW { MAX_ROW } else { bytes } + chunk;
+    row.try_reserve_exact(capacity.saturating_sub(row.len()))
+        .map_err(|_| EncodeError::OutOfMemory { bytes })
 }

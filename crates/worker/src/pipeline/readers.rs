@@ -9,7 +9,7 @@ use exports_database::Claim;
 use exports_domain::error_line;
 use exports_formats::csv::{CsvWriter, EndpointFields};
 use exports_source::{EndpointUrls, Error as SourceError, SessionPool};
-use exports_source::{SnapshotId, SourceSession, TimeSlice};
+use exports_source::{SnapshotId, SourceSession, TimeSlice, UrlColumn};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -25,7 +25,7 @@ use crate::pipeline::reorder_buffer::{ReorderBuffer, SliceInput};
 /// What the readers of one export share.
 pub(crate) struct Readers {
     claim: Claim,
-    urls: EndpointUrls,
+    url: UrlColumn,
     endpoints: Arc<EndpointFields>,
     progress: SharedProgress,
     /// For chunks of the source and for encoded bytes.
@@ -58,13 +58,14 @@ impl Readers {
         reorder_buffer: ReorderBuffer,
         first_row: oneshot::Sender<()>,
     ) -> Self {
-        let endpoints = match &urls {
+        let url = urls.column();
+        let endpoints = match urls {
             EndpointUrls::All(urls) => EndpointFields::known(claim.filter.direction, urls),
             EndpointUrls::InRows => EndpointFields::from_rows(),
         };
         Self {
             claim: claim.clone(),
-            urls,
+            url,
             endpoints: Arc::new(endpoints),
             progress: progress.clone(),
             // No initial capacity: a small export uses only the memory that it needs.
@@ -137,7 +138,7 @@ impl Readers {
         let (buffers, progress) = (self.buffers.clone(), self.progress.clone());
         let (chunks, encoding) = encoder::spawn(encoder, output, buffers, progress);
         let working = self.progress.working();
-        let rows = session.rows(&self.claim.filter, slice, &self.urls, working);
+        let rows = session.rows(&self.claim.filter, slice, self.url, working);
         let rows = rows.await.map_err(source)?;
         let on_first_row = || {
             if let Some(first_row) = self.lock().first_row.take() {

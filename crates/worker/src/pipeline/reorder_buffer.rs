@@ -4,6 +4,7 @@
 //!
 //! - Each slice has a byte budget. When the bytes that wait for the turn of the slice use it up, its encoder
 //!   waits, and so does its reader. The slice whose turn it is flows through, whatever its size.
+//! - A row that is very long is received only when its slice has its turn, so there is one at a time.
 //! - The number of slots limits the slices that exist at the same time, including the one whose turn it is.
 //!   A reader that is far ahead waits for a slot.
 //!
@@ -45,12 +46,15 @@ pub(crate) struct OrderedOutput {
 pub(crate) struct SliceInput {
     chunks: mpsc::UnboundedSender<Chunk>,
     budget: Arc<Semaphore>,
+    /// Has a permit when the slice has its turn.
+    turn: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
 struct SliceOutput {
     chunks: mpsc::UnboundedReceiver<Chunk>,
     budget: Arc<Semaphore>,
+    turn: Arc<Semaphore>,
     _slot: Slot,
 }
 
@@ -84,14 +88,20 @@ impl ReorderBuffer {
     pub(crate) fn open(&self, slot: Slot) -> SliceInput {
         let (chunks, waiting) = mpsc::unbounded_channel();
         let budget = Arc::new(Semaphore::new(BYTE_BUDGET as usize));
+        let turn = Arc::new(Semaphore::new(0));
         let output = SliceOutput {
             chunks: waiting,
             budget: budget.clone(),
+            turn: turn.clone(),
             _slot: slot,
         };
         // If the output is closed, this drops the slice, which closes its budget: the next send fails.
         self.slices.send(output).ok();
-        SliceInput { chunks, budget }
+        SliceInput {
+            chunks,
+            budget,
+            turn,
+        }
     }
 }
 
@@ -105,7 +115,9 @@ impl OrderedOutput {
                 }
                 self.current = None;
             }
-            self.current = Some(self.slices.recv().await?);
+            let next = self.slices.recv().await?;
+            next.turn.add_permits(1);
+            self.current = Some(next);
         }
     }
 }
@@ -128,6 +140,11 @@ impl SliceInput {
             Err(_closed) => false,
         }
     }
+
+    /// Waits until the slice has its turn. `false` if the output is closed. Only for threads that may block.
+    pub(crate) fn blocking_wait_for_turn(&self) -> bool {
+        Handle::current().block_on(self.turn.acquire()).is_ok()
+    }
 }
 
 impl Drop for OrderedOutput {
@@ -139,6 +156,7 @@ impl Drop for OrderedOutput {
 impl Drop for SliceOutput {
     fn drop(&mut self) {
         self.budget.close();
+        self.turn.close();
     }
 }
 
@@ -215,6 +233,32 @@ mod tests {
         drop(output);
         drop(slices);
         sending.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_encoder_with_a_long_row_waits_for_the_turn_of_its_slice() {
+        let (slices, mut output) = new(3);
+        let (head, second) = (open(&slices).await, open(&slices).await);
+        let third = open(&slices).await;
+        let turn = second.turn.clone();
+        let waiting = spawn_blocking(move || {
+            second.blocking_wait_for_turn() && second.blocking_send(buffer(b"long"))
+        });
+        let sending = spawn_blocking(move || {
+            head.blocking_wait_for_turn() && head.blocking_send(buffer(b"head"))
+        });
+        assert_eq!(output.next().await.unwrap().bytes.as_slice(), b"head");
+        assert!(sending.await.unwrap());
+        assert_eq!(
+            turn.available_permits(),
+            0,
+            "the first slice has not ended for the output"
+        );
+        assert_eq!(output.next().await.unwrap().bytes.as_slice(), b"long");
+        assert!(waiting.await.unwrap());
+        drop(output);
+        let closed = spawn_blocking(move || third.blocking_wait_for_turn());
+        assert!(!closed.await.unwrap(), "the output is closed");
     }
 
     #[tokio::test]
