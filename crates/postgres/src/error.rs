@@ -96,7 +96,7 @@ impl Error {
     pub fn is_unavailable(&self) -> bool {
         match self {
             Self::Unavailable { .. } | Self::ReadOnly(_) => true,
-            Self::Refused(_) | Self::UnexpectedMessage => false,
+            Self::Refused(_) | Self::UnexpectedMessage | Self::AnswerTooLarge { .. } => false,
         }
     }
 
