@@ -115,8 +115,11 @@ impl<F: RowFormat> Encoder<F> {
         while !self.partial_row.is_empty() && !rest.is_empty() {
             rest = self.complete_row(rest, file, flush)?;
         }
-        self.encode_rows(&mut rest, file, flush)?;
-        self.partial_row.extend_from_slice(rest);
+        // Otherwise the chunk has ended inside the row, and the decoder knows what is missing of it.
+        if self.partial_row.is_empty() {
+            self.encode_rows(&mut rest, file, flush)?;
+            self.partial_row.extend_from_slice(rest);
+        }
         self.check_partial_row()
     }
 

@@ -78,7 +78,8 @@ impl Server {
 }
 
 fn routes() -> Router {
-    let peer = |Extension(PeerAddr(peer)): Extension<PeerAddr>| async move { peer.to_string() };
+    let peer =
+        |Extension(PeerAddr(peer)): Extension<PeerAddr>| async move { format!("{peer} done") };
     let slow = || async {
         tokio::time::sleep(Duration::from_secs(2)).await;
         "slow"
