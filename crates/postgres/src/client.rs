@@ -43,9 +43,12 @@ pub struct Client {
     connector: Arc<Connector>,
 }
 
-/// Settings for sessions whose statements read a few rows each. No statement of the service takes
-/// nearly 10 s. JIT is off: for a claim of half a millisecond it took half a second.
-const SHORT_STATEMENTS: [(&str, &str); 2] = [("statement_timeout", "10s"), ("jit", "off")];
+/// How long a statement may run before the server cancels it. No statement of the service takes nearly
+/// as long.
+const STATEMENT_TIMEOUT: &str = "10s";
+/// The same for the API, whose consumers share one pool: a slow statement must not occupy a connection for
+/// long. A canceled statement is answered with 503.
+const API_STATEMENT_TIMEOUT: &str = "2s";
 
 impl Client {
     /// A client that reads and writes. Does not connect.
@@ -59,7 +62,12 @@ impl Client {
     }
 
     fn with_access(url: &str, purpose: PoolPurpose, access: Access) -> Result<Self, UrlError> {
-        let mut settings = SHORT_STATEMENTS.to_vec();
+        let timeout = match purpose {
+            PoolPurpose::Api => API_STATEMENT_TIMEOUT,
+            PoolPurpose::Worker { .. } | PoolPurpose::Command => STATEMENT_TIMEOUT,
+        };
+        // JIT is off: for a claim of half a millisecond it took half a second.
+        let mut settings = vec![("statement_timeout", timeout), ("jit", "off")];
         if let PoolPurpose::Worker { .. } = purpose {
             // Planning a claim takes as long as the claim, and the plan never changes.
             settings.push(("plan_cache_mode", "force_generic_plan"));

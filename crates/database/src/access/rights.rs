@@ -30,7 +30,7 @@ impl Rights {
 }
 
 /// Our tables. A row lock (`FOR UPDATE`) needs UPDATE on at least one column.
-pub(super) const OWN_TABLES: [Rights; 5] = [
+pub(super) const OWN_TABLES: [Rights; 6] = [
     Rights {
         // For the check of the schema, at the start and for /readyz.
         table: "_sqlx_migrations",
@@ -38,9 +38,16 @@ pub(super) const OWN_TABLES: [Rights; 5] = [
         worker: "SELECT",
     },
     Rights {
-        // Neither reads it. Foreign keys are checked with the rights of the owner.
+        // The API reads the limits of a project with its key. Foreign keys are checked with the rights of
+        // the owner.
         table: "projects",
-        api: "",
+        api: "SELECT (id, limit_requests, limit_creates, limit_active, limit_stored_bytes)",
+        worker: "",
+    },
+    Rights {
+        // The API counts creates.
+        table: "project_creates",
+        api: "SELECT, INSERT, UPDATE (window_started_at, creates)",
         worker: "",
     },
     Rights {
