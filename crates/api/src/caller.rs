@@ -25,17 +25,23 @@ impl Caller {
     }
 }
 
-impl From<Authenticated> for Caller {
-    fn from(authenticated: Authenticated) -> Self {
-        let Authenticated {
-            key,
-            project,
-            scope,
-        } = authenticated;
+/// What a valid key gives access to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Access {
+    pub(crate) caller: Caller,
+    /// The project is suspended, so every request is refused.
+    pub(crate) suspended: bool,
+}
+
+impl From<Authenticated> for Access {
+    fn from(confirmed: Authenticated) -> Self {
         Self {
-            project,
-            key,
-            scope,
+            caller: Caller {
+                project: confirmed.project,
+                key: confirmed.key,
+                scope: confirmed.scope,
+            },
+            suspended: confirmed.suspended,
         }
     }
 }

@@ -32,6 +32,8 @@ pub(crate) enum ApiError {
     Unauthorized,
     #[error("the scope of the key is too narrow: {needed} is needed")]
     ScopeTooNarrow { needed: Scope },
+    #[error("the project is suspended")]
+    ProjectSuspended,
     #[error("invalid link signature")]
     InvalidSignature,
     #[error("export not found")]
@@ -71,7 +73,11 @@ pub(crate) enum ApiError {
 
 impl From<DatabaseError> for ApiError {
     fn from(error: DatabaseError) -> Self {
-        Self::Database(Arc::new(error))
+        match error {
+            // Its keys are deleted too, but may be in the cache.
+            DatabaseError::ProjectDeleted => Self::Unauthorized,
+            error => Self::Database(Arc::new(error)),
+        }
     }
 }
 
@@ -93,7 +99,7 @@ impl ApiError {
             Self::EndpointNotFound => ErrorCode::EndpointNotFound,
             Self::NotReady(_) => ErrorCode::ExportNotReady,
             Self::Unauthorized => ErrorCode::Unauthorized,
-            Self::ScopeTooNarrow { .. } => ErrorCode::Forbidden,
+            Self::ScopeTooNarrow { .. } | Self::ProjectSuspended => ErrorCode::Forbidden,
             Self::InvalidSignature => ErrorCode::InvalidSignature,
             Self::ExportNotFound | Self::RouteNotFound => ErrorCode::NotFound,
             Self::MethodNotAllowed => ErrorCode::MethodNotAllowed,
@@ -122,6 +128,7 @@ impl ApiError {
             Self::ScopeTooNarrow { needed } => {
                 format!("this needs a key with the scope {needed}")
             }
+            Self::ProjectSuspended => "the project is suspended: contact support".to_owned(),
             Self::RouteNotFound => "Route not found".to_owned(),
             Self::RangeNotSatisfiable { size } => {
                 format!("the range starts after the end of the file, which has {size} bytes")

@@ -30,6 +30,9 @@ pub enum Error {
     /// Concurrent requests created and deleted exports with the same idempotency key.
     #[error("conflict: exports with this idempotency key were created and deleted concurrently")]
     KeyContended,
+    /// The project of a new export was deleted after the request was authenticated.
+    #[error("the project was deleted")]
+    ProjectDeleted,
 }
 
 impl Error {
@@ -39,7 +42,7 @@ impl Error {
         match self {
             Self::Postgres(error) => error.is_transient(),
             Self::WrongExport { .. } | Self::KeyContended => true,
-            Self::Corrupt { .. } => false,
+            Self::Corrupt { .. } | Self::ProjectDeleted => false,
         }
     }
 
@@ -66,7 +69,10 @@ impl StatementError for Error {
     fn postgres(&self) -> Option<&exports_postgres::Error> {
         match self {
             Self::Postgres(error) => Some(error),
-            Self::Corrupt { .. } | Self::WrongExport { .. } | Self::KeyContended => None,
+            Self::Corrupt { .. }
+            | Self::WrongExport { .. }
+            | Self::KeyContended
+            | Self::ProjectDeleted => None,
         }
     }
 }

@@ -17,7 +17,9 @@ mod operator;
 mod queue;
 mod row;
 
-pub use access::{ApiKey, Authenticated, GrantError, IssuedKey, Program};
+pub use access::{
+    ApiKey, Authenticated, DeletedExports, GrantError, Held, IssuedKey, NewKey, Program, Rotated,
+};
 pub use database::Database;
 pub use error::Error;
 pub use exports::{

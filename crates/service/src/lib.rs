@@ -1,6 +1,7 @@
-//! Code that both services share: settings, logging, the health probe, the metrics registry, and start-up.
+//! Code that both services share: settings, logging, the HTTP server, the health probe, the metrics registry, and start-up.
 
 pub mod healthcheck;
+pub mod http_server;
 pub mod logging;
 pub mod metrics;
 pub mod settings;

@@ -1,9 +1,13 @@
 //! Access control: projects and their API keys, and the database roles of the programs.
 
 mod api_keys;
+mod authentication;
 mod grants;
+mod projects;
 mod rights;
 
-pub use api_keys::{ApiKey, Authenticated, IssuedKey};
+pub use api_keys::{ApiKey, IssuedKey, NewKey, Rotated};
+pub use authentication::Authenticated;
 pub use grants::GrantError;
+pub use projects::{DeletedExports, Held};
 pub use rights::Program;

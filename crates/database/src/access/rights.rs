@@ -38,10 +38,10 @@ pub(super) const OWN_TABLES: [Rights; 6] = [
         worker: "SELECT",
     },
     Rights {
-        // The API reads the limits of a project with its key. Foreign keys are checked with the rights of
-        // the owner.
+        // The API reads the limits of a project and whether it is suspended. Foreign keys, and the trigger
+        // that holds the exports of a suspended project, run with the rights of the owner.
         table: "projects",
-        api: "SELECT (id, limit_requests, limit_creates, limit_active, limit_stored_bytes)",
+        api: "SELECT (id, suspended_at, limit_requests, limit_creates, limit_active, limit_stored_bytes)",
         worker: "",
     },
     Rights {
@@ -52,7 +52,8 @@ pub(super) const OWN_TABLES: [Rights; 6] = [
     },
     Rights {
         table: "api_keys",
-        api: "SELECT (id, project_id, key_sha256, last_used_at, revoked_at), UPDATE (last_used_at)",
+        api: "SELECT (id, project_id, key_sha256, scope, expires_at, last_used_at, revoked_at), \
+              UPDATE (last_used_at)",
         worker: "",
     },
     Rights {

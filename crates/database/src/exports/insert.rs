@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use exports_domain::{Count, Exceeded, Limits, Rate};
+use exports_postgres::is_foreign_key_violation;
 use sqlx::PgExecutor;
 
 use crate::error::Error;
@@ -130,7 +131,14 @@ pub(super) async fn insert(
         interval(period),
     )
     .fetch_one(executor)
-    .await?;
+    .await
+    .map_err(|error| {
+        if is_foreign_key_violation(&error) {
+            Error::ProjectDeleted
+        } else {
+            error.into()
+        }
+    })?;
     Ok(match row.created_at {
         Some(created_at) => Inserted::New(created_at),
         None => exceeded(&row, limits).map_or(Inserted::Conflict, Inserted::Exceeded),

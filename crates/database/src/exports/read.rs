@@ -26,6 +26,8 @@ pub enum FileLookup {
     NotReady(ExportStatus),
     /// The file is expired.
     Expired,
+    /// The project is suspended.
+    Suspended,
     /// There is no such export.
     Missing,
 }
@@ -67,7 +69,8 @@ async fn find_file(
         SELECT id, project_id, created_at, direction, filter_start_time, filter_end_time,
                filter_status, filter_endpoint_id, attempt, started_at, completed_at, expires_at,
                row_count, file_size_bytes, sha256, error_code, error_message, status, object_key,
-               extract(epoch FROM expires_at - clock_timestamp())::float8 AS remaining
+               extract(epoch FROM expires_at - clock_timestamp())::float8 AS remaining,
+               (SELECT p.suspended_at IS NOT NULL FROM projects p WHERE p.id = exports.project_id) AS "suspended!"
         FROM exports
         WHERE id = $1 AND ($2::text IS NULL OR project_id = $2)
         "#,
@@ -79,6 +82,9 @@ async fn find_file(
     let Some(row) = row else {
         return Ok(FileLookup::Missing);
     };
+    if row.suspended {
+        return Ok(FileLookup::Suspended);
+    }
     let export = Export::try_from(ExportRow {
         id: row.id,
         project_id: row.project_id,

@@ -52,7 +52,9 @@ impl Database {
                  (SELECT count(*) AS exports,
                          coalesce(extract(epoch FROM statement_timestamp() - min(created_at)), 0)::float8 AS age
                   FROM exports
-                  WHERE status = 'pending' AND due_at > statement_timestamp()) retrying
+                  WHERE status = 'pending' AND due_at > statement_timestamp()
+                    -- Without the exports of suspended projects.
+                    AND resume_due_at IS NULL) retrying
             CROSS JOIN
                  (SELECT count(*) AS exports,
                          coalesce(extract(epoch FROM statement_timestamp() - min(started_at)), 0)::float8 AS age

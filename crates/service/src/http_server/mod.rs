@@ -1,0 +1,5 @@
+//! The HTTP server of both services.
+
+mod peer;
+
+pub use peer::PeerAddr;
