@@ -55,6 +55,7 @@ impl DocumentedErrors for Errors {
         ErrorCode::Forbidden,
         ErrorCode::IdempotencyMismatch,
         ErrorCode::PayloadTooLarge,
+        ErrorCode::RateLimited,
         ErrorCode::InternalError,
         ErrorCode::Unavailable,
     ];
@@ -97,11 +98,13 @@ pub(crate) async fn create_export(
         project: caller.project,
         filter,
         idempotency_key,
+        limits: state.limits.with(caller.limits).into(),
     };
     let (export, replayed) = match queue(&state, new).await? {
         Created::New(export) => (export, false),
         Created::Replayed(export) => (export, true),
         Created::Mismatch => return Err(ApiError::IdempotencyMismatch),
+        Created::Exceeded(limit) => return Err(state.limited(limit)),
     };
     tracing::info!(export.id = %export.id, replayed, "export queued");
     let location = format!("{}/v1/exports/{}", state.public_url, export.id);
@@ -115,6 +118,7 @@ pub(crate) async fn create_export(
 }
 
 async fn queue(state: &AppState, new: NewExport) -> Result<Created, ApiError> {
+    let share = state.pool_shares.take(&new.project).await?;
     let filter = &new.filter;
     if let Some(endpoint) = filter.endpoint {
         let found = state
@@ -129,7 +133,10 @@ async fn queue(state: &AppState, new: NewExport) -> Result<Created, ApiError> {
     }
     // A client that disconnects must not cancel a statement that may be committed.
     let database = state.database.clone();
-    let created = state.run_to_completion(async move { database.create_export(&new).await });
+    let created = state.run_to_completion(async move {
+        let _share = share;
+        database.create_export(&new).await
+    });
     Ok(created.await??)
 }
 

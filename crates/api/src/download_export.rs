@@ -75,6 +75,7 @@ impl DocumentedErrors for Errors {
         ErrorCode::Forbidden,
         ErrorCode::NotFound,
         ErrorCode::ExportExpired,
+        ErrorCode::RateLimited,
         ErrorCode::InternalError,
         ErrorCode::Unavailable,
     ];
@@ -121,7 +122,10 @@ pub(crate) async fn download_export(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let redirect = wants_redirect(raw.as_deref())?;
-    let (object_key, remaining) = match state.database.find_file(Some(&caller.project), id).await? {
+    let share = state.pool_shares.take(&caller.project).await?;
+    let found = state.database.find_file(Some(&caller.project), id).await?;
+    drop(share);
+    let (object_key, remaining) = match found {
         FileLookup::Ready {
             object_key,
             remaining,
@@ -129,6 +133,7 @@ pub(crate) async fn download_export(
         } => (object_key, remaining),
         FileLookup::NotReady(status) => return Err(ApiError::NotReady(status)),
         FileLookup::Expired => return Err(ApiError::Expired),
+        FileLookup::Suspended => return Err(ApiError::ProjectSuspended),
         FileLookup::Missing => return Err(ApiError::ExportNotFound),
     };
     let ttl = ttl(remaining).ok_or(ApiError::Expired)?;

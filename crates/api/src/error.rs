@@ -9,11 +9,12 @@ use axum::http::HeaderName;
 use axum::http::header::{CONTENT_RANGE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
 use exports_database::{Error as DatabaseError, MigrationState};
-use exports_domain::{ExportId, ExportStatus, Scope, error_line};
+use exports_domain::{Exceeded, ExportId, ExportStatus, Scope, error_line};
 use exports_objects::StoreError;
 use exports_source::Error as SourceError;
 
 use crate::error_code::ErrorCode;
+use crate::limits;
 
 /// The value of `Retry-After`, in seconds.
 const RETRY_AFTER_SECONDS: u64 = 1;
@@ -66,6 +67,11 @@ pub(crate) enum ApiError {
     Schema(#[source] MigrationState),
     #[error("the request exceeded its timeout of {seconds} s")]
     TimedOut { seconds: u64 },
+    /// All connections that the project may use are in use.
+    #[error("the project uses its share of the connection pool, and no connection became free within {seconds} s")]
+    PoolShareTimedOut { seconds: u64 },
+    #[error("a limit is exceeded: {0}")]
+    Limited(Exceeded),
     /// The panic hook has logged the panic.
     #[error("the handler panicked")]
     Panicked,
@@ -111,7 +117,10 @@ impl ApiError {
             Self::Database(error) if error.is_transient() => ErrorCode::Unavailable,
             Self::Source(error) if error.is_transient() => ErrorCode::Unavailable,
             Self::Store(error) if error.is_transient() => ErrorCode::Unavailable,
-            Self::Schema(_) | Self::TimedOut { .. } => ErrorCode::Unavailable,
+            Self::Limited(_) => ErrorCode::RateLimited,
+            Self::Schema(_) | Self::TimedOut { .. } | Self::PoolShareTimedOut { .. } => {
+                ErrorCode::Unavailable
+            }
             Self::Database(_)
             | Self::Source(_)
             | Self::Store(_)
@@ -124,6 +133,7 @@ impl ApiError {
     pub(crate) fn message(&self) -> String {
         match self {
             Self::Invalid(message) => message.clone(),
+            Self::Limited(exceeded) => exceeded.to_string(),
             Self::NotReady(status) => not_ready(*status),
             Self::ScopeTooNarrow { needed } => {
                 format!("this needs a key with the scope {needed}")
@@ -151,11 +161,19 @@ impl ApiError {
             | Self::FileDamaged { .. }
             | Self::Schema(_)
             | Self::TimedOut { .. }
+            | Self::PoolShareTimedOut { .. }
             | Self::Panicked => self.code().message().to_owned(),
         }
     }
 
-    /// The header of the error. The router adds `Allow`.
+    fn headers(&self) -> HeaderMap {
+        match self {
+            Self::Limited(exceeded) => limits::headers(exceeded),
+            _ => self.header().into_iter().collect(),
+        }
+    }
+
+    /// The header of every other error. The router adds `Allow`.
     fn header(&self) -> Option<(HeaderName, HeaderValue)> {
         match self {
             Self::Unauthorized => Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
@@ -192,8 +210,7 @@ fn not_ready(status: ExportStatus) -> String {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let headers: HeaderMap = self.header().into_iter().collect();
-        let mut response = (self.code().status(), headers).into_response();
+        let mut response = (self.code().status(), self.headers()).into_response();
         response.extensions_mut().insert(Arc::new(self));
         response
     }

@@ -29,6 +29,7 @@ pub(crate) enum ErrorCode {
     ExportExpired,
     PayloadTooLarge,
     RangeNotSatisfiable,
+    RateLimited,
     InternalError,
     Unavailable,
 }
@@ -55,6 +56,7 @@ impl ErrorCode {
             Self::ExportExpired => StatusCode::GONE,
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::RangeNotSatisfiable => StatusCode::RANGE_NOT_SATISFIABLE,
+            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -76,6 +78,7 @@ impl ErrorCode {
             Self::ExportExpired => "The export or its link has expired",
             Self::PayloadTooLarge => "The request body is too large",
             Self::RangeNotSatisfiable => "The range starts after the end of the file",
+            Self::RateLimited => "A limit of the key or of the project is reached",
             Self::InternalError => "Internal error of the service",
             Self::Unavailable => "A dependency is unavailable",
         }
@@ -109,6 +112,7 @@ impl ErrorCode {
             Self::RangeNotSatisfiable => {
                 "the range starts after the end of the file, which has 1024000 bytes"
             }
+            Self::RateLimited => "the limit of requests per API key is 200/s: try again in 1 s",
             Self::InternalError => "internal error: contact support with the request id",
             Self::Unavailable => "the service is temporarily unavailable: try again later",
         }

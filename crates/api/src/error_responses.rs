@@ -67,6 +67,19 @@ fn response(codes: &[ErrorCode]) -> Response {
             "Retry-After",
             header(integer(), "The number of seconds to wait before a retry"),
         ),
+        ErrorCode::RateLimited => response
+            .header(
+                "Retry-After",
+                header(integer(), "The number of seconds to wait before a retry"),
+            )
+            .header(
+                "RateLimit-Policy",
+                text("The limit: its name, its quota `q` and, if it is a rate, its time `w` in seconds (draft-ietf-httpapi-ratelimit-headers-10)"),
+            )
+            .header(
+                "RateLimit",
+                text("The name of the limit, what remains of it (`r`) and when there is more (`t`, in seconds)"),
+            ),
         _ => response,
     }
     .build()

@@ -15,6 +15,6 @@ mod pool_shares;
 mod request_rates;
 
 pub(crate) use headers::headers;
-pub(crate) use key_lookups::KeyLookups;
+pub(crate) use key_lookups::{Confirmed, KeyLookups};
 pub(crate) use pool_shares::PoolShares;
 pub(crate) use request_rates::RequestRates;

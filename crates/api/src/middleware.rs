@@ -2,5 +2,6 @@
 
 pub(crate) mod auth;
 pub(crate) mod panics;
+pub(crate) mod rate_limit;
 pub(crate) mod request_span;
 pub(crate) mod timeout;

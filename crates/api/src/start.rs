@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 
 use clap::Parser;
+use exports_domain::Limits;
 use exports_objects::{LinkSigner, Store};
 use exports_postgres::PoolPurpose;
 use exports_service::logging::init_logging;
 use exports_service::settings::{
-    ApiSettings, DatabaseSettings, ExposeSecret, LogSettings, StoreSettings,
+    ApiSettings, DatabaseSettings, ExposeSecret, LimitSettings, LogSettings, StoreSettings,
 };
 use exports_service::start::{Dependencies, StartError, in_variable};
 use tokio::net::TcpListener;
@@ -27,6 +28,8 @@ pub struct Settings {
     #[command(flatten)]
     api: ApiSettings,
     #[command(flatten)]
+    limits: LimitSettings,
+    #[command(flatten)]
     log: LogSettings,
 }
 
@@ -38,6 +41,7 @@ pub(crate) struct Opened {
     pub(crate) address: SocketAddr,
     pub(crate) metrics_listener: Option<TcpListener>,
     pub(crate) public_url: String,
+    pub(crate) limits: Limits,
 }
 
 impl Opened {
@@ -72,6 +76,7 @@ impl Opened {
             address,
             metrics_listener,
             public_url: public_url.trim_end_matches('/').to_owned(),
+            limits: settings.limits.into(),
         })
     }
 }

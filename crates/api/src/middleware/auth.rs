@@ -11,40 +11,48 @@ use axum::response::Response;
 
 use crate::api_key_cache::KeyHash;
 use crate::body;
-use crate::caller::Caller;
+use crate::caller::Access;
 use crate::error::ApiError;
+use crate::limits::Confirmed;
 use crate::state::AppState;
 
-/// The layer. It rejects requests without a valid key and puts the [`Caller`] into the request's extensions.
+/// The layer. It rejects requests without a valid key and puts the [`Caller`](crate::caller::Caller) into the request's extensions.
 pub(crate) async fn require_key(
     State(state): State<Arc<AppState>>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    let caller = match bearer_key(request.headers()) {
+    let access = match bearer_key(request.headers()) {
         Some(key) => authenticate(&state, key).await?,
         None => None,
     };
-    let Some(caller) = caller else {
+    let Some(Access { caller, suspended }) = access else {
         body::discard(request).await;
         return Err(ApiError::Unauthorized);
     };
     tracing::Span::current().record("project.id", caller.project.as_str());
+    if suspended {
+        body::discard(request).await;
+        return Err(ApiError::ProjectSuspended);
+    }
     request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
 }
 
-/// The caller that the key belongs to, from the cache or the database.
-async fn authenticate(state: &AppState, key: &str) -> Result<Option<Caller>, ApiError> {
-    let (hash, now) = (KeyHash::of(key), Instant::now());
-    if let Some(caller) = state.api_keys.get(hash, now) {
-        return Ok(Some(caller));
+/// What the key gives access to, from the cache or the database.
+async fn authenticate(state: &AppState, key: &str) -> Result<Option<Access>, ApiError> {
+    let hash = KeyHash::of(key);
+    if let Some(access) = state.api_keys.get(hash, Instant::now()) {
+        return Ok(Some(access));
     }
-    let caller = state.database.authenticate(key).await?.map(Caller::from);
-    if let Some(caller) = &caller {
-        state.api_keys.insert(hash, caller.clone(), now);
-    }
-    Ok(caller)
+    let confirmed = state.key_lookups.look_up(&state.database, hash, key).await?;
+    Ok(confirmed.map(|confirmed| {
+        let Confirmed {
+            authenticated,
+            queried_at,
+        } = confirmed;
+        state.api_keys.insert(hash, authenticated, queried_at)
+    }))
 }
 
 /// The key, if there is exactly one header and the key is well-formed. Other keys need no database query.

@@ -6,6 +6,7 @@
 
 mod duration;
 mod groups;
+mod limits;
 mod parse;
 mod trimmed;
 
@@ -14,6 +15,7 @@ pub use groups::{
     ApiSettings, DatabaseSettings, LogFormat, LogSettings, SourceRowSecurity, StoreSettings,
     WorkerSettings,
 };
+pub use limits::LimitSettings;
 pub use parse::{SettingsError, parse, try_parse_from};
 pub use secrecy::{ExposeSecret, SecretString};
 pub use trimmed::{Trimmed, trimmed};

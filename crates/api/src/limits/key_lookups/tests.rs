@@ -20,6 +20,8 @@ fn authenticated() -> Authenticated {
         key: KeyId(Uuid::nil()),
         project: "proj_a".parse().unwrap(),
         scope: Scope::Write,
+        remaining: None,
+        suspended: false,
         limits: LimitOverrides::default(),
     }
 }
