@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help demo dev build test check fmt tools garage images up down queries bench bench-memory
+.PHONY: help demo dev build test check fmt tools garage images up down queries bench bench-memory sbom
 
 RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
 
@@ -50,6 +50,9 @@ bench-memory: postgresql ## Measure only the worker's peak memory for different 
 
 images: ## Build the container images; pull their base images or build replacements
 	@scripts/ensure-images
+
+sbom: ## Write what the programs contain (SBOM, CycloneDX JSON) into target/sbom
+	@scripts/make-sbom
 
 up: ## Start the whole system in containers, print commands to paste
 	@deploy/up

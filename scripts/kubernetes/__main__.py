@@ -4,12 +4,13 @@ import sys
 from pathlib import Path
 
 import autoscaling
+import network
 import pods
 import references
 import schemas
 from render import Rendering, given_overlays, project_overlays
 
-RULES = (schemas.problems, pods.problems, references.problems, autoscaling.problems)
+RULES = (schemas.problems, pods.problems, references.problems, network.problems, autoscaling.problems)
 
 
 def main(folders: list[str]) -> int:

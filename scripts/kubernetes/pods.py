@@ -1,4 +1,4 @@
-"""Checks every pod: security context, probes, resources, image tags, ports and grace periods."""
+"""Checks every pod: security context, probes, resources, images, ports and grace periods."""
 
 import re
 from collections.abc import Iterator
@@ -17,6 +17,8 @@ RELEASE_SECONDS = 15
 # How long the API waits for running requests, and how much longer it needs to exit.
 API_GRACE = (Path("crates/api/src/server.rs"), r"const \w*GRACE: Duration = Duration::from_secs\((\d+)\);")
 API_EXIT_SECONDS = 5
+# The default of EXPORTS_MAX_CONNECTIONS.
+MAX_CONNECTIONS = 2048
 
 
 def problems(rendering: Rendering) -> Iterator[str]:
@@ -24,7 +26,7 @@ def problems(rendering: Rendering) -> Iterator[str]:
         spec = pod(workload)
         found = [*pod_problems(spec)]
         for container in spec["containers"] + spec.get("initContainers", []):
-            rules = [restricted(container), sized(container), tagged(container)]
+            rules = [restricted(container), sized(container), pinned(container, rendering)]
             if workload["kind"] == "Deployment":
                 values = environment(container, rendering)
                 rules += [probed(container), stops_in_time(spec, container, values), fits(container, values)]
@@ -81,10 +83,21 @@ def sized(container: dict) -> Iterator[str]:
         yield "resources: the memory request must not exceed the memory limit"
 
 
-def tagged(container: dict) -> Iterator[str]:
+def pinned(container: dict, rendering: Rendering) -> Iterator[str]:
+    """Accepts tags in this repository only: the images of its example are in no registry."""
     image = container["image"]
-    if not re.search(r"(:(?!latest$)[\w.-]+|@sha256:[0-9a-f]{64})$", image):
+    if re.search(r"@sha256:[0-9a-f]{64}$", image):
+        return
+    if not re.search(r":(?!latest$)[\w.-]+$", image):
         yield f"image {image} must have a digest or a tag other than latest"
+    elif rendering.given is None and has_registry(image):
+        yield f"image {image} must have a digest: a tag can be moved to another image"
+
+
+def has_registry(image: str) -> bool:
+    """Docker's rule: the part before the first slash is a registry if it looks like a host."""
+    host, slash, _ = image.partition("/")
+    return bool(slash) and ("." in host or ":" in host or host == "localhost")
 
 
 def probed(container: dict) -> Iterator[str]:
@@ -126,12 +139,17 @@ def stops_in_time(spec: dict, container: dict, values: dict[str, str]) -> Iterat
 
 
 def fits(container: dict, values: dict[str, str]) -> Iterator[str]:
-    """Applies the formula of RUNBOOK.md: 64 MiB plus 48 MiB per concurrent export."""
+    """Applies the formulas of RUNBOOK.md, "Memory", for workers with one reader and for the API."""
     limit = container.get("resources", {}).get("limits", {}).get("memory")
-    if container["name"] == "exports-worker" and limit:
-        needed = 64 + 48 * int(values.get("EXPORTS_CONCURRENCY", "2"))
-        if bytes_of(limit) < needed * UNITS["Mi"]:
-            yield f"the memory limit is {limit}, but EXPORTS_CONCURRENCY needs at least {needed}Mi"
+    if not limit:
+        return
+    if container["name"] == "exports-worker":
+        reason, needed = "EXPORTS_CONCURRENCY", 64 + 48 * int(values.get("EXPORTS_CONCURRENCY", "2"))
+    else:
+        connections = int(values.get("EXPORTS_MAX_CONNECTIONS", MAX_CONNECTIONS))
+        reason, needed = "EXPORTS_MAX_CONNECTIONS", 128 + connections // 16
+    if bytes_of(limit) < needed * UNITS["Mi"]:
+        yield f"the memory limit is {limit}, but {reason} needs at least {needed}Mi"
 
 
 def listens(container: dict, values: dict[str, str]) -> Iterator[str]:

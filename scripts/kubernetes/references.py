@@ -70,12 +70,16 @@ def accounts(rendering: Rendering) -> Iterator[str]:
 
 def variables(rendering: Rendering) -> Iterator[str]:
     known = set(re.findall(r'^    "(EXPORTS_\w+)",$', TABLE.read_text(), re.MULTILINE))
+    # Each of these may also be given as the name of a file.
+    known |= {f"{name}_FILE" for name in known if SECRET_NAME.search(name)}
     if not known:
         yield f"this check cannot find the list of variables in {TABLE}"
     for where, name, value in settings(rendering):
         if name.startswith("EXPORTS_") and name not in known:
             yield f"{where}: {name} is not listed in {TABLE}"
-        if value is not None and (SECRET_NAME.search(name) or SECRET_VALUE.search(value)):
+        if value is None or (name.endswith("_FILE") and value.startswith("/")):
+            continue
+        if SECRET_NAME.search(name) or SECRET_VALUE.search(value):
             yield f"{where}: {name} has a secret value: reference a Secret instead"
     for secret in rendering.of("Secret"):
         yield f"{title(secret)}: the manifests must not contain Secrets"
@@ -126,6 +130,7 @@ def wanted(rendering: Rendering) -> Iterator[tuple[str, str, str, str | None]]:
                 for field, kind in (("configMapRef", "ConfigMap"), ("secretRef", "Secret")):
                     if field in source:
                         yield where, kind, source[field]["name"], None
+            yield from mounted(where, container, pod(workload))
             for entry in container.get("env", []):
                 for field, kind in (("configMapKeyRef", "ConfigMap"), ("secretKeyRef", "Secret")):
                     if field in entry.get("valueFrom", {}):
@@ -134,3 +139,13 @@ def wanted(rendering: Rendering) -> Iterator[tuple[str, str, str, str | None]]:
     for authentication in rendering.of("TriggerAuthentication"):
         for reference in authentication["spec"]["secretTargetRef"]:
             yield title(authentication), "Secret", reference["name"], reference["key"]
+
+
+def mounted(where: str, container: dict, spec: dict) -> Iterator[tuple[str, str, str, str | None]]:
+    """Yields the Secret and the key behind each variable …_FILE that names a file of a mounted Secret."""
+    secrets = {x["name"]: x["secret"]["secretName"] for x in spec.get("volumes", []) if "secret" in x}
+    mounts = {x["mountPath"]: secrets[x["name"]] for x in container.get("volumeMounts", []) if x["name"] in secrets}
+    for entry in container.get("env", []):
+        folder, _, key = entry.get("value", "").rpartition("/")
+        if entry["name"].endswith("_FILE") and folder in mounts:
+            yield where, "Secret", mounts[folder], key

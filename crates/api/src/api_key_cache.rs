@@ -51,7 +51,9 @@ impl ApiKeyCache {
         confirmed: Authenticated,
         queried_at: Instant,
     ) -> Access {
-        let lifetime = confirmed.remaining.map_or(TTL, |remaining| remaining.min(TTL));
+        let lifetime = confirmed
+            .remaining
+            .map_or(TTL, |remaining| remaining.min(TTL));
         let access = Access::from(confirmed);
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if entries.len() >= CAPACITY {

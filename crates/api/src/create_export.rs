@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use exports_database::{Created, NewExport};
 use exports_domain::{ExportId, Scope};
 
+use crate::audit::Subject;
 use crate::body::Body;
 use crate::caller::Caller;
 use crate::envelope::Envelope;
@@ -86,6 +87,7 @@ pub(crate) async fn create_export(
     State(state): State<Arc<AppState>>,
     Extension(id): Extension<RequestId>,
     Extension(caller): Extension<Caller>,
+    Extension(subject): Extension<Subject>,
     _: NoQuery,
     headers: HeaderMap,
     Body(body): Body,
@@ -100,12 +102,14 @@ pub(crate) async fn create_export(
         idempotency_key,
         limits: state.limits.with(caller.limits).into(),
     };
+    subject.set_export(new.id);
     let (export, replayed) = match queue(&state, new).await? {
         Created::New(export) => (export, false),
         Created::Replayed(export) => (export, true),
         Created::Mismatch => return Err(ApiError::IdempotencyMismatch),
         Created::Exceeded(limit) => return Err(state.limited(limit)),
     };
+    subject.set_export(export.id);
     tracing::info!(export.id = %export.id, replayed, "export queued");
     let location = format!("{}/v1/exports/{}", state.public_url, export.id);
     let location = HeaderValue::try_from(location).expect("a URL is a valid header value");

@@ -19,6 +19,7 @@ use crate::error::ApiError;
 use crate::error_code::ErrorCode;
 use crate::error_responses::{DocumentedErrors, ErrorResponses};
 use crate::file_link::SignedParameters;
+use crate::file_readers::FileReader;
 use crate::path::ExportPath;
 use crate::range::{self, RequestedRange};
 use crate::state::AppState;
@@ -27,10 +28,12 @@ struct Errors;
 
 impl DocumentedErrors for Errors {
     const CODES: &'static [ErrorCode] = &[
+        ErrorCode::Forbidden,
         ErrorCode::InvalidSignature,
         ErrorCode::NotFound,
         ErrorCode::ExportExpired,
         ErrorCode::RangeNotSatisfiable,
+        ErrorCode::RateLimited,
         ErrorCode::InternalError,
         ErrorCode::Unavailable,
     ];
@@ -92,7 +95,11 @@ pub(crate) async fn download_file(
     };
     let range = range.map_err(|_| ApiError::RangeNotSatisfiable { size })?;
     let content = (method == Method::GET).then_some(range);
-    let body = match open(&state, &linked, content).await {
+    let reader = state
+        .file_readers
+        .enter(id)
+        .ok_or(ApiError::TooManyReaders)?;
+    let body = match open(&state, &linked, content, reader).await {
         Ok(body) => body,
         Err(OpenError::NotFound(reason)) => {
             // The export may have been deleted or have expired since the query.
@@ -137,6 +144,7 @@ async fn find(
             object_key, export, ..
         } => (object_key, export),
         FileLookup::Expired => return Err(ApiError::Expired),
+        FileLookup::Suspended => return Err(ApiError::ProjectSuspended),
         // An export that is not completed never had a link.
         FileLookup::NotReady(_) | FileLookup::Missing => return Err(ApiError::ExportNotFound),
         FileLookup::Suspended => return Err(ApiError::ProjectSuspended),
@@ -175,6 +183,7 @@ async fn open(
     state: &AppState,
     linked: &LinkedFile,
     content: Option<RequestedRange>,
+    reader: FileReader,
 ) -> Result<Body, OpenError> {
     let key = &linked.object_key;
     let range = match content {
@@ -190,6 +199,8 @@ async fn open(
     check_size(size, linked)?;
     let span = tracing::Span::current();
     let bytes = bytes.inspect_err(move |error| {
+        // The reader lives as long as the stream.
+        let _ = &reader;
         let error = error_line(error);
         span.in_scope(|| tracing::error!(error, "reading the file failed during a download"));
     });

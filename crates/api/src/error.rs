@@ -14,6 +14,7 @@ use exports_objects::StoreError;
 use exports_source::Error as SourceError;
 
 use crate::error_code::ErrorCode;
+use crate::file_readers::MAX_READERS;
 use crate::limits;
 
 /// The value of `Retry-After`, in seconds.
@@ -72,6 +73,8 @@ pub(crate) enum ApiError {
     PoolShareTimedOut { seconds: u64 },
     #[error("a limit is exceeded: {0}")]
     Limited(Exceeded),
+    #[error("the file has {MAX_READERS} running downloads")]
+    TooManyReaders,
     /// The panic hook has logged the panic.
     #[error("the handler panicked")]
     Panicked,
@@ -117,7 +120,7 @@ impl ApiError {
             Self::Database(error) if error.is_transient() => ErrorCode::Unavailable,
             Self::Source(error) if error.is_transient() => ErrorCode::Unavailable,
             Self::Store(error) if error.is_transient() => ErrorCode::Unavailable,
-            Self::Limited(_) => ErrorCode::RateLimited,
+            Self::Limited(_) | Self::TooManyReaders => ErrorCode::RateLimited,
             Self::Schema(_) | Self::TimedOut { .. } | Self::PoolShareTimedOut { .. } => {
                 ErrorCode::Unavailable
             }
@@ -140,6 +143,9 @@ impl ApiError {
             }
             Self::ProjectSuspended => "the project is suspended: contact support".to_owned(),
             Self::RouteNotFound => "Route not found".to_owned(),
+            Self::TooManyReaders => format!(
+                "the limit of downloads of one file at a time is {MAX_READERS}: try again when one has ended"
+            ),
             Self::RangeNotSatisfiable { size } => {
                 format!("the range starts after the end of the file, which has {size} bytes")
             }
@@ -169,6 +175,7 @@ impl ApiError {
     fn headers(&self) -> HeaderMap {
         match self {
             Self::Limited(exceeded) => limits::headers(exceeded),
+            Self::TooManyReaders => too_many_readers(),
             _ => self.header().into_iter().collect(),
         }
     }
@@ -195,6 +202,24 @@ impl ApiError {
             tracing::error!(error = error_line(self), "request failed");
         }
     }
+}
+
+/// `Retry-After`, and the headers of draft-ietf-httpapi-ratelimit-headers-10. Nothing says when a download ends.
+fn too_many_readers() -> HeaderMap {
+    let value = |text: String| {
+        HeaderValue::try_from(text).expect("quotes, letters and digits are a valid header value")
+    };
+    HeaderMap::from_iter([
+        (RETRY_AFTER, HeaderValue::from(5)),
+        (
+            HeaderName::from_static("ratelimit-policy"),
+            value(format!("\"file-downloads\";q={MAX_READERS}")),
+        ),
+        (
+            HeaderName::from_static("ratelimit"),
+            value("\"file-downloads\";r=0;t=5".to_owned()),
+        ),
+    ])
 }
 
 fn not_ready(status: ExportStatus) -> String {

@@ -1,8 +1,7 @@
 //! The command `exports-api healthcheck`.
 
-use std::net::SocketAddr;
-
 use clap::Parser;
+use exports_service::healthcheck::Target;
 use exports_service::settings::ApiSettings;
 
 /// Checks whether the running API is ready: exits with 0 if it is, with 1 if it is not
@@ -14,8 +13,12 @@ pub struct HealthCheck {
 }
 
 impl HealthCheck {
-    /// The listen address of the API, from the environment variables.
-    pub fn address(self) -> Result<SocketAddr, String> {
-        Ok(self.api.listen)
+    /// The listener of the API with this environment.
+    #[expect(clippy::unnecessary_wraps, reason = "the signature for every program")]
+    pub fn target(self) -> Result<Target, String> {
+        Ok(Target {
+            address: self.api.listen,
+            tls: self.api.tls_cert.is_some(),
+        })
     }
 }

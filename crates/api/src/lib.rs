@@ -7,9 +7,11 @@
 //! `domain` defines exports; `database` and `objects` store them.
 
 mod api_key_cache;
+mod audit;
 mod authorization_forwarding;
 mod body;
 mod caller;
+mod client_address;
 mod create_export;
 mod cursor;
 mod delete_export;
@@ -22,6 +24,7 @@ mod error_responses;
 mod etag;
 mod export_json;
 mod file_link;
+mod file_readers;
 mod get_export;
 mod health;
 mod healthcheck;

@@ -10,7 +10,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    if let Some(outcome) = exports_service::healthcheck::run(HealthCheck::address) {
+    if let Some(outcome) = exports_service::healthcheck::run(HealthCheck::target) {
         return outcome;
     }
     let settings: Settings = exports_service::settings::parse();

@@ -5,5 +5,5 @@ mod requests;
 mod server;
 
 pub(crate) use labels::{KeyLookup, KeyRefusal};
-pub(crate) use requests::{ApiMetrics, measure};
+pub(crate) use requests::{ApiMetrics, measure, method_label};
 pub(crate) use server::MetricsServer;

@@ -1,5 +1,6 @@
 //! The layers that requests pass.
 
+pub(crate) mod audit;
 pub(crate) mod auth;
 pub(crate) mod panics;
 pub(crate) mod rate_limit;

@@ -4,6 +4,7 @@ use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use exports_domain::ExportId;
 
+use crate::audit::Subject;
 use crate::error::ApiError;
 
 /// Any UUID. The export may not exist.
@@ -20,6 +21,9 @@ impl<S: Send + Sync> FromRequestParts<S> for ExportPath {
             .and_then(|Path(id)| id.parse().ok())
             .ok_or_else(|| ApiError::invalid("id must be a UUID"))?;
         tracing::Span::current().record("export.id", tracing::field::display(id));
+        if let Some(subject) = parts.extensions.get::<Subject>() {
+            subject.set_export(id);
+        }
         Ok(Self(id))
     }
 }

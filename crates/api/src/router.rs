@@ -8,7 +8,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{any, get};
 
 use crate::error::ApiError;
-use crate::middleware::{auth, panics, rate_limit, request_span, timeout};
+use crate::middleware::{audit, auth, panics, rate_limit, request_span, timeout};
 use crate::state::AppState;
 use crate::{
     body, create_export, delete_export, download_export, download_file, get_export, health,
@@ -30,6 +30,7 @@ pub(crate) fn router(state: Arc<AppState>) -> Router {
         .fallback(route_not_found)
         .layer(panics::catch_panics())
         .layer(from_fn(timeout::limit_time))
+        .layer(from_fn_with_state(Arc::clone(&state), audit::audit))
         .layer(from_fn(request_span::request_span))
         .layer(from_fn_with_state(
             Arc::clone(&state.metrics),
@@ -106,10 +107,12 @@ mod tests {
             request_rates: RequestRates::default(),
             pool_shares: Arc::new(PoolShares::new(database.pool_use().max)),
             readiness: health::Readiness::default(),
+            audit: crate::audit::Audit::default(),
             batch_loader: exports_database::BatchLoader::new(database.clone()),
             database,
             store: Store::open_with(&config, []).unwrap(),
             signer: Some(LinkSigner::new(&[0; 32])),
+            file_readers: Arc::default(),
             public_url: "http://127.0.0.1".to_owned(),
             clock: Arc::new(SystemClock),
             tasks: tokio_util::task::TaskTracker::new(),

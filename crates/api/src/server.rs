@@ -1,12 +1,12 @@
 //! The server: start, graceful shutdown.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::serve::ListenerExt;
 use exports_database::BatchLoader;
 use exports_domain::SystemClock;
+use exports_service::descriptors::Descriptors;
+use exports_service::http_server::{ConnectionMetrics, HttpServer};
 use exports_service::metrics::Registry;
 use exports_service::start::{Signals, StartError};
 use tokio::net::TcpListener;
@@ -14,12 +14,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api_key_cache::ApiKeyCache;
+use crate::audit::Audit;
 use crate::health::Readiness;
 use crate::limits::{KeyLookups, PoolShares, RequestRates};
 use crate::metrics::{ApiMetrics, MetricsServer};
 use crate::openapi;
 use crate::router::router;
-use crate::start::{Opened, Settings};
+use crate::start::{Opened, Settings, url_of};
 use crate::state::AppState;
 
 /// The time for open requests after the shutdown signal.
@@ -28,7 +29,8 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(30);
 /// An API that is ready to serve.
 pub struct Server {
     listener: TcpListener,
-    address: SocketAddr,
+    address: String,
+    http: HttpServer,
     state: Arc<AppState>,
     metrics: Option<MetricsServer>,
 }
@@ -36,9 +38,11 @@ pub struct Server {
 impl Server {
     /// Opens the dependencies and the listeners.
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
+        let descriptors = Descriptors::raise();
         let opened = Opened::open(settings).await?;
         let registry = Registry::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
         let metrics = Arc::new(ApiMetrics::new(&registry));
+        let connections = ConnectionMetrics::new(&registry);
         let metrics_server = opened.metrics_listener.map(|listener| {
             MetricsServer::new(listener, registry, opened.dependencies.database.clone())
         });
@@ -53,17 +57,22 @@ impl Server {
             request_rates: RequestRates::default(),
             pool_shares: Arc::new(PoolShares::new(pool_size)),
             readiness: Readiness::default(),
+            audit: Audit::new(opened.trusted_proxies),
             store: opened.dependencies.store,
             signer: opened.signer,
+            file_readers: Arc::default(),
             openapi_document: openapi::document(&opened.public_url),
             public_url: opened.public_url,
             clock: Arc::new(SystemClock),
             tasks: TaskTracker::new(),
             metrics,
         };
+        let max_connections = max_connections(opened.max_connections, descriptors);
+        let address = url_of(opened.address, opened.tls.as_ref());
         Ok(Self {
             listener: opened.listener,
-            address: opened.address,
+            address,
+            http: HttpServer::new(max_connections, connections).with_tls(opened.tls),
             state: Arc::new(state),
             metrics: metrics_server,
         })
@@ -73,18 +82,13 @@ impl Server {
     pub async fn run(self) {
         let mut signals =
             Signals::install().expect("every Unix supports handlers for both signals");
-        let address = format!("http://{}", self.address);
-        tracing::info!(address, "listening");
+        tracing::info!(address = self.address, "listening");
         // The metrics stay available during the shutdown.
         let _metrics = self.metrics.map(MetricsServer::spawn);
         let shutdown = CancellationToken::new();
-        let listener = self.listener.tap_io(|connection| {
-            // Nagle's algorithm would delay a small response until the previous one is acknowledged.
-            connection.set_nodelay(true).ok();
-        });
-        let serving = axum::serve(listener, router(Arc::clone(&self.state)))
-            .with_graceful_shutdown(shutdown.clone().cancelled_owned());
-        let serving = tokio::spawn(serving.into_future());
+        let routes = router(Arc::clone(&self.state));
+        let serving = self.http.serve(self.listener, routes, shutdown.clone());
+        let serving = tokio::spawn(serving);
         signals.next().await;
         tracing::info!("stopping: completing open requests");
         shutdown.cancel();
@@ -95,6 +99,21 @@ impl Server {
             self.state.database.close().await;
         };
         let finished = tokio::time::timeout(SHUTDOWN_GRACE, finished).await;
+        self.state.audit.flush();
         tracing::info!(all_finished = finished.is_ok(), "stopped");
     }
+}
+
+/// The number of connections that the limit of open files allows.
+fn max_connections(wanted: usize, descriptors: Descriptors) -> usize {
+    let max_connections = descriptors.connections(wanted);
+    if max_connections < wanted {
+        tracing::warn!(
+            max_connections,
+            open_files = descriptors.limit,
+            "the limit of open files (ulimit -n) is too low for EXPORTS_MAX_CONNECTIONS={wanted}: fewer connections \
+             are accepted"
+        );
+    }
+    max_connections
 }

@@ -6,15 +6,19 @@ use clap::Parser;
 use exports_domain::Limits;
 use exports_objects::{LinkSigner, Store};
 use exports_postgres::PoolPurpose;
+use exports_service::http_server::Tls;
 use exports_service::logging::init_logging;
 use exports_service::settings::{
-    ApiSettings, DatabaseSettings, ExposeSecret, LimitSettings, LogSettings, StoreSettings,
+    ApiSettings, DatabaseSettings, ExposeSecret, LimitSettings, LogSettings, Networks, StoreSettings,
 };
 use exports_service::start::{Dependencies, StartError, in_variable};
 use tokio::net::TcpListener;
 
 const SIGNING_KEY: &str = "EXPORTS_SIGNING_KEY";
+const PREVIOUS_SIGNING_KEY: &str = "EXPORTS_SIGNING_KEY_PREVIOUS";
 const LISTEN: &str = "EXPORTS_LISTEN";
+const TLS_CERT: &str = "EXPORTS_TLS_CERT";
+const TLS_KEY: &str = "EXPORTS_TLS_KEY";
 const METRICS_LISTEN: &str = "EXPORTS_METRICS_LISTEN";
 
 /// Serves the HTTP API
@@ -37,8 +41,11 @@ pub struct Settings {
 pub(crate) struct Opened {
     pub(crate) dependencies: Dependencies,
     pub(crate) signer: Option<LinkSigner>,
+    pub(crate) trusted_proxies: Networks,
+    pub(crate) tls: Option<Tls>,
     pub(crate) listener: TcpListener,
     pub(crate) address: SocketAddr,
+    pub(crate) max_connections: usize,
     pub(crate) metrics_listener: Option<TcpListener>,
     pub(crate) public_url: String,
     pub(crate) limits: Limits,
@@ -50,6 +57,7 @@ impl Opened {
         let dependencies =
             Dependencies::open(&settings.database, settings.store, PoolPurpose::Api)?;
         let signer = link_signer(&dependencies.store, &settings.api)?;
+        let tls = tls(&settings.api)?;
         dependencies.check().await?;
         let listener = TcpListener::bind(settings.api.listen)
             .await
@@ -68,10 +76,13 @@ impl Opened {
         let public_url = settings
             .api
             .public_url
-            .map_or_else(|| format!("http://{address}"), String::from);
+            .map_or_else(|| url_of(address, tls.as_ref()), String::from);
         Ok(Self {
             dependencies,
             signer,
+            trusted_proxies: settings.api.trusted_proxies.unwrap_or_default(),
+            tls,
+            max_connections: settings.api.max_connections as usize,
             listener,
             address,
             metrics_listener,
@@ -83,10 +94,47 @@ impl Opened {
 
 fn link_signer(store: &Store, api: &ApiSettings) -> Result<Option<LinkSigner>, StartError> {
     let key = api.signing_key.as_ref();
-    let signer = key.map(|key| LinkSigner::new(key.expose_secret().as_bytes()));
+    let previous = api.signing_key_previous.as_ref();
+    if key.is_none() && previous.is_some() {
+        let reason = "must not be set without EXPORTS_SIGNING_KEY, which signs new links";
+        return Err(StartError::new(PREVIOUS_SIGNING_KEY, reason));
+    }
+    let signer = key.map(|key| {
+        let signer = LinkSigner::new(key.expose_secret().as_bytes());
+        match previous {
+            None => signer,
+            Some(previous) => signer.also_verifying(previous.expose_secret().as_bytes()),
+        }
+    });
     if signer.is_none() && !store.signs() {
         let reason = "must be set with a file:// store: the API signs the links to its files";
         return Err(StartError::new(SIGNING_KEY, reason));
     }
     Ok(signer)
+}
+
+fn tls(api: &ApiSettings) -> Result<Option<Tls>, StartError> {
+    match (&api.tls_cert, &api.tls_key) {
+        (None, None) => Ok(None),
+        (Some(certificate), Some(key)) => {
+            let opened = Tls::open(certificate.into(), key.into());
+            opened
+                .map(Some)
+                .map_err(|error| in_variable(error.variable())(error))
+        }
+        (Some(_), None) => Err(StartError::new(
+            TLS_KEY,
+            "must be set with EXPORTS_TLS_CERT",
+        )),
+        (None, Some(_)) => Err(StartError::new(
+            TLS_CERT,
+            "must be set with EXPORTS_TLS_KEY",
+        )),
+    }
+}
+
+/// The address as a URL.
+pub(crate) fn url_of(address: SocketAddr, tls: Option<&Tls>) -> String {
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    format!("{scheme}://{address}")
 }

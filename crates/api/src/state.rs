@@ -11,7 +11,9 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use crate::api_key_cache::ApiKeyCache;
+use crate::audit::Audit;
 use crate::error::ApiError;
+use crate::file_readers::FileReaders;
 use crate::health::Readiness;
 use crate::limits::{KeyLookups, PoolShares, RequestRates};
 use crate::metrics::ApiMetrics;
@@ -27,9 +29,12 @@ pub(crate) struct AppState {
     pub(crate) request_rates: RequestRates,
     pub(crate) pool_shares: Arc<PoolShares>,
     pub(crate) readiness: Readiness,
+    pub(crate) audit: Audit,
     pub(crate) store: Store,
     /// Signs links to `/files/{id}`. Required with a store that does not sign links.
     pub(crate) signer: Option<LinkSigner>,
+    /// The running downloads of `/files/{id}`.
+    pub(crate) file_readers: Arc<FileReaders>,
     /// The address of the API as consumers see it, without a trailing slash.
     pub(crate) public_url: String,
     pub(crate) clock: Arc<dyn Clock>,

@@ -1,5 +1,6 @@
 //! `exportctl`: the commands for operators, and the demo.
 
+mod audit;
 mod client;
 mod commands;
 mod error;

@@ -18,7 +18,8 @@ mod queue;
 mod row;
 
 pub use access::{
-    ApiKey, Authenticated, DeletedExports, GrantError, Held, IssuedKey, NewKey, Program, Rotated,
+    ApiKey, Authenticated, DeletedExports, GrantError, Held, IssuedKey, NewKey, Program,
+    ProjectBefore, Rotated,
 };
 pub use database::Database;
 pub use error::Error;

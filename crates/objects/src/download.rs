@@ -3,23 +3,17 @@
 //! A request to a bucket has a timeout, even while a slow consumer reads the response. So the stream resumes with a new request
 //! where the last one ended. The stream reads only on demand (backpressure), so memory is bounded. Dropping it ends the request.
 
-use std::io::SeekFrom;
 use std::ops::Range;
 
 use bytes::Bytes;
+use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
-use futures_util::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectStore};
-use tokio::io::{AsyncReadExt, AsyncSeekExt};
-use tokio_util::io::ReaderStream;
 
 use crate::error::{ErrorKind, StoreError};
 use crate::local::LocalFiles;
 use crate::store::Store;
-
-/// The size of a chunk that is read from a directory, in bytes.
-const CHUNK_SIZE: usize = 256 * 1024;
 
 const ACTION: &str = "cannot read the file";
 
@@ -49,17 +43,10 @@ async fn read_local(
     path: &Path,
     range: Option<Range<u64>>,
 ) -> Result<Download, StoreError> {
-    let mut opened = files.read(path).await?;
-    let range = range.unwrap_or(0..opened.size);
-    let seek = opened.file.seek(SeekFrom::Start(range.start)).await;
-    seek.map_err(StoreError::io(ACTION))?;
-    let bytes = opened.file.take(range.end.saturating_sub(range.start));
-    let bytes = ReaderStream::with_capacity(bytes, CHUNK_SIZE);
-    let bytes = bytes.map_err(|error| StoreError::io(ACTION)(error));
-    Ok(Download {
-        size: opened.size,
-        bytes: bytes.boxed(),
-    })
+    let opened = files.read(path).await?;
+    let size = opened.size;
+    let bytes = opened.chunks(range.unwrap_or(0..size), ACTION);
+    Ok(Download { size, bytes })
 }
 
 async fn read_object<T: ObjectStore>(

@@ -19,10 +19,12 @@ const DOMAIN: &[u8] = b"exports file link v2";
 const DIGEST: usize = 8;
 const MAC: usize = 32;
 
-/// Signs and verifies with one secret key (HMAC-SHA256).
+/// Signs with one secret key (HMAC-SHA256), and verifies with that and the previous one.
 #[derive(Clone)]
 pub struct LinkSigner {
     keyed: Hmac<Sha256>,
+    /// The same with the previous key.
+    previous: Option<Box<Self>>,
 }
 
 /// The object that a verified signature is for.
@@ -50,7 +52,19 @@ impl LinkSigner {
     #[must_use]
     pub fn new(signing_key: &[u8]) -> Self {
         let keyed = Hmac::new_from_slice(signing_key).expect("HMAC takes a key of any length");
-        Self { keyed }
+        Self {
+            keyed,
+            previous: None,
+        }
+    }
+
+    /// Also accepts what `previous_key` has signed, so that links stay valid when the key is replaced.
+    #[must_use]
+    pub fn also_verifying(self, previous_key: &[u8]) -> Self {
+        Self {
+            previous: Some(Box::new(Self::new(previous_key))),
+            ..self
+        }
     }
 
     /// Signs a link to the file `key` of export `export_id` that is valid until `expires` (Unix seconds). Returns 80 lowercase hex
@@ -74,8 +88,14 @@ impl LinkSigner {
         let bytes: [u8; DIGEST + MAC] = bytes.try_into().ok()?;
         let (digest, mac) = bytes.split_first_chunk()?;
         let object = SignedObject(*digest);
-        let expected = self.mac(export_id, object, expires);
-        expected.verify_slice(mac).ok().map(|()| object)
+        self.has_signed(export_id, object, expires, mac)
+            .then_some(object)
+    }
+
+    fn has_signed(&self, id: &str, object: SignedObject, expires: i64, mac: &[u8]) -> bool {
+        let by_this = self.mac(id, object, expires).verify_slice(mac).is_ok();
+        let previous = self.previous.as_ref();
+        by_this || previous.is_some_and(|it| it.has_signed(id, object, expires, mac))
     }
 
     fn mac(&self, export_id: &str, object: SignedObject, expires: i64) -> Hmac<Sha256> {
@@ -159,6 +179,23 @@ mod tests {
             let forged = String::from_utf8(forged).unwrap();
             assert_eq!(signer.verify(ID, EXPIRES, &forged), None, "digit {at}");
         }
+    }
+
+    #[test]
+    fn links_of_the_previous_key_are_valid_and_new_ones_have_the_current_key() {
+        let (old, new) = (LinkSigner::new(b"old"), LinkSigner::new(b"new"));
+        let both = new.clone().also_verifying(b"old");
+        let by_old = old.sign(ID, KEY, EXPIRES);
+        let valid = |signer: &LinkSigner, expires, signature: &str| {
+            verifies(signer, ID, KEY, expires, signature)
+        };
+        assert!(valid(&both, EXPIRES, &by_old));
+        assert!(!valid(&new, EXPIRES, &by_old));
+        assert!(!valid(&both, EXPIRES + 1, &by_old));
+        assert_eq!(both.sign(ID, KEY, EXPIRES), new.sign(ID, KEY, EXPIRES));
+        assert!(valid(&both, EXPIRES, &both.sign(ID, KEY, EXPIRES)));
+        let third = LinkSigner::new(b"third").sign(ID, KEY, EXPIRES);
+        assert!(!valid(&both, EXPIRES, &third));
     }
 
     #[test]

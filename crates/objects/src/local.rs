@@ -5,6 +5,7 @@
 
 mod cleanup;
 mod direct_io;
+mod read;
 mod root;
 mod upload;
 
@@ -20,17 +21,9 @@ use crate::config::OpenError;
 use crate::error::{ErrorKind, StoreError};
 use root::{Root, open_error};
 
+pub(crate) use read::LocalFile;
 pub(crate) use root::IfMissing;
 pub(crate) use upload::LocalUpload;
-
-/// A file that is open for reading.
-#[derive(Debug)]
-pub(crate) struct LocalFile {
-    /// At its start. Stays readable when the file is deleted.
-    pub(crate) file: tokio::fs::File,
-    /// In bytes.
-    pub(crate) size: u64,
-}
 
 /// The files of one directory.
 #[derive(Debug, Clone)]
@@ -110,7 +103,7 @@ impl LocalFiles {
             }
             Ok(LocalFile {
                 size: found.len(),
-                file: file.into(),
+                file,
             })
         };
         self.root.blocking("cannot open the file", open).await

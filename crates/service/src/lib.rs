@@ -1,5 +1,6 @@
 //! Code that both services share: settings, logging, the HTTP server, the health probe, the metrics registry, and start-up.
 
+pub mod descriptors;
 pub mod healthcheck;
 pub mod http_server;
 pub mod logging;

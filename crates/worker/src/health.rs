@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use exports_database::{Database, MigrationState};
+use exports_service::http_server::HttpServer;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -28,12 +29,7 @@ impl Server {
         if let Ok(address) = self.0.local_addr() {
             tracing::info!(address = format!("http://{address}"), "health listening");
         }
-        let served = axum::serve(self.0, routes)
-            .with_graceful_shutdown(stop.cancelled_owned())
-            .await;
-        if let Err(error) = served {
-            tracing::error!(%error, "the health listener failed");
-        }
+        HttpServer::internal().serve(self.0, routes, stop).await;
     }
 }
 

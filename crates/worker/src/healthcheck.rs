@@ -1,8 +1,7 @@
 //! `exports-worker healthcheck`: the address that it probes.
 
-use std::net::SocketAddr;
-
 use clap::Parser;
+use exports_service::healthcheck::Target;
 use exports_service::settings::WorkerSettings;
 
 /// Checks whether the running worker is ready: exits with 0 if it is, with 1 if not
@@ -14,11 +13,15 @@ pub struct HealthCheck {
 }
 
 impl HealthCheck {
-    /// The address of the health listener of the worker with this environment.
-    pub fn address(self) -> Result<SocketAddr, String> {
-        self.worker.health_listen.ok_or_else(|| {
+    /// The health listener of the worker with this environment.
+    pub fn target(self) -> Result<Target, String> {
+        let address = self.worker.health_listen.ok_or_else(|| {
             "EXPORTS_HEALTH_LISTEN must be set, to the same address for the worker and for its health check"
                 .to_owned()
+        })?;
+        Ok(Target {
+            address,
+            tls: false,
         })
     }
 }

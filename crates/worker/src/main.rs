@@ -6,7 +6,7 @@ use exports_worker::{HealthCheck, Settings, Worker};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    if let Some(outcome) = exports_service::healthcheck::run(HealthCheck::address) {
+    if let Some(outcome) = exports_service::healthcheck::run(HealthCheck::target) {
         return outcome;
     }
     let settings: Settings = exports_service::settings::parse();

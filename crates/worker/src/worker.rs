@@ -1,5 +1,6 @@
 //! Runs a worker process: start, work, graceful shutdown.
 
+use exports_service::descriptors::Descriptors;
 use exports_service::metrics::Registry;
 use exports_service::start::{Signals, StartError, in_variable};
 use tokio_util::sync::CancellationToken;
@@ -22,6 +23,8 @@ pub struct Worker {
 impl Worker {
     /// Opens the dependencies, installs the signal handlers and sets up logging.
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
+        // A worker has a fixed number of connections and files, so the limit itself does not matter.
+        let _ = Descriptors::raise();
         let signals = Signals::install().map_err(in_variable("signals"))?;
         let registry = Registry::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
         let (context, health) = start::open(settings, &registry).await?;

@@ -26,6 +26,7 @@ mod deployment;
 mod engine;
 mod expected;
 mod garage;
+mod leftovers;
 mod messages;
 mod network;
 mod plan;
@@ -36,7 +37,6 @@ mod reaper;
 mod secrets;
 mod store;
 mod story;
-mod tidiness;
 
 pub use consumer::{inbound, outbound, with};
 pub use deployment::Deployment;

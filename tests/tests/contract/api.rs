@@ -4,7 +4,7 @@ use exports_tests::{Client, Reply};
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 
-use crate::book::Book;
+use crate::response_rules::ResponseRules;
 
 /// A client of the API that checks every response.
 #[derive(Debug, Clone)]
@@ -32,16 +32,16 @@ impl Api {
         self.client.key().expect("a client with a key")
     }
 
-    /// Sends a request to a path or an absolute URL of this API. `dress` adds headers or a body.
+    /// Sends a request to a path or an absolute URL of this API. `prepare` adds headers or a body.
     pub(crate) async fn send(
         &self,
         method: Method,
         path: &str,
-        dress: impl FnOnce(RequestBuilder) -> RequestBuilder,
+        prepare: impl FnOnce(RequestBuilder) -> RequestBuilder,
     ) -> Reply {
-        let request = dress(self.client.request(method.clone(), path));
+        let request = prepare(self.client.request(method.clone(), path));
         let reply = self.client.send(request).await;
-        self.witness(&method, path, &reply).await;
+        self.check_reply(&method, path, &reply).await;
         reply
     }
 
@@ -71,10 +71,12 @@ impl Api {
     }
 
     /// Checks a response that another client received.
-    pub(crate) async fn witness(&self, method: &Method, path: &str, reply: &Reply) {
+    pub(crate) async fn check_reply(&self, method: &Method, path: &str, reply: &Reply) {
         let path = path.strip_prefix(self.base()).unwrap_or(path);
         let path = path.split_once('?').map_or(path, |(path, _)| path);
-        Book::of(&self.client).await.check(method, path, reply);
+        ResponseRules::of(&self.client)
+            .await
+            .check(method, path, reply);
     }
 }
 

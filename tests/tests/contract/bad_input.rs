@@ -15,7 +15,7 @@ fn every_bad_request_gets_its_error_code_and_names_the_field_and_rule() {
         let cases = bad_requests::all(&id);
         assert!(cases.len() >= 60, "{}", cases.len());
         for case in cases {
-            let dress = |request: reqwest::RequestBuilder| {
+            let prepare = |request: reqwest::RequestBuilder| {
                 let request = case.headers.iter().fold(request, |request, (name, value)| {
                     request.header(*name, value.as_slice())
                 });
@@ -23,7 +23,7 @@ fn every_bad_request_gets_its_error_code_and_names_the_field_and_rule() {
             };
             let reply = consumer
                 .api
-                .send(case.method.clone(), &case.path, dress)
+                .send(case.method.clone(), &case.path, prepare)
                 .await;
             let shown: String = String::from_utf8_lossy(&case.body)
                 .chars()

@@ -1,6 +1,7 @@
 //! The envelope of every response, also of errors.
 //!
-//! `book` checks each response (shape, request id in header and body, schema). The tests here cause all kinds of responses.
+//! `response_rules` checks each response (shape, request id in header and body, schema). The tests here cause all kinds of
+//! responses.
 
 use std::collections::HashSet;
 

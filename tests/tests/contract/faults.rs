@@ -219,9 +219,9 @@ fn an_unknown_key_is_503_while_the_database_is_unavailable() {
         let reply = consumer.api.without_key().get("/v1/exports").await;
         assert_refused(&reply, 401, "UNAUTHORIZED", &[]);
         let unknown = format!("Bearer exk_{}", "0a".repeat(32));
-        let dress = |request: reqwest::RequestBuilder| request.header("Authorization", unknown);
+        let prepare = |request: reqwest::RequestBuilder| request.header("Authorization", unknown);
         let api = consumer.api.without_key();
-        assert_unavailable(&api.send(Method::GET, "/v1/exports", dress).await);
+        assert_unavailable(&api.send(Method::GET, "/v1/exports", prepare).await);
     });
 }
 

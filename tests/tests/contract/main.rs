@@ -7,10 +7,11 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod api;
-mod book;
+mod response_rules;
 mod shared;
 mod wire;
 
+mod audit;
 mod auth;
 mod bad_bodies;
 mod bad_input;
@@ -18,21 +19,22 @@ mod bad_requests;
 mod buckets;
 mod create;
 mod delete;
+mod disconnects;
 mod download;
 mod envelope;
 mod faults;
 mod get;
-mod hangups;
 mod health;
 mod idempotency;
-mod impatience;
 mod links;
 mod list;
 mod openapi;
 mod protocol;
 mod ranges;
 mod relayed;
+mod request_timeouts;
 mod roles;
+mod scopes;
 mod secrets;
 mod shutdown;
 mod stock_client;

@@ -1,10 +1,11 @@
-//! `GET /openapi.json`: an OpenAPI 3.1 document that describes the whole contract. `book` checks that every response conforms.
+//! `GET /openapi.json`: an OpenAPI 3.1 document that describes the whole contract. `response_rules` checks that every response
+//! conforms.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::book::operations;
+use crate::response_rules::operations;
 use crate::shared::story;
 
 const SPECIFICATION: &str = include_str!("../../schemas/openapi-3.1.json");
@@ -66,6 +67,7 @@ type Answers = &'static [(
 )];
 
 const INVALID: (&str, &[&str], &[&str]) = ("400", &["INVALID_REQUEST"], &[]);
+const FORBIDDEN: (&str, &[&str], &[&str]) = ("403", &["FORBIDDEN"], &[]);
 const UNAUTHORIZED: (&str, &[&str], &[&str]) = ("401", &["UNAUTHORIZED"], &["WWW-Authenticate"]);
 const NOT_FOUND: (&str, &[&str], &[&str]) = ("404", &["NOT_FOUND"], &[]);
 const INTERNAL: (&str, &[&str], &[&str]) = ("500", &["INTERNAL_ERROR"], &[]);
@@ -80,6 +82,7 @@ const CONTRACT: &[(&str, &str, Answers)] = &[
             ("201", &[], &["Location", "Idempotency-Replayed"]),
             ("400", &["INVALID_REQUEST", "ENDPOINT_NOT_FOUND"], &[]),
             UNAUTHORIZED,
+            FORBIDDEN,
             ("409", &["IDEMPOTENCY_MISMATCH"], &[]),
             ("413", &["PAYLOAD_TOO_LARGE"], &[]),
             INTERNAL,
@@ -94,6 +97,7 @@ const CONTRACT: &[(&str, &str, Answers)] = &[
             ("200", &[], &[]),
             INVALID,
             UNAUTHORIZED,
+            FORBIDDEN,
             INTERNAL,
             UNAVAILABLE,
             METHOD,
@@ -107,6 +111,7 @@ const CONTRACT: &[(&str, &str, Answers)] = &[
             ("304", &[], &["ETag", "Retry-After"]),
             INVALID,
             UNAUTHORIZED,
+            FORBIDDEN,
             NOT_FOUND,
             INTERNAL,
             UNAVAILABLE,
@@ -120,6 +125,7 @@ const CONTRACT: &[(&str, &str, Answers)] = &[
             ("204", &[], &[]),
             INVALID,
             UNAUTHORIZED,
+            FORBIDDEN,
             NOT_FOUND,
             ("409", &["EXPORT_ACTIVE"], &[]),
             INTERNAL,
@@ -135,6 +141,7 @@ const CONTRACT: &[(&str, &str, Answers)] = &[
             ("200", &[], &[]),
             ("400", &["INVALID_REQUEST", "EXPORT_NOT_READY"], &[]),
             UNAUTHORIZED,
+            FORBIDDEN,
             NOT_FOUND,
             ("410", &["EXPORT_EXPIRED"], &[]),
             INTERNAL,
@@ -157,7 +164,7 @@ const CONTRACT: &[(&str, &str, Answers)] = &[
                 ],
             ),
             ("206", &[], &["Content-Range"]),
-            ("403", &["INVALID_SIGNATURE"], &[]),
+            ("403", &["FORBIDDEN", "INVALID_SIGNATURE"], &[]),
             NOT_FOUND,
             ("410", &["EXPORT_EXPIRED"], &[]),
             ("416", &["RANGE_NOT_SATISFIABLE"], &["Content-Range"]),

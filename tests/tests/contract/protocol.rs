@@ -23,7 +23,7 @@ async fn raw(api: &Api, head: &str, body: &[u8]) -> Reply {
     let mut wire = Wire::to(api).await;
     wire.send([head.as_bytes(), body].concat()).await;
     let reply = wire.reply().await.expect("a response");
-    api.witness(&method, path, &reply).await;
+    api.check_reply(&method, path, &reply).await;
     reply
 }
 

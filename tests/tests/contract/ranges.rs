@@ -15,13 +15,13 @@ async fn ask(
     headers: &[(&str, &str)],
 ) -> Reply {
     let api = consumer.api.without_key();
-    let dress = |request: reqwest::RequestBuilder| {
+    let prepare = |request: reqwest::RequestBuilder| {
         let add = |request: reqwest::RequestBuilder, (name, value): &(&str, &str)| {
             request.header(*name, *value)
         };
         headers.iter().fold(request, add)
     };
-    api.send(method, link.as_str(), dress).await
+    api.send(method, link.as_str(), prepare).await
 }
 
 #[test]

@@ -135,13 +135,13 @@ fn relayed_files_behave_like_files_of_the_file_store() {
             let link = link_for(&consumer, WGET, &id).await;
             let api = consumer.api.without_key();
             let ask = async |method: Method, headers: &[(&str, &str)]| {
-                let dress = |request: RequestBuilder| {
+                let prepare = |request: RequestBuilder| {
                     let add = |request: RequestBuilder, (name, value): &(&str, &str)| {
                         request.header(*name, *value)
                     };
                     headers.iter().fold(request, add)
                 };
-                api.send(method, link.as_str(), dress).await
+                api.send(method, link.as_str(), prepare).await
             };
             let whole = ask(Method::GET, &[]).await.expect(200);
             let head = ask(Method::HEAD, &[]).await.expect(200);

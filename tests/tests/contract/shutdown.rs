@@ -58,7 +58,7 @@ fn requests_in_flight_complete_before_the_process_exits() {
         sqlx::raw_sql("COMMIT").execute(&mut blocker).await.unwrap();
         for wire in [&mut waiting, &mut sending] {
             let reply = wire.reply().await.expect("a response").expect(201);
-            api.witness(&Method::POST, "/v1/exports", &reply).await;
+            api.check_reply(&Method::POST, "/v1/exports", &reply).await;
             let id = id_of(&reply.data()).parse().unwrap();
             assert!(fixture.database().export_row(id).await.is_some());
         }

@@ -4,7 +4,7 @@ use exports_domain::ExportStatus;
 use serde_json::json;
 
 use crate::api::assert_refused;
-use crate::book::is_wire_time;
+use crate::response_rules::is_wire_time;
 use crate::shared::{request_with, story};
 
 #[test]

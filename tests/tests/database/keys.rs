@@ -1,5 +1,10 @@
 //! API keys: shown once, stored as a hash, valid until revoked.
 
+use std::time::Duration;
+
+use exports_database::{IssuedKey, NewKey, Rotated};
+use exports_domain::Scope;
+use exports_tests::TestDatabase;
 use serde_json::json;
 
 use crate::support::{PROJECT, database, project};
@@ -146,4 +151,110 @@ async fn the_last_use_of_a_key_is_recorded_once_a_minute() {
         .await;
     storage.authenticate(&key.secret).await.unwrap();
     assert_eq!(database.value(noted).await, json!(null));
+}
+
+async fn issue(database: &TestDatabase, scope: Scope, valid_for: Option<Duration>) -> IssuedKey {
+    let new = NewKey {
+        project: &project(),
+        label: Some("ci"),
+        scope,
+        valid_for,
+    };
+    database.storage().issue_key(&new).await.unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn a_key_has_a_scope_and_an_expiry() {
+    const DAY: Duration = Duration::from_hours(24);
+    let database = database().await;
+    let storage = database.storage();
+    for (scope, valid_for) in [(Scope::Read, None), (Scope::Write, Some(DAY))] {
+        let key = issue(&database, scope, valid_for).await;
+        assert_eq!(key.expires_at.is_some(), valid_for.is_some());
+        let found = storage.authenticate(&key.secret).await.unwrap().unwrap();
+        assert_eq!(found.scope, scope);
+        let remaining = found.remaining;
+        assert_eq!(remaining.is_some(), valid_for.is_some());
+        assert!(remaining.is_none_or(|left| left <= DAY && left > DAY / 2));
+    }
+    database
+        .execute("UPDATE api_keys SET expires_at = clock_timestamp() - interval '1 ms' WHERE scope = 'write'")
+        .await;
+    let listed = storage.list_keys(None).await.unwrap();
+    let names: Vec<_> = listed.iter().map(|key| key.scope.as_str()).collect();
+    assert_eq!(names, ["write", "read"]);
+}
+
+#[tokio::test]
+async fn an_expired_key_is_rejected_by_the_clock_of_the_database() {
+    let database = database().await;
+    let key = issue(&database, Scope::Write, Some(Duration::from_hours(1))).await;
+    let storage = database.storage();
+    assert!(storage.authenticate(&key.secret).await.unwrap().is_some());
+    database
+        .execute("UPDATE api_keys SET expires_at = clock_timestamp()")
+        .await;
+    assert_eq!(storage.authenticate(&key.secret).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn rotation_keeps_rights_and_validity_and_ends_the_old_key_after_the_overlap() {
+    let database = database().await;
+    let storage = database.storage();
+    let overlap = Duration::from_hours(24);
+    for (scope, valid_for) in [
+        (Scope::Read, None),
+        (Scope::Write, Some(Duration::from_hours(24 * 90))),
+        // Shorter than the overlap.
+        (Scope::Write, Some(Duration::from_hours(1))),
+    ] {
+        let old = issue(&database, scope, valid_for).await;
+        let rotated = storage.rotate_key(old.id, overlap).await.unwrap();
+        let Rotated::Done { new, old_ends_at } = rotated else {
+            panic!("an active key")
+        };
+        assert_ne!(new.secret, old.secret);
+        let row = |id| format!("SELECT * FROM api_keys WHERE id = '{id}'");
+        let now = database.rows(&row(new.id)).await.remove(0);
+        assert_eq!(now["label"], "ci");
+        assert_eq!(now["scope"], scope.as_str());
+        let validity = format!(
+            "SELECT extract(epoch FROM expires_at - created_at)::int FROM api_keys WHERE id = '{}'",
+            new.id
+        );
+        let expected = valid_for.map(|valid_for| valid_for.as_secs());
+        assert_eq!(database.value(&validity).await, json!(expected));
+
+        let left = (old_ends_at - database.now().await).to_std().unwrap();
+        let longest = valid_for.map_or(overlap, |valid_for| valid_for.min(overlap));
+        assert!(left <= longest && left > longest / 2, "{left:?}");
+        for key in [&old, &new] {
+            let found = storage.authenticate(&key.secret).await.unwrap().unwrap();
+            assert_eq!(found.scope, scope, "both work during the overlap");
+        }
+        let again = storage.rotate_key(old.id, overlap).await.unwrap();
+        assert!(matches!(again, Rotated::NotActive), "only once");
+        let next = storage.rotate_key(new.id, overlap).await.unwrap();
+        assert!(matches!(next, Rotated::Done { .. }));
+    }
+}
+
+#[tokio::test]
+async fn revoked_expired_and_unknown_keys_cannot_be_rotated() {
+    let database = database().await;
+    let storage = database.storage();
+    let hour = Duration::from_hours(1);
+    let revoked = issue(&database, Scope::Write, None).await.id;
+    storage.revoke_keys(&revoked.to_string()).await.unwrap();
+    let expired = issue(&database, Scope::Write, Some(hour)).await.id;
+    database
+        .execute(format!(
+            "UPDATE api_keys SET expires_at = now() WHERE id = '{expired}'"
+        ))
+        .await;
+    for id in [revoked, expired, uuid::Uuid::nil()] {
+        let rotated = storage.rotate_key(id, hour).await.unwrap();
+        assert!(matches!(rotated, Rotated::NotActive), "{id}");
+    }
+    assert_eq!(database.value("SELECT count(*) FROM api_keys").await, 2);
 }

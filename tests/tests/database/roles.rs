@@ -185,10 +185,15 @@ async fn reads(storage: &Database) {
 }
 
 /// Statements that are rejected, each with the programs whose role must not run it.
-const REFUSED: [(&str, &[Program]); 22] = {
+const REFUSED: [(&str, &[Program]); 27] = {
     use Program::{Api, Worker};
     [
-        ("SELECT id FROM projects", &[Api, Worker]),
+        ("SELECT id FROM projects", &[Worker]),
+        ("SELECT created_at FROM projects", &[Api, Worker]),
+        ("SELECT id FROM projects FOR SHARE", &[Api, Worker]),
+        ("UPDATE projects SET suspended_at = NULL", &[Api, Worker]),
+        ("UPDATE api_keys SET scope = 'write'", &[Api, Worker]),
+        ("UPDATE api_keys SET expires_at = NULL", &[Api, Worker]),
         ("INSERT INTO projects VALUES ('proj_b')", &[Api, Worker]),
         ("DELETE FROM projects", &[Api, Worker]),
         ("SELECT key_sha256 FROM api_keys", &[Worker]),

@@ -107,13 +107,13 @@ async fn the_api_responds_and_stops_when_its_log_cannot_be_written() {
         is_ready(&client).await;
         // More lines than fit into a pipe.
         for _ in 0..REQUESTS {
-            let _ = client.get("/v1/exports").await.expect(401);
+            let _ = client.get("/nothing").await.expect(404);
         }
         let metrics = format!("http://{metrics}");
         if let Some(reader) = reader {
             // A late reader receives every line.
             let lines = BufReader::new(reader).lines().map_while(Result::ok);
-            let answered = lines.filter(|line| line.contains("\"status\":401"));
+            let answered = lines.filter(|line| line.contains("\"status\":404"));
             assert_eq!(answered.take(REQUESTS).count(), REQUESTS);
             assert!(Scrape::of(&metrics).await.value(LOST, &[]) < 1.0);
         } else {

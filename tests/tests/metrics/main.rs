@@ -1,6 +1,6 @@
 //! `/metrics` of the programs. The dashboard and the alert rules may only use these metrics.
 
 mod deployed;
+mod events;
 mod logs;
 mod service;
-mod stories;

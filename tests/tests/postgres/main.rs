@@ -6,9 +6,9 @@
 mod support;
 
 mod addresses;
-mod dead_flows;
 mod failover;
 mod listener;
-mod lost_answers;
+mod lost_responses;
 mod pooler;
+mod silent_connections;
 mod tls;

@@ -8,7 +8,7 @@ mod support;
 mod column_types;
 mod joining;
 mod messages;
-mod odd_sources;
+mod operator_tables;
 mod replica;
 mod rewritten;
 mod row_security;

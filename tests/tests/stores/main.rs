@@ -33,15 +33,15 @@ macro_rules! on_each_server {
     };
 }
 
-mod answers;
 mod certificates;
 mod check;
 mod directory;
-mod lasting;
+mod failed_requests;
 mod links;
-mod passing;
+mod permanent_errors;
 mod server;
 mod suite;
+mod temporary_errors;
 
 pub(crate) const KEY: &str = "proj_1/0190a1b2-0000-7000-8000-000000000001/1-token.csv";
 pub(crate) const MINUTE: Duration = Duration::from_mins(1);

@@ -2,7 +2,7 @@
 
 mod database;
 mod failover;
-mod lost_answers;
+mod lost_responses;
 mod source;
 mod store;
 

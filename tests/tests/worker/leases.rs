@@ -1,6 +1,6 @@
 //! At most one worker at a time holds the lease of an export.
 
-mod by_hand;
+mod operator_commands;
 mod sharing;
 mod shutdown;
 mod stopped;

@@ -113,7 +113,7 @@ impl Drop for Measurement {
 }
 
 /// Clients can send any method. All unknown methods share one label.
-fn method_label(method: &Method) -> &'static str {
+pub(crate) fn method_label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",

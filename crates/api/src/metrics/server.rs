@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use axum::Router;
 use exports_database::Database;
+use exports_service::http_server::HttpServer;
 use exports_service::metrics::{DatabaseMetrics, Registry, Sample};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 /// Shorter than the usual timeout of a scrape.
@@ -40,11 +42,9 @@ impl MetricsServer {
         if let Ok(address) = self.listener.local_addr() {
             tracing::info!(address = format!("http://{address}"), "metrics listening");
         }
-        AbortOnDropHandle::new(tokio::spawn(async move {
-            if let Err(error) = axum::serve(self.listener, self.routes).await {
-                tracing::error!(%error, "the metrics listener failed");
-            }
-        }))
+        let never = CancellationToken::new();
+        let serving = HttpServer::internal().serve(self.listener, self.routes, never);
+        AbortOnDropHandle::new(tokio::spawn(serving))
     }
 }
 

@@ -10,6 +10,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 
 use crate::api_key_cache::KeyHash;
+use crate::audit::{Refusal, Subject};
 use crate::body;
 use crate::caller::Access;
 use crate::error::ApiError;
@@ -22,24 +23,39 @@ pub(crate) async fn require_key(
     mut request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
+    let subject = request.extensions().get().cloned().unwrap_or_default();
     let access = match bearer_key(request.headers()) {
-        Some(key) => authenticate(&state, key).await?,
-        None => None,
+        Some(key) => authenticate(&state, key).await?.ok_or(Refusal::InvalidKey),
+        None => Err(Refusal::NoKey),
     };
-    let Some(Access { caller, suspended }) = access else {
-        body::discard(request).await;
-        return Err(ApiError::Unauthorized);
+    let caller = match access {
+        Ok(access) if access.suspended => {
+            let project = access.caller.project.as_str();
+            tracing::Span::current().record("project.id", project);
+            let refused = Subject::default();
+            refused.set_caller(&access.caller);
+            refuse(&state, request, &refused, Refusal::ProjectSuspended).await;
+            return Err(ApiError::ProjectSuspended);
+        }
+        Ok(access) => access.caller,
+        Err(refusal) => {
+            refuse(&state, request, &subject, refusal).await;
+            return Err(ApiError::Unauthorized);
+        }
     };
     tracing::Span::current().record("project.id", caller.project.as_str());
-    if suspended {
-        body::discard(request).await;
-        return Err(ApiError::ProjectSuspended);
-    }
+    subject.set_caller(&caller);
     request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
 }
 
-/// What the key gives access to, from the cache or the database.
+async fn refuse(state: &AppState, request: Request, subject: &Subject, refusal: Refusal) {
+    let origin = state.audit.origin(&request);
+    state.audit.refused(origin, subject, refusal);
+    body::discard(request).await;
+}
+
+/// The access of the key, from the cache or the database.
 async fn authenticate(state: &AppState, key: &str) -> Result<Option<Access>, ApiError> {
     let hash = KeyHash::of(key);
     if let Some(access) = state.api_keys.get(hash, Instant::now()) {

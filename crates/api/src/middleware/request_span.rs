@@ -7,7 +7,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
-use axum::http::{HeaderValue, Method};
+use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
@@ -15,6 +15,7 @@ use tracing::field::Empty;
 
 use crate::envelope::ErrorEnvelope;
 use crate::error::ApiError;
+use crate::metrics::method_label;
 use crate::request_id::RequestId;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -43,24 +44,24 @@ async fn respond(id: RequestId, request: Request, next: Next) -> Response {
     let header = HeaderValue::try_from(id.to_string());
     let header = header.expect("letters, digits and an underscore are a valid header value");
     response.headers_mut().insert(X_REQUEST_ID, header);
-    log_line.status = Some(response.status().as_u16());
+    log_line.status = Some(response.status());
     response
 }
 
 /// The log line of one request. `drop` writes it, which also happens when the client disconnects.
 struct LogLine {
     started: Instant,
-    method: Method,
+    method: &'static str,
     /// The template, not the URL, which may contain the signature of a link.
     route: Option<MatchedPath>,
-    status: Option<u16>,
+    status: Option<StatusCode>,
 }
 
 impl LogLine {
     fn begin(request: &Request) -> Self {
         Self {
             started: Instant::now(),
-            method: request.method().clone(),
+            method: method_label(request.method()),
             route: request.extensions().get().cloned(),
             status: None,
         }
@@ -69,13 +70,25 @@ impl LogLine {
 
 impl Drop for LogLine {
     fn drop(&mut self) {
-        let Self { method, status, .. } = self;
+        let &mut Self { method, status, .. } = self;
         let route = self.route.as_ref().map_or("none", MatchedPath::as_str);
         let duration_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        if status.is_some() {
-            tracing::info!(%method, route, status, duration_ms, "request completed");
-        } else {
-            tracing::info!(%method, route, duration_ms, "client disconnected before the response");
+        match status.map(|status| status.as_u16()) {
+            // The audit trail reports it, and sums up a flood.
+            Some(status @ 401) => {
+                tracing::debug!(method, route, status, duration_ms, "request completed");
+            }
+            Some(status) => {
+                tracing::info!(method, route, status, duration_ms, "request completed");
+            }
+            None => {
+                tracing::info!(
+                    method,
+                    route,
+                    duration_ms,
+                    "client disconnected before the response"
+                );
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use super::seed::{END, START};
 use crate::error::Result;
 use crate::output::{note, print};
 
-/// Like demo, but keeps the system running until Ctrl-C and prints commands to try
+/// Like demo, but keeps the system running until Ctrl-C and prints commands to paste
 #[derive(Debug, Args)]
 pub(super) struct Dev {
     #[command(flatten)]

@@ -79,9 +79,16 @@ impl Jobs {
     }
 }
 
+/// Only an export of a suspended project is due that late.
+const HELD: Duration = Duration::from_hours(1000 * 366 * 24);
+
 fn cells(job: &Job) -> [String; COLUMNS.len()] {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-    let due = (!job.due_in.is_zero()).then(|| format!("due in {}", span(job.due_in)));
+    let due = match job.due_in {
+        Duration::ZERO => None,
+        due_in if due_in > HELD => Some("its project is suspended".to_owned()),
+        due_in => Some(format!("due in {}", span(due_in))),
+    };
     let error = job.error.as_deref().map(printable);
     let remarks: Vec<_> = due.into_iter().chain(error).collect();
     [

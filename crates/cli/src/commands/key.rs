@@ -1,25 +1,32 @@
 //! `exportctl key`. A key is printed once, when it is created. Later it is named by its id or its first
 //! characters.
 
+mod rotate;
+
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
-use exports_database::ApiKey;
-use exports_domain::ProjectId;
+use exports_database::{ApiKey, Database, NewKey};
 use exports_domain::time::to_wire;
-use exports_service::settings::DatabaseSettings;
+use exports_domain::{KeyId, ProjectId, Scope};
+use exports_service::settings::{DatabaseSettings, LogSettings, parse_duration};
 use uuid::Uuid;
 
 use super::{open, unknown_project};
+use crate::audit::{Audit, Change};
 use crate::error::{Context, Error, Result};
 use crate::output::{note, print};
 use crate::table::{printable, table};
 
-const COLUMNS: [&str; 7] = [
+const COLUMNS: [&str; 9] = [
     "ID",
     "PROJECT",
     "PREFIX",
+    "SCOPE",
     "CREATED",
     "LAST USED",
+    "ENDS",
     "REVOKED",
     "LABEL",
 ];
@@ -28,6 +35,7 @@ const COLUMNS: [&str; 7] = [
 #[derive(Debug, Subcommand)]
 pub(super) enum Key {
     Create(Create),
+    Rotate(rotate::Rotate),
     List(List),
     Revoke(Revoke),
 }
@@ -36,6 +44,7 @@ impl Key {
     pub(super) async fn run(self) -> Result<()> {
         match self {
             Self::Create(command) => command.run().await,
+            Self::Rotate(command) => command.run().await,
             Self::List(command) => command.run().await,
             Self::Revoke(command) => command.run().await,
         }
@@ -51,24 +60,53 @@ pub(super) struct Create {
     /// A label, for operators
     #[arg(long, value_name = "TEXT")]
     label: Option<String>,
+    /// What it may do: `read` (get, list, download) or `write` (create and delete as well)
+    #[arg(long, value_name = "read|write", default_value = "write")]
+    scope: Scope,
+    /// How long it is valid, such as 90d [default: it does not expire]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    expires: Option<Duration>,
     #[command(flatten)]
     database: DatabaseSettings,
+    #[command(flatten)]
+    log: LogSettings,
 }
 
 impl Create {
     async fn run(self) -> Result<()> {
         let database = open(&self.database).await?;
+        let audit = Audit::open(&self.log)?;
+        let new = NewKey {
+            project: &self.project,
+            label: self.label.as_deref(),
+            scope: self.scope,
+            valid_for: self.expires,
+        };
         let issued = database
-            .create_key(&self.project, self.label.as_deref())
+            .issue_key(&new)
             .await
             .context("cannot create the key")?
             .ok_or_else(|| unknown_project(&self.project))?;
+        let expiry = expiry(issued.expires_at);
+        let scope = self.scope;
+        audit.done(Change {
+            key: Some(KeyId(issued.id)),
+            detail: &format!("scope {scope}, {expiry}"),
+            ..Change::of_project("key.create", &self.project)
+        });
         note(&format!(
-            "key {} for {}; it cannot be shown again",
+            "key {} for {}, scope {scope}, {expiry}; it cannot be shown again",
             issued.id, self.project
         ));
         print(&issued.secret)
     }
+}
+
+fn expiry(expires_at: Option<DateTime<Utc>>) -> String {
+    expires_at.map_or_else(
+        || "does not expire".to_owned(),
+        |at| format!("expires at {}", seconds(Some(at))),
+    )
 }
 
 /// Lists keys, newest first
@@ -103,37 +141,51 @@ pub(super) struct Revoke {
     which: String,
     #[command(flatten)]
     database: DatabaseSettings,
+    #[command(flatten)]
+    log: LogSettings,
 }
 
 impl Revoke {
     async fn run(self) -> Result<()> {
         let database = open(&self.database).await?;
+        let audit = Audit::open(&self.log)?;
         let which = canonical(&self.which);
-        // Checked first: an ambiguous name must not revoke any key.
-        let keys = database
-            .list_keys(None)
-            .await
-            .context("cannot find the key")?;
-        if let [one, other, ..] = *matching(&keys, &which) {
-            return Err(Error::new(format!(
-                "{which} matches several keys, such as {} and {}: use the id",
-                one.id, other.id
-            )));
-        }
+        let keys = unambiguous(&database, &which).await?;
         let revoked = database.revoke_keys(&which).await;
         let revoked = revoked.context("cannot revoke the key")?;
         // Without the argument: it may be a secret key of another installation.
         let Some(key) = revoked.first() else {
-            return Err(Error::new(
-                "no such key: 'exportctl key list' shows ids and first characters",
-            ));
+            return Err(unknown_key());
         };
+        audit.done(Change {
+            action: "key.revoke",
+            project: Some(&key.project_id),
+            key: Some(KeyId(key.id)),
+            detail: "",
+        });
         let before = keys.iter().find(|known| known.id == key.id);
         print(&match before.and_then(|known| known.revoked_at) {
             Some(at) => format!("{} was already revoked at {}", key.id, to_wire(at)),
             None => format!("revoked {} ({}) of {}", key.id, key.prefix, key.project_id),
         })
     }
+}
+
+fn unknown_key() -> Error {
+    Error::new("no such key: 'exportctl key list' shows ids and first characters")
+}
+
+/// All keys. An error if the name matches several: it must not change any of them.
+async fn unambiguous(database: &Database, which: &str) -> Result<Vec<ApiKey>> {
+    let keys = database.list_keys(None).await;
+    let keys = keys.context("cannot find the key")?;
+    if let [one, other, ..] = *matching(&keys, which) {
+        return Err(Error::new(format!(
+            "{which} matches several keys, such as {} and {}: use the id",
+            one.id, other.id
+        )));
+    }
+    Ok(keys)
 }
 
 /// Ids are compared as text, so this converts them to the form of the database.
@@ -160,8 +212,10 @@ fn cells(key: &ApiKey) -> [String; COLUMNS.len()] {
         key.id.to_string(),
         key.project_id.clone(),
         key.prefix.clone(),
+        key.scope.clone(),
         seconds(Some(key.created_at)),
         seconds(key.last_used_at),
+        seconds(key.expires_at),
         seconds(key.revoked_at),
         printable(key.label.as_deref().unwrap_or_default()),
     ]
@@ -186,6 +240,9 @@ mod tests {
             label: None,
             created_at: DateTime::UNIX_EPOCH,
             last_used_at: None,
+            scope: "write".to_owned(),
+            expires_at: None,
+            replaced_by: None,
             revoked_at: None,
         }
     }

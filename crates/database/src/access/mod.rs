@@ -10,5 +10,5 @@ mod rights;
 pub use api_keys::{ApiKey, IssuedKey, NewKey, Rotated};
 pub use authentication::Authenticated;
 pub use grants::GrantError;
-pub use projects::{DeletedExports, Held};
+pub use projects::{DeletedExports, Held, ProjectBefore};
 pub use rights::Program;

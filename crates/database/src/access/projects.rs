@@ -12,6 +12,13 @@ use crate::database::Database;
 use crate::error::Error;
 use exports_postgres::is_foreign_key_violation;
 
+/// A project before a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProjectBefore {
+    /// Since when it was suspended; `None`: it was not.
+    pub suspended_at: Option<DateTime<Utc>>,
+}
+
 /// The exports that one batch of a suspension has held.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Held {
@@ -52,15 +59,16 @@ impl Database {
         Ok(created.rows_affected() == 1)
     }
 
-    /// Suspends a project. `None` if it does not exist; otherwise since when it was suspended before.
+    /// Suspends a project. `None` if it does not exist.
     ///
     /// Waits for creates that have begun: the trigger locks the project. So the exports of all of
     /// them are visible to the next statement.
     pub async fn suspend_project(
         &self,
         project: &ProjectId,
-    ) -> Result<Option<Option<DateTime<Utc>>>, Error> {
-        Ok(sqlx::query_scalar!(
+    ) -> Result<Option<ProjectBefore>, Error> {
+        Ok(sqlx::query_as!(
+            ProjectBefore,
             r#"
             WITH before AS (SELECT id, suspended_at FROM projects WHERE id = $1 FOR UPDATE)
             UPDATE projects p SET suspended_at = coalesce(p.suspended_at, clock_timestamp())
@@ -112,13 +120,13 @@ impl Database {
         })
     }
 
-    /// Ends the suspension of a project. `None` if it does not exist; otherwise since when it was
-    /// suspended.
+    /// Ends the suspension of a project. `None` if it does not exist.
     pub async fn resume_project(
         &self,
         project: &ProjectId,
-    ) -> Result<Option<Option<DateTime<Utc>>>, Error> {
-        Ok(sqlx::query_scalar!(
+    ) -> Result<Option<ProjectBefore>, Error> {
+        Ok(sqlx::query_as!(
+            ProjectBefore,
             r#"
             WITH before AS (SELECT id, suspended_at FROM projects WHERE id = $1 FOR UPDATE)
             UPDATE projects p SET suspended_at = NULL

@@ -4,9 +4,10 @@
 //! ones. `probe` sends the request.
 
 mod probe;
+mod socket;
+mod target;
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -17,6 +18,8 @@ use crate::settings::{SettingsError, try_parse_from};
 
 use probe::probe;
 
+pub use target::Target;
+
 const NAME: &str = "healthcheck";
 
 /// The description of the subcommand for `--help`.
@@ -24,16 +27,16 @@ pub const HELP: &str = "Commands:\n  healthcheck  Checks whether the program tha
 
 /// Runs the subcommand if it is the first argument; otherwise `None`.
 ///
-/// `address` returns the listen address in the parsed settings, or one line that says why there is none. The
+/// `target` returns the listener in the parsed settings, or one line that says why there is none. The
 /// exit code is 0 if the program is ready, and 1 otherwise: Docker defines only these two.
-pub fn run<T: Parser>(address: impl FnOnce(T) -> Result<SocketAddr, String>) -> Option<ExitCode> {
+pub fn run<T: Parser>(target: impl FnOnce(T) -> Result<Target, String>) -> Option<ExitCode> {
     let mut arguments = std::env::args_os();
     let program = arguments.next().unwrap_or_default();
     if arguments.next()? != NAME {
         return None;
     }
     let arguments = std::iter::once(program).chain(arguments);
-    Some(match check(arguments, address) {
+    Some(match check(arguments, target) {
         Ok(()) => ExitCode::SUCCESS,
         Err(CheckError::CommandLine(error)) => {
             // If this fails, the terminal is closed: the error cannot be reported.
@@ -56,12 +59,12 @@ enum CheckError {
 
 fn check<T: Parser>(
     arguments: impl Iterator<Item = OsString>,
-    address: impl FnOnce(T) -> Result<SocketAddr, String>,
+    target: impl FnOnce(T) -> Result<Target, String>,
 ) -> Result<(), CheckError> {
     let settings = try_parse_from(arguments).map_err(|error| match error {
         SettingsError::Invalid(line) => CheckError::NotReady(line),
         SettingsError::CommandLine(error) => CheckError::CommandLine(error),
     })?;
-    let address = address(settings).map_err(CheckError::NotReady)?;
-    probe(address).map_err(|error| CheckError::NotReady(error_line(&error)))
+    let target = target(settings).map_err(CheckError::NotReady)?;
+    probe(target).map_err(|error| CheckError::NotReady(error_line(&error)))
 }

@@ -1,8 +1,11 @@
-//! Sends `GET /readyz` to one address, over plain HTTP.
+//! Sends `GET /readyz` to one listener.
 
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::socket::Socket;
+use super::target::Target;
 
 /// Timeout of the whole request.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -17,10 +20,10 @@ pub(super) enum ProbeError {
     #[error("{0} has no fixed port, so the program that listens there cannot be probed")]
     NoPort(SocketAddr),
     /// Nothing listens there, or there was no response within the timeout.
-    #[error("http://{address}/readyz does not answer")]
+    #[error("{target}/readyz does not answer")]
     NoResponse {
-        /// The probed address.
-        address: SocketAddr,
+        /// What was probed.
+        target: Target,
         /// The I/O error.
         source: io::Error,
     },
@@ -28,10 +31,10 @@ pub(super) enum ProbeError {
     #[error("{0} is not an HTTP server")]
     NotHttp(SocketAddr),
     /// The program is running but not ready.
-    #[error("http://{address}/readyz answers {status}: {body}")]
+    #[error("{target}/readyz answers {status}: {body}")]
     NotReady {
-        /// The probed address.
-        address: SocketAddr,
+        /// What was probed.
+        target: Target,
         /// The HTTP status.
         status: u16,
         /// The response body, as one line.
@@ -39,60 +42,49 @@ pub(super) enum ProbeError {
     },
 }
 
-/// Probes the program that listens at `listen`: it is ready if it answers 200 within the timeout. The
-/// loopback address is used if `listen` means all interfaces.
-pub(super) fn probe(listen: SocketAddr) -> Result<(), ProbeError> {
-    let address = SocketAddr::new(reachable(listen.ip()), listen.port());
+/// Probes a program: it is ready if it answers 200 within the timeout.
+pub(super) fn probe(target: Target) -> Result<(), ProbeError> {
+    let target = target.reachable();
+    let address = target.address;
     if address.port() == 0 {
-        return Err(ProbeError::NoPort(listen));
+        return Err(ProbeError::NoPort(address));
     }
-    let response =
-        exchange(address).map_err(|source| ProbeError::NoResponse { address, source })?;
+    let response = exchange(target).map_err(|source| ProbeError::NoResponse { target, source })?;
     let (status, body) = parse(&response).ok_or(ProbeError::NotHttp(address))?;
     if status == 200 {
         return Ok(());
     }
     Err(ProbeError::NotReady {
-        address,
+        target,
         status,
         body,
     })
 }
 
-fn reachable(ip: IpAddr) -> IpAddr {
-    match ip {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        given => given,
+fn exchange(target: Target) -> io::Result<Vec<u8>> {
+    let socket = Socket::connect(target.address, TIMEOUT)?;
+    if target.tls {
+        request(target, socket.with_tls()?)
+    } else {
+        request(target, socket)
     }
 }
 
 /// Sends the request and reads the response.
-fn exchange(address: SocketAddr) -> io::Result<Vec<u8>> {
-    let deadline = Instant::now() + TIMEOUT;
-    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
-    stream.set_write_timeout(Some(remaining(deadline)?))?;
+fn request(target: Target, mut stream: impl Read + Write) -> io::Result<Vec<u8>> {
+    let host = target.address;
     // One write: a server that responds after the first write and closes would reset the connection.
-    let request = format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let request = format!("GET /readyz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes())?;
     let mut response = Vec::new();
     let mut buffer = [0; 1024];
     while response.len() < MAX_RESPONSE {
-        stream.set_read_timeout(Some(remaining(deadline)?))?;
         match stream.read(&mut buffer)? {
             0 => break,
             count => response.extend_from_slice(&buffer[..count]),
         }
     }
     Ok(response)
-}
-
-/// The remaining time. Never zero, because that would mean no timeout.
-fn remaining(deadline: Instant) -> io::Result<Duration> {
-    deadline
-        .checked_duration_since(Instant::now())
-        .filter(|remaining| !remaining.is_zero())
-        .ok_or_else(|| io::ErrorKind::TimedOut.into())
 }
 
 /// The status, and the body on one line.
@@ -114,7 +106,7 @@ mod tests {
     use super::*;
 
     /// Answers one request with `answer`, on a free port of all interfaces.
-    fn server(answer: &'static str) -> SocketAddr {
+    fn server(answer: &'static str) -> Target {
         let listener = TcpListener::bind("0.0.0.0:0").unwrap();
         let address = listener.local_addr().unwrap();
         thread::spawn(move || {
@@ -125,15 +117,23 @@ mod tests {
             assert!(request.starts_with("GET /readyz HTTP/1.1\r\nHost: 127.0.0.1:"));
             stream.write_all(answer.as_bytes()).unwrap();
         });
-        address
+        plain(address)
+    }
+
+    fn plain(address: SocketAddr) -> Target {
+        Target {
+            address,
+            tls: false,
+        }
     }
 
     #[test]
     fn an_unspecified_address_is_probed_on_loopback() {
-        let address = server("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
-        assert!(address.ip().is_unspecified());
-        probe(address).unwrap();
-        assert_eq!(reachable("::".parse().unwrap()), Ipv6Addr::LOCALHOST);
+        let target = server("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        assert!(target.address.ip().is_unspecified());
+        probe(target).unwrap();
+        let every = plain("[::]:80".parse().unwrap());
+        assert_eq!(every.reachable(), plain("[::1]:80".parse().unwrap()));
     }
 
     #[test]
@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn a_server_that_does_not_respond_is_a_timeout() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let error = probe(listener.local_addr().unwrap()).unwrap_err();
+        let error = probe(plain(listener.local_addr().unwrap())).unwrap_err();
         let ProbeError::NoResponse { source, .. } = &error else {
             panic!("{error}");
         };
@@ -170,9 +170,9 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         drop(listener);
-        let error = probe(address).unwrap_err();
+        let error = probe(plain(address)).unwrap_err();
         assert!(matches!(error, ProbeError::NoResponse { .. }), "{error}");
-        let error = probe("127.0.0.1:0".parse().unwrap()).unwrap_err();
+        let error = probe(plain("127.0.0.1:0".parse().unwrap())).unwrap_err();
         assert!(matches!(error, ProbeError::NoPort(_)), "{error}");
     }
 }

@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::settings::duration::parse_duration;
+use crate::settings::networks::Networks;
 use crate::settings::trimmed::trimmed;
 
 /// The databases.
@@ -52,10 +53,19 @@ pub struct ApiSettings {
     /// The address that the API listens on
     #[arg(long, env = "EXPORTS_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = trimmed(str::parse::<SocketAddr>))]
     pub listen: SocketAddr,
+    /// How many connections may be open at a time; more wait
+    #[arg(long, env = "EXPORTS_MAX_CONNECTIONS", value_name = "COUNT", default_value_t = 2048, value_parser = trimmed(value_parser!(u32).range(1..=1_000_000)))]
+    pub max_connections: u32,
+    /// A file with the certificate chain (PEM), to serve HTTPS; with the key
+    #[arg(long, env = "EXPORTS_TLS_CERT", value_name = "FILE", value_parser = trimmed(StringValueParser::new()))]
+    pub tls_cert: Option<String>,
+    /// A file with the private key (PEM) of the certificate
+    #[arg(long, env = "EXPORTS_TLS_KEY", value_name = "FILE", value_parser = trimmed(StringValueParser::new()))]
+    pub tls_key: Option<String>,
     /// The address of /metrics; off unless set
     #[arg(long, env = "EXPORTS_METRICS_LISTEN", value_name = "ADDRESS", value_parser = trimmed(str::parse::<SocketAddr>))]
     pub metrics_listen: Option<SocketAddr>,
-    /// The address of the API as consumers see it [default: http:// and the listen address]
+    /// The address of the API as consumers see it [default: http:// or https://, and the listen address]
     // A refused value may contain a password.
     #[arg(long, env = "EXPORTS_PUBLIC_URL", value_name = "URL", hide_env_values = true, value_parser = trimmed(parse_public_url))]
     pub public_url: Option<Url>,
@@ -63,6 +73,13 @@ pub struct ApiSettings {
     /// file store, and with other stores for clients that keep Authorization across a redirect
     #[arg(long, env = "EXPORTS_SIGNING_KEY", value_name = "TEXT", hide_env_values = true, value_parser = trimmed(parse_signing_key))]
     pub signing_key: Option<SecretString>,
+    /// The signing key from before: links that it has signed are still valid, new ones are not signed with it
+    #[arg(long, env = "EXPORTS_SIGNING_KEY_PREVIOUS", value_name = "TEXT", hide_env_values = true, value_parser = trimmed(parse_signing_key))]
+    pub signing_key_previous: Option<SecretString>,
+    /// The proxies in front of the API: networks and addresses, separated by commas. Only from them
+    /// X-Forwarded-For or Forwarded says which address a client has
+    #[arg(long, env = "EXPORTS_TRUSTED_PROXIES", value_name = "NETWORKS", value_parser = trimmed(str::parse::<Networks>))]
+    pub trusted_proxies: Option<Networks>,
 }
 
 /// The worker.
@@ -115,7 +132,7 @@ pub enum LogFormat {
 }
 
 /// Every `EXPORTS_*` name of the groups above; a test compares them.
-pub(crate) const NAMES: [&str; 22] = [
+pub(crate) const NAMES: &[&str] = &[
     "EXPORTS_CONCURRENCY",
     "EXPORTS_CREATES_PER_PROJECT",
     "EXPORTS_FILE_TTL",
@@ -125,6 +142,7 @@ pub(crate) const NAMES: [&str; 22] = [
     "EXPORTS_LOG_FORMAT",
     "EXPORTS_MAX_ACTIVE_PER_PROJECT",
     "EXPORTS_MAX_ATTEMPTS",
+    "EXPORTS_MAX_CONNECTIONS",
     "EXPORTS_MAX_DURATION",
     "EXPORTS_MAX_STORED_BYTES_PER_PROJECT",
     "EXPORTS_METRICS_LISTEN",
@@ -136,8 +154,12 @@ pub(crate) const NAMES: [&str; 22] = [
     "EXPORTS_REQUESTS_PER_KEY",
     "EXPORTS_SHUTDOWN_GRACE",
     "EXPORTS_SIGNING_KEY",
+    "EXPORTS_SIGNING_KEY_PREVIOUS",
     "EXPORTS_SOURCE_DATABASE_URL",
     "EXPORTS_SOURCE_ROW_SECURITY",
+    "EXPORTS_TLS_CERT",
+    "EXPORTS_TLS_KEY",
+    "EXPORTS_TRUSTED_PROXIES",
 ];
 
 fn parse_public_url(text: &str) -> Result<Url, String> {

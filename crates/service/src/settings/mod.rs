@@ -7,7 +7,9 @@
 mod duration;
 mod groups;
 mod limits;
+mod networks;
 mod parse;
+mod secret_files;
 mod trimmed;
 
 pub use duration::parse_duration;
@@ -16,6 +18,7 @@ pub use groups::{
     WorkerSettings,
 };
 pub use limits::LimitSettings;
+pub use networks::Networks;
 pub use parse::{SettingsError, parse, try_parse_from};
 pub use secrecy::{ExposeSecret, SecretString};
 pub use trimmed::{Trimmed, trimmed};

@@ -7,6 +7,7 @@ use clap::{Command, CommandFactory, Parser};
 
 use crate::logging::print_error;
 use crate::settings::groups::NAMES;
+use crate::settings::secret_files::{is_file_variable, read_secret_files, refuse_secret_arguments};
 
 /// The settings are invalid.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +38,9 @@ pub fn try_parse_from<T: Parser>(
     arguments: impl IntoIterator<Item = OsString>,
 ) -> Result<T, SettingsError> {
     refuse_unknown_names(std::env::vars_os().map(|(name, _)| name))?;
-    let mut command = <T as CommandFactory>::command();
+    let command = <T as CommandFactory>::command();
+    let variable = |name: &str| std::env::var_os(name);
+    let mut command = read_secret_files(command, &variable).map_err(SettingsError::Invalid)?;
     // Required before the arguments of subcommands can be formatted.
     command.build();
     let to_error = |error: clap::Error, command: &Command| match one_line(&error, command) {
@@ -47,6 +50,7 @@ pub fn try_parse_from<T: Parser>(
     let mut matches = command
         .try_get_matches_from_mut(arguments)
         .map_err(|error| to_error(error, &command))?;
+    refuse_secret_arguments(&command, &matches).map_err(SettingsError::Invalid)?;
     T::from_arg_matches_mut(&mut matches).map_err(|error| to_error(error, &command))
 }
 
@@ -55,7 +59,7 @@ fn refuse_unknown_names(names: impl Iterator<Item = OsString>) -> Result<(), Set
     let unknown = names
         .filter_map(|name| name.into_string().ok())
         .filter(|name| name.starts_with("EXPORTS_"))
-        .find(|name| !NAMES.contains(&name.as_str()));
+        .find(|name| !NAMES.contains(&name.as_str()) && !is_file_variable(name));
     match unknown {
         None => Ok(()),
         Some(name) => Err(SettingsError::Invalid(format!(
@@ -188,7 +192,14 @@ mod tests {
                 .collect::<Vec<_>>()
                 .into_iter()
         };
-        assert!(refuse_unknown_names(names(&["PATH", "EXPORTS_LEASE"])).is_ok());
+        assert!(
+            refuse_unknown_names(names(&[
+                "PATH",
+                "EXPORTS_LEASE",
+                "EXPORTS_SIGNING_KEY_FILE"
+            ]))
+            .is_ok()
+        );
         let error = refuse_unknown_names(names(&["EXPORTS_LEESE"])).unwrap_err();
         assert!(
             error

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::Deployment;
 use crate::messages::PROJECT;
-use crate::{consumer, expected, messages, tidiness};
+use crate::{consumer, expected, leftovers, messages};
 
 impl Deployment {
     /// Inserts this many small outbound messages; 200,000 make about four parts.
@@ -69,7 +69,7 @@ impl Deployment {
 
     /// Waits until the bucket and the records contain only what completed exports need.
     pub async fn nothing_is_left_over(&self) {
-        tidiness::nothing_is_left_over(&self.postgres, &self.store).await;
+        leftovers::nothing_is_left_over(&self.postgres, &self.store).await;
     }
 
     /// Waits until the first part of the export's file is stored or being sent.

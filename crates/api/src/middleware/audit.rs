@@ -1,0 +1,43 @@
+//! The layer of the audit trail.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+
+use crate::audit::{Action, ActionLine, Refusal, Subject};
+use crate::error::ApiError;
+use crate::state::AppState;
+
+/// The layer.
+pub(crate) async fn audit(
+    State(state): State<Arc<AppState>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let Some(action) = Action::of(&request) else {
+        return next.run(request).await;
+    };
+    let (origin, subject) = (state.audit.origin(&request), Subject::default());
+    request.extensions_mut().insert(subject.clone());
+    let mut line = ActionLine::begin(action, origin, subject.clone());
+    let response = next.run(request).await;
+    line.ended(&response);
+    if action == Action::DownloadFile
+        && let Some(refusal) = link_refusal(&response)
+    {
+        state.audit.refused(origin, &subject, refusal);
+    }
+    response
+}
+
+/// Why a link was refused, if that concerns the right to use it.
+fn link_refusal(response: &Response) -> Option<Refusal> {
+    let error = response.extensions().get::<Arc<ApiError>>()?;
+    match **error {
+        ApiError::InvalidSignature => Some(Refusal::InvalidSignature),
+        ApiError::ProjectSuspended => Some(Refusal::ProjectSuspended),
+        _ => None,
+    }
+}

@@ -1,0 +1,246 @@
+//! `exportctl key` with scopes and rotation, and `exportctl project suspend`, `resume` and `delete`.
+
+mod run;
+
+use exports_domain::ExportStatus::Completed;
+use exports_domain::Scope;
+use exports_tests::{ExportRow, TestDatabase};
+use serde_json::Value;
+
+use run::{Answer, exportctl};
+
+/// A database with the project `proj_a`.
+async fn database() -> TestDatabase {
+    let database = TestDatabase::create().await;
+    database.project("proj_a").await;
+    database
+}
+
+async fn run(database: &TestDatabase, command: &str) -> Answer {
+    let env = [
+        ("DATABASE_URL", database.url()),
+        ("EXPORTS_LOG_FORMAT", "json"),
+        ("USER", "alice"),
+    ];
+    exportctl(&env, command).await
+}
+
+/// The audit line of a command.
+fn audit(answer: &Answer) -> Value {
+    let mut lines = answer.err.lines().filter(|line| line.starts_with('{'));
+    let line: Value = serde_json::from_str(lines.next().expect("an audit line")).unwrap();
+    assert_eq!(lines.next(), None, "one line: {}", answer.err);
+    assert_eq!(line["target"], "audit");
+    assert_eq!(line["operator"], "alice");
+    assert_eq!(line["project.id"], "proj_a");
+    line
+}
+
+/// The row of a key in `key list`: its cells.
+async fn listed(database: &TestDatabase, prefix: &str) -> Vec<String> {
+    let list = run(database, "key list").await.ok();
+    let row = list.lines().find(|line| line.contains(prefix)).unwrap();
+    row.split_whitespace().map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn a_key_is_created_with_a_scope_and_an_expiry_and_listed_with_both() {
+    let database = database().await;
+    let created = run(
+        &database,
+        "key create --project proj_a --scope read --expires 90d",
+    )
+    .await;
+    let line = audit(&created);
+    assert_eq!(line["action"], "key.create");
+    assert!(
+        line["detail"]
+            .as_str()
+            .unwrap()
+            .starts_with("scope read, expires at ")
+    );
+    assert!(
+        created.err.contains("scope read, expires at "),
+        "{}",
+        created.err
+    );
+    let key = created.ok();
+    assert!(!line.to_string().contains(&key[12..]), "never the key");
+    let found = database
+        .storage()
+        .authenticate(&key)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(found.scope, Scope::Read);
+    assert_eq!(found.remaining.unwrap().as_secs().div_ceil(86_400), 90);
+    assert_eq!(line["key.id"], found.key.to_string());
+
+    let row = listed(&database, &key[..12]).await;
+    let ends = "SELECT to_char(expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') FROM api_keys";
+    let ends = database.value(ends).await;
+    assert_eq!(
+        (row[3].as_str(), row[6].as_str()),
+        ("read", ends.as_str().unwrap())
+    );
+
+    let forever = run(&database, "key create --project proj_a").await.ok();
+    let row = listed(&database, &forever[..12]).await;
+    assert_eq!((row[3].as_str(), row[6].as_str()), ("write", "-"));
+    let bad = run(&database, "key create --project proj_a --scope admin").await;
+    assert!(bad.err.contains("read, write"), "{}", bad.err);
+}
+
+#[tokio::test]
+async fn a_rotated_key_ends_after_the_overlap_and_its_successor_has_the_same_rights() {
+    let database = database().await;
+    let old = run(
+        &database,
+        "key create --project proj_a --scope read --label ci",
+    )
+    .await
+    .ok();
+    let rotated = run(
+        &database,
+        &format!("key rotate {} --overlap 1h", &old[..12]),
+    )
+    .await;
+    let line = audit(&rotated);
+    assert_eq!(line["action"], "key.rotate");
+    let new = rotated.ok();
+    let storage = database.storage();
+    let old_left = storage
+        .authenticate(&old)
+        .await
+        .unwrap()
+        .unwrap()
+        .remaining
+        .unwrap();
+    assert!((3000..=3600).contains(&old_left.as_secs()), "{old_left:?}");
+    let successor = storage.authenticate(&new).await.unwrap().unwrap();
+    assert_eq!((successor.scope, successor.remaining), (Scope::Read, None));
+    assert_eq!(line["key.id"], successor.key.to_string());
+    assert_eq!(listed(&database, &new[..12]).await.last().unwrap(), "ci");
+
+    let again = run(&database, &format!("key rotate {}", &old[..12]))
+        .await
+        .error();
+    assert!(
+        again.contains(&format!("already replaced by {}", successor.key)),
+        "{again}"
+    );
+    let unknown = run(&database, "key rotate exk_00000000").await.error();
+    assert!(unknown.contains("no such key"), "{unknown}");
+    run(&database, &format!("key revoke {}", &new[..12]))
+        .await
+        .ok();
+    let revoked = run(&database, &format!("key rotate {}", &new[..12]))
+        .await
+        .error();
+    assert!(revoked.contains("was revoked at"), "{revoked}");
+}
+
+#[tokio::test]
+async fn a_project_is_suspended_and_resumed() {
+    let database = database().await;
+    let export = "INSERT INTO exports (id, project_id, created_at, due_at, status, direction, filter_start_time, filter_end_time)
+                  SELECT gen_random_uuid(), 'proj_a', now(), now(), 'pending', 'outbound', '2025-12-01', '2025-12-02'
+                  FROM generate_series(1, 1200)";
+    database.execute(export).await;
+    let suspended = run(&database, "project suspend proj_a").await;
+    let line = audit(&suspended);
+    assert_eq!(line["action"], "project.suspend");
+    let text = suspended.ok();
+    let counts = "suspended proj_a: 1200 pending exports held and 0 running exports stopped";
+    assert!(text.starts_with(counts), "{text}");
+    let again = run(&database, "project suspend proj_a").await.ok();
+    assert!(again.starts_with("proj_a is suspended since "), "{again}");
+    let jobs = run(&database, "jobs --project proj_a").await.ok();
+    assert!(jobs.contains("its project is suspended"), "{jobs}");
+
+    let resumed = run(&database, "project resume proj_a").await;
+    assert_eq!(audit(&resumed)["action"], "project.resume");
+    let text = resumed.ok();
+    assert!(
+        text.ends_with(": 1200 exports in the queue again"),
+        "{text}"
+    );
+    let again = run(&database, "project resume proj_a").await.ok();
+    assert_eq!(
+        again,
+        "proj_a was not suspended: 0 exports in the queue again"
+    );
+    for command in ["suspend", "resume"] {
+        let unknown = run(&database, &format!("project {command} proj_b"))
+            .await
+            .error();
+        assert!(
+            unknown.contains("project proj_b does not exist"),
+            "{unknown}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_project_is_deleted_with_everything_after_a_confirmation() {
+    let database = database().await;
+    run(&database, "key create --project proj_a").await.ok();
+    for _ in 0..3 {
+        let row = ExportRow::of("proj_a", Completed);
+        row.insert_with_object(database.pool(), "kept").await;
+    }
+    let refused = run(&database, "project delete proj_a").await.error();
+    assert!(refused.contains("confirm with --yes"), "{refused}");
+    assert_eq!(database.value("SELECT count(*) FROM exports").await, 3);
+
+    let deleted = run(&database, "project delete proj_a --yes").await;
+    let line = audit(&deleted);
+    assert_eq!(line["action"], "project.delete");
+    assert_eq!(line["detail"], "1 key, 3 exports and 3 files");
+    assert_eq!(
+        deleted.ok(),
+        "deleted proj_a with 1 key, 3 exports and 3 files; 3 objects are pending deletion: a running worker deletes them"
+    );
+    for table in ["exports", "api_keys", "projects"] {
+        assert_eq!(
+            database
+                .value(&format!("SELECT count(*) FROM {table}"))
+                .await,
+            0
+        );
+    }
+    let again = run(&database, "project delete proj_a --yes").await.ok();
+    assert!(
+        again.starts_with("proj_a does not exist; 3 objects are pending"),
+        "{again}"
+    );
+    database.execute("DELETE FROM export_objects").await;
+    let again = run(&database, "project delete proj_a --yes").await.ok();
+    assert_eq!(again, "proj_a does not exist");
+}
+
+#[tokio::test]
+async fn the_database_address_can_come_from_a_file_but_not_from_an_argument() {
+    let database = database().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("url");
+    std::fs::write(&path, format!("{}\n", database.url())).unwrap();
+    let file = ("DATABASE_URL_FILE", path.to_str().unwrap());
+    assert!(exportctl(&[file], "key list").await.ok().starts_with("ID"));
+
+    let both = exportctl(&[file, ("DATABASE_URL", database.url())], "key list").await;
+    assert_eq!(both.code, Some(2));
+    let line = "error: DATABASE_URL and DATABASE_URL_FILE are both set: unset one of them";
+    assert_eq!(both.err, line);
+    let missing = exportctl(&[("DATABASE_URL_FILE", "/nowhere/url")], "key list").await;
+    assert_eq!(missing.code, Some(2));
+    let line = "error: DATABASE_URL_FILE: cannot read /nowhere/url: No such file or directory (os error 2)";
+    assert_eq!(missing.err, line);
+    let argument = exportctl(&[], &format!("key list --database-url {}", database.url())).await;
+    assert_eq!(argument.code, Some(2));
+    assert!(
+        argument.err.starts_with("error: DATABASE_URL is a secret"),
+        "{}",
+        argument.err
+    );
+}

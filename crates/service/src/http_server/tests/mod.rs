@@ -1,0 +1,5 @@
+//! The server over real sockets, with short limits.
+
+mod limits;
+mod stopping;
+mod support;
