@@ -147,7 +147,6 @@ async fn find(
         FileLookup::Suspended => return Err(ApiError::ProjectSuspended),
         // An export that is not completed never had a link.
         FileLookup::NotReady(_) | FileLookup::Missing => return Err(ApiError::ExportNotFound),
-        FileLookup::Suspended => return Err(ApiError::ProjectSuspended),
     };
     if !object.is(&object_key) {
         return Err(ApiError::InvalidSignature);

@@ -1,28 +1,21 @@
 //! A token bucket: a rate with a burst.
 
 use std::num::NonZeroU32;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use exports_domain::Rate;
 use governor::clock::Clock;
-use governor::middleware::NoOpMiddleware;
-use governor::nanos::Nanos;
-use governor::state::{InMemoryState, NotKeyed};
-use governor::{Quota, RateLimiter};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
 /// A full bucket holds `burst` tokens. It gets `count` new ones per time of the rate.
 #[derive(Debug)]
-pub(super) struct Bucket(RateLimiter<NotKeyed, InMemoryState, Monotonic, NoOpMiddleware<Nanos>>);
+pub(super) struct Bucket(DefaultDirectRateLimiter);
 
 impl Bucket {
     pub(super) fn new(rate: Rate, burst: NonZeroU32) -> Self {
         let quota = Quota::with_period(rate.period() / rate.count().get());
         let quota = quota.expect("a rate has at most 1000 events per millisecond");
-        let clock = Monotonic(Instant::now());
-        Self(RateLimiter::direct_with_clock(
-            quota.allow_burst(burst),
-            clock,
-        ))
+        Self(RateLimiter::direct(quota.allow_burst(burst)))
     }
 
     /// Takes a token. Without one: how long to wait for it.
@@ -31,18 +24,6 @@ impl Bucket {
             let now = self.0.clock().now();
             refused.wait_time_from(now)
         })
-    }
-}
-
-/// The monotonic clock, since the creation of a bucket.
-#[derive(Debug, Clone)]
-struct Monotonic(Instant);
-
-impl Clock for Monotonic {
-    type Instant = Nanos;
-
-    fn now(&self) -> Nanos {
-        self.0.elapsed().into()
     }
 }
 
