@@ -22,6 +22,8 @@ pub enum Loss {
     Request,
     /// The request is executed; its reply is dropped and the connection is closed.
     Reply,
+    /// The request is executed; its reply and all later ones are dropped, and the connection stays open.
+    Silence,
 }
 
 /// The proxy. The drop closes all connections.

@@ -4,7 +4,7 @@
 //! address that wrote an entry is trusted: everything further left may come from the client. `X-Forwarded-For` wins, because
 //! usual proxies write it and pass a `Forwarded` of the client on.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::Request;
 use axum::http::header::FORWARDED;

@@ -20,6 +20,7 @@ use crate::error::ApiError;
 use crate::error_code::ErrorCode;
 use crate::error_responses::{DocumentedErrors, ErrorResponses};
 use crate::export_json::ExportJson;
+use crate::middleware::timeout::Deadline;
 use crate::query::NoQuery;
 use crate::request_id::RequestId;
 use crate::state::AppState;
@@ -88,6 +89,7 @@ pub(crate) async fn create_export(
     Extension(id): Extension<RequestId>,
     Extension(caller): Extension<Caller>,
     Extension(subject): Extension<Subject>,
+    Extension(deadline): Extension<Deadline>,
     _: NoQuery,
     headers: HeaderMap,
     Body(body): Body,
@@ -103,7 +105,7 @@ pub(crate) async fn create_export(
         limits: state.limits.with(caller.limits).into(),
     };
     subject.set_export(new.id);
-    let (export, replayed) = match queue(&state, new).await? {
+    let (export, replayed) = match queue(&state, new, deadline).await? {
         Created::New(export) => (export, false),
         Created::Replayed(export) => (export, true),
         Created::Mismatch => return Err(ApiError::IdempotencyMismatch),
@@ -121,7 +123,7 @@ pub(crate) async fn create_export(
     Ok((StatusCode::CREATED, headers, body).into_response())
 }
 
-async fn queue(state: &AppState, new: NewExport) -> Result<Created, ApiError> {
+async fn queue(state: &AppState, new: NewExport, deadline: Deadline) -> Result<Created, ApiError> {
     let share = state.pool_shares.take(&new.project).await?;
     let filter = &new.filter;
     if let Some(endpoint) = filter.endpoint {
@@ -137,9 +139,10 @@ async fn queue(state: &AppState, new: NewExport) -> Result<Created, ApiError> {
     }
     // A client that disconnects must not cancel a statement that may be committed.
     let database = state.database.clone();
+    let until = deadline.for_response();
     let created = state.run_to_completion(async move {
         let _share = share;
-        database.create_export(&new).await
+        database.create_export_until(&new, until).await
     });
     Ok(created.await??)
 }

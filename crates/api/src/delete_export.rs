@@ -74,7 +74,7 @@ async fn delete(state: &AppState, project: &ProjectId, id: ExportId) -> Result<(
         // No worker writes a completed file, so no second cleanup is necessary. If this fails, the janitor repeats the
         // deletion, which succeeds.
         if let Err(error) = state.database.object_deleted(&key, Duration::ZERO).await {
-            tracing::warn!(
+            tracing::debug!(
                 error = error_line(&error),
                 "could not record the deletion of a file"
             );

@@ -66,6 +66,9 @@ pub(crate) enum ApiError {
     FileDamaged { id: ExportId, reason: String },
     #[error("the database schema is not current")]
     Schema(#[source] MigrationState),
+    /// The dependencies were not available since the start.
+    #[error("the service is starting and waits for its dependencies")]
+    Starting,
     #[error("the request exceeded its timeout of {seconds} s")]
     TimedOut { seconds: u64 },
     /// All connections that the project may use are in use.
@@ -121,9 +124,10 @@ impl ApiError {
             Self::Source(error) if error.is_transient() => ErrorCode::Unavailable,
             Self::Store(error) if error.is_transient() => ErrorCode::Unavailable,
             Self::Limited(_) | Self::TooManyReaders => ErrorCode::RateLimited,
-            Self::Schema(_) | Self::TimedOut { .. } | Self::PoolShareTimedOut { .. } => {
-                ErrorCode::Unavailable
-            }
+            Self::Schema(_)
+            | Self::Starting
+            | Self::TimedOut { .. }
+            | Self::PoolShareTimedOut { .. } => ErrorCode::Unavailable,
             Self::Database(_)
             | Self::Source(_)
             | Self::Store(_)
@@ -166,6 +170,7 @@ impl ApiError {
             | Self::Store(_)
             | Self::FileDamaged { .. }
             | Self::Schema(_)
+            | Self::Starting
             | Self::TimedOut { .. }
             | Self::PoolShareTimedOut { .. }
             | Self::Panicked => self.code().message().to_owned(),
@@ -196,11 +201,17 @@ impl ApiError {
         }
     }
 
-    /// Logs an error of the service (5xx) with its full chain. Errors of the consumer (4xx) are not logged.
+    /// Logs a defect of the service (500) with its full chain. Errors of the consumer (4xx) are not logged. Neither is an
+    /// unavailable dependency (503): [`exports_service::outage`] logs its outage once.
     pub(crate) fn log(&self) {
-        if self.code().status().is_server_error() && !matches!(self, Self::Panicked) {
+        if self.code() == ErrorCode::InternalError && !matches!(self, Self::Panicked) {
             tracing::error!(error = error_line(self), "request failed");
         }
+    }
+
+    /// Why the service was unavailable (503), for the one log line of the request.
+    pub(crate) fn cause_for_request_line(&self) -> Option<String> {
+        (self.code() == ErrorCode::Unavailable).then(|| error_line(self))
     }
 }
 

@@ -14,9 +14,12 @@ async fn main() -> ExitCode {
         return outcome;
     }
     let settings: Settings = exports_service::settings::parse();
-    match Server::start(settings).await {
-        Ok(server) => {
-            server.run().await;
+    let ended = match Server::start(settings).await {
+        Ok(server) => server.run().await,
+        Err(error) => Err(error),
+    };
+    match ended {
+        Ok(()) => {
             exports_service::logging::flush_logs();
             ExitCode::SUCCESS
         }

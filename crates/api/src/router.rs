@@ -8,7 +8,9 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{any, get};
 
 use crate::error::ApiError;
-use crate::middleware::{audit, auth, panics, rate_limit, request_span, timeout};
+use crate::middleware::{
+    audit, auth, panics, rate_limit, request_span, starting, store_outage, timeout,
+};
 use crate::state::AppState;
 use crate::{
     body, create_export, delete_export, download_export, download_file, get_export, health,
@@ -28,8 +30,16 @@ pub(crate) fn router(state: Arc<AppState>) -> Router {
         .merge(authenticated(&state))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(route_not_found)
+        .layer(from_fn_with_state(
+            state.started.clone(),
+            starting::refuse_until_started,
+        ))
         .layer(panics::catch_panics())
         .layer(from_fn(timeout::limit_time))
+        .layer(from_fn_with_state(
+            state.store_outage.clone(),
+            store_outage::record,
+        ))
         .layer(from_fn_with_state(Arc::clone(&state), audit::audit))
         .layer(from_fn(request_span::request_span))
         .layer(from_fn_with_state(
@@ -85,6 +95,8 @@ mod tests {
     use exports_objects::{LinkSigner, Store, StoreConfig};
     use exports_postgres::PoolPurpose;
     use exports_service::metrics::Registry;
+    use exports_service::outage::Outage;
+    use exports_service::start::Started;
     use exports_source::Source;
     use tower::ServiceExt;
 
@@ -94,6 +106,8 @@ mod tests {
     /// An API without a reachable database, which these tests do not need.
     fn api(folder: &tempfile::TempDir) -> Router {
         let database = Database::new("postgres://127.0.0.1:1/none", PoolPurpose::Api).unwrap();
+        let started = Started::default();
+        started.set();
         let config = StoreConfig {
             url: format!("file://{}", folder.path().display()),
             public_endpoint: None,
@@ -118,6 +132,8 @@ mod tests {
             tasks: tokio_util::task::TaskTracker::new(),
             metrics,
             openapi_document: openapi::document("http://127.0.0.1"),
+            started,
+            store_outage: Outage::of("the object store"),
         }))
     }
 

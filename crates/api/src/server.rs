@@ -8,6 +8,7 @@ use exports_domain::SystemClock;
 use exports_service::descriptors::Descriptors;
 use exports_service::http_server::{ConnectionMetrics, HttpServer};
 use exports_service::metrics::Registry;
+use exports_service::outage::Outage;
 use exports_service::start::{Signals, StartError};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -20,23 +21,24 @@ use crate::limits::{KeyLookups, PoolShares, RequestRates};
 use crate::metrics::{ApiMetrics, MetricsServer};
 use crate::openapi;
 use crate::router::router;
-use crate::start::{Opened, Settings, url_of};
+use crate::start::{Opened, Settings, Startup, url_of};
 use crate::state::AppState;
 
 /// The time for open requests after the shutdown signal.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(30);
 
-/// An API that is ready to serve.
+/// An API whose listeners are open.
 pub struct Server {
     listener: TcpListener,
     address: String,
     http: HttpServer,
     state: Arc<AppState>,
     metrics: Option<MetricsServer>,
+    startup: Startup,
 }
 
 impl Server {
-    /// Opens the dependencies and the listeners.
+    /// Opens the listeners, and the dependencies without connecting to them.
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
         let descriptors = Descriptors::raise();
         let opened = Opened::open(settings).await?;
@@ -66,6 +68,8 @@ impl Server {
             clock: Arc::new(SystemClock),
             tasks: TaskTracker::new(),
             metrics,
+            started: opened.startup.started(),
+            store_outage: Outage::of("the object store"),
         };
         let max_connections = max_connections(opened.max_connections, descriptors);
         let address = url_of(opened.address, opened.tls.as_ref());
@@ -75,21 +79,30 @@ impl Server {
             http: HttpServer::new(max_connections, connections).with_tls(opened.tls),
             state: Arc::new(state),
             metrics: metrics_server,
+            startup: opened.startup,
         })
     }
 
-    /// Serves until SIGTERM or SIGINT, then completes open requests.
-    pub async fn run(self) {
+    /// Serves until SIGTERM or SIGINT, then completes open requests. Requests are refused until the
+    /// dependencies are available. If they do not become available in time, that is the error.
+    pub async fn run(self) -> Result<(), StartError> {
         let mut signals =
             Signals::install().expect("every Unix supports handlers for both signals");
-        tracing::info!(address = self.address, "listening");
         // The metrics stay available during the shutdown.
         let _metrics = self.metrics.map(MetricsServer::spawn);
         let shutdown = CancellationToken::new();
         let routes = router(Arc::clone(&self.state));
         let serving = self.http.serve(self.listener, routes, shutdown.clone());
         let serving = tokio::spawn(serving);
-        signals.next().await;
+        let address = self.address;
+        let ended = tokio::select! {
+            biased;
+            () = signals.next() => Ok(()),
+            Err(error) = self.startup.complete(|| tracing::info!(address, "listening")) => Err(error),
+        };
+        if ended.is_err() {
+            return ended;
+        }
         tracing::info!("stopping: completing open requests");
         shutdown.cancel();
         let finished = async {
@@ -101,6 +114,7 @@ impl Server {
         let finished = tokio::time::timeout(SHUTDOWN_GRACE, finished).await;
         self.state.audit.flush();
         tracing::info!(all_finished = finished.is_ok(), "stopped");
+        Ok(())
     }
 }
 

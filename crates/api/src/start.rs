@@ -1,6 +1,8 @@
 //! The start of the API: its settings, its dependencies and its listeners.
 
 use std::net::SocketAddr;
+use std::sync::Once;
+use std::time::Duration;
 
 use clap::Parser;
 use exports_domain::Limits;
@@ -9,9 +11,10 @@ use exports_postgres::PoolPurpose;
 use exports_service::http_server::Tls;
 use exports_service::logging::init_logging;
 use exports_service::settings::{
-    ApiSettings, DatabaseSettings, ExposeSecret, LimitSettings, LogSettings, Networks, StoreSettings,
+    ApiSettings, DatabaseSettings, ExposeSecret, LimitSettings, LogSettings, Networks,
+    StartSettings, StoreSettings,
 };
-use exports_service::start::{Dependencies, StartError, in_variable};
+use exports_service::start::{Dependencies, StartError, Started, in_variable};
 use tokio::net::TcpListener;
 
 const SIGNING_KEY: &str = "EXPORTS_SIGNING_KEY";
@@ -34,6 +37,8 @@ pub struct Settings {
     #[command(flatten)]
     limits: LimitSettings,
     #[command(flatten)]
+    start: StartSettings,
+    #[command(flatten)]
     log: LogSettings,
 }
 
@@ -49,16 +54,43 @@ pub(crate) struct Opened {
     pub(crate) metrics_listener: Option<TcpListener>,
     pub(crate) public_url: String,
     pub(crate) limits: Limits,
+    pub(crate) startup: Startup,
+}
+
+/// The rest of the start, which needs the dependencies. The API listens meanwhile.
+pub(crate) struct Startup {
+    dependencies: Dependencies,
+    timeout: Duration,
+    started: Started,
+}
+
+impl Startup {
+    /// Waits until the dependencies are available. Calls `announce` once: when they are, or when the first check has failed.
+    /// Usually they are, and whoever waits for the line `listening` can then send requests.
+    pub(crate) async fn complete(&self, announce: impl Fn()) -> Result<(), StartError> {
+        let announced = Once::new();
+        let announce = || announced.call_once(&announce);
+        self.dependencies
+            .wait_until_available(self.timeout, announce)
+            .await?;
+        self.started.set();
+        announce();
+        Ok(())
+    }
+
+    /// Whether it is complete.
+    pub(crate) fn started(&self) -> Started {
+        self.started.clone()
+    }
 }
 
 impl Opened {
-    /// Opens everything and checks each dependency once.
+    /// Opens everything that needs no dependency.
     pub(crate) async fn open(settings: Settings) -> Result<Self, StartError> {
         let dependencies =
             Dependencies::open(&settings.database, settings.store, PoolPurpose::Api)?;
         let signer = link_signer(&dependencies.store, &settings.api)?;
         let tls = tls(&settings.api)?;
-        dependencies.check().await?;
         let listener = TcpListener::bind(settings.api.listen)
             .await
             .map_err(in_variable(LISTEN))?;
@@ -71,14 +103,20 @@ impl Opened {
                     .map_err(in_variable(METRICS_LISTEN))?,
             ),
         };
-        // Last, so that a failed start prints only its error and no log lines of libraries.
+        // Last, so that a wrong setting prints only its error and no log lines of libraries.
         init_logging(settings.log.log_format).map_err(in_variable("RUST_LOG"))?;
         let public_url = settings
             .api
             .public_url
             .map_or_else(|| url_of(address, tls.as_ref()), String::from);
+        let startup = Startup {
+            dependencies: dependencies.clone(),
+            timeout: settings.start.startup_timeout,
+            started: Started::default(),
+        };
         Ok(Self {
             dependencies,
+            startup,
             signer,
             trusted_proxies: settings.api.trusted_proxies.unwrap_or_default(),
             tls,

@@ -6,6 +6,8 @@ use axum::body::Bytes;
 use exports_database::{BatchLoader, Database};
 use exports_domain::{Clock, Exceeded, Limits};
 use exports_objects::{LinkSigner, Store};
+use exports_service::outage::Outage;
+use exports_service::start::Started;
 use exports_source::Source;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -42,6 +44,8 @@ pub(crate) struct AppState {
     pub(crate) tasks: TaskTracker,
     pub(crate) metrics: Arc<ApiMetrics>,
     pub(crate) openapi_document: Bytes,
+    pub(crate) started: Started,
+    pub(crate) store_outage: Outage,
 }
 
 impl AppState {

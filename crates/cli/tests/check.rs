@@ -2,9 +2,11 @@
 
 mod run;
 
+use std::process::{Command, Stdio};
+
 use chrono::TimeDelta;
 use exports_domain::ExportStatus;
-use exports_tests::{ExportRow, Message, RunningStore, StoreKind, TestDatabase};
+use exports_tests::{ExportRow, Message, Proxy, RunningStore, StoreKind, TestDatabase, program};
 use serde_json::Value;
 
 use run::{Answer, exportctl};
@@ -261,4 +263,80 @@ async fn old_records_are_counted_and_deleted() {
     assert_eq!(run("prune --older-than 30d").await, "deleted 2 records");
     assert_eq!(run("prune").await, "deleted 0 records");
     assert_eq!(database.value("SELECT count(*) FROM exports").await, 1);
+}
+
+#[tokio::test]
+async fn what_is_not_protected_is_a_warning_with_the_fix() {
+    let database = TestDatabase::create().await;
+    let store = RunningStore::start(StoreKind::S3);
+    let proxy = Proxy::to_postgres(database.url()).await;
+    // An address of this machine that is not loopback.
+    let url = proxy.url(database.url()).replace("127.0.0.1", "0.0.0.0");
+    let environment = store.environment();
+    let endpoint = environment
+        .iter()
+        .find(|(name, _)| name == "AWS_ENDPOINT_URL")
+        .map(|(_, value)| value.replace("127.0.0.1", "0.0.0.0"))
+        .expect("the store has an endpoint");
+    let variables = [
+        ("DATABASE_URL", url.as_str()),
+        ("EXPORTS_SOURCE_DATABASE_URL", url.as_str()),
+        ("AWS_ENDPOINT_URL", &endpoint),
+        ("EXPORTS_PUBLIC_URL", "http://exports.example.com"),
+    ];
+    let answer = check(&database, &store, &variables).await;
+    for (what, variable) in [
+        ("database TLS", "DATABASE_URL"),
+        ("source TLS", "EXPORTS_SOURCE_DATABASE_URL"),
+        ("store TLS", "AWS_ENDPOINT_URL"),
+        ("public TLS", "EXPORTS_PUBLIC_URL"),
+    ] {
+        let line = line(&answer, what);
+        assert!(
+            line.starts_with("warn") && line.contains(variable),
+            "{line}"
+        );
+    }
+    assert!(line(&answer, "database TLS").contains("sslmode=verify-full"));
+
+    // On loopback there is nothing to protect.
+    let answer = check(&database, &store, &[]).await;
+    assert!(!answer.out.contains(" TLS  "), "{}", answer.out);
+}
+
+#[tokio::test]
+async fn a_directory_that_others_can_read_is_a_warning() {
+    let database = TestDatabase::create().await;
+    let store = RunningStore::start(StoreKind::File);
+    let RunningStore::File(folder) = &store else {
+        unreachable!("it was started as a folder")
+    };
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(folder.path(), open).unwrap();
+    let answer = check(&database, &store, &[]).await;
+    let line = line(&answer, "store directory");
+    assert!(
+        line.starts_with("warn") && line.contains("chmod 700"),
+        "{line}"
+    );
+}
+
+/// With a limit of 0 bytes per file, every write fails as on a full disk.
+#[tokio::test]
+async fn a_check_on_a_full_disk_leaves_no_file() {
+    let database = TestDatabase::create().await;
+    let store = RunningStore::start(StoreKind::File);
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" check"])
+        .arg(program("exportctl"))
+        .env_clear()
+        .envs(store.environment())
+        .env("DATABASE_URL", database.url())
+        .stdin(Stdio::null());
+    let output = tokio::task::spawn_blocking(move || command.output());
+    let output = output.await.expect("no panic").expect("sh starts");
+    let out = String::from_utf8_lossy(&output.stdout);
+    assert!(out.contains("FAIL  store "), "{out}");
+    assert_eq!(store.listing(), [""; 0]);
 }

@@ -46,6 +46,20 @@ impl Error {
         }
     }
 
+    /// Whether the database itself is unavailable, and not only this statement refused.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        self.postgres()
+            .is_some_and(exports_postgres::Error::is_unavailable)
+    }
+
+    /// Whether no answer came in time, because the connection was dead.
+    #[must_use]
+    pub fn is_unanswered(&self) -> bool {
+        self.postgres()
+            .is_some_and(exports_postgres::Error::is_unanswered)
+    }
+
     /// Whether the database is reachable but read-only.
     #[must_use]
     pub fn is_read_only(&self) -> bool {

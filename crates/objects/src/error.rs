@@ -24,6 +24,7 @@ pub struct StoreError {
     action: &'static str,
     reason: String,
     source: Option<Detail>,
+    lacks_credentials: bool,
 }
 
 /// The store's message on one line, without the parts of a signed request that a server may echo.
@@ -54,6 +55,20 @@ impl StoreError {
             action,
             reason: reason.into(),
             source: None,
+            lacks_credentials: false,
+        }
+    }
+
+    /// Whether no credentials were found: neither in the settings nor at the cloud's metadata service.
+    #[must_use]
+    pub fn lacks_credentials(&self) -> bool {
+        self.lacks_credentials
+    }
+
+    pub(crate) fn without_credentials(self, lacks_credentials: bool) -> Self {
+        Self {
+            lacks_credentials,
+            ..self
         }
     }
 

@@ -21,7 +21,9 @@ impl StoreError {
     pub(crate) fn store(action: &'static str) -> impl FnOnce(object_store::Error) -> Self {
         move |error| {
             let chain = ErrorChain::of(&error);
-            Self::new(chain.kind(&error), action, chain.reason()).with_detail(chain.detail())
+            Self::new(chain.kind(&error), action, chain.reason())
+                .with_detail(chain.detail())
+                .without_credentials(chain.is_from_metadata_service())
         }
     }
 

@@ -19,6 +19,7 @@ mod local;
 mod location;
 mod store;
 mod transport;
+mod unencrypted;
 mod upload;
 
 pub use clients::Clients;
@@ -30,4 +31,5 @@ pub use headers::{CONTENT_TYPE, FileHeaders};
 pub use links::{LinkSigner, SignedObject};
 pub use local::LocalFiles;
 pub use store::Store;
+pub use unencrypted::{is_unencrypted, unencrypted_endpoints};
 pub use upload::{MAX_FILE_SIZE, PART_SIZE, Upload};

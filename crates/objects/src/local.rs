@@ -5,12 +5,14 @@
 
 mod cleanup;
 mod direct_io;
+mod probe;
 mod read;
 mod root;
 mod upload;
 
 use std::fmt;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path as FsPath, PathBuf};
 
 use bytes::Bytes;
@@ -52,15 +54,21 @@ impl LocalFiles {
 
     /// Checks that the directory is writable.
     pub(crate) async fn check(&self) -> Result<(), StoreError> {
-        let name = format!(".writable-{}", std::process::id());
-        let probe = self.root.path().join(name);
-        let checked = self
-            .root
-            .blocking("cannot use the directory of the store", || {
-                std::fs::write(&probe, b"probe")?;
-                std::fs::remove_file(probe)
-            });
-        checked.await
+        let root = self.root.path().to_owned();
+        let check = move || {
+            probe::remove_leftovers(&root);
+            probe::check_writable(&root)
+        };
+        self.root
+            .blocking("cannot use the directory of the store", check)
+            .await
+    }
+
+    /// The mode of the directory, if users other than its owner may read or change it.
+    pub(crate) fn mode_for_others(&self) -> Option<u32> {
+        let found = std::fs::metadata(self.root.path()).ok()?;
+        let mode = found.permissions().mode() & 0o777;
+        (mode & 0o077 != 0).then_some(mode)
     }
 
     /// Writes a whole file. If that fails, removes its staging files.

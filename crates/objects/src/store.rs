@@ -109,6 +109,15 @@ impl Store {
         }
     }
 
+    /// The mode of the directory of a file store, if users other than its owner may read or change it.
+    #[must_use]
+    pub fn mode_for_others(&self) -> Option<u32> {
+        match self {
+            Self::S3(_) | Self::Gcs(_) | Self::Azure(_) => None,
+            Self::File(files) => files.mode_for_others(),
+        }
+    }
+
     /// Whether [`sign`](Self::sign) returns links.
     #[must_use]
     pub fn signs(&self) -> bool {

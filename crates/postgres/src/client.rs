@@ -5,10 +5,12 @@ use std::sync::Arc;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection};
 
+use crate::availability::Observer;
 use crate::connector::{Access, Connector};
 use crate::error::{Error, UrlError};
 use crate::pool::{Pool, PooledConnection, check_writable};
 use crate::route::ConnectedServer;
+use crate::timeouts::Limits;
 use crate::wire::WireConnection;
 
 /// What a pool is for. It decides the pool's size.
@@ -43,13 +45,6 @@ pub struct Client {
     connector: Arc<Connector>,
 }
 
-/// How long a statement may run before the server cancels it. No statement of the service takes nearly
-/// as long.
-const STATEMENT_TIMEOUT: &str = "10s";
-/// The same for the API, whose consumers share one pool: a slow statement must not occupy a connection for
-/// long. A canceled statement is answered with 503.
-const API_STATEMENT_TIMEOUT: &str = "2s";
-
 impl Client {
     /// A client that reads and writes. Does not connect.
     pub fn new(url: &str, purpose: PoolPurpose) -> Result<Self, UrlError> {
@@ -62,19 +57,16 @@ impl Client {
     }
 
     fn with_access(url: &str, purpose: PoolPurpose, access: Access) -> Result<Self, UrlError> {
-        let timeout = match purpose {
-            PoolPurpose::Api => API_STATEMENT_TIMEOUT,
-            PoolPurpose::Worker { .. } | PoolPurpose::Command => STATEMENT_TIMEOUT,
-        };
+        let limits = Limits::of(purpose);
         // JIT is off: for a claim of half a millisecond it took half a second.
-        let mut settings = vec![("statement_timeout", timeout), ("jit", "off")];
+        let mut settings = vec![("statement_timeout", limits.statement), ("jit", "off")];
         if let PoolPurpose::Worker { .. } = purpose {
             // Planning a claim takes as long as the claim, and the plan never changes.
             settings.push(("plan_cache_mode", "force_generic_plan"));
         }
         let connector = Arc::new(Connector::new(url, settings, access)?);
         Ok(Self {
-            pool: Pool::new(Arc::clone(&connector), size(purpose)),
+            pool: Pool::new(Arc::clone(&connector), size(purpose), limits.answer),
             connector,
         })
     }
@@ -100,6 +92,23 @@ impl Client {
     /// A connection of the pool, for statements that do not share a transaction.
     pub async fn connection(&self) -> Result<PooledConnection, Error> {
         self.pool.acquire().await
+    }
+
+    /// A new connection of the pool, for a statement whose answer over another one is lost or late.
+    pub async fn new_connection(&self) -> Result<PooledConnection, Error> {
+        self.pool.acquire_new().await
+    }
+
+    /// Reports to `observer` from now on. Only the first call has an effect.
+    pub fn observe(&self, observer: Arc<dyn Observer>) {
+        self.pool.observe(observer);
+    }
+
+    /// The servers that the address allows to reach without encryption, although they are on another
+    /// machine.
+    #[must_use]
+    pub fn unencrypted_servers(&self) -> Vec<String> {
+        self.connector.unencrypted_servers()
     }
 
     /// How the pool is used now.

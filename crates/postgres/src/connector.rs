@@ -64,6 +64,10 @@ impl Connector {
         })
     }
 
+    pub(crate) fn unencrypted_servers(&self) -> Vec<String> {
+        self.route.address().unencrypted_servers()
+    }
+
     pub(crate) fn access(&self) -> Access {
         self.access
     }

@@ -81,6 +81,41 @@ impl Error {
         }
     }
 
+    /// Whether the database itself is unavailable, and not only this statement refused.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        match self {
+            Self::Unavailable { .. } | Self::ReadOnly(_) => true,
+            Self::Refused(_) | Self::UnexpectedMessage => false,
+        }
+    }
+
+    /// Whether connecting fails until somebody changes a setting: the login is refused, the database does
+    /// not exist, or the server and the address disagree about TLS.
+    #[must_use]
+    pub fn is_wrong_setting(&self) -> bool {
+        if let Self::Unavailable {
+            source: sqlx::Error::Io(reason),
+            ..
+        } = self
+        {
+            let kind = reason.kind();
+            return matches!(
+                kind,
+                io::ErrorKind::InvalidData | io::ErrorKind::Unsupported
+            );
+        }
+        self.sql_state()
+            .is_some_and(|state| state.starts_with("28") || state == "3D000")
+    }
+
+    /// Whether a statement was sent and its answer did not come in time. The connection was dead, and the
+    /// statement may have been committed.
+    #[must_use]
+    pub fn is_unanswered(&self) -> bool {
+        self.is_timeout() && self.may_be_committed()
+    }
+
     /// Whether the server refused the statement. The connection is still usable.
     #[must_use]
     pub fn is_refused(&self) -> bool {

@@ -5,11 +5,12 @@
 //! - `address`: parses a database URL as libpq does. `tls`: TLS as libpq does it.
 //! - `wire`: our own connection. It streams COPY and supports everything that an address can say.
 //! - `connector`, `route`: how sqlx connects, directly or through a local proxy of ours.
-//! - `pool`: sqlx connections, checked before use.
+//! - `pool`: sqlx connections, checked before use. `availability`: what it reports about the database.
 //!
 //! The crate has no statements on messages or exports. These are in `source` and `database`.
 
 mod address;
+mod availability;
 mod client;
 mod connector;
 mod error;
@@ -22,6 +23,7 @@ mod timeouts;
 mod tls;
 mod wire;
 
+pub use availability::Observer;
 pub use client::{Client, PoolPurpose, PoolUse};
 pub use connector::{ConnectError, connect_once};
 pub use error::{Error, ReadOnly, UrlError, is_foreign_key_violation};

@@ -29,7 +29,11 @@ impl StatementError for Error {
 
 /// Which connection answered first.
 enum Winner<T, E> {
-    First(Result<T, E>),
+    First {
+        answered: Result<T, E>,
+        /// No other connection could be opened meanwhile.
+        is_only: bool,
+    },
     Spare(T),
 }
 
@@ -79,15 +83,30 @@ impl Client {
         E: StatementError,
         S: for<'c> Fn(&'c mut PooledConnection, &'c A) -> BoxFuture<'c, Result<T, E>>,
     {
-        let mut first = self.connection().await.map_err(E::from)?;
+        let first = self.connection().await.map_err(E::from)?;
+        self.repeatable_write_over(first, arguments, statement)
+            .await
+    }
+
+    /// Like [`Self::repeatable_write`], over this connection first.
+    pub async fn repeatable_write_over<A, T, E, S>(
+        &self,
+        mut first: PooledConnection,
+        arguments: &A,
+        statement: S,
+    ) -> Result<T, RepeatError<E>>
+    where
+        A: ?Sized,
+        E: StatementError,
+        S: for<'c> Fn(&'c mut PooledConnection, &'c A) -> BoxFuture<'c, Result<T, E>>,
+    {
         let sent = Instant::now();
         let lost = match self.race(&mut first, arguments, &statement).await {
-            Winner::First(Err(error))
-                if error.postgres().is_some_and(Error::is_connection_error) =>
-            {
-                error
-            }
-            Winner::First(answered) => return answered.map_err(RepeatError::from),
+            Winner::First {
+                answered: Err(error),
+                is_only: false,
+            } if error.postgres().is_some_and(Error::is_connection_error) => error,
+            Winner::First { answered, .. } => return answered.map_err(RepeatError::from),
             Winner::Spare(answer) => {
                 first.discard();
                 self.pool.report_unanswered(sent);
@@ -120,16 +139,37 @@ impl Client {
     {
         let mut answer = statement(first, arguments);
         if let Ok(answered) = timeout(SLOW, &mut answer).await {
-            return Winner::First(answered);
+            return Winner::First {
+                answered,
+                is_only: false,
+            };
         }
         let spare = pin!(async {
             let mut spare = self.pool.acquire_spare().await?;
             statement(&mut spare, arguments).await
         });
         match select(answer, spare).await {
-            Either::Left((answered, _)) => Winner::First(answered),
+            // The second run has begun already.
+            Either::Left((Err(lost), spare))
+                if lost.postgres().is_some_and(Error::is_connection_error) =>
+            {
+                match spare.await {
+                    Ok(answer) => Winner::Spare(answer),
+                    Err(spare) => Winner::First {
+                        answered: Err(lost),
+                        is_only: spare.postgres().is_some_and(Error::is_unavailable),
+                    },
+                }
+            }
+            Either::Left((answered, _)) => Winner::First {
+                answered,
+                is_only: false,
+            },
             // The first connection may still answer.
-            Either::Right((Err(_), answer)) => Winner::First(answer.await),
+            Either::Right((Err(spare), answer)) => Winner::First {
+                is_only: spare.postgres().is_some_and(Error::is_unavailable),
+                answered: answer.await,
+            },
             Either::Right((Ok(answer), _)) => Winner::Spare(answer),
         }
     }

@@ -1,9 +1,11 @@
-//! Code that both services share: settings, logging, the HTTP server, the health probe, the metrics registry, and start-up.
+//! Code that both services share: settings, logging, outages, the HTTP server, the health probe, the metrics registry, and
+//! start-up.
 
 pub mod descriptors;
 pub mod healthcheck;
 pub mod http_server;
 pub mod logging;
 pub mod metrics;
+pub mod outage;
 pub mod settings;
 pub mod start;

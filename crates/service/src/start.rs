@@ -1,15 +1,21 @@
-//! Opens the dependencies of a service. An error is one line that names the variable.
+//! Opens the dependencies of a service, and waits until they are available. An error is one line that names
+//! the variable.
+
+mod wait;
 
 use std::error::Error as StdError;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use exports_database::{Database, MigrationState};
 use exports_domain::error_line;
-use exports_objects::{OpenError, Store, StoreConfig};
-use exports_postgres::PoolPurpose;
-use exports_source::{RowSecurity, Source};
+use exports_objects::{ErrorKind, OpenError, Store, StoreConfig, StoreError};
+use exports_postgres::{Client, PoolPurpose};
+use exports_source::{Error as SourceError, RowSecurity, Source};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::outage::Outage;
 use crate::settings::{DatabaseSettings, ExposeSecret, SourceRowSecurity, StoreSettings};
 
 const DATABASE: &str = "DATABASE_URL";
@@ -18,25 +24,55 @@ const STORE: &str = "EXPORTS_OBJECT_STORE_URL";
 const STORE_PUBLIC: &str = "EXPORTS_OBJECT_STORE_PUBLIC_ENDPOINT";
 
 /// Why a service cannot start.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct StartError(String);
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{line}")]
+pub struct StartError {
+    line: String,
+    /// It can pass without a change of the settings.
+    may_pass: bool,
+}
 
 /// Adds the name of the variable to an error. For `map_err`.
 pub fn in_variable<E: StdError>(variable: &'static str) -> impl FnOnce(E) -> StartError {
-    move |error| StartError(format!("{variable}: {}", error_line(&error)))
+    move |error| StartError::new(variable, &error_line(&error))
 }
 
 impl StartError {
     /// The value of a variable cannot be used.
     #[must_use]
     pub fn new(variable: &'static str, reason: &str) -> Self {
-        Self(format!("{variable}: {reason}"))
+        Self {
+            line: format!("{variable}: {reason}"),
+            may_pass: false,
+        }
+    }
+
+    /// Sets whether it can pass without a change of the settings.
+    fn that_may_pass(self, may_pass: bool) -> Self {
+        Self { may_pass, ..self }
     }
 }
 
-/// The dependencies of every service.
-#[derive(Debug)]
+/// Whether the dependencies have been available since the start. Clones share the answer.
+#[derive(Debug, Clone, Default)]
+pub struct Started(Arc<AtomicBool>);
+
+impl Started {
+    /// They were available once. This never becomes false again: `/readyz` and the answers of requests show
+    /// later outages.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// Records that they are available.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+/// The dependencies of every service. Clones share their connections.
+#[derive(Debug, Clone)]
 pub struct Dependencies {
     /// The service's own database.
     pub database: Database,
@@ -44,6 +80,7 @@ pub struct Dependencies {
     pub source: Source,
     /// The object store.
     pub store: Store,
+    source_is_separate: bool,
 }
 
 impl Dependencies {
@@ -84,19 +121,69 @@ impl Dependencies {
             database,
             source,
             store,
+            source_is_separate: databases.source_database_url.is_some(),
         })
     }
 
     /// Connects to each once. The database must have the schema of this version.
-    pub async fn check(&self) -> Result<(), StartError> {
-        self.database.check().await.map_err(in_variable(DATABASE))?;
+    async fn check(&self) -> Result<(), StartError> {
+        self.database.check().await.map_err(|error| {
+            let may_pass = !error.is_wrong_setting();
+            in_variable(DATABASE)(error).that_may_pass(may_pass)
+        })?;
         match self.database.migration_state().await {
             Ok(MigrationState::Current) => {}
-            Ok(state) => return Err(in_variable(DATABASE)(state)),
-            Err(error) => return Err(in_variable(DATABASE)(error)),
+            Ok(state) => {
+                // `exportctl migrate` may be running.
+                let may_pass = matches!(state, MigrationState::Behind { .. });
+                return Err(in_variable(DATABASE)(state).that_may_pass(may_pass));
+            }
+            // Rights may be missing because `exportctl migrate` has not granted them yet.
+            Err(error) => return Err(in_variable(DATABASE)(error).that_may_pass(true)),
         }
-        self.source.check().await.map_err(in_variable(SOURCE))?;
-        self.store.check().await.map_err(in_variable(STORE))
+        self.source.check().await.map_err(|error| {
+            let may_pass = !matches!(&error, SourceError::Postgres(e) if e.is_wrong_setting());
+            in_variable(SOURCE)(error).that_may_pass(may_pass)
+        })?;
+        self.store.check().await.map_err(|error| {
+            let may_pass = may_pass(&error);
+            in_variable(STORE)(error).that_may_pass(may_pass)
+        })
+    }
+
+    /// Logs outages of the databases from now on, and one warning for each database whose connections may be
+    /// unencrypted.
+    fn watch(&self) {
+        self.database.observe(Arc::new(Outage::of("the database")));
+        // No effect if the source is in the service's database.
+        let outage = Outage::of("the source database");
+        self.source.client().observe(Arc::new(outage));
+        warn_if_unencrypted(DATABASE, &self.database);
+        if self.source_is_separate {
+            warn_if_unencrypted(SOURCE, self.source.client());
+        }
+    }
+}
+
+fn warn_if_unencrypted(variable: &str, client: &Client) {
+    let servers = client.unencrypted_servers();
+    if !servers.is_empty() {
+        tracing::warn!(
+            variable,
+            servers = servers.join(", "),
+            "connections to a database over a network may be unencrypted: add sslmode=verify-full, or at \
+             least sslmode=require, to the address"
+        );
+    }
+}
+
+/// Refused credentials and impossible requests need other settings. The credentials of a cloud's metadata
+/// service may come later.
+fn may_pass(error: &StoreError) -> bool {
+    match error.kind() {
+        ErrorKind::Unavailable | ErrorKind::NotFound => true,
+        ErrorKind::Refused => error.lacks_credentials(),
+        ErrorKind::Invalid => false,
     }
 }
 

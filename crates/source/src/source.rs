@@ -56,6 +56,12 @@ impl Source {
         })
     }
 
+    /// The client of the database.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// Connects once outside the pool, so that an error has its exact reason.
     pub async fn check(&self) -> Result<ConnectedServer, Error> {
         Ok(self.client.check().await?)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use exports_database::ClaimRequest;
+use exports_database::{Claim, ClaimRequest, Error};
 use exports_domain::error_line;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -92,6 +92,16 @@ impl ClaimLoop {
 }
 
 impl Claimer {
+    /// Sends a claim. If its connection was dead, sends another one over a new connection. Should the first
+    /// claim have been committed, its exports are taken over when their leases expire.
+    async fn claim(&self, request: &ClaimRequest<'_>) -> Result<Vec<Claim>, Error> {
+        let database = &self.context.database;
+        match database.claim(request).await {
+            Err(error) if error.is_unanswered() => database.claim(request).await,
+            answered => answered,
+        }
+    }
+
     /// Claims up to one export per permit and starts their attempts. Returns how many.
     async fn claim_and_start(self, permits: Vec<OwnedSemaphorePermit>) -> usize {
         let context = &self.context;
@@ -106,10 +116,18 @@ impl Claimer {
             max_attempts: context.settings.max_attempts,
             hints,
         };
-        let claims = match context.database.claim(&request).await {
-            Ok(claims) => claims,
+        let claims = match self.claim(&request).await {
+            Ok(claims) => {
+                context.outages.claims.succeeded();
+                claims
+            }
             Err(error) => {
-                tracing::warn!(error = error_line(&error), "the claim failed");
+                let error_text = error_line(&error);
+                if error.is_unavailable() {
+                    tracing::debug!(error = error_text, "the claim failed");
+                } else {
+                    context.outages.claims.failed(&error_text);
+                }
                 // The permits stay taken: another claim would fail too.
                 tokio::time::sleep(ERROR_PAUSE).await;
                 return 0;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use exports_database::Database;
 use exports_objects::Store;
 use exports_service::metrics::Registry;
+use exports_service::outage::Outage;
 use exports_service::settings::WorkerSettings;
 use exports_service::start::Dependencies;
 use exports_source::SessionPool;
@@ -22,8 +23,30 @@ pub(crate) struct Context {
     /// How many sessions read one large export at the same time.
     pub(crate) readers: u16,
     pub(crate) metrics: Arc<WorkerMetrics>,
+    pub(crate) outages: Outages,
     /// The name of this process, in `lease_owner` and in logs.
     pub(crate) name: String,
+}
+
+/// What fails for many exports at once is logged once.
+#[derive(Debug, Clone)]
+pub(crate) struct Outages {
+    pub(crate) source: Outage,
+    pub(crate) store: Outage,
+    /// Claims and sweeps that the database refuses. Its own outages are logged for all activities together.
+    pub(crate) claims: Outage,
+    pub(crate) sweeps: Outage,
+}
+
+impl Outages {
+    fn new() -> Self {
+        Self {
+            source: Outage::of("the source of messages"),
+            store: Outage::of("the object store"),
+            claims: Outage::of_activity("the claim"),
+            sweeps: Outage::of_activity("the sweep"),
+        }
+    }
 }
 
 impl Context {
@@ -36,6 +59,7 @@ impl Context {
             database,
             source,
             store,
+            ..
         } = dependencies;
         let readers = settings.readers.unwrap_or_else(default_readers);
         Self {
@@ -45,6 +69,7 @@ impl Context {
             readers,
             settings,
             metrics: Arc::new(WorkerMetrics::new(registry)),
+            outages: Outages::new(),
             name: process_name(),
         }
     }

@@ -9,6 +9,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use exports_database::{Database, MigrationState};
 use exports_service::http_server::HttpServer;
+use exports_service::start::Started;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -34,14 +35,19 @@ impl Server {
 }
 
 /// The routes of the probes.
-pub(crate) fn routes(database: Database) -> Router {
+pub(crate) fn routes(database: Database, started: Started) -> Router {
     Router::new()
         .route("/healthz", get(|| async { Json(json!({"status": "ok"})) }))
         .route("/readyz", get(ready))
-        .with_state(database)
+        .with_state((database, started))
 }
 
-async fn ready(State(database): State<Database>) -> (StatusCode, Json<Value>) {
+async fn ready(
+    State((database, started)): State<(Database, Started)>,
+) -> (StatusCode, Json<Value>) {
+    if !started.is_set() {
+        return unready("the worker is starting and waits for its dependencies");
+    }
     let reason = match tokio::time::timeout(TIMEOUT, database.migration_state()).await {
         Ok(Ok(MigrationState::Current)) => {
             return (StatusCode::OK, Json(json!({"status": "ready"})));
@@ -51,6 +57,10 @@ async fn ready(State(database): State<Database>) -> (StatusCode, Json<Value>) {
         Ok(Err(error)) if error.is_read_only() => error.to_string(),
         Ok(Err(_)) | Err(_) => "the database is not available".to_owned(),
     };
+    unready(&reason)
+}
+
+fn unready(reason: &str) -> (StatusCode, Json<Value>) {
     let body = json!({"status": "unavailable", "reason": reason});
     (StatusCode::SERVICE_UNAVAILABLE, Json(body))
 }

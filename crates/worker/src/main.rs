@@ -10,9 +10,12 @@ async fn main() -> ExitCode {
         return outcome;
     }
     let settings: Settings = exports_service::settings::parse();
-    match Worker::start(settings).await {
-        Ok(worker) => {
-            worker.run().await;
+    let ended = match Worker::start(settings).await {
+        Ok(worker) => worker.run().await,
+        Err(error) => Err(error),
+    };
+    match ended {
+        Ok(()) => {
             exports_service::logging::flush_logs();
             ExitCode::SUCCESS
         }

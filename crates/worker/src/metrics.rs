@@ -52,11 +52,6 @@ pub(crate) struct JanitorMetrics {
 
 impl WorkerMetrics {
     pub(crate) fn new(registry: &Registry) -> Self {
-        registry.counter_of(
-            "exports_log_lines_lost_total",
-            "Log lines that were lost: standard error could not be written, or nobody read it in time.",
-            exports_service::logging::log_lines_lost,
-        );
         let counter = |name, help| registry.counter(name, help);
         Self {
             claims: counter("exports_claims_total", "Exports claimed from the queue, including takeovers."),

@@ -1,12 +1,16 @@
 //! The settings of the worker, and how it opens its dependencies.
 
+use std::time::Duration;
+
 use clap::Parser;
 use exports_postgres::PoolPurpose;
 use exports_service::healthcheck;
 use exports_service::logging::init_logging;
 use exports_service::metrics::Registry;
-use exports_service::settings::{DatabaseSettings, LogSettings, StoreSettings, WorkerSettings};
-use exports_service::start::{Dependencies, StartError, in_variable};
+use exports_service::settings::{
+    DatabaseSettings, LogSettings, StartSettings, StoreSettings, WorkerSettings,
+};
+use exports_service::start::{Dependencies, StartError, Started, in_variable};
 
 use crate::context::Context;
 use crate::health;
@@ -22,19 +26,42 @@ pub struct Settings {
     #[command(flatten)]
     worker: WorkerSettings,
     #[command(flatten)]
+    start: StartSettings,
+    #[command(flatten)]
     log: LogSettings,
 }
 
-/// Opens the dependencies, connects to each once, binds the health listener and sets up logging.
-pub(crate) async fn open(
-    settings: Settings,
-    registry: &Registry,
-) -> Result<(Context, Option<health::Server>), StartError> {
+/// What a worker has before its dependencies are available.
+pub(crate) struct Opened {
+    pub(crate) context: Context,
+    pub(crate) health: Option<health::Server>,
+    pub(crate) startup: Startup,
+}
+
+/// The rest of the start, which needs the dependencies. The health listener answers meanwhile.
+pub(crate) struct Startup {
+    dependencies: Dependencies,
+    timeout: Duration,
+    pub(crate) started: Started,
+}
+
+impl Startup {
+    /// Waits until the dependencies are available.
+    pub(crate) async fn complete(&self) -> Result<(), StartError> {
+        self.dependencies
+            .wait_until_available(self.timeout, || ())
+            .await?;
+        self.started.set();
+        Ok(())
+    }
+}
+
+/// Opens the dependencies without connecting, binds the health listener and sets up logging.
+pub(crate) async fn open(settings: Settings, registry: &Registry) -> Result<Opened, StartError> {
     let purpose = PoolPurpose::Worker {
         concurrency: settings.worker.concurrency,
     };
     let dependencies = Dependencies::open(&settings.database, settings.store, purpose)?;
-    dependencies.check().await?;
     let health = match settings.worker.health_listen {
         None => None,
         Some(address) => {
@@ -42,8 +69,16 @@ pub(crate) async fn open(
             Some(bound.map_err(in_variable("EXPORTS_HEALTH_LISTEN"))?)
         }
     };
-    // Last, because log lines of libraries would hide a start error.
+    // Last, because log lines of libraries would hide a wrong setting.
     init_logging(settings.log.log_format).map_err(in_variable("RUST_LOG"))?;
-    let context = Context::new(dependencies, settings.worker, registry);
-    Ok((context, health))
+    let startup = Startup {
+        dependencies: dependencies.clone(),
+        timeout: settings.start.startup_timeout,
+        started: Started::default(),
+    };
+    Ok(Opened {
+        context: Context::new(dependencies, settings.worker, registry),
+        health,
+        startup,
+    })
 }

@@ -10,50 +10,61 @@ use crate::claim_loop::ClaimLoop;
 use crate::context::Context;
 use crate::health;
 use crate::metrics::Sampler;
-use crate::start::{self, Settings};
+use crate::start::{self, Settings, Startup};
 
-/// A worker whose dependencies are open.
+/// A worker whose health listener is open.
 pub struct Worker {
     context: Context,
     registry: Registry,
     health: Option<health::Server>,
     signals: Signals,
+    startup: Startup,
 }
 
 impl Worker {
-    /// Opens the dependencies, installs the signal handlers and sets up logging.
+    /// Opens the dependencies without connecting to them, installs the signal handlers and sets up logging.
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
         // A worker has a fixed number of connections and files, so the limit itself does not matter.
         let _ = Descriptors::raise();
         let signals = Signals::install().map_err(in_variable("signals"))?;
         let registry = Registry::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
-        let (context, health) = start::open(settings, &registry).await?;
+        let opened = start::open(settings, &registry).await?;
         Ok(Self {
-            context,
+            context: opened.context,
             registry,
-            health,
+            health: opened.health,
             signals,
+            startup: opened.startup,
         })
     }
 
-    /// Works until SIGTERM or SIGINT. Then it stops claiming, keeps renewing its leases, and waits for
+    /// Waits for its dependencies, and works until SIGTERM or SIGINT. Then it stops claiming, keeps renewing its leases, and waits for
     /// running exports during the grace period. After it, or after a second signal, it aborts the uploads
-    /// and releases the exports.
-    pub async fn run(mut self) {
+    /// and releases the exports. If the dependencies do not become available in time, that is the error.
+    pub async fn run(mut self) -> Result<(), StartError> {
         let stop = CancellationToken::new();
         let shutdown = CancellationToken::new();
         let context = self.context;
+        let health = self.health.map(|server| {
+            let metrics = Sampler::new(&self.registry, context.database.clone());
+            let started = self.startup.started.clone();
+            let routes = health::routes(context.database.clone(), started)
+                .merge(exports_service::metrics::routes(self.registry, metrics));
+            tokio::spawn(server.run(routes, stop.clone()))
+        });
+        tokio::select! {
+            biased;
+            () = self.signals.next() => {
+                tracing::info!("stopped before the dependencies were available");
+                return Ok(());
+            }
+            completed = self.startup.complete() => completed?,
+        }
         tracing::info!(worker = context.name, "worker started");
 
         let wakeup = notify::spawn(context.database.clone(), stop.clone());
         let hints = queue_hints::spawn(context.database.clone(), stop.clone());
         let janitor = tokio::spawn(janitor::run(context.clone(), hints.clone(), stop.clone()));
-        let health = self.health.map(|server| {
-            let metrics = Sampler::new(&self.registry, context.database.clone());
-            let routes = health::routes(context.database.clone())
-                .merge(exports_service::metrics::routes(self.registry, metrics));
-            tokio::spawn(server.run(routes, stop.clone()))
-        });
         let claims = ClaimLoop::new(context.clone(), wakeup, hints, shutdown.clone());
         let mut claims = tokio::spawn(claims.run(stop.clone()));
 
@@ -78,5 +89,6 @@ impl Worker {
         }
         context.database.close().await;
         tracing::info!("worker stopped");
+        Ok(())
     }
 }

@@ -58,7 +58,7 @@ async fn serve(client: TcpStream, controls: Arc<Controls>) {
 async fn relay(client: TcpStream, server: impl AsyncRead + AsyncWrite, controls: &Controls) {
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = tokio::io::split(server);
-    let dropping = watch::Sender::new(false);
+    let dropping = watch::Sender::new(None);
     let mut blackholes = controls.blackholes.subscribe();
     blackholes.mark_unchanged();
     let relaying = async {
@@ -76,8 +76,8 @@ async fn relay(client: TcpStream, server: impl AsyncRead + AsyncWrite, controls:
                         controls.lost.send_modify(|lost| *lost += 1);
                         return;
                     }
-                    Some(Loss::Reply) => {
-                        dropping.send_replace(true);
+                    Some(loss @ (Loss::Reply | Loss::Silence)) => {
+                        dropping.send_replace(Some(loss));
                     }
                     None => {}
                 }
@@ -88,14 +88,20 @@ async fn relay(client: TcpStream, server: impl AsyncRead + AsyncWrite, controls:
         };
         let replies = async {
             let mut buffer = vec![0; 64 * 1024];
+            // A silent connection can have more replies.
+            let mut counted = false;
             while let Ok(count @ 1..) = from_server.read(&mut buffer).await {
                 controls.count(count);
                 controls.pass().await;
                 let bytes = &buffer[..count];
-                if *dropping.borrow() {
-                    if is_over(bytes) {
+                let dropped = *dropping.borrow();
+                if let Some(loss) = dropped {
+                    if is_over(bytes) && !counted {
+                        counted = true;
                         controls.lost.send_modify(|lost| *lost += 1);
-                        return;
+                        if loss == Loss::Reply {
+                            return;
+                        }
                     }
                 } else if to_client.write_all(bytes).await.is_err() {
                     return;

@@ -3,4 +3,5 @@
 mod deployed;
 mod events;
 mod logs;
+mod outages;
 mod service;

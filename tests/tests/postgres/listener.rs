@@ -1,6 +1,9 @@
 //! Notifications about queued exports.
 
-use exports_database::Leased;
+use std::time::Duration;
+
+use exports_database::{Database, Leased};
+use exports_postgres::PoolPurpose;
 use exports_tests::{Proxy, TIMEOUT};
 use tokio::time::timeout;
 
@@ -55,4 +58,19 @@ async fn a_listener_with_a_lost_connection_returns_a_retryable_error() {
         .await
         .expect("a notification arrives")
         .unwrap();
+}
+
+/// A connection that drops packets without a reset. Until the listener notices it, polling finds exports.
+#[tokio::test]
+async fn a_silent_listener_returns_an_error_within_thirty_seconds() {
+    let database = database().await;
+    let proxy = Proxy::to_postgres(database.url()).await;
+    let url = proxy.url(database.url());
+    let storage = Database::new(&url, PoolPurpose::Worker { concurrency: 1 }).unwrap();
+    let mut listener = storage.listen().await.unwrap();
+    proxy.blackhole();
+    let heard = timeout(Duration::from_secs(30), listener.queued())
+        .await
+        .expect("the listener ends");
+    assert!(heard.unwrap_err().is_transient());
 }

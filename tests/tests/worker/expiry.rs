@@ -80,7 +80,9 @@ async fn old_records_are_deleted_only_if_they_have_no_file() {
 async fn failed_file_deletions_are_retried_until_the_store_recovers() {
     on_every_store(async |fixture| {
         fixture.insert_one_message().await;
-        let workers = fixture.janitors(&[]).await;
+        let workers = fixture
+            .janitors(&[("RUST_LOG", "info,exports_worker::background=debug")])
+            .await;
         let [expired, deleted] = [
             fixture.queue_full_export().await,
             fixture.queue_full_export().await,

@@ -3,6 +3,7 @@
 mod health;
 mod parts;
 mod settings;
+mod waiting;
 
 use std::time::{Duration, Instant};
 
@@ -28,7 +29,21 @@ const BOUND: Duration = Duration::from_secs(20);
 /// A marker in values that must not be logged.
 const SECRET: &str = "hush-hush-hush";
 
-/// Starts a program that must fail, and returns the line that it prints.
+/// Starts a program whose dependency does not become available. It logs that it waits, and ends with the line that this returns.
+async fn complaint_after_waiting(program: &str, mut environment: Vec<(String, String)>) -> String {
+    environment.push(("EXPORTS_STARTUP_TIMEOUT".to_owned(), "1s".to_owned()));
+    let mut process = Process::start(program, &[], environment);
+    let status = process.wait_for(BOUND).await;
+    let log = process.log();
+    assert_eq!(status.code(), Some(1), "{program}: {log}");
+    assert!(log.contains("waiting for a dependency"), "{program}: {log}");
+    assert!(!log.contains(SECRET), "{program}: {log}");
+    let last = log.lines().last().unwrap_or_default();
+    assert!(last.starts_with("error: "), "{program}: {log}");
+    last.to_owned()
+}
+
+/// Starts a program that must fail at once, and returns the line that it prints.
 async fn complaint(program: &str, environment: Vec<(String, String)>) -> String {
     let begun = Instant::now();
     let mut process = Process::start(program, &[], environment);

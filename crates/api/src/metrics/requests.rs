@@ -32,11 +32,6 @@ pub(crate) struct ApiMetrics {
 
 impl ApiMetrics {
     pub(crate) fn new(registry: &Registry) -> Self {
-        registry.counter_of(
-            "exports_log_lines_lost_total",
-            "Log lines that were lost because they could not be written in time.",
-            exports_service::logging::log_lines_lost,
-        );
         Self {
             durations: registry.histogram_family(
                 "exports_http_request_duration_seconds",

@@ -39,6 +39,7 @@ async fn respond(id: RequestId, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     if let Some(error) = response.extensions_mut().remove::<Arc<ApiError>>() {
         error.log();
+        log_line.error = error.cause_for_request_line();
         response = with_error_body(response, id, &error);
     }
     let header = HeaderValue::try_from(id.to_string());
@@ -55,6 +56,8 @@ struct LogLine {
     /// The template, not the URL, which may contain the signature of a link.
     route: Option<MatchedPath>,
     status: Option<StatusCode>,
+    /// Why the service was unavailable for this request.
+    error: Option<String>,
 }
 
 impl LogLine {
@@ -64,13 +67,20 @@ impl LogLine {
             method: method_label(request.method()),
             route: request.extensions().get().cloned(),
             status: None,
+            error: None,
         }
     }
 }
 
 impl Drop for LogLine {
     fn drop(&mut self) {
-        let &mut Self { method, status, .. } = self;
+        let Self {
+            method,
+            status,
+            error,
+            ..
+        } = self;
+        let method = *method;
         let route = self.route.as_ref().map_or("none", MatchedPath::as_str);
         let duration_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         match status.map(|status| status.as_u16()) {
@@ -79,7 +89,14 @@ impl Drop for LogLine {
                 tracing::debug!(method, route, status, duration_ms, "request completed");
             }
             Some(status) => {
-                tracing::info!(method, route, status, duration_ms, "request completed");
+                tracing::info!(
+                    method,
+                    route,
+                    status,
+                    duration_ms,
+                    error,
+                    "request completed"
+                );
             }
             None => {
                 tracing::info!(

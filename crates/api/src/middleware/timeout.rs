@@ -5,14 +5,28 @@ use std::time::Duration;
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use tokio::time::Instant;
 
 use crate::error::ApiError;
 
 /// From the end of the request's head to the start of the response. It includes the request body, but not the response body.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// When the request times out. An extension of the request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deadline(Instant);
+
+impl Deadline {
+    /// When to stop trying, so that there is time left for the response.
+    pub(crate) fn for_response(self) -> Instant {
+        self.0 - Duration::from_secs(1)
+    }
+}
+
 /// The layer.
-pub(crate) async fn limit_time(request: Request, next: Next) -> Response {
+pub(crate) async fn limit_time(mut request: Request, next: Next) -> Response {
+    let deadline = Deadline(Instant::now() + TIMEOUT);
+    request.extensions_mut().insert(deadline);
     match tokio::time::timeout(TIMEOUT, next.run(request)).await {
         Ok(response) => response,
         Err(_) => ApiError::TimedOut {

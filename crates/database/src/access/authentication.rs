@@ -42,7 +42,7 @@ impl Database {
         if key.stale {
             // Only informational: the request continues if it fails.
             if let Err(error) = self.record_use(key.id).await {
-                tracing::warn!(key.id = %key.id, %error, "cannot record the last use of an API key");
+                tracing::debug!(key.id = %key.id, %error, "cannot record the last use of an API key");
             }
         }
         Authenticated::try_from(key).map(Some)

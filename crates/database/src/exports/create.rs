@@ -5,7 +5,7 @@ use std::time::Duration;
 use exports_domain::{Exceeded, Export, ExportId, ExportState, MessageFilter, ProjectId};
 use futures_util::future::BoxFuture;
 use sqlx::PgExecutor;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout, timeout_at};
 use uuid::Uuid;
 
 use crate::database::Database;
@@ -42,30 +42,63 @@ pub enum Created {
     Exceeded(Exceeded),
 }
 
-/// How long to repeat a create whose result is unknown.
-const REPEAT_FOR: Duration = Duration::from_secs(8);
+/// How long one try may take. A dead connection gives no answer at all.
+const TRY_LIMIT: Duration = Duration::from_secs(5);
+/// How long all tries may take, unless the caller says something else.
+const LIMIT: Duration = Duration::from_secs(20);
+/// The pause between two tries. It doubles each time.
+const PAUSE: Duration = Duration::from_millis(50);
+const MAX_PAUSE: Duration = Duration::from_secs(1);
 
 impl Database {
     /// Creates an export, or finds the export of its idempotency key.
     ///
-    /// If the response is lost or late, it sends the same INSERT with the same id over another
-    /// connection. If the first INSERT was committed, the second one finds its row.
+    /// If the response is lost or late, it looks the export up over a new connection, and sends the same
+    /// INSERT again if it is not there. Both INSERTs have the same id. So if the first one is still on its
+    /// way, whichever commits second finds the row of the other: there is one export, and no failure is
+    /// reported for it while the database answers.
     pub async fn create_export(&self, new: &NewExport) -> Result<Created, Error> {
-        let lost = match self.repeatable_write(new, create_boxed).await {
-            Err(failed) if failed.maybe_committed => failed.error,
-            settled => return settled.map_err(|failed| failed.error),
+        self.create_export_until(new, Instant::now() + LIMIT).await
+    }
+
+    /// Like [`Self::create_export`], with a deadline for all tries.
+    pub async fn create_export_until(
+        &self,
+        new: &NewExport,
+        deadline: Instant,
+    ) -> Result<Created, Error> {
+        // Without a connection nothing was sent, so this error is certain.
+        let connection = self.connection().await?;
+        let first = self.repeatable_write_over(connection, new, create_boxed);
+        let lost = match timeout(TRY_LIMIT, first).await {
+            Ok(Err(failed)) if failed.maybe_committed => failed.error,
+            Ok(settled) => return settled.map_err(|failed| failed.error),
+            Err(_) => exports_postgres::Error::timed_out(TRY_LIMIT).into(),
         };
-        tracing::warn!(export.id = %new.id, error = %lost, "the result of a create is unknown, repeating it with the same id");
-        let deadline = Instant::now() + REPEAT_FOR;
+        tracing::debug!(export.id = %new.id, error = %lost, "the result of a create is unknown, looking the export up");
+        let settled = timeout_at(deadline, self.find_or_create(new)).await;
+        settled.unwrap_or(Err(lost))
+    }
+
+    /// Repeats a create with an unknown result until the database answers.
+    async fn find_or_create(&self, new: &NewExport) -> Result<Created, Error> {
+        let mut pause = PAUSE;
         loop {
-            match self.repeatable(new, create_boxed).await {
-                Err(error) if error.is_transient() => {}
-                settled => return settled,
+            let tried = async {
+                let mut connection = self.new_connection().await?;
+                // Only a read: it needs no lock that the first INSERT may still hold.
+                match find(&mut connection, &new.project, new.id).await? {
+                    Some(export) => Ok(Created::New(export)),
+                    None => create(&mut connection, new).await,
+                }
+            };
+            match timeout(TRY_LIMIT, tried).await {
+                Ok(Err(error)) if error.is_transient() => {}
+                Ok(settled) => return settled,
+                Err(_) => {}
             }
-            if Instant::now() >= deadline {
-                return Err(lost);
-            }
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(MAX_PAUSE);
         }
     }
 

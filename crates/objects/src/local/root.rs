@@ -6,6 +6,7 @@ use std::path::{Path as FsPath, PathBuf};
 
 use tokio::task::spawn_blocking;
 
+use super::upload::private_directory;
 use crate::config::OpenError;
 use crate::error::{ErrorKind, StoreError};
 
@@ -68,7 +69,7 @@ pub(super) fn open_error(root: &FsPath, error: &dyn fmt::Display) -> OpenError {
 
 /// Creates only the last component. If more is missing, a volume is not mounted or the path is wrong.
 fn create(root: &FsPath) -> io::Result<()> {
-    match std::fs::create_dir(root) {
+    match private_directory().create(root) {
         Ok(()) => {
             tracing::warn!(directory = %root.display(), "created the directory of the store, which did not exist");
             Ok(())

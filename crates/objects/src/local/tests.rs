@@ -1,5 +1,6 @@
 //! Tests of a directory as a store, through the methods of `Store`.
 
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -343,6 +344,53 @@ async fn writes_succeed_while_another_thread_removes_empty_directories() {
     neighbour.join().unwrap();
     written.unwrap();
     assert_eq!(left(&root), [""; 0]);
+}
+
+#[tokio::test]
+async fn files_and_directories_are_for_their_owner_only() {
+    let root = TempDir::new().unwrap();
+    let store = open(&root);
+    let whole = "proj_1/0190a1b2-0000-7000-8000-000000000002/1-token.csv";
+    store.put(whole, "x".into(), &headers()).await.unwrap();
+    let mut upload = store.begin_upload(KEY, &headers()).await.unwrap();
+    upload.put_part(Bytes::from_static(b"x")).await.unwrap();
+    upload.complete().await.unwrap();
+    let files = root.path().join("files");
+    let mode = |path: &std::path::Path| {
+        let found = std::fs::metadata(path).unwrap();
+        found.permissions().mode() & 0o777
+    };
+    for key in [KEY, whole] {
+        let path = files.join(key);
+        assert_eq!(mode(&path), 0o600);
+        for directory in path.ancestors().skip(1).take(3) {
+            assert_eq!(mode(directory), 0o700, "{}", directory.display());
+        }
+    }
+    assert_eq!(store.mode_for_others(), None);
+    // An existing directory keeps its mode.
+    std::fs::set_permissions(&files, PermissionsExt::from_mode(0o750)).unwrap();
+    let store = open(&root);
+    store.put(whole, "y".into(), &headers()).await.unwrap();
+    assert_eq!(store.mode_for_others(), Some(0o750));
+}
+
+#[tokio::test]
+async fn a_check_leaves_nothing_and_removes_old_probes_of_ended_processes() {
+    let root = TempDir::new().unwrap();
+    let store = open(&root);
+    let files = root.path().join("files");
+    for name in [".writable-1", ".writable-2", "writable-3"] {
+        std::fs::write(files.join(name), "probe").unwrap();
+    }
+    let old = std::time::SystemTime::now() - Duration::from_hours(1);
+    for name in [".writable-1", "writable-3"] {
+        let file = std::fs::File::options().write(true).open(files.join(name));
+        file.unwrap().set_modified(old).unwrap();
+    }
+    store.check().await.unwrap();
+    // The second one may belong to a check that is running.
+    assert_eq!(left(&root), [".writable-2", "writable-3"]);
 }
 
 #[tokio::test]

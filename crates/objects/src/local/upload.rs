@@ -3,9 +3,9 @@
 //! Parts bypass the page cache where possible (see `direct_io`). So the file does not evict the pages of a database on the same
 //! machine, and the final sync has little left to write.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path as FsPath, PathBuf};
 use std::sync::Arc;
 
@@ -114,6 +114,8 @@ fn create_staging(root: &FsPath, path: &FsPath) -> io::Result<(File, PathBuf)> {
         let created = OpenOptions::new()
             .write(true)
             .create_new(true)
+            // For the owner only: files contain the data of consumers.
+            .mode(0o600)
             .open(&staging);
         match created {
             Ok(file) => return Ok((file, staging.into())),
@@ -138,13 +140,20 @@ fn create_directories(root: &FsPath, directory: &FsPath) -> io::Result<()> {
         .collect();
     missing.reverse();
     for directory in missing {
-        match std::fs::create_dir(directory) {
+        match private_directory().create(directory) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             created => created?,
         }
     }
     Ok(())
+}
+
+/// Creates directories that only their owner can use.
+pub(super) fn private_directory() -> DirBuilder {
+    let mut builder = DirBuilder::new();
+    builder.mode(0o700);
+    builder
 }
 
 /// Syncs all parents of `directory` up to the root, because a sync of the parent makes a directory entry durable. The process that

@@ -13,6 +13,7 @@ mod service_file;
 #[cfg(test)]
 mod tests;
 mod types;
+mod unencrypted;
 
 use crate::error::UrlError;
 

@@ -1,8 +1,6 @@
 //! Runs statements over a pooled connection, with a time limit. Errors decide whether the connection
 //! stays usable.
 
-use std::time::Duration;
-
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt, TryFutureExt, TryStreamExt};
@@ -14,9 +12,6 @@ use super::after_error::AfterError;
 use super::pooled_connection::PooledConnection;
 use super::session::State;
 use crate::error::timeout_error;
-
-/// The server cancels a statement after 10 s. If no answer comes after that, the connection is dead.
-const LIMIT: Duration = Duration::from_secs(12);
 
 impl PooledConnection {
     /// Runs a statement to completion. All its rows are in memory.
@@ -32,13 +27,17 @@ impl PooledConnection {
         session.state = State::Busy;
         let sent = Instant::now();
         let (connection, state) = (&mut session.connection, &mut session.state);
-        let Ok(answered) = timeout(LIMIT, statement(connection)).await else {
+        let limit = pool.answer_limit;
+        let Ok(answered) = timeout(limit, statement(connection)).await else {
             *state = State::Broken;
             pool.unanswered(sent);
-            return Err(timeout_error(LIMIT));
+            return Err(timeout_error(limit));
         };
         match answered.as_ref().err().map(AfterError::of) {
-            None => *state = State::Ready,
+            None => {
+                *state = State::Ready;
+                pool.report(Ok(()));
+            }
             Some(AfterError::Keep) => {
                 *state = State::Ready;
                 // The reason may be that the server is a standby now.

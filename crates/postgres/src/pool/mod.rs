@@ -19,9 +19,11 @@ mod session;
 mod shared;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
+use crate::availability::Observer;
 use crate::connector::Connector;
 use crate::error::Error;
 use crate::timeouts::ACQUIRE_TIMEOUT;
@@ -35,14 +37,15 @@ pub use pooled_connection::PooledConnection;
 pub(crate) struct Pool(Arc<Shared>);
 
 impl Pool {
-    /// A pool of at most `size` connections. They are opened when they are first needed.
-    pub(crate) fn new(connector: Arc<Connector>, size: u32) -> Self {
-        Self(Arc::new(Shared::new(connector, size)))
+    /// A pool of at most `size` connections. They are opened when they are first needed. A connection
+    /// without an answer for `answer_limit` is dead.
+    pub(crate) fn new(connector: Arc<Connector>, size: u32, answer_limit: Duration) -> Self {
+        Self(Arc::new(Shared::new(connector, size, answer_limit)))
     }
 
     /// A connection that answers and has a suitable server.
     pub(crate) async fn acquire(&self) -> Result<PooledConnection, Error> {
-        let acquired = timeout(ACQUIRE_TIMEOUT, async {
+        self.in_time(async {
             let permit = self.0.permits.clone().acquire_owned().await;
             let permit = permit.map_err(|_| Error::not_sent(sqlx::Error::PoolClosed))?;
             while let Some(mut session) = self.0.take_idle() {
@@ -52,19 +55,51 @@ impl Pool {
             }
             let session = self.0.open().await?;
             Ok(PooledConnection::new(session, self.0.clone(), permit))
-        });
-        acquired
-            .await
-            .unwrap_or_else(|_| Err(Error::not_sent(sqlx::Error::PoolTimedOut)))
+        })
+        .await
+    }
+
+    /// Like [`Self::acquire`], but always a new connection. It replaces the idle connection that was
+    /// unused for the longest time, so that the pool does not grow.
+    pub(crate) async fn acquire_new(&self) -> Result<PooledConnection, Error> {
+        self.in_time(async {
+            let permit = self.0.permits.clone().acquire_owned().await;
+            let permit = permit.map_err(|_| Error::not_sent(sqlx::Error::PoolClosed))?;
+            self.0.close_oldest_idle();
+            let session = self.0.open().await?;
+            Ok(PooledConnection::new(session, self.0.clone(), permit))
+        })
+        .await
     }
 
     /// A new connection beyond the pool's size, for a statement that another connection does not
     /// answer. Waits while all spare connections are in use.
     pub(crate) async fn acquire_spare(&self) -> Result<PooledConnection, Error> {
-        let permit = self.0.spares.clone().acquire_owned().await;
-        let permit = permit.map_err(|_| Error::not_sent(sqlx::Error::PoolClosed))?;
-        let session = self.0.open().await?;
-        Ok(PooledConnection::new(session, self.0.clone(), permit))
+        self.in_time(async {
+            let permit = self.0.spares.clone().acquire_owned().await;
+            let permit = permit.map_err(|_| Error::not_sent(sqlx::Error::PoolClosed))?;
+            let session = self.0.open().await?;
+            Ok(PooledConnection::new(session, self.0.clone(), permit))
+        })
+        .await
+    }
+
+    async fn in_time(
+        &self,
+        acquiring: impl Future<Output = Result<PooledConnection, Error>>,
+    ) -> Result<PooledConnection, Error> {
+        if let Ok(acquired) = timeout(ACQUIRE_TIMEOUT, acquiring).await {
+            return acquired;
+        }
+        let error = Error::not_sent(sqlx::Error::PoolTimedOut);
+        self.0.report(Err(&error));
+        Err(error)
+    }
+
+    /// Reports to `observer` from now on. Only the first call has an effect.
+    pub(crate) fn observe(&self, observer: Arc<dyn Observer>) {
+        // It is set already: the other part of the program that shares this pool has the same observer.
+        let _ = self.0.observer.set(observer);
     }
 
     /// Reports that a request sent at this time is unanswered, while other connections answer.

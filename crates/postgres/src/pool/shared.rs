@@ -1,7 +1,7 @@
 //! The connections of a pool, and how they are opened and checked.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::check;
 use super::health::{PoolHealth, Verdict};
 use super::session::{Session, State};
+use crate::availability::Observer;
 use crate::connector::{Access, Connector};
 use crate::error::Error;
 
@@ -25,6 +26,9 @@ const SPARES: usize = 2;
 pub(super) struct Shared {
     connector: Arc<Connector>,
     pub(super) size: u32,
+    /// A connection without an answer for this time is dead.
+    pub(super) answer_limit: Duration,
+    pub(super) observer: OnceLock<Arc<dyn Observer>>,
     pub(super) permits: Arc<Semaphore>,
     pub(super) spares: Arc<Semaphore>,
     /// The connection that was used last is at the end, and is used next.
@@ -33,10 +37,12 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(connector: Arc<Connector>, size: u32) -> Self {
+    pub(super) fn new(connector: Arc<Connector>, size: u32, answer_limit: Duration) -> Self {
         Self {
             connector,
             size,
+            answer_limit,
+            observer: OnceLock::new(),
             // A u32 fits on every platform that tokio runs on.
             permits: Arc::new(Semaphore::new(size as usize)),
             spares: Arc::new(Semaphore::new(SPARES)),
@@ -54,6 +60,23 @@ impl Shared {
             tokio::spawn(idle.remove(0).close());
         }
         idle.pop()
+    }
+
+    /// Closes the connection that was idle for the longest time.
+    pub(super) fn close_oldest_idle(&self) {
+        let mut idle = self.idle();
+        if !idle.is_empty() {
+            tokio::spawn(idle.remove(0).close());
+        }
+    }
+
+    /// Tells the observer what was learnt about the database.
+    pub(super) fn report(&self, learnt: Result<(), &Error>) {
+        match (self.observer.get(), learnt) {
+            (Some(observer), Ok(())) => observer.available(),
+            (Some(observer), Err(reason)) => observer.unavailable(reason),
+            (None, _) => {}
+        }
     }
 
     /// Whether an idle connection can be used. Checks it if that is necessary.
@@ -74,6 +97,12 @@ impl Shared {
 
     /// Opens and checks a connection. Retries for a short time while the server starts up.
     pub(super) async fn open(&self) -> Result<Session, Error> {
+        let opened = self.open_unobserved().await;
+        self.report(opened.as_ref().map(drop));
+        opened
+    }
+
+    async fn open_unobserved(&self) -> Result<Session, Error> {
         if let Some(reason) = self.health().recently_read_only() {
             return Err(Error::ReadOnly(reason));
         }

@@ -53,6 +53,10 @@ impl Route {
         }
     }
 
+    pub(crate) fn address(&self) -> &Address {
+        &self.upstream.address
+    }
+
     pub(crate) async fn open_wire(&self) -> Result<WireConnection, Error> {
         Ok(self.upstream.connect().await?.connection)
     }

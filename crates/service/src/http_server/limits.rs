@@ -4,8 +4,10 @@ use std::time::Duration;
 
 /// The size of a request's head, and of hyper's read buffer, in bytes. A larger head is answered with 431.
 ///
+/// hyper grows its buffer in steps and the allocator keeps the smaller ones, so a connection costs about 1.5 times as much: with
+/// 32 KiB, 2,000 unfinished heads took 179 MiB.
 /// hyper also stops filling its write buffer at this size, so a response body waits for the client.
-pub(super) const MAX_HEAD: usize = 32 * 1024;
+pub(super) const MAX_HEAD: usize = 16 * 1024;
 
 /// The bytes that TLS may hold for a client that does not read.
 pub(super) const TLS_BUFFER: usize = 32 * 1024;

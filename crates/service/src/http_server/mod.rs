@@ -9,7 +9,7 @@
 //! | time for TLS and a request's head | 10 s | `activity` |
 //! | time between two requests | 75 s | `activity` |
 //! | time without progress of a response | 30 s, and at least 10 KiB/s over 30 s | `write_progress` |
-//! | bytes of a head, and of the buffers of a connection | 32 KiB each | `connection` |
+//! | bytes of a head, and of the buffers of a connection | 16 KiB each | `connection` |
 //! | vanished clients | TCP keepalive: 15 s, then 3 probes in 15 s | `socket` |
 //!
 //! The time for a request's body is the routes' business: their request timeout includes it.

@@ -3,6 +3,7 @@
 //! A failure of standard error never stops the process (see `writer`). So no program uses `eprintln!`: it
 //! panics if the write fails, and blocks if nobody reads.
 
+mod levels;
 mod output;
 mod writer;
 
@@ -12,12 +13,11 @@ use std::sync::{OnceLock, mpsc};
 use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
 
 use crate::settings::LogFormat;
 use writer::LogWriter;
 
-pub use output::log_lines_lost;
+pub(crate) use output::log_lines_lost;
 
 /// How long a process that exits waits until its error message is written.
 const PRINT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -43,11 +43,7 @@ pub enum LogError {
 /// [`flush_logs`] before the process exits.
 pub fn init_logging(format: LogFormat) -> Result<(), LogError> {
     let levels = std::env::var_os(EnvFilter::DEFAULT_ENV).unwrap_or_default();
-    let levels = EnvFilter::builder()
-        .with_default_directive(LevelFilter::INFO.into())
-        // With a line break at the end, the name of a level is invalid.
-        .parse(levels.to_string_lossy().trim())
-        .map_err(|error| LogError::Levels(error.into()))?;
+    let levels = levels::levels(&levels).map_err(|error| LogError::Levels(error.into()))?;
     let writer = LogWriter::start(io::stderr(), format).map_err(LogError::Thread)?;
     let logs = tracing_subscriber::fmt()
         .with_env_filter(levels)
@@ -59,7 +55,12 @@ pub fn init_logging(format: LogFormat) -> Result<(), LogError> {
         });
     match format {
         LogFormat::Text => logs.try_init(),
-        LogFormat::Json => logs.json().flatten_event(true).try_init(),
+        // Spans are not nested, so the list of spans would repeat the current one.
+        LogFormat::Json => logs
+            .json()
+            .flatten_event(true)
+            .with_span_list(false)
+            .try_init(),
     }
     .map_err(|_| LogError::Twice)?;
     LOG.get_or_init(|| writer);

@@ -17,7 +17,7 @@ static LOST: AtomicU64 = AtomicU64::new(0);
 
 /// The number of log lines that this process has lost.
 #[must_use]
-pub fn log_lines_lost() -> u64 {
+pub(crate) fn log_lines_lost() -> u64 {
     LOST.load(Ordering::Relaxed)
 }
 

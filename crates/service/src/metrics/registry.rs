@@ -7,6 +7,7 @@ use prometheus::{
     TextEncoder,
 };
 
+use crate::logging::log_lines_lost;
 use crate::metrics::label::{Counters, Gauges, Histograms, Label};
 
 /// Names, help texts and labels are constants, and every start registers all of them.
@@ -17,7 +18,7 @@ const CONSTANT: &str = "the name of a metric is valid and used once";
 pub struct Registry(prometheus::Registry);
 
 impl Registry {
-    /// A registry with `exports_build_info` and, on Linux, the metrics of the process
+    /// A registry with `exports_build_info`, `exports_log_lines_lost_total` and, on Linux, the metrics of the process
     /// (`process_resident_memory_bytes` and others).
     #[must_use]
     pub fn new(program: &str, version: &str) -> Self {
@@ -30,6 +31,11 @@ impl Registry {
             &["program", "version"],
         ));
         build.with_label_values(&[program, version]).set(1);
+        registry.counter_of(
+            "exports_log_lines_lost_total",
+            "Log lines that were lost: standard error could not be written, or nobody read it in time.",
+            log_lines_lost,
+        );
         #[cfg(target_os = "linux")]
         registry.add(Box::new(
             prometheus::process_collector::ProcessCollector::for_self(),

@@ -114,6 +114,14 @@ pub struct WorkerSettings {
     pub shutdown_grace: Duration,
 }
 
+/// The start of a service.
+#[derive(Debug, Clone, Args)]
+pub struct StartSettings {
+    /// How long a service waits at its start for the databases and the store
+    #[arg(long, env = "EXPORTS_STARTUP_TIMEOUT", value_name = "DURATION", default_value = "5m", value_parser = trimmed(parse_duration))]
+    pub startup_timeout: Duration,
+}
+
 /// The logs.
 #[derive(Debug, Clone, Args)]
 pub struct LogSettings {
@@ -157,6 +165,7 @@ pub(crate) const NAMES: &[&str] = &[
     "EXPORTS_SIGNING_KEY_PREVIOUS",
     "EXPORTS_SOURCE_DATABASE_URL",
     "EXPORTS_SOURCE_ROW_SECURITY",
+    "EXPORTS_STARTUP_TIMEOUT",
     "EXPORTS_TLS_CERT",
     "EXPORTS_TLS_KEY",
     "EXPORTS_TRUSTED_PROXIES",
@@ -207,6 +216,8 @@ mod tests {
         limits: crate::settings::LimitSettings,
         #[command(flatten)]
         worker: WorkerSettings,
+        #[command(flatten)]
+        start: StartSettings,
         #[command(flatten)]
         log: LogSettings,
     }

@@ -14,8 +14,8 @@ mod trimmed;
 
 pub use duration::parse_duration;
 pub use groups::{
-    ApiSettings, DatabaseSettings, LogFormat, LogSettings, SourceRowSecurity, StoreSettings,
-    WorkerSettings,
+    ApiSettings, DatabaseSettings, LogFormat, LogSettings, SourceRowSecurity, StartSettings,
+    StoreSettings, WorkerSettings,
 };
 pub use limits::LimitSettings;
 pub use networks::Networks;

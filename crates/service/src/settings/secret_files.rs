@@ -45,7 +45,10 @@ pub(super) fn read_secret_files(
         // clap wants default values that live as long as the process, and so do the settings.
         let value: &'static OsStr = Box::leak(OsString::from(value).into_boxed_os_str());
         command = command.mut_arg(id, |argument| {
-            argument.default_value(value).hide_default_value(true)
+            argument
+                .required(false)
+                .default_value(value)
+                .hide_default_value(true)
         });
     }
     let subcommands: Vec<_> = command
@@ -109,7 +112,7 @@ mod tests {
     use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
     use super::*;
-    use crate::settings::{ApiSettings, ExposeSecret};
+    use crate::settings::{ApiSettings, DatabaseSettings, ExposeSecret};
 
     const KEY: &str = "a signing key for tests, which is long enough";
 
@@ -125,6 +128,10 @@ mod tests {
             #[command(flatten)]
             api: Box<ApiSettings>,
         },
+        Migrate {
+            #[command(flatten)]
+            database: Box<DatabaseSettings>,
+        },
     }
 
     fn parse(path: &str, arguments: &[&str]) -> Result<String, String> {
@@ -137,7 +144,9 @@ mod tests {
             .map_err(|error| error.to_string())?;
         refuse_secret_arguments(&command, &matches)?;
         let program = Program::from_arg_matches_mut(&mut matches).map_err(|e| e.to_string())?;
-        let Inner::Run { api } = program.command;
+        let Inner::Run { api } = program.command else {
+            panic!("another command")
+        };
         Ok(api.signing_key.unwrap().expose_secret().to_owned())
     }
 
@@ -154,6 +163,20 @@ mod tests {
             let (_folder, path) = file(format!("{KEY}{end}").as_bytes());
             assert_eq!(parse(&path, &[]).unwrap(), KEY, "{end:?}");
         }
+    }
+
+    #[test]
+    fn a_required_secret_may_come_from_a_file() {
+        let (_folder, path) = file(b"postgres://host/database\n");
+        let variable = |name: &str| (name == "DATABASE_URL_FILE").then(|| path.clone().into());
+        let command = read_secret_files(Program::command(), &variable).unwrap();
+        let mut matches = command.get_matches_from(["program", "migrate"]);
+        let program = Program::from_arg_matches_mut(&mut matches).unwrap();
+        let Inner::Migrate { database } = program.command else {
+            panic!("another command")
+        };
+        let url = database.database_url.expose_secret();
+        assert_eq!(url, "postgres://host/database");
     }
 
     #[test]

@@ -39,10 +39,18 @@ pub(crate) async fn run(context: Context, hints: SharedHints, stop: Cancellation
         let swept = stop.run_until_cancelled(sweep(&context, &hints, &mut last));
         let sweeps = &context.metrics.janitor.sweeps;
         match swept.await {
-            Some(Ok(())) => sweeps.inc(SweepResult::Ok),
+            Some(Ok(())) => {
+                sweeps.inc(SweepResult::Ok);
+                context.outages.sweeps.succeeded();
+            }
             Some(Err(error)) => {
                 sweeps.inc(SweepResult::Failed);
-                tracing::warn!(error = error_line(&error), "a sweep failed");
+                let error_text = error_line(&error);
+                if error.is_unavailable() {
+                    tracing::debug!(error = error_text, "the sweep failed");
+                } else {
+                    context.outages.sweeps.failed(&error_text);
+                }
             }
             // The worker stops.
             None => {}
@@ -154,6 +162,7 @@ async fn delete(context: &Context, object: &PendingDeletion) -> Result<(), Error
     match deleted.await {
         Ok(()) => {
             context.metrics.janitor.objects_deleted.inc();
+            context.outages.store.succeeded();
             tracing::debug!(object.key, "object deleted");
             context
                 .database
@@ -162,11 +171,9 @@ async fn delete(context: &Context, object: &PendingDeletion) -> Result<(), Error
         }
         Err(error) => {
             context.metrics.janitor.deletions_failed.inc();
-            tracing::warn!(
-                object.key,
-                error = error_line(&error),
-                "an object could not be deleted"
-            );
+            let error = error_line(&error);
+            tracing::debug!(object.key, error, "an object could not be deleted");
+            context.outages.store.failed(&error);
             Ok(())
         }
     }

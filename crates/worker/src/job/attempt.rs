@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use exports_database::{Claim, FinishedFile, Leased};
-use exports_domain::RetryPolicy;
 use exports_domain::error_line;
+use exports_domain::{FailureCode, RetryPolicy};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -110,8 +110,13 @@ impl Attempt {
                 match database.complete(self.claim.lease, key, file).await {
                     Ok(completed) => return completed,
                     Err(error) => {
+                        let is_unavailable = error.is_unavailable();
                         let error = error_line(&error);
-                        tracing::warn!(error, "the file could not be recorded");
+                        if is_unavailable {
+                            tracing::debug!(error, "the file could not be recorded");
+                        } else {
+                            tracing::warn!(error, "the file could not be recorded");
+                        }
                     }
                 }
                 tokio::time::sleep(jittered(pause)).await;
@@ -151,19 +156,11 @@ impl Attempt {
             .flatten();
         let (database, lease) = (&self.context.database, self.claim.lease);
         let (recorded, outcome) = if let Some(pause) = pause {
-            tracing::warn!(
-                error = error.reason,
-                retry_in_s = pause.as_secs(),
-                "the attempt failed"
-            );
+            self.log_retry(error, pause);
             let recorded = database.retry(lease, pause, &error.reason).await;
             (recorded, Outcome::Retried)
         } else {
-            tracing::error!(
-                error = error.reason,
-                error_code = %error.failure.code,
-                "the export failed"
-            );
+            log_failed(error);
             let recorded = database.fail(lease, &error.failure, &error.reason).await;
             (recorded, Outcome::Failed)
         };
@@ -178,7 +175,26 @@ impl Attempt {
         if_recorded(recorded, Outcome::Released)
     }
 
+    /// An unavailable source or store fails many attempts, so its outage is logged once. The line of the
+    /// attempt then needs no attention.
+    fn log_retry(&self, error: &JobError, pause: Duration) {
+        let retry_in_s = pause.as_secs();
+        let outages = &self.context.outages;
+        let outage = match error.failure.code {
+            FailureCode::SourceUnavailable => &outages.source,
+            FailureCode::StorageUnavailable => &outages.store,
+            _ => {
+                tracing::warn!(error = error.reason, retry_in_s, "the attempt failed");
+                return;
+            }
+        };
+        outage.failed(&error.reason);
+        tracing::info!(error = error.reason, retry_in_s, "the attempt failed");
+    }
+
     fn log_completed(&self, file: &FinishedFile) {
+        self.context.outages.source.succeeded();
+        self.context.outages.store.succeeded();
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         tracing::info!(
             rows = file.row_count,
@@ -187,6 +203,17 @@ impl Attempt {
             duration_ms = millis(self.claimed_at.elapsed()),
             "export completed"
         );
+    }
+}
+
+/// A failed export is an error of the service, unless the data or the request is the reason.
+fn log_failed(error: &JobError) {
+    let (error_code, error) = (error.failure.code, &error.reason);
+    match error_code {
+        FailureCode::InvalidData | FailureCode::FileTooLarge => {
+            tracing::warn!(error, %error_code, "the export failed");
+        }
+        _ => tracing::error!(error, %error_code, "the export failed"),
     }
 }
 

@@ -68,6 +68,14 @@ fn safe_deadline(sent: Instant, duration: Duration) -> Instant {
     sent + duration.mul_f64(0.9)
 }
 
+/// When to give up on a heartbeat and send another one over another connection: after two thirds of the time
+/// that is left. So there are several tries before the lease expires, and a slow database has most of the time.
+fn end_of_try(sent: Instant, until: Instant) -> Instant {
+    const MIN: Duration = Duration::from_secs(1);
+    let left = until.saturating_duration_since(sent);
+    until.min(sent + (left * 2 / 3).max(MIN))
+}
+
 async fn renew(
     database: Database,
     lease: Lease,
@@ -82,7 +90,7 @@ async fn renew(
         let until = *deadline.borrow();
         let sent = Instant::now();
         let heartbeat = database.heartbeat(lease, duration, progress.load());
-        match tokio::time::timeout_at(until, heartbeat).await {
+        match tokio::time::timeout_at(end_of_try(sent, until), heartbeat).await {
             Ok(Ok(Leased::Held(()))) => {
                 deadline.send_replace(safe_deadline(sent, duration));
                 pause = interval;
@@ -92,10 +100,40 @@ async fn renew(
                 return;
             }
             Ok(Err(error)) => {
-                tracing::warn!(error = error_line(&error), "a heartbeat failed");
+                let error_text = error_line(&error);
+                // The outage of a database is logged once for all leases.
+                if error.is_unavailable() {
+                    tracing::debug!(error = error_text, "a heartbeat failed");
+                } else {
+                    tracing::warn!(error = error_text, "a heartbeat failed");
+                }
                 pause = interval / 4;
             }
+            // Another try needs time, too. The next connection is another one.
+            Err(_timeout) if Instant::now() < until => pause = Duration::ZERO,
             Err(_timeout) => return,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_heartbeats_without_an_answer_fit_into_a_lease() {
+        let duration = Duration::from_secs(30);
+        let claimed = Instant::now();
+        let until = safe_deadline(claimed, duration);
+        let mut now = claimed + duration / HEARTBEATS_PER_LEASE;
+        let mut tries = Vec::new();
+        while now < until {
+            let end = end_of_try(now, until);
+            tries.push(end - now);
+            now = end;
+        }
+        assert_eq!(now, until, "the last one ends with the lease");
+        let long = tries.iter().filter(|time| **time >= Duration::from_secs(1));
+        assert!(long.count() >= 3, "{tries:?}");
     }
 }

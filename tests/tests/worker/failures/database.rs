@@ -1,6 +1,8 @@
 //! The database is unavailable for some time: no restart is needed.
 
-use exports_tests::Proxy;
+use std::time::{Duration, Instant};
+
+use exports_tests::{Proxy, StoreKind};
 
 use crate::rows::put_large;
 use crate::support::{Fixture, Worker, on_every_store};
@@ -14,7 +16,7 @@ async fn an_idle_worker_resumes_when_the_database_recovers() {
         fixture.read_file(before).await;
 
         database.make_unavailable();
-        worker.wait_for_line("the claim failed").await;
+        worker.wait_for_line("the database is unavailable").await;
         let meanwhile = fixture.queue_full_export().await;
         database.restore();
 
@@ -39,7 +41,7 @@ async fn an_interrupted_export_is_retried_when_the_database_recovers() {
 
         source.make_unavailable();
         database.make_unavailable();
-        worker.wait_for_line("the claim failed").await;
+        worker.wait_for_line("the database is unavailable").await;
         fixture.wait_for_empty_store().await;
         source.restore();
         database.restore();
@@ -64,6 +66,31 @@ async fn cut_connections_are_reopened() {
         fixture.wait_for_files_of(&[first, second]).await;
     })
     .await;
+}
+
+/// Packets are dropped without a reset, and new connections work. The claim is sent again over a new connection when its answer is
+/// 6 s late, so the export does not wait for a lease.
+#[tokio::test(flavor = "multi_thread")]
+async fn silent_connections_delay_an_export_by_one_answer_limit() {
+    let fixture = Fixture::without_services(StoreKind::File).await;
+    // The sessions on the source do not go through the proxy.
+    let source = [("EXPORTS_SOURCE_DATABASE_URL", fixture.database().url())];
+    let (_worker, database) = worker_behind(&fixture, &source).await;
+    fixture.insert_one_message().await;
+    let first = fixture.queue_full_export().await;
+    fixture.read_file(first).await;
+    for _ in 0..2 {
+        database.blackhole();
+        let begun = Instant::now();
+        let id = fixture.queue_full_export().await;
+        fixture.read_file(id).await;
+        assert!(
+            begun.elapsed() < Duration::from_secs(15),
+            "{:?}",
+            begun.elapsed()
+        );
+        assert_eq!(fixture.export(id).await.attempt, 1);
+    }
 }
 
 /// A worker whose database connections all go through a proxy.

@@ -17,7 +17,7 @@ async fn a_worker_is_ready_while_its_database_is_available_and_migrated() {
     let probe = Client::new(address);
 
     assert_eq!(probe.get("/healthz").await.status, 200);
-    assert_eq!(probe.get("/readyz").await.status, 200);
+    is(&probe, 200).await;
 
     database.make_unavailable();
     let unready = is(&probe, 503).await;
@@ -72,6 +72,7 @@ async fn the_healthcheck_command_exits_with_0_only_while_the_worker_is_ready() {
     let listening = worker.wait_for_event("health listening").await;
     let address = listening["address"].as_str().expect("an address");
     let (_, port) = address.rsplit_once(':').expect("a port");
+    worker.wait_for_event("worker started").await;
     // As in a container image, and with no other variable.
     let listen = format!("0.0.0.0:{port}");
 

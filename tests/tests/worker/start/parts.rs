@@ -4,7 +4,7 @@ use exports_tests::{Proxy, StoreKind, TestDatabase};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::{PROGRAMS, SECRET, complaint};
+use super::{PROGRAMS, SECRET, complaint, complaint_after_waiting};
 use crate::support::{Fixture, on_every_bucket};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -15,15 +15,20 @@ async fn an_unreachable_database_is_reported_with_its_variable() {
     mute.hold();
     let refusing = refusing_postgres().await;
     let url = |address: &str| format!("postgres://me:{SECRET}@{address}/exports?sslmode=disable");
-    let bad = [
-        (url(&nobody), "Connection refused"),
+    let wrong = [
         (url(&refusing), "password authentication failed"),
         (fixture.database().url_of("not_there"), "does not exist"),
+    ];
+    let away = [
+        (url(&nobody), "Connection refused"),
         (mute.url(fixture.database().url()), "no answer"),
     ];
     let says = ["DATABASE_URL", "EXPORTS_SOURCE_DATABASE_URL"].map(async |variable| {
-        for (url, reason) in &bad {
+        for (url, reason) in &wrong {
             says(&fixture, &[(variable, url)], variable, reason).await;
+        }
+        for (url, reason) in &away {
+            waits(&fixture, &[(variable, url)], variable, reason).await;
         }
     });
     futures_util::future::join_all(says).await;
@@ -33,7 +38,7 @@ async fn an_unreachable_database_is_reported_with_its_variable() {
 async fn a_database_without_the_expected_migrations_is_reported_with_its_variable() {
     let fixture = Fixture::without_services(StoreKind::File).await;
     let empty = TestDatabase::empty().await;
-    says(
+    waits(
         &fixture,
         &[("DATABASE_URL", empty.url())],
         "DATABASE_URL",
@@ -43,7 +48,7 @@ async fn a_database_without_the_expected_migrations_is_reported_with_its_variabl
 
     let behind = TestDatabase::create().await;
     behind.execute("DELETE FROM _sqlx_migrations WHERE version = (SELECT max(version) FROM _sqlx_migrations)").await;
-    says(
+    waits(
         &fixture,
         &[("DATABASE_URL", behind.url())],
         "DATABASE_URL",
@@ -84,13 +89,17 @@ async fn an_unusable_bucket_is_reported_with_its_variable() {
         let mute = Proxy::to(fixture.s3().endpoint().trim_start_matches("http://")).await;
         mute.hold();
         let mute = format!("http://{}", mute.address());
-        let says = [
+        let waits = [
             (("AWS_ENDPOINT_URL", nobody.as_str()), "cannot connect"),
             (("AWS_ENDPOINT_URL", &mute), "no response"),
+            ((STORE, "s3://another-bucket"), "the bucket does not exist"),
+        ]
+        .map(async |(set, reason)| waits(fixture, &[set], STORE, reason).await);
+        futures_util::future::join_all(waits).await;
+        let says = [
             (("AWS_ENDPOINT_URL", "nowhere"), "AWS_ENDPOINT_URL"),
             (("AWS_ALLOW_HTTP", "false"), "AWS_ALLOW_HTTP"),
             (("AWS_SECRET_ACCESS_KEY", SECRET), "credentials"),
-            ((STORE, "s3://another-bucket"), "the bucket does not exist"),
         ]
         .map(async |(set, reason)| says(fixture, &[set], STORE, reason).await);
         futures_util::future::join_all(says).await;
@@ -208,8 +217,19 @@ async fn says(fixture: &Fixture, set: &[(&str, &str)], variable: &str, reason: &
     futures_util::future::join_all(programs).await;
 }
 
+/// Fails unless each program, with these variables, waits and then reports the variable and the reason.
+async fn waits(fixture: &Fixture, set: &[(&str, &str)], variable: &str, reason: &str) {
+    let programs = PROGRAMS.map(async |(program, needed)| {
+        let environment = fixture.environment(&[needed, set].concat());
+        let line = complaint_after_waiting(program, environment).await;
+        assert!(line.contains(variable), "{program}, {set:?}: {line}");
+        assert!(line.contains(reason), "{program}, {set:?}: {line}");
+    });
+    futures_util::future::join_all(programs).await;
+}
+
 /// A port that was just closed.
-async fn unused_address() -> String {
+pub(super) async fn unused_address() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await;
     let address = listener.expect("a free port").local_addr();
     address.expect("its address").to_string()

@@ -10,7 +10,7 @@ use crate::support::{Fixture, on_every_bucket};
 const AT_A_TIME: usize = 6;
 
 /// A variable of every program, an invalid value, and a part of the error message.
-const OF_BOTH: [(&str, &str, &str); 24] = [
+const OF_BOTH: [(&str, &str, &str); 26] = [
     ("DATABASE_URL", "", "postgres://"),
     (
         "DATABASE_URL",
@@ -80,6 +80,8 @@ const OF_BOTH: [(&str, &str, &str); 24] = [
     ("EXPORTS_LOG_FORMAT", "xml", "text or json"),
     ("EXPORTS_LOG_FORMAT", "", "text or json"),
     ("RUST_LOG", "exports=loud", "level filter"),
+    ("EXPORTS_STARTUP_TIMEOUT", "soon", "a duration such as"),
+    ("EXPORTS_STARTUP_TIMEOUT", "0s", "one second or more"),
     ("EXPORTS_LEESE", "30s", "is not a setting"),
     ("EXPORTS_", "x", "is not a setting"),
     ("EXPORTS_lease", "30s", "is not a setting"),

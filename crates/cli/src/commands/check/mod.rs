@@ -7,6 +7,7 @@ mod clock;
 mod configuration;
 mod database;
 mod index;
+mod protection;
 mod report;
 mod source;
 mod store;
@@ -15,8 +16,8 @@ use clap::Args;
 use exports_database::Database;
 use exports_postgres::PoolPurpose;
 use exports_service::settings::{
-    ApiSettings, DatabaseSettings, ExposeSecret, LogSettings, SourceRowSecurity, StoreSettings,
-    WorkerSettings,
+    ApiSettings, DatabaseSettings, ExposeSecret, LogSettings, SourceRowSecurity, StartSettings,
+    StoreSettings, WorkerSettings,
 };
 use exports_source::RowSecurity;
 use exports_source::Source;
@@ -37,6 +38,8 @@ pub(super) struct Check {
     #[command(flatten)]
     _worker: WorkerSettings,
     #[command(flatten)]
+    _start: StartSettings,
+    #[command(flatten)]
     _log: LogSettings,
 }
 
@@ -54,7 +57,10 @@ impl Check {
         let url = self.database.database_url.expose_secret();
         let database = Database::new(url, PoolPurpose::Command).context("DATABASE_URL")?;
         let is_ready = database::check(&mut report, &database).await?;
+        let unencrypted = database.unencrypted_servers();
+        protection::database(&mut report, "database TLS", "DATABASE_URL", &unencrypted)?;
         self.check_source(&mut report, &database, is_ready).await?;
+        protection::http(&mut report, &self.store, &self.api)?;
         store::check(&mut report, &self.store, self.api.signing_key.is_some()).await?;
         match report.failures {
             0 => Ok(()),
@@ -83,6 +89,11 @@ impl Check {
             SourceRowSecurity::Apply => RowSecurity::Apply,
         });
         let is_separate = self.database.source_database_url.is_some();
+        if is_separate {
+            let unencrypted = source.client().unencrypted_servers();
+            let variable = "EXPORTS_SOURCE_DATABASE_URL";
+            protection::database(report, "source TLS", variable, &unencrypted)?;
+        }
         source::check(report, &source, is_separate).await
     }
 }

@@ -11,6 +11,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::clock;
+use super::protection;
 use super::report::{Finding, Report};
 use crate::error::Result;
 
@@ -43,6 +44,7 @@ pub(super) async fn check(
         return report.add("store", &failed(&error));
     }
     report.add("store", &Finding::ok(format!("{store} is reachable")))?;
+    protection::directory(report, store.mode_for_others())?;
     let key = format!("exportctl-check/{}.csv", Uuid::new_v4());
     let checked = check_object(report, &store, &key, has_signing_key).await;
     let deleted = delete(&store, &key).await;

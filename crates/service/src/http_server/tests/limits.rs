@@ -91,7 +91,7 @@ async fn a_client_that_does_not_read_is_closed_and_one_that_reads_is_not() {
 }
 
 #[tokio::test]
-async fn a_head_has_at_most_32_kibibytes() {
+async fn a_head_has_at_most_16_kibibytes() {
     let server = Server::start(8, Timeouts::default()).await;
     let header = |size| {
         format!(
@@ -99,9 +99,9 @@ async fn a_head_has_at_most_32_kibibytes() {
             "a".repeat(size)
         )
     };
-    let mut good = server.client(header(30 * 1024)).await;
+    let mut good = server.client(header(15 * 1024)).await;
     good.until("127.0.0.1").await;
-    let mut large = server.client(header(33 * 1024)).await;
+    let mut large = server.client(header(17 * 1024)).await;
     let (answer, _) = large.closed().await;
     // The answer is lost if the reset overtakes it.
     assert!(
