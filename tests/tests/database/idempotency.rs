@@ -110,7 +110,7 @@ async fn concurrent_equal_requests_create_one_export() {
                     new.push(id);
                 }
                 (_, Created::Replayed(export)) => replayed.push(export.id),
-                (_, Created::Mismatch) => panic!("the requests are equal"),
+                (_, outcome @ (Created::Mismatch | Created::Exceeded(_))) => panic!("{outcome:?}"),
             }
         }
         assert_eq!((new.len(), replayed.len()), (1, 15));
