@@ -1,8 +1,8 @@
 //! A cache of valid API keys, so that not every request queries the database.
 //!
 //! An entry is valid for [`TTL`], counted on a monotonic clock from before the database query, and never longer than the key itself.
-//! So an expired key stops working on time, and a revoked key after that time, even if the database is unavailable. Rejected keys are not cached: a new key works at once. The cache contains only
-//! hashes of keys.
+//! So an expired key stops working on time, and a revoked key after that time, even if the database is unavailable. Refused keys are
+//! in `limits::key_lookups`. The cache contains only hashes of keys.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -79,7 +79,7 @@ impl Entry {
 
 #[cfg(test)]
 mod tests {
-    use exports_domain::{KeyId, Scope};
+    use exports_domain::{KeyId, LimitOverrides, Scope};
     use uuid::Uuid;
 
     use super::*;
@@ -91,6 +91,7 @@ mod tests {
             scope: Scope::Write,
             remaining,
             suspended: false,
+            limits: LimitOverrides::default(),
         }
     }
 

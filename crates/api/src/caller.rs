@@ -1,7 +1,7 @@
 //! Who sends a request: the project, the key and what it may do.
 
 use exports_database::Authenticated;
-use exports_domain::{KeyId, ProjectId, Scope};
+use exports_domain::{KeyId, LimitOverrides, ProjectId, Scope};
 
 use crate::error::ApiError;
 
@@ -12,6 +12,8 @@ pub(crate) struct Caller {
     pub(crate) project: ProjectId,
     pub(crate) key: KeyId,
     pub(crate) scope: Scope,
+    /// The limits that the project has of its own.
+    pub(crate) limits: LimitOverrides,
 }
 
 impl Caller {
@@ -40,6 +42,7 @@ impl From<Authenticated> for Access {
                 project: confirmed.project,
                 key: confirmed.key,
                 scope: confirmed.scope,
+                limits: confirmed.limits,
             },
             suspended: confirmed.suspended,
         }

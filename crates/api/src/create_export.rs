@@ -57,6 +57,7 @@ impl DocumentedErrors for Errors {
         ErrorCode::Forbidden,
         ErrorCode::IdempotencyMismatch,
         ErrorCode::PayloadTooLarge,
+        ErrorCode::RateLimited,
         ErrorCode::InternalError,
         ErrorCode::Unavailable,
     ];
@@ -101,12 +102,14 @@ pub(crate) async fn create_export(
         project: caller.project,
         filter,
         idempotency_key,
+        limits: state.limits.with(caller.limits).into(),
     };
     subject.set_export(new.id);
     let (export, replayed) = match queue(&state, new, deadline).await? {
         Created::New(export) => (export, false),
         Created::Replayed(export) => (export, true),
         Created::Mismatch => return Err(ApiError::IdempotencyMismatch),
+        Created::Exceeded(limit) => return Err(state.limited(limit)),
     };
     subject.set_export(export.id);
     tracing::info!(export.id = %export.id, replayed, "export queued");
@@ -121,6 +124,7 @@ pub(crate) async fn create_export(
 }
 
 async fn queue(state: &AppState, new: NewExport, deadline: Deadline) -> Result<Created, ApiError> {
+    let share = state.pool_shares.take(&new.project).await?;
     let filter = &new.filter;
     if let Some(endpoint) = filter.endpoint {
         let found = state
@@ -136,8 +140,10 @@ async fn queue(state: &AppState, new: NewExport, deadline: Deadline) -> Result<C
     // A client that disconnects must not cancel a statement that may be committed.
     let database = state.database.clone();
     let until = deadline.for_response();
-    let created =
-        state.run_to_completion(async move { database.create_export_until(&new, until).await });
+    let created = state.run_to_completion(async move {
+        let _share = share;
+        database.create_export_until(&new, until).await
+    });
     Ok(created.await??)
 }
 

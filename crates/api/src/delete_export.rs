@@ -26,6 +26,7 @@ impl DocumentedErrors for Errors {
         ErrorCode::Forbidden,
         ErrorCode::NotFound,
         ErrorCode::ExportActive,
+        ErrorCode::RateLimited,
         ErrorCode::InternalError,
         ErrorCode::Unavailable,
     ];
@@ -60,7 +61,10 @@ pub(crate) async fn delete_export(
 }
 
 async fn delete(state: &AppState, project: &ProjectId, id: ExportId) -> Result<(), ApiError> {
-    let object_keys = match state.database.delete_export(project, id).await? {
+    let share = state.pool_shares.take(project).await?;
+    let deleted = state.database.delete_export(project, id).await?;
+    drop(share);
+    let object_keys = match deleted {
         Deleted::Gone { object_keys } => object_keys,
         Deleted::Active => return Err(ApiError::Active),
         Deleted::Missing => return Err(ApiError::ExportNotFound),

@@ -75,6 +75,7 @@ impl DocumentedErrors for Errors {
         ErrorCode::Forbidden,
         ErrorCode::NotFound,
         ErrorCode::ExportExpired,
+        ErrorCode::RateLimited,
         ErrorCode::InternalError,
         ErrorCode::Unavailable,
     ];
@@ -121,7 +122,10 @@ pub(crate) async fn download_export(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let redirect = wants_redirect(raw.as_deref())?;
-    let (object_key, remaining) = match state.database.find_file(Some(&caller.project), id).await? {
+    let share = state.pool_shares.take(&caller.project).await?;
+    let found = state.database.find_file(Some(&caller.project), id).await?;
+    drop(share);
+    let (object_key, remaining) = match found {
         FileLookup::Ready {
             object_key,
             remaining,

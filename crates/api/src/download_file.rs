@@ -127,13 +127,18 @@ struct LinkedFile {
     file: ExportFile,
 }
 
-/// Finds the file of a link and verifies the link. The signature covers the object key, which is in the row: so an unknown id is
-/// a 404 before the signature is verified.
+/// Verifies a link and finds its file. Nothing is looked up for a link with an invalid signature or one that has expired.
 async fn find(
     state: &AppState,
     id: ExportId,
     parameters: &SignedParameters,
 ) -> Result<LinkedFile, ApiError> {
+    let signer = state.signer.as_ref();
+    let object = signer.and_then(|signer| parameters.verify(signer, id));
+    let object = object.ok_or(ApiError::InvalidSignature)?;
+    if state.clock.now().timestamp_millis() >= parameters.expires.saturating_mul(1000) {
+        return Err(ApiError::Expired);
+    }
     let (object_key, export) = match state.database.find_file(None, id).await? {
         FileLookup::Ready {
             object_key, export, ..
@@ -143,12 +148,8 @@ async fn find(
         // An export that is not completed never had a link.
         FileLookup::NotReady(_) | FileLookup::Missing => return Err(ApiError::ExportNotFound),
     };
-    let signer = state.signer.as_ref();
-    if !signer.is_some_and(|signer| parameters.is_signed_by(signer, id, &object_key)) {
+    if !object.is(&object_key) {
         return Err(ApiError::InvalidSignature);
-    }
-    if state.clock.now().timestamp_millis() >= parameters.expires.saturating_mul(1000) {
-        return Err(ApiError::Expired);
     }
     match export.state {
         ExportState::Completed(file) => Ok(LinkedFile { object_key, file }),

@@ -9,12 +9,13 @@ use axum::http::HeaderName;
 use axum::http::header::{CONTENT_RANGE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
 use exports_database::{Error as DatabaseError, MigrationState};
-use exports_domain::{ExportId, ExportStatus, Scope, error_line};
+use exports_domain::{Exceeded, ExportId, ExportStatus, Scope, error_line};
 use exports_objects::StoreError;
 use exports_source::Error as SourceError;
 
 use crate::error_code::ErrorCode;
 use crate::file_readers::MAX_READERS;
+use crate::limits;
 
 /// The value of `Retry-After`, in seconds.
 const RETRY_AFTER_SECONDS: u64 = 1;
@@ -70,6 +71,11 @@ pub(crate) enum ApiError {
     Starting,
     #[error("the request exceeded its timeout of {seconds} s")]
     TimedOut { seconds: u64 },
+    /// All connections that the project may use are in use.
+    #[error("the project uses its share of the connection pool, and no connection became free within {seconds} s")]
+    PoolShareTimedOut { seconds: u64 },
+    #[error("a limit is exceeded: {0}")]
+    Limited(Exceeded),
     #[error("the file has {MAX_READERS} running downloads")]
     TooManyReaders,
     /// The panic hook has logged the panic.
@@ -117,8 +123,11 @@ impl ApiError {
             Self::Database(error) if error.is_transient() => ErrorCode::Unavailable,
             Self::Source(error) if error.is_transient() => ErrorCode::Unavailable,
             Self::Store(error) if error.is_transient() => ErrorCode::Unavailable,
-            Self::TooManyReaders => ErrorCode::RateLimited,
-            Self::Schema(_) | Self::Starting | Self::TimedOut { .. } => ErrorCode::Unavailable,
+            Self::Limited(_) | Self::TooManyReaders => ErrorCode::RateLimited,
+            Self::Schema(_)
+            | Self::Starting
+            | Self::TimedOut { .. }
+            | Self::PoolShareTimedOut { .. } => ErrorCode::Unavailable,
             Self::Database(_)
             | Self::Source(_)
             | Self::Store(_)
@@ -131,6 +140,7 @@ impl ApiError {
     pub(crate) fn message(&self) -> String {
         match self {
             Self::Invalid(message) => message.clone(),
+            Self::Limited(exceeded) => exceeded.to_string(),
             Self::NotReady(status) => not_ready(*status),
             Self::ScopeTooNarrow { needed } => {
                 format!("this needs a key with the scope {needed}")
@@ -162,12 +172,14 @@ impl ApiError {
             | Self::Schema(_)
             | Self::Starting
             | Self::TimedOut { .. }
+            | Self::PoolShareTimedOut { .. }
             | Self::Panicked => self.code().message().to_owned(),
         }
     }
 
     fn headers(&self) -> HeaderMap {
         match self {
+            Self::Limited(exceeded) => limits::headers(exceeded),
             Self::TooManyReaders => too_many_readers(),
             _ => self.header().into_iter().collect(),
         }

@@ -1,7 +1,7 @@
 //! The links to `GET /files/{id}`: building and parsing them.
 
 use exports_domain::ExportId;
-use exports_objects::LinkSigner;
+use exports_objects::{LinkSigner, SignedObject};
 
 use crate::query::Query;
 
@@ -36,8 +36,9 @@ impl SignedParameters {
         })
     }
 
-    pub(crate) fn is_signed_by(&self, signer: &LinkSigner, id: ExportId, object_key: &str) -> bool {
-        signer.verify(&id.to_string(), object_key, self.expires, &self.signature)
+    /// The object that the link is for, if its signature is valid. It may be an object that the export had before.
+    pub(crate) fn verify(&self, signer: &LinkSigner, id: ExportId) -> Option<SignedObject> {
+        signer.verify(&id.to_string(), self.expires, &self.signature)
     }
 }
 
@@ -54,8 +55,9 @@ mod tests {
         assert_eq!(path, format!("https://example.com/files/{id}"));
         let parameters = SignedParameters::parse(Some(query)).unwrap();
         assert_eq!(parameters.expires, 1_790_000_000);
-        assert!(parameters.is_signed_by(&signer, id, key));
-        assert!(!parameters.is_signed_by(&signer, id, "proj_a/b/d.csv"));
+        let object = parameters.verify(&signer, id).unwrap();
+        assert!(object.is(key) && !object.is("proj_a/b/d.csv"));
+        assert_eq!(parameters.verify(&signer, ExportId::generate()), None);
     }
 
     #[test]

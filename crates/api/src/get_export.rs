@@ -33,6 +33,7 @@ impl DocumentedErrors for Errors {
         ErrorCode::Unauthorized,
         ErrorCode::Forbidden,
         ErrorCode::NotFound,
+        ErrorCode::RateLimited,
         ErrorCode::InternalError,
         ErrorCode::Unavailable,
     ];

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::{Extension, Json};
-use exports_database::MigrationState;
+use exports_database::{Database, Error as DatabaseError, MigrationState};
 use serde::Serialize;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
 use utoipa::ToSchema;
 
 use crate::envelope::Envelope;
@@ -18,6 +20,8 @@ use crate::state::AppState;
 
 /// Shorter than the usual timeout of a probe.
 const TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the result of a check is used.
+const MAX_AGE: Duration = Duration::from_secs(1);
 
 /// The state of the process
 #[derive(Debug, Serialize, ToSchema)]
@@ -53,7 +57,7 @@ impl DocumentedErrors for ReadyErrors {
 
 /// Readiness
 ///
-/// The database is reachable and has the schema of this version.
+/// The database is reachable and has the schema of this version. The answer is at most a second old.
 #[utoipa::path(
     get,
     path = "/readyz",
@@ -67,19 +71,60 @@ pub(crate) async fn readyz(
     State(state): State<Arc<AppState>>,
     Extension(id): Extension<RequestId>,
 ) -> Result<HealthResponse, ApiError> {
-    let timed_out = |_| ApiError::TimedOut {
-        seconds: TIMEOUT.as_secs(),
-    };
-    tokio::time::timeout(TIMEOUT, check(&state))
-        .await
-        .map_err(timed_out)??;
+    state.readiness.check(&state.database).await?;
     Ok(ok(id))
 }
 
-/// Checks the schema each time, because the address may lead to another database since the start.
-async fn check(state: &AppState) -> Result<(), ApiError> {
-    match state.database.migration_state().await? {
-        MigrationState::Current => Ok(()),
-        state => Err(ApiError::Schema(state)),
+/// The result of the last check. `/readyz` needs no key, so however often it is requested, the database is queried
+/// at most once per [`MAX_AGE`], and by one request at a time.
+#[derive(Debug, Default)]
+pub(crate) struct Readiness(Mutex<Option<(Instant, Outcome)>>);
+
+#[derive(Debug, Clone)]
+enum Outcome {
+    Ready,
+    Schema(MigrationState),
+    Failed(Arc<DatabaseError>),
+    TimedOut,
+}
+
+impl Readiness {
+    async fn check(&self, database: &Database) -> Result<(), ApiError> {
+        let mut last = self.0.lock().await;
+        let outcome = match &*last {
+            Some((at, outcome)) if at.elapsed() < MAX_AGE => outcome.clone(),
+            Some(_) | None => {
+                let outcome = Outcome::of(database).await;
+                *last = Some((Instant::now(), outcome.clone()));
+                outcome
+            }
+        };
+        drop(last);
+        outcome.into()
+    }
+}
+
+impl Outcome {
+    /// Checks the schema each time, because the address may lead to another database since the start.
+    async fn of(database: &Database) -> Self {
+        match timeout(TIMEOUT, database.migration_state()).await {
+            Ok(Ok(MigrationState::Current)) => Self::Ready,
+            Ok(Ok(state)) => Self::Schema(state),
+            Ok(Err(error)) => Self::Failed(Arc::new(error)),
+            Err(_) => Self::TimedOut,
+        }
+    }
+}
+
+impl From<Outcome> for Result<(), ApiError> {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Ready => Ok(()),
+            Outcome::Schema(state) => Err(ApiError::Schema(state)),
+            Outcome::Failed(error) => Err(error.into()),
+            Outcome::TimedOut => Err(ApiError::TimedOut {
+                seconds: TIMEOUT.as_secs(),
+            }),
+        }
     }
 }

@@ -29,6 +29,7 @@ mod get_export;
 mod health;
 mod healthcheck;
 mod json_fields;
+mod limits;
 mod list_exports;
 mod metrics;
 mod middleware;

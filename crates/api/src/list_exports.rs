@@ -75,6 +75,7 @@ impl DocumentedErrors for Errors {
         ErrorCode::InvalidRequest,
         ErrorCode::Unauthorized,
         ErrorCode::Forbidden,
+        ErrorCode::RateLimited,
         ErrorCode::InternalError,
         ErrorCode::Unavailable,
     ];
@@ -90,7 +91,7 @@ impl DocumentedErrors for Errors {
     params(
         ("limit" = Option<u16>, Query, minimum = 1, maximum = 500,
             description = "The maximum number of exports; default 500"),
-        ("cursor" = Option<String>, Query,
+        ("cursor" = Option<String>, Query, min_length = 1,
             description = "`meta.next_cursor` of the previous page"),
         ("status" = inline(Option<StatusName>), Query, description = "Only exports with this status"),
     ),
@@ -107,10 +108,12 @@ pub(crate) async fn list_exports(
     RawQuery(raw): RawQuery,
 ) -> Result<Json<ExportList>, ApiError> {
     let request = parse(raw.as_deref())?;
+    let share = state.pool_shares.take(&caller.project).await?;
     let page = state
         .database
         .list_exports(&caller.project, request)
         .await?;
+    drop(share);
     let next_cursor = page.next.as_ref().map(cursor::encode);
     Ok(Json(ExportList {
         data: page.exports.iter().map(ExportJson::from).collect(),

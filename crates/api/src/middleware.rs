@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod auth;
 pub(crate) mod panics;
+pub(crate) mod rate_limit;
 pub(crate) mod request_span;
 pub(crate) mod starting;
 pub(crate) mod store_outage;

@@ -8,7 +8,9 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{any, get};
 
 use crate::error::ApiError;
-use crate::middleware::{audit, auth, panics, request_span, starting, store_outage, timeout};
+use crate::middleware::{
+    audit, auth, panics, rate_limit, request_span, starting, store_outage, timeout,
+};
 use crate::state::AppState;
 use crate::{
     body, create_export, delete_export, download_export, download_file, get_export, health,
@@ -67,6 +69,10 @@ fn authenticated(state: &Arc<AppState>) -> Router<Arc<AppState>> {
         .route("/v1", any(route_not_found))
         .route("/v1/", any(route_not_found))
         .route("/v1/{*rest}", any(route_not_found))
+        .layer(from_fn_with_state(
+            Arc::clone(state),
+            rate_limit::limit_requests,
+        ))
         .layer(from_fn_with_state(Arc::clone(state), auth::require_key))
 }
 
@@ -85,7 +91,7 @@ mod tests {
     use axum::body::{Body, to_bytes};
     use axum::http::{Method, StatusCode, header};
     use exports_database::Database;
-    use exports_domain::SystemClock;
+    use exports_domain::{Limits, SystemClock};
     use exports_objects::{LinkSigner, Store, StoreConfig};
     use exports_postgres::PoolPurpose;
     use exports_service::metrics::Registry;
@@ -95,6 +101,7 @@ mod tests {
     use tower::ServiceExt;
 
     use super::*;
+    use crate::limits::{KeyLookups, PoolShares, RequestRates};
 
     /// An API without a reachable database, which these tests do not need.
     fn api(folder: &tempfile::TempDir) -> Router {
@@ -105,9 +112,15 @@ mod tests {
             url: format!("file://{}", folder.path().display()),
             public_endpoint: None,
         };
+        let metrics = Arc::new(metrics::ApiMetrics::new(&Registry::new("test", "0")));
         router(Arc::new(AppState {
             source: Source::same_as(&database),
             api_keys: crate::api_key_cache::ApiKeyCache::default(),
+            key_lookups: Arc::new(KeyLookups::new(Arc::clone(&metrics))),
+            limits: Limits::OFF,
+            request_rates: RequestRates::default(),
+            pool_shares: Arc::new(PoolShares::new(database.pool_use().max)),
+            readiness: health::Readiness::default(),
             audit: crate::audit::Audit::default(),
             batch_loader: exports_database::BatchLoader::new(database.clone()),
             database,
@@ -117,7 +130,7 @@ mod tests {
             public_url: "http://127.0.0.1".to_owned(),
             clock: Arc::new(SystemClock),
             tasks: tokio_util::task::TaskTracker::new(),
-            metrics: Arc::new(metrics::ApiMetrics::new(&Registry::new("test", "0"))),
+            metrics,
             openapi_document: openapi::document("http://127.0.0.1"),
             started,
             store_outage: Outage::of("the object store"),

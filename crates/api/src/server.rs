@@ -16,6 +16,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::api_key_cache::ApiKeyCache;
 use crate::audit::Audit;
+use crate::health::Readiness;
+use crate::limits::{KeyLookups, PoolShares, RequestRates};
 use crate::metrics::{ApiMetrics, MetricsServer};
 use crate::openapi;
 use crate::router::router;
@@ -46,11 +48,17 @@ impl Server {
         let metrics_server = opened.metrics_listener.map(|listener| {
             MetricsServer::new(listener, registry, opened.dependencies.database.clone())
         });
+        let pool_size = opened.dependencies.database.pool_use().max;
         let state = AppState {
             batch_loader: BatchLoader::new(opened.dependencies.database.clone()),
             database: opened.dependencies.database,
             source: opened.dependencies.source,
             api_keys: ApiKeyCache::default(),
+            key_lookups: Arc::new(KeyLookups::new(Arc::clone(&metrics))),
+            limits: opened.limits,
+            request_rates: RequestRates::default(),
+            pool_shares: Arc::new(PoolShares::new(pool_size)),
+            readiness: Readiness::default(),
             audit: Audit::new(opened.trusted_proxies),
             store: opened.dependencies.store,
             signer: opened.signer,

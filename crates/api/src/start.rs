@@ -5,12 +5,14 @@ use std::sync::Once;
 use std::time::Duration;
 
 use clap::Parser;
+use exports_domain::Limits;
 use exports_objects::{LinkSigner, Store};
 use exports_postgres::PoolPurpose;
 use exports_service::http_server::Tls;
 use exports_service::logging::init_logging;
 use exports_service::settings::{
-    ApiSettings, DatabaseSettings, ExposeSecret, LogSettings, Networks, StartSettings, StoreSettings,
+    ApiSettings, DatabaseSettings, ExposeSecret, LimitSettings, LogSettings, Networks,
+    StartSettings, StoreSettings,
 };
 use exports_service::start::{Dependencies, StartError, Started, in_variable};
 use tokio::net::TcpListener;
@@ -33,6 +35,8 @@ pub struct Settings {
     #[command(flatten)]
     api: ApiSettings,
     #[command(flatten)]
+    limits: LimitSettings,
+    #[command(flatten)]
     start: StartSettings,
     #[command(flatten)]
     log: LogSettings,
@@ -49,6 +53,7 @@ pub(crate) struct Opened {
     pub(crate) max_connections: usize,
     pub(crate) metrics_listener: Option<TcpListener>,
     pub(crate) public_url: String,
+    pub(crate) limits: Limits,
     pub(crate) startup: Startup,
 }
 
@@ -120,6 +125,7 @@ impl Opened {
             address,
             metrics_listener,
             public_url: public_url.trim_end_matches('/').to_owned(),
+            limits: settings.limits.into(),
         })
     }
 }

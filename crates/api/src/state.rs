@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use exports_database::{BatchLoader, Database};
-use exports_domain::Clock;
+use exports_domain::{Clock, Exceeded, Limits};
 use exports_objects::{LinkSigner, Store};
 use exports_service::outage::Outage;
 use exports_service::start::Started;
@@ -16,6 +16,8 @@ use crate::api_key_cache::ApiKeyCache;
 use crate::audit::Audit;
 use crate::error::ApiError;
 use crate::file_readers::FileReaders;
+use crate::health::Readiness;
+use crate::limits::{KeyLookups, PoolShares, RequestRates};
 use crate::metrics::ApiMetrics;
 
 pub(crate) struct AppState {
@@ -23,6 +25,12 @@ pub(crate) struct AppState {
     pub(crate) batch_loader: BatchLoader,
     pub(crate) source: Source,
     pub(crate) api_keys: ApiKeyCache,
+    pub(crate) key_lookups: Arc<KeyLookups>,
+    /// The limits of projects that have none of their own.
+    pub(crate) limits: Limits,
+    pub(crate) request_rates: RequestRates,
+    pub(crate) pool_shares: Arc<PoolShares>,
+    pub(crate) readiness: Readiness,
     pub(crate) audit: Audit,
     pub(crate) store: Store,
     /// Signs links to `/files/{id}`. Required with a store that does not sign links.
@@ -41,6 +49,12 @@ pub(crate) struct AppState {
 }
 
 impl AppState {
+    /// The error of a request that exceeds a limit. Counts it.
+    pub(crate) fn limited(&self, exceeded: Exceeded) -> ApiError {
+        self.metrics.limited.inc(exceeded.limit());
+        ApiError::Limited(exceeded)
+    }
+
     /// Runs `work` to completion, even if the client disconnects.
     pub(crate) async fn run_to_completion<T: Send + 'static>(
         &self,

@@ -1,4 +1,4 @@
-//! The domain: exports and their states, filters, ids, times, leases and retries. It has no I/O and
+//! The domain: exports and their states, filters, ids, times, leases, limits and retries. It has no I/O and
 //! depends on no other crate of the workspace.
 
 mod clock;
@@ -8,6 +8,7 @@ mod failure;
 mod filter;
 mod ids;
 mod lease;
+mod limits;
 mod message;
 mod named_enum;
 mod retry;
@@ -22,6 +23,9 @@ pub use failure::{Failure, FailureCode};
 pub use filter::{Direction, MessageFilter, MessageStatus, RangeError, TimeRange};
 pub use ids::{EndpointId, ExportId, IdError, KeyId, LeaseToken, ProjectId};
 pub use lease::Lease;
+pub use limits::{
+    Count, Exceeded, Limit, LimitError, LimitName, LimitOverrides, Limits, Rate,
+};
 pub use message::{MessageRow, PgTimestamp};
 pub use named_enum::UnknownName;
 pub use retry::RetryPolicy;

@@ -28,7 +28,7 @@ pub use download::Download;
 pub use env_vars::ignored_variables;
 pub use error::{ErrorKind, StoreError};
 pub use headers::{CONTENT_TYPE, FileHeaders};
-pub use links::LinkSigner;
+pub use links::{LinkSigner, SignedObject};
 pub use local::LocalFiles;
 pub use store::Store;
 pub use unencrypted::{is_unencrypted, unencrypted_endpoints};

@@ -25,7 +25,8 @@ impl Limits {
     pub(crate) fn of(purpose: PoolPurpose) -> Self {
         let (statement, answer) = match purpose {
             // A request waits for several statements, and its timeout is 30 s.
-            PoolPurpose::Api => ("4s", 5),
+            // Consumers share the pool: a slow statement must not occupy a connection for long.
+            PoolPurpose::Api => ("2s", 3),
             PoolPurpose::Worker { .. } => ("5s", 6),
             PoolPurpose::Command => ("10s", 12),
         };

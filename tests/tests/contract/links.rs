@@ -126,7 +126,7 @@ fn a_link_with_any_change_is_rejected() {
             format!("/files/{id}?{expires}&signature={first}"),
             format!("/files/{id}?{expires}&signature={last}"),
             format!("/files/{id}?{expires}&signature={}", digits.to_uppercase()),
-            format!("/files/{id}?{expires}&signature={}", &digits[..62]),
+            format!("/files/{id}?{expires}&signature={}", &digits[..78]),
             format!("/files/{id}?{expires}&signature={digits}00"),
             format!("/files/{id}?{expires}&signature="),
             format!("/files/{id}?{expires}&signature=%FF%00"),
@@ -167,29 +167,50 @@ fn a_signature_is_valid_until_its_expiry() {
     });
 }
 
+/// A link with an invalid signature does not show whether an export exists.
 #[test]
-fn links_to_exports_without_a_file_are_404_or_410() {
+fn an_invalid_signature_is_403_for_known_and_unknown_exports() {
     story(async |fixtures| {
         let consumer = fixtures.consumer().await;
         let api = consumer.api.without_key();
-        let query = format!("expires=4102444800&signature={}", "0a".repeat(32));
-        for nothing in [
-            Uuid::now_v7().to_string(),
-            "x".into(),
-            "%00".into(),
-            "a%2Fb".into(),
-        ] {
+        let query = format!("expires=4102444800&signature={}", "0a".repeat(40));
+        let mut ids = vec![Uuid::now_v7().to_string()];
+        for &status in ExportStatus::ALL {
+            ids.push(consumer.put(consumer.row(status)).await);
+        }
+        for id in ids {
+            let reply = api.get(&format!("/files/{id}?{query}")).await;
+            assert_refused(&reply, 403, "INVALID_SIGNATURE", &["link"]);
+        }
+        for nothing in ["x", "%00", "a%2Fb"] {
             let reply = api.get(&format!("/files/{nothing}?{query}")).await;
             assert_refused(&reply, 404, "NOT_FOUND", &["not found"]);
         }
+    });
+}
+
+#[test]
+fn valid_links_to_exports_without_a_file_are_404_or_410() {
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
+        let api = consumer.api.without_key();
+        let signer = LinkSigner::new(SIGNING_KEY.as_bytes());
+        let signed = |id: &str| {
+            let signature = signer.sign(id, "proj_a/b/c.csv", 4_102_444_800);
+            format!("/files/{id}?expires=4102444800&signature={signature}")
+        };
+        let deleted = api.get(&signed(&Uuid::now_v7().to_string())).await;
+        assert_refused(&deleted, 404, "NOT_FOUND", &["not found"]);
         for (status, code) in [
             (ExportStatus::Pending, 404),
             (ExportStatus::Processing, 404),
             (ExportStatus::Failed, 404),
             (ExportStatus::Expired, 410),
+            // The link is for another object of the export.
+            (ExportStatus::Completed, 403),
         ] {
             let id = consumer.put(consumer.row(status)).await;
-            let reply = api.get(&format!("/files/{id}?{query}")).await;
+            let reply = api.get(&signed(&id)).await;
             assert_eq!(reply.status, code, "{status}");
         }
     });
@@ -206,7 +227,7 @@ fn an_api_with_a_bucket_and_no_signing_key_serves_no_files() {
         let id = id_of(&consumer.completed().await);
         let path = format!(
             "/files/{id}?expires=4102444800&signature={}",
-            "0a".repeat(32)
+            "0a".repeat(40)
         );
         let reply = consumer.api.without_key().get(&path).await;
         assert_refused(&reply, 404, "NOT_FOUND", &["not found"]);

@@ -26,6 +26,7 @@ mod faults;
 mod get;
 mod health;
 mod idempotency;
+mod limits;
 mod links;
 mod list;
 mod openapi;

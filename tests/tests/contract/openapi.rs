@@ -70,6 +70,11 @@ const INVALID: (&str, &[&str], &[&str]) = ("400", &["INVALID_REQUEST"], &[]);
 const FORBIDDEN: (&str, &[&str], &[&str]) = ("403", &["FORBIDDEN"], &[]);
 const UNAUTHORIZED: (&str, &[&str], &[&str]) = ("401", &["UNAUTHORIZED"], &["WWW-Authenticate"]);
 const NOT_FOUND: (&str, &[&str], &[&str]) = ("404", &["NOT_FOUND"], &[]);
+const LIMITED: (&str, &[&str], &[&str]) = (
+    "429",
+    &["RATE_LIMITED"],
+    &["Retry-After", "RateLimit-Policy", "RateLimit"],
+);
 const INTERNAL: (&str, &[&str], &[&str]) = ("500", &["INTERNAL_ERROR"], &[]);
 const UNAVAILABLE: (&str, &[&str], &[&str]) = ("503", &["UNAVAILABLE"], &["Retry-After"]);
 const METHOD: (&str, &[&str], &[&str]) = ("default", &["METHOD_NOT_ALLOWED"], &["Allow"]);
@@ -85,6 +90,7 @@ const CONTRACT: &[(&str, &str, Answers)] = &[
             FORBIDDEN,
             ("409", &["IDEMPOTENCY_MISMATCH"], &[]),
             ("413", &["PAYLOAD_TOO_LARGE"], &[]),
+            LIMITED,
             INTERNAL,
             UNAVAILABLE,
             METHOD,
@@ -98,6 +104,7 @@ const CONTRACT: &[(&str, &str, Answers)] = &[
             INVALID,
             UNAUTHORIZED,
             FORBIDDEN,
+            LIMITED,
             INTERNAL,
             UNAVAILABLE,
             METHOD,
@@ -113,6 +120,7 @@ const CONTRACT: &[(&str, &str, Answers)] = &[
             UNAUTHORIZED,
             FORBIDDEN,
             NOT_FOUND,
+            LIMITED,
             INTERNAL,
             UNAVAILABLE,
             METHOD,
@@ -128,6 +136,7 @@ const CONTRACT: &[(&str, &str, Answers)] = &[
             FORBIDDEN,
             NOT_FOUND,
             ("409", &["EXPORT_ACTIVE"], &[]),
+            LIMITED,
             INTERNAL,
             UNAVAILABLE,
             METHOD,
@@ -144,6 +153,7 @@ const CONTRACT: &[(&str, &str, Answers)] = &[
             FORBIDDEN,
             NOT_FOUND,
             ("410", &["EXPORT_EXPIRED"], &[]),
+            LIMITED,
             INTERNAL,
             UNAVAILABLE,
             METHOD,
@@ -168,6 +178,7 @@ const CONTRACT: &[(&str, &str, Answers)] = &[
             NOT_FOUND,
             ("410", &["EXPORT_EXPIRED"], &[]),
             ("416", &["RANGE_NOT_SATISFIABLE"], &["Content-Range"]),
+            LIMITED,
             INTERNAL,
             UNAVAILABLE,
             METHOD,

@@ -9,12 +9,14 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 /// Headers with a meaning for clients. A response has them only where the document describes them.
-const HEADERS: [&str; 8] = [
+const HEADERS: [&str; 10] = [
     "allow",
     "content-range",
     "etag",
     "idempotency-replayed",
     "location",
+    "ratelimit",
+    "ratelimit-policy",
     "retry-after",
     "www-authenticate",
     "x-request-id",

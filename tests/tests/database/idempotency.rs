@@ -14,6 +14,7 @@ use crate::support::{PROJECT, database, new_export, project};
 fn request(key: &str) -> NewExport {
     NewExport {
         idempotency_key: Some(key.to_owned()),
+        limits: exports_database::CreateLimits::default(),
         ..new_export()
     }
 }
@@ -109,7 +110,7 @@ async fn concurrent_equal_requests_create_one_export() {
                     new.push(id);
                 }
                 (_, Created::Replayed(export)) => replayed.push(export.id),
-                (_, Created::Mismatch) => panic!("the requests are equal"),
+                (_, outcome @ (Created::Mismatch | Created::Exceeded(_))) => panic!("{outcome:?}"),
             }
         }
         assert_eq!((new.len(), replayed.len()), (1, 15));

@@ -16,6 +16,7 @@ mod fencing;
 mod idempotency;
 mod janitors;
 mod keys;
+mod limits;
 mod lists;
 mod lookups;
 mod migrations;

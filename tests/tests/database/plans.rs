@@ -144,7 +144,9 @@ async fn frequent_statements_do_not_scan_whole_tables() {
              ORDER BY created_at DESC, id DESC OFFSET 150000 LIMIT 1",
         )
         .await;
-    let page = format!("'{PROJECT}', NULL, {}, 5", cursor.as_str().unwrap());
+    let page = format!("'{PROJECT}', {}, 5", cursor.as_str().unwrap());
+    let first = format!("'{PROJECT}', NULL, NULL, 5");
+    let failed = format!("'{PROJECT}', 'failed', NULL, NULL, 5");
     let cases = [
         (
             "AS \"taken_over!\"",
@@ -175,9 +177,27 @@ async fn frequent_statements_do_not_scan_whole_tables() {
         ),
         ("ORDER BY sweep_at LIMIT", "int8", "5", 5.0),
         (
-            "CROSS JOIN LATERAL ( SELECT CASE",
-            "text, text, timestamptz, uuid, int8",
+            "END AS \"status!\" FROM exports WHERE project_id = $1",
+            "text, timestamptz, uuid, int8",
             &page,
+            5.0,
+        ),
+        (
+            "WHERE project_id = $1 AND status = $2 --",
+            "text, text, timestamptz, uuid, int8",
+            &failed,
+            5.0,
+        ),
+        (
+            "AND expires_at > (SELECT clock_timestamp()) AND (created_at",
+            "text, timestamptz, uuid, int8",
+            &first,
+            5.0,
+        ),
+        (
+            "WITH overdue AS MATERIALIZED",
+            "text, timestamptz, uuid, int8",
+            &first,
             5.0,
         ),
     ]

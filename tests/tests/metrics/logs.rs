@@ -151,6 +151,7 @@ async fn a_worker_works_and_stops_when_its_log_cannot_be_written() {
                 endpoint: None,
             },
             idempotency_key: None,
+            limits: exports_database::CreateLimits::default(),
         };
         storage.create_export(&new).await.expect("a new export");
         eventually("the export is completed", TIMEOUT, async || {

@@ -27,6 +27,7 @@ async fn a_create_with_a_lost_response_creates_one_export() {
         for idempotency_key in [None, Some(format!("k-{loss:?}"))] {
             let new = NewExport {
                 idempotency_key,
+                limits: exports_database::CreateLimits::default(),
                 ..new_export()
             };
             let lost_before = proxy.lost();
@@ -131,6 +132,7 @@ async fn a_read_over_a_closed_connection_is_retried_over_another() {
     let id = ExportId(queue(&database, project.as_str(), 1).await[0]);
     let new = NewExport {
         idempotency_key: Some("a-key".into()),
+        limits: exports_database::CreateLimits::default(),
         ..new_export()
     };
     storage.create_export(&new).await.unwrap();

@@ -7,7 +7,10 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
-use exports_service::metrics::{HistogramVec, IntGauge, Registry};
+use exports_domain::LimitName;
+use exports_service::metrics::{Counters, HistogramVec, IntGauge, Registry};
+
+use super::labels::{KeyLookup, KeyRefusal};
 
 /// Histogram buckets in seconds. The last one is the request timeout.
 const DURATION_BOUNDS: [f64; 12] = [
@@ -19,6 +22,12 @@ const DURATION_BOUNDS: [f64; 12] = [
 pub(crate) struct ApiMetrics {
     durations: HistogramVec,
     in_flight: IntGauge,
+    /// Requests that were refused because of a limit.
+    pub(crate) limited: Counters<LimitName>,
+    /// Database queries for API keys.
+    pub(crate) key_lookups: Counters<KeyLookup>,
+    /// API keys that were refused without a query.
+    pub(crate) key_refusals: Counters<KeyRefusal>,
 }
 
 impl ApiMetrics {
@@ -34,6 +43,19 @@ impl ApiMetrics {
             in_flight: registry.gauge(
                 "exports_http_requests_in_flight",
                 "Requests without a response so far.",
+            ),
+            limited: registry.counters(
+                "exports_limited_requests_total",
+                "Requests that were answered with 429, by the limit that was reached.",
+            ),
+            key_lookups: registry.counters(
+                "exports_api_key_lookups_total",
+                "Database queries for API keys that are not in the cache, by result.",
+            ),
+            key_refusals: registry.counters(
+                "exports_api_key_refusals_total",
+                "Well-formed API keys that were refused without a database query, by reason (`remembered`: refused \
+                 a moment ago; `budget`: too many unknown keys).",
             ),
         }
     }

@@ -14,6 +14,7 @@ use crate::audit::{Refusal, Subject};
 use crate::body;
 use crate::caller::Access;
 use crate::error::ApiError;
+use crate::limits::Confirmed;
 use crate::state::AppState;
 
 /// The layer. It rejects requests without a valid key and puts the [`Caller`](crate::caller::Caller) into the request's extensions.
@@ -56,12 +57,18 @@ async fn refuse(state: &AppState, request: Request, subject: &Subject, refusal: 
 
 /// The access of the key, from the cache or the database.
 async fn authenticate(state: &AppState, key: &str) -> Result<Option<Access>, ApiError> {
-    let (hash, now) = (KeyHash::of(key), Instant::now());
-    if let Some(access) = state.api_keys.get(hash, now) {
+    let hash = KeyHash::of(key);
+    if let Some(access) = state.api_keys.get(hash, Instant::now()) {
         return Ok(Some(access));
     }
-    let confirmed = state.database.authenticate(key).await?;
-    Ok(confirmed.map(|confirmed| state.api_keys.insert(hash, confirmed, now)))
+    let confirmed = state.key_lookups.look_up(&state.database, hash, key).await?;
+    Ok(confirmed.map(|confirmed| {
+        let Confirmed {
+            authenticated,
+            queried_at,
+        } = confirmed;
+        state.api_keys.insert(hash, authenticated, queried_at)
+    }))
 }
 
 /// The key, if there is exactly one header and the key is well-formed. Other keys need no database query.

@@ -1,6 +1,7 @@
 //! `exportctl project`.
 
 mod delete;
+mod limits;
 mod suspend;
 
 use clap::{Args, Subcommand};
@@ -19,6 +20,7 @@ pub(super) enum Project {
     Suspend(suspend::Suspend),
     Resume(suspend::Resume),
     Delete(delete::Delete),
+    Limits(Box<limits::Limits>),
 }
 
 impl Project {
@@ -28,6 +30,7 @@ impl Project {
             Self::Suspend(command) => command.run().await,
             Self::Resume(command) => command.run().await,
             Self::Delete(command) => command.run().await,
+            Self::Limits(command) => command.run().await,
         }
     }
 }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use exports_domain::{KeyId, ProjectId, Scope};
+use exports_domain::{KeyId, LimitOverrides, ProjectId, Scope};
 use uuid::Uuid;
 
 use crate::access::api_keys::sha256;
+use crate::access::project_limits::LimitColumns;
 use crate::database::Database;
 use crate::error::Error;
 use crate::row::known;
@@ -24,6 +25,8 @@ pub struct Authenticated {
     pub remaining: Option<Duration>,
     /// The project is suspended: the key is valid, but nothing is allowed.
     pub suspended: bool,
+    /// The limits that the project has of its own.
+    pub limits: LimitOverrides,
 }
 
 impl Database {
@@ -70,13 +73,24 @@ struct KeyRow {
     suspended: bool,
     /// `last_used_at` is more than a minute old.
     stale: bool,
+    limit_requests: Option<String>,
+    limit_creates: Option<String>,
+    limit_active: Option<String>,
+    limit_stored_bytes: Option<String>,
 }
 
 impl TryFrom<KeyRow> for Authenticated {
     type Error = Error;
 
     fn try_from(row: KeyRow) -> Result<Self, Error> {
+        let limits = LimitColumns {
+            limit_requests: row.limit_requests,
+            limit_creates: row.limit_creates,
+            limit_active: row.limit_active,
+            limit_stored_bytes: row.limit_stored_bytes,
+        };
         Ok(Self {
+            limits: limits.parse(&row.project_id)?,
             key: KeyId(row.id),
             project: known(row.id, "project_id", &row.project_id)?,
             scope: known(row.id, "scope", &row.scope)?,
@@ -98,7 +112,8 @@ async fn find_key(
         SELECT k.id, k.project_id, k.scope,
                extract(epoch FROM k.expires_at - clock_timestamp())::float8 AS remaining,
                p.suspended_at IS NOT NULL AS "suspended!",
-               k.last_used_at IS NULL OR k.last_used_at < clock_timestamp() - interval '1 minute' AS "stale!"
+               k.last_used_at IS NULL OR k.last_used_at < clock_timestamp() - interval '1 minute' AS "stale!",
+               p.limit_requests, p.limit_creates, p.limit_active, p.limit_stored_bytes
         FROM api_keys k JOIN projects p ON p.id = k.project_id
         WHERE k.key_sha256 = $1 AND k.revoked_at IS NULL
           AND (k.expires_at IS NULL OR k.expires_at > clock_timestamp())

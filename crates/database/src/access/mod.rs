@@ -3,6 +3,7 @@
 mod api_keys;
 mod authentication;
 mod grants;
+mod project_limits;
 mod projects;
 mod rights;
 

@@ -30,7 +30,7 @@ impl Rights {
 }
 
 /// Our tables. A row lock (`FOR UPDATE`) needs UPDATE on at least one column.
-pub(super) const OWN_TABLES: [Rights; 5] = [
+pub(super) const OWN_TABLES: [Rights; 6] = [
     Rights {
         // For the check of the schema, at the start and for /readyz.
         table: "_sqlx_migrations",
@@ -38,10 +38,16 @@ pub(super) const OWN_TABLES: [Rights; 5] = [
         worker: "SELECT",
     },
     Rights {
-        // The API reads whether a project is suspended. Foreign keys, and the trigger that holds the
-        // exports of a suspended project, run with the rights of the owner.
+        // The API reads the limits of a project and whether it is suspended. Foreign keys, and the trigger
+        // that holds the exports of a suspended project, run with the rights of the owner.
         table: "projects",
-        api: "SELECT (id, suspended_at)",
+        api: "SELECT (id, suspended_at, limit_requests, limit_creates, limit_active, limit_stored_bytes)",
+        worker: "",
+    },
+    Rights {
+        // The API counts creates.
+        table: "project_creates",
+        api: "SELECT, INSERT, UPDATE (window_started_at, creates)",
         worker: "",
     },
     Rights {

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use exports_domain::{Export, ExportId, ExportState, MessageFilter, ProjectId};
+use exports_domain::{Exceeded, Export, ExportId, ExportState, MessageFilter, ProjectId};
 use futures_util::future::BoxFuture;
 use sqlx::PgExecutor;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -11,8 +10,9 @@ use uuid::Uuid;
 
 use crate::database::Database;
 use crate::error::Error;
+use crate::exports::insert::{CreateLimits, Inserted, insert};
 use crate::exports::read::find;
-use exports_postgres::{PooledConnection, is_foreign_key_violation};
+use exports_postgres::PooledConnection;
 
 /// A request for an export.
 #[derive(Debug, Clone)]
@@ -25,6 +25,8 @@ pub struct NewExport {
     pub filter: MessageFilter,
     /// Unique per project for 24 hours.
     pub idempotency_key: Option<String>,
+    /// Checked if the export is new.
+    pub limits: CreateLimits,
 }
 
 /// The result of a create.
@@ -36,6 +38,8 @@ pub enum Created {
     Replayed(Export),
     /// The key was used for a different request.
     Mismatch,
+    /// The project has reached a limit: nothing was created.
+    Exceeded(Exceeded),
 }
 
 /// How long one try may take. A dead connection gives no answer at all.
@@ -121,27 +125,31 @@ fn create_boxed<'c>(
 async fn create(connection: &mut PooledConnection, new: &NewExport) -> Result<Created, Error> {
     // At most one repetition: a stale key is cleared once.
     for _ in 0..2 {
-        if let Some(created_at) = insert(&mut *connection, new).await? {
-            return Ok(Created::New(Export {
-                id: new.id,
-                project: new.project.clone(),
-                filter: new.filter.clone(),
-                attempt: 0,
-                created_at,
-                state: ExportState::Pending,
-            }));
-        }
+        let exceeded = match insert(&mut *connection, new).await? {
+            Inserted::New(created_at) => {
+                return Ok(Created::New(Export {
+                    id: new.id,
+                    project: new.project.clone(),
+                    filter: new.filter.clone(),
+                    attempt: 0,
+                    created_at,
+                    state: ExportState::Pending,
+                }));
+            }
+            Inserted::Conflict => None,
+            Inserted::Exceeded(limit) => Some(Created::Exceeded(limit)),
+        };
         if let Some(export) = find(&mut *connection, &new.project, new.id).await? {
             return Ok(Created::New(export));
         }
-        let Some(key) = new.idempotency_key.as_deref() else {
-            break;
+        // The limits do not apply to an export that exists already.
+        let replayed = match new.idempotency_key.as_deref() {
+            None => None,
+            Some(key) if clear_stale_key(&mut *connection, &new.project, key).await? => continue,
+            Some(key) => replay(&mut *connection, new, key).await?,
         };
-        if clear_stale_key(&mut *connection, &new.project, key).await? {
-            continue;
-        }
-        if let Some(replayed) = replay(&mut *connection, new, key).await? {
-            return Ok(replayed);
+        if let Some(outcome) = replayed.or(exceeded) {
+            return Ok(outcome);
         }
         // The export was deleted in between, which frees its key.
     }
@@ -177,46 +185,6 @@ async fn replay_if_fresh(
         return Ok(None);
     }
     replay(connection, new, key).await
-}
-
-async fn insert(
-    executor: impl PgExecutor<'_>,
-    new: &NewExport,
-) -> Result<Option<DateTime<Utc>>, Error> {
-    let filter = &new.filter;
-    let created = sqlx::query!(
-        r#"
-        WITH created AS (
-            INSERT INTO exports (id, project_id, created_at, due_at, status, direction,
-                                 filter_start_time, filter_end_time, filter_status,
-                                 filter_endpoint_id, idempotency_key)
-            SELECT $1, $2, now.at, now.at, 'pending', $3, $4, $5, $6, $7, $8
-            FROM (SELECT clock_timestamp() AS at) now
-            ON CONFLICT DO NOTHING
-            RETURNING created_at
-        )
-        SELECT created_at AS "created_at!", pg_notify('exports_pending', '')::text AS notified
-        FROM created
-        "#,
-        new.id.0,
-        new.project.as_str(),
-        filter.direction.as_str(),
-        filter.range.start(),
-        filter.range.end(),
-        filter.status.map(exports_domain::MessageStatus::as_str),
-        filter.endpoint.map(|endpoint| endpoint.0),
-        new.idempotency_key.as_deref(),
-    )
-    .fetch_optional(executor)
-    .await
-    .map_err(|error| {
-        if is_foreign_key_violation(&error) {
-            Error::ProjectDeleted
-        } else {
-            error.into()
-        }
-    })?;
-    Ok(created.map(|row| row.created_at))
 }
 
 async fn find_by_key(

@@ -1,4 +1,4 @@
-//! Lists exports page by page.
+//! Lists exports page by page. The statements for one status are in `list_by_status`.
 
 use chrono::{DateTime, Utc};
 use exports_domain::{Export, ExportId, ExportStatus, ProjectId};
@@ -6,6 +6,7 @@ use exports_postgres::PooledConnection;
 
 use crate::database::Database;
 use crate::error::Error;
+use crate::exports::list_by_status::list_by_status;
 use crate::row::ExportRow;
 
 /// The last export of a page. The next page begins after it.
@@ -69,27 +70,35 @@ async fn list(
     project: &ProjectId,
     request: &ListRequest,
 ) -> Result<Vec<ExportRow>, Error> {
+    match request.status {
+        None => list_all(connection, project, request).await,
+        Some(status) => list_by_status(connection, project, status, request).await,
+    }
+}
+
+async fn list_all(
+    connection: &mut PooledConnection,
+    project: &ProjectId,
+    request: &ListRequest,
+) -> Result<Vec<ExportRow>, Error> {
     let after = request.after;
     Ok(sqlx::query_as!(
         ExportRow,
         r#"
         SELECT id, project_id, created_at, direction, filter_start_time, filter_end_time,
                filter_status, filter_endpoint_id, attempt, started_at, completed_at, expires_at,
-               row_count, file_size_bytes, sha256, error_code, error_message, shown.status AS "status!"
+               row_count, file_size_bytes, sha256, error_code, error_message,
+               CASE WHEN status = 'completed' AND expires_at <= clock_timestamp()
+                    THEN 'expired' ELSE status END AS "status!"
         FROM exports
-        CROSS JOIN LATERAL (
-            SELECT CASE WHEN exports.status = 'completed' AND expires_at <= clock_timestamp()
-                   THEN 'expired' ELSE exports.status END AS status) shown
         WHERE project_id = $1
-          AND ($2::text IS NULL OR shown.status = $2)
           -- Without a cursor: from the end of the index. With an OR instead, the index could not be used.
-          AND (created_at, id) < (coalesce($3::timestamptz, 'infinity'),
-                                  coalesce($4::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+          AND (created_at, id) < (coalesce($2::timestamptz, 'infinity'),
+                                  coalesce($3::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
         ORDER BY created_at DESC, id DESC
-        LIMIT $5
+        LIMIT $4
         "#,
         project.as_str(),
-        request.status.map(ExportStatus::as_str),
         after.map(|cursor| cursor.created_at),
         after.map(|cursor| cursor.id.0),
         i64::from(request.limit) + 1,

@@ -3,11 +3,14 @@
 mod batched_get;
 mod create;
 mod delete;
+mod insert;
 mod list;
+mod list_by_status;
 mod read;
 
 pub use batched_get::{BatchLoader, LoadResult};
 pub use create::{Created, NewExport};
 pub use delete::Deleted;
+pub use insert::CreateLimits;
 pub use list::{Cursor, ListRequest, Page};
 pub use read::FileLookup;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::marker::PhantomData;
 
-use exports_domain::FailureCode;
+use exports_domain::{FailureCode, LimitName};
 use prometheus::core::{MetricVec, MetricVecBuilder};
 use prometheus::{GaugeVec, HistogramVec, IntCounterVec};
 use strum::VariantArray;
@@ -28,6 +28,10 @@ impl Label for FailureCode {
     fn value(self) -> Cow<'static, str> {
         self.as_str().to_ascii_lowercase().into()
     }
+}
+
+impl Label for LimitName {
+    const NAME: &'static str = "limit";
 }
 
 /// A metric for each value of a label.

@@ -145,20 +145,24 @@ pub enum LogFormat {
 /// Every `EXPORTS_*` name of the groups above; a test compares them.
 pub(crate) const NAMES: &[&str] = &[
     "EXPORTS_CONCURRENCY",
+    "EXPORTS_CREATES_PER_PROJECT",
     "EXPORTS_FILE_TTL",
     "EXPORTS_HEALTH_LISTEN",
     "EXPORTS_LEASE",
     "EXPORTS_LISTEN",
     "EXPORTS_LOG_FORMAT",
+    "EXPORTS_MAX_ACTIVE_PER_PROJECT",
     "EXPORTS_MAX_ATTEMPTS",
     "EXPORTS_MAX_CONNECTIONS",
     "EXPORTS_MAX_DURATION",
+    "EXPORTS_MAX_STORED_BYTES_PER_PROJECT",
     "EXPORTS_METRICS_LISTEN",
     "EXPORTS_OBJECT_STORE_PUBLIC_ENDPOINT",
     "EXPORTS_OBJECT_STORE_URL",
     "EXPORTS_PUBLIC_URL",
     "EXPORTS_READERS",
     "EXPORTS_RECORD_TTL",
+    "EXPORTS_REQUESTS_PER_KEY",
     "EXPORTS_SHUTDOWN_GRACE",
     "EXPORTS_SIGNING_KEY",
     "EXPORTS_SIGNING_KEY_PREVIOUS",
@@ -212,6 +216,8 @@ mod tests {
         store: StoreSettings,
         #[command(flatten)]
         api: ApiSettings,
+        #[command(flatten)]
+        limits: crate::settings::LimitSettings,
         #[command(flatten)]
         worker: WorkerSettings,
         #[command(flatten)]

@@ -6,6 +6,7 @@
 
 mod duration;
 mod groups;
+mod limits;
 mod networks;
 mod parse;
 mod secret_files;
@@ -16,6 +17,7 @@ pub use groups::{
     ApiSettings, DatabaseSettings, LogFormat, LogSettings, SourceRowSecurity, StartSettings,
     StoreSettings, WorkerSettings,
 };
+pub use limits::LimitSettings;
 pub use networks::Networks;
 pub use parse::{SettingsError, parse, try_parse_from};
 pub use secrecy::{ExposeSecret, SecretString};
