@@ -45,7 +45,9 @@ mod server;
 pub use database::TestDatabase;
 pub use eventually::{TIMEOUT, eventually, holds_within};
 pub use exports::ExportRow;
-pub use fixture::{Fixture, FixtureBuilder, RunningStore, SIGNING_KEY, StoreKind, Worker, everything, range};
+pub use fixture::{
+    Fixture, FixtureBuilder, RunningStore, SIGNING_KEY, StoreKind, Worker, everything, range,
+};
 pub use http::{Client, Reply, http_client};
 pub use messages::{Endpoint, Message, uuid};
 pub use process::{Process, program};

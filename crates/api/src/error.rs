@@ -72,7 +72,9 @@ pub(crate) enum ApiError {
     #[error("the request exceeded its timeout of {seconds} s")]
     TimedOut { seconds: u64 },
     /// All connections that the project may use are in use.
-    #[error("the project uses its share of the connection pool, and no connection became free within {seconds} s")]
+    #[error(
+        "the project uses its share of the connection pool, and no connection became free within {seconds} s"
+    )]
     PoolShareTimedOut { seconds: u64 },
     #[error("a limit is exceeded: {0}")]
     Limited(Exceeded),

@@ -24,7 +24,8 @@ pub use access::{
 pub use database::Database;
 pub use error::Error;
 pub use exports::{
-    BatchLoader, CreateLimits, Created, Cursor, Deleted, FileLookup, ListRequest, LoadResult, NewExport, Page,
+    BatchLoader, CreateLimits, Created, Cursor, Deleted, FileLookup, ListRequest, LoadResult,
+    NewExport, Page,
 };
 pub use maintenance::PendingDeletion;
 pub use migrations::{MigrateError, MigrationState};

@@ -23,9 +23,7 @@ pub use failure::{Failure, FailureCode};
 pub use filter::{Direction, MessageFilter, MessageStatus, RangeError, TimeRange};
 pub use ids::{EndpointId, ExportId, IdError, KeyId, LeaseToken, ProjectId};
 pub use lease::Lease;
-pub use limits::{
-    Count, Exceeded, Limit, LimitError, LimitName, LimitOverrides, Limits, Rate,
-};
+pub use limits::{Count, Exceeded, Limit, LimitError, LimitName, LimitOverrides, Limits, Rate};
 pub use message::{MessageRow, PgTimestamp};
 pub use named_enum::UnknownName;
 pub use retry::RetryPolicy;

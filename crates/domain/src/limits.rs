@@ -181,7 +181,16 @@ mod tests {
         assert_eq!(count("off").unwrap().to_string(), "off");
         let largest = count("9223372036854775807").unwrap().value().unwrap();
         assert_eq!(largest.as_i64(), i64::MAX);
-        for bad in ["", "0", "-1", "+1", "1.5", "1k", "Off", "9223372036854775808"] {
+        for bad in [
+            "",
+            "0",
+            "-1",
+            "+1",
+            "1.5",
+            "1k",
+            "Off",
+            "9223372036854775808",
+        ] {
             assert_eq!(count(bad), Err(LimitError::Count), "{bad}");
         }
     }

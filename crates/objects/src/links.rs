@@ -40,9 +40,7 @@ impl SignedObject {
 
     fn of(key: &str) -> Self {
         let digest = Sha256::digest(key);
-        let (short, _) = digest
-            .split_first_chunk()
-            .expect("SHA-256 has 32 bytes");
+        let (short, _) = digest.split_first_chunk().expect("SHA-256 has 32 bytes");
         Self(*short)
     }
 }

@@ -254,7 +254,10 @@ mod tests {
             if !early {
                 let row = decoder.next_row(&mut bytes).unwrap().unwrap();
                 assert_eq!(row.id, Some([7; 16]));
-                assert_eq!(Decoder::message_id(&copy[19..]), Some(Uuid::from_bytes([7; 16])));
+                assert_eq!(
+                    Decoder::message_id(&copy[19..]),
+                    Some(Uuid::from_bytes([7; 16]))
+                );
                 assert_eq!(row.endpoint_id, None);
                 assert_eq!(row.attempt_count, Some(i32::MIN));
                 assert_eq!(row.next_attempt_at, Some(PgTimestamp(i64::MAX)));

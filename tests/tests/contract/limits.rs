@@ -21,7 +21,9 @@ const STORED: &str = "EXPORTS_MAX_STORED_BYTES_PER_PROJECT";
 #[track_caller]
 fn assert_limited(reply: &Reply, policy: &str, says: &[&str]) -> u64 {
     assert_refused(reply, 429, "RATE_LIMITED", says);
-    let seconds = reply.header("retry-after").expect("a 429 has `Retry-After`");
+    let seconds = reply
+        .header("retry-after")
+        .expect("a 429 has `Retry-After`");
     let name = policy.split(';').next().unwrap();
     assert_eq!(reply.header("ratelimit-policy"), Some(policy));
     let limit = format!("{name};r=0;t={seconds}");
@@ -40,7 +42,10 @@ fn api() -> FixtureBuilder {
 }
 
 async fn scrape(fixture: &mut Fixture) -> String {
-    let event = fixture.api_process().wait_for_event("metrics listening").await;
+    let event = fixture
+        .api_process()
+        .wait_for_event("metrics listening")
+        .await;
     event["address"].as_str().expect("an address").to_owned()
 }
 
@@ -89,7 +94,13 @@ fn a_project_can_have_its_own_limits() {
             active: Some("1".parse().unwrap()),
             ..LimitOverrides::default()
         };
-        assert!(fixture.storage().set_project_limits(project, own).await.unwrap());
+        assert!(
+            fixture
+                .storage()
+                .set_project_limits(project, own)
+                .await
+                .unwrap()
+        );
         for _ in 0..30 {
             let _ = consumer.api.get("/v1/exports").await.expect(200);
         }
@@ -98,7 +109,11 @@ fn a_project_can_have_its_own_limits() {
         assert_limited(&reply, "\"active\";q=1", &["exports per project is 1"]);
         // The defaults apply again within five seconds.
         let none = LimitOverrides::default();
-        fixture.storage().set_project_limits(project, none).await.unwrap();
+        fixture
+            .storage()
+            .set_project_limits(project, none)
+            .await
+            .unwrap();
         let limit = Duration::from_secs(6);
         eventually("the default applies", limit, async || {
             (consumer.api.get("/v1/exports").await.status == 429).then_some(())
@@ -114,7 +129,11 @@ fn creates_of_a_project_are_limited_and_replays_are_not_counted() {
         let consumer = Consumer::owner_of(&fixture);
         let first = consumer.api.post_keyed("first", &request()).await;
         let id = id_of(&first.expect(201).data());
-        let again = consumer.api.post_keyed("first", &request()).await.expect(201);
+        let again = consumer
+            .api
+            .post_keyed("first", &request())
+            .await
+            .expect(201);
         assert_eq!(again.header("idempotency-replayed"), Some("true"));
         for _ in 0..2 {
             consumer.create(&request()).await;
@@ -135,7 +154,11 @@ fn creates_of_a_project_are_limited_and_replays_are_not_counted() {
         let new_key = consumer.api.post_keyed("new", &request()).await;
         assert_limited(&new_key, policy, &[]);
         // A replay works, and validation comes first.
-        let again = consumer.api.post_keyed("first", &request()).await.expect(201);
+        let again = consumer
+            .api
+            .post_keyed("first", &request())
+            .await
+            .expect(201);
         assert_eq!(id_of(&again.data()), id);
         let other = request_with(json!({"status": "queued"}));
         let mismatch = consumer.api.post_keyed("first", &other).await;
@@ -146,7 +169,8 @@ fn creates_of_a_project_are_limited_and_replays_are_not_counted() {
         Consumer::new_on(&fixture).await.create(&request()).await;
         let _ = consumer.api.get("/v1/exports").await.expect(200);
         // In the next window everything is as in the first.
-        let next = "UPDATE project_creates SET window_started_at = clock_timestamp() - interval '1 hour'";
+        let next =
+            "UPDATE project_creates SET window_started_at = clock_timestamp() - interval '1 hour'";
         fixture.database().execute(next).await;
         consumer.create(&request()).await;
     });
@@ -157,7 +181,10 @@ fn concurrent_creates_never_exceed_the_limit_of_active_exports() {
     story(async |_| {
         let fixture = api().api_env(ACTIVE, "7").start().await;
         let consumer = Consumer::owner_of(&fixture);
-        let (body, keyed) = (request(), consumer.api.post_keyed("first", &request()).await);
+        let (body, keyed) = (
+            request(),
+            consumer.api.post_keyed("first", &request()).await,
+        );
         let creates = (0..40).map(|_| consumer.api.post("/v1/exports", &body));
         let replies = join_all(creates).await;
         let created = replies.iter().filter(|reply| reply.status == 201);
@@ -166,7 +193,11 @@ fn concurrent_creates_never_exceed_the_limit_of_active_exports() {
             let says = ["pending and processing exports", "is 7"];
             assert_eq!(assert_limited(reply, "\"active\";q=7", &says), 5);
         }
-        let again = consumer.api.post_keyed("first", &request()).await.expect(201);
+        let again = consumer
+            .api
+            .post_keyed("first", &request())
+            .await
+            .expect(201);
         assert_eq!(again.data()["id"], keyed.data()["id"]);
         // An export that ends makes room for one.
         let end = "UPDATE exports SET status = 'failed', error_code = 'INTERNAL_ERROR', error_message = 'x'
@@ -174,7 +205,10 @@ fn concurrent_creates_never_exceed_the_limit_of_active_exports() {
         fixture.database().execute(end).await;
         let creates = (0..10).map(|_| consumer.api.post("/v1/exports", &body));
         let replies = join_all(creates).await;
-        assert_eq!(replies.iter().filter(|reply| reply.status == 201).count(), 1);
+        assert_eq!(
+            replies.iter().filter(|reply| reply.status == 201).count(),
+            1
+        );
     });
 }
 
@@ -184,14 +218,23 @@ fn the_stored_bytes_of_a_project_are_limited() {
         let fixture = api().api_env(STORED, "240").start().await;
         let consumer = Consumer::owner_of(&fixture);
         // Files of 120 bytes. Expired ones do not count, even if they are not marked yet.
-        let overdue = consumer.row(ExportStatus::Completed).with_ago("expires_at", chrono::TimeDelta::minutes(1));
-        for row in [overdue, consumer.row(ExportStatus::Expired), consumer.row(ExportStatus::Completed)] {
+        let overdue = consumer
+            .row(ExportStatus::Completed)
+            .with_ago("expires_at", chrono::TimeDelta::minutes(1));
+        for row in [
+            overdue,
+            consumer.row(ExportStatus::Expired),
+            consumer.row(ExportStatus::Completed),
+        ] {
             consumer.put(row).await;
         }
         consumer.create(&request()).await;
         let file = consumer.put(consumer.row(ExportStatus::Completed)).await;
         let reply = consumer.api.post("/v1/exports", &request()).await;
-        assert_eq!(assert_limited(&reply, "\"stored_bytes\";q=240", &["stored bytes", "240"]), 60);
+        assert_eq!(
+            assert_limited(&reply, "\"stored_bytes\";q=240", &["stored bytes", "240"]),
+            60
+        );
         let _ = consumer.api.delete(&path(&file)).await.expect(204);
         consumer.create(&request()).await;
     });
@@ -253,11 +296,19 @@ fn a_flood_of_wrong_keys_reaches_the_database_within_a_budget() {
         let scrape = Scrape::of(&metrics).await;
         let lookups = |result| scrape.value("exports_api_key_lookups_total", &[("result", result)]);
         let (confirmed, unknown) = (lookups("confirmed"), lookups("unknown"));
-        println!("p99 {alone:?}, during the flood {during:?}; {wrong} wrong keys, {unknown} look-ups");
+        println!(
+            "p99 {alone:?}, during the flood {during:?}; {wrong} wrong keys, {unknown} look-ups"
+        );
         assert!(wrong > 50 + 50 * seconds, "{wrong} wrong keys are no flood");
-        assert!(unknown <= f64::from(50 + 50 * seconds), "{unknown} look-ups");
+        assert!(
+            unknown <= f64::from(50 + 50 * seconds),
+            "{unknown} look-ups"
+        );
         let refused = scrape.value("exports_api_key_refusals_total", &[("reason", "budget")]);
-        assert!((refused + unknown - f64::from(wrong)).abs() < 0.1, "{refused}");
+        assert!(
+            (refused + unknown - f64::from(wrong)).abs() < 0.1,
+            "{refused}"
+        );
         // The good key was looked up every three seconds.
         assert!((1.0..=10.0).contains(&confirmed), "{confirmed}");
         assert!(lookups("failed").abs() < 0.1);
@@ -273,7 +324,10 @@ fn a_slow_statement_is_503_and_leaves_connections_for_other_projects() {
         let other = Consumer::new_on(&fixture).await;
         let _ = consumer.api.get("/v1/exports").await.expect(200);
         let mut lock = fixture.database().connect().await;
-        sqlx::raw_sql("BEGIN; LOCK TABLE exports").execute(&mut lock).await.unwrap();
+        sqlx::raw_sql("BEGIN; LOCK TABLE exports")
+            .execute(&mut lock)
+            .await
+            .unwrap();
         let begun = Instant::now();
         let slow = join_all((0..16).map(|_| consumer.api.get("/v1/exports")));
         // The other project's key is not in the cache: this request needs a connection.
@@ -288,7 +342,10 @@ fn a_slow_statement_is_503_and_leaves_connections_for_other_projects() {
             assert_refused(reply, 503, "UNAVAILABLE", &["try again"]);
             assert!(reply.header("retry-after").is_some());
         }
-        println!("16 slow lists took {:?}, another project's request {took:?}", begun.elapsed());
+        println!(
+            "16 slow lists took {:?}, another project's request {took:?}",
+            begun.elapsed()
+        );
         assert_eq!(status, 404);
         assert!(took < Duration::from_secs(1), "{took:?}");
         drop(lock);

@@ -40,7 +40,11 @@ async fn concurrent_creates_of_several_processes_are_exact() {
     let created = join_all(creates).await;
     assert_eq!(created.iter().filter(|it| is_new(it)).count(), 20);
     let counted = "SELECT creates FROM project_creates";
-    assert_eq!(database.value(counted).await, 20, "refused ones are not counted");
+    assert_eq!(
+        database.value(counted).await,
+        20,
+        "refused ones are not counted"
+    );
     let unlimited = CreateLimits {
         active: None,
         ..limits
@@ -53,7 +57,10 @@ async fn concurrent_creates_of_several_processes_are_exact() {
         _ => None,
     });
     let hour = Duration::from_hours(1);
-    assert!(refused.is_some_and(|wait| wait <= hour && wait > hour / 2), "{refused:?}");
+    assert!(
+        refused.is_some_and(|wait| wait <= hour && wait > hour / 2),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]
@@ -86,8 +93,16 @@ async fn the_limits_of_a_project_are_stored_and_come_with_its_keys() {
         active: Some("off".parse().unwrap()),
         stored_bytes: None,
     };
-    assert!(storage.set_project_limits(&project(), limits).await.unwrap());
-    assert_eq!(storage.project_limits(&project()).await.unwrap(), Some(limits));
+    assert!(
+        storage
+            .set_project_limits(&project(), limits)
+            .await
+            .unwrap()
+    );
+    assert_eq!(
+        storage.project_limits(&project()).await.unwrap(),
+        Some(limits)
+    );
     let authenticated = storage.authenticate(&key.secret).await.unwrap();
     assert_eq!(authenticated.unwrap().limits, limits);
     let nothing = "proj_nothing".parse().unwrap();
@@ -105,7 +120,11 @@ async fn listed(storage: &Database, status: ExportStatus) -> Vec<uuid::Uuid> {
             status: Some(status),
         };
         let page = storage.list_exports(&project(), request).await.unwrap();
-        assert!(page.exports.iter().all(|export| export.state.status() == status));
+        assert!(
+            page.exports
+                .iter()
+                .all(|export| export.state.status() == status)
+        );
         ids.extend(page.exports.iter().map(|export| export.id.0));
         after = page.next;
         if after.is_none() {
@@ -127,7 +146,11 @@ async fn completed_exports_past_their_time_are_listed_as_expired_in_order() {
         };
         let row = row.with_ago("created_at", TimeDelta::minutes(100 - number));
         let id = row.insert(database.pool()).await;
-        let list = if number % 3 == 2 { &mut completed } else { &mut expired };
+        let list = if number % 3 == 2 {
+            &mut completed
+        } else {
+            &mut expired
+        };
         list.insert(0, id);
     }
     assert_eq!(listed(&storage, Completed).await, completed);
@@ -152,8 +175,15 @@ async fn many_unmarked_exports_past_their_time_are_listed_in_order() {
         after: None,
         status: Some(Expired),
     };
-    let page = database.storage().list_exports(&project(), request).await.unwrap();
+    let page = database
+        .storage()
+        .list_exports(&project(), request)
+        .await
+        .unwrap();
     assert_eq!(page.exports.len(), 500);
     assert_eq!(page.exports[0].id.0, id);
-    assert!(page.exports.is_sorted_by_key(|export| std::cmp::Reverse(export.created_at)));
+    assert!(
+        page.exports
+            .is_sorted_by_key(|export| std::cmp::Reverse(export.created_at))
+    );
 }

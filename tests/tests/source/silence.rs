@@ -70,8 +70,8 @@ async fn a_reader_that_pauses_longer_than_the_stall_timeout_can_continue() {
     session.begin(&project()).await.unwrap();
     let slice = TimeSlice::whole(&filter().range);
     let working = WorkingTime::default();
-    let (filter, urls) = (filter(), known_urls());
-    let mut rows = session.rows(&filter, slice, &urls, &working).await.unwrap();
+    let (filter, url) = (filter(), known_urls().column());
+    let mut rows = session.rows(&filter, slice, url, &working).await.unwrap();
     let mut bytes = Vec::new();
     while rows.read(&mut bytes, usize::MAX).await.unwrap() {
         tokio::time::sleep(Duration::from_millis(1500)).await;

@@ -27,7 +27,12 @@ struct Used {
 
 impl RequestRates {
     /// Counts a request of a key with this limit.
-    pub(crate) fn check(&self, key: KeyId, limit: Limit<Rate>, now: Instant) -> Result<(), Exceeded> {
+    pub(crate) fn check(
+        &self,
+        key: KeyId,
+        limit: Limit<Rate>,
+        now: Instant,
+    ) -> Result<(), Exceeded> {
         let Limit::At(rate) = limit else {
             return Ok(());
         };

@@ -61,7 +61,10 @@ async fn authenticate(state: &AppState, key: &str) -> Result<Option<Access>, Api
     if let Some(access) = state.api_keys.get(hash, Instant::now()) {
         return Ok(Some(access));
     }
-    let confirmed = state.key_lookups.look_up(&state.database, hash, key).await?;
+    let confirmed = state
+        .key_lookups
+        .look_up(&state.database, hash, key)
+        .await?;
     Ok(confirmed.map(|confirmed| {
         let Confirmed {
             authenticated,

@@ -8,6 +8,7 @@ use crate::database::Database;
 use crate::error::Error;
 
 /// The columns of `projects` with its limits.
+#[expect(clippy::struct_field_names, reason = "the names of the columns")]
 pub(super) struct LimitColumns {
     pub(super) limit_requests: Option<String>,
     pub(super) limit_creates: Option<String>,

@@ -147,7 +147,9 @@ pub(super) async fn insert(
 
 fn exceeded(row: &InsertRow, limits: CreateLimits) -> Option<Exceeded> {
     let reached = |most: Count, present: Option<i64>| {
-        present.is_some_and(|present| present >= most.as_i64()).then_some(most)
+        present
+            .is_some_and(|present| present >= most.as_i64())
+            .then_some(most)
     };
     let CreateLimits {
         creates,
@@ -162,7 +164,9 @@ fn exceeded(row: &InsertRow, limits: CreateLimits) -> Option<Exceeded> {
     }
     let rate = creates.filter(|_| !row.counted && !row.exists)?;
     // The window may have begun after the statement.
-    let left = row.window_left.and_then(|left| Duration::try_from_secs_f64(left).ok());
+    let left = row
+        .window_left
+        .and_then(|left| Duration::try_from_secs_f64(left).ok());
     Some(Exceeded::Creates {
         rate,
         retry_after: left.unwrap_or(rate.period()),

@@ -30,10 +30,14 @@ pub enum Exceeded {
         retry_after: Duration,
     },
     /// Too many pending and processing exports.
-    #[error("the limit of pending and processing exports per project is {0}: wait until one of them has ended")]
+    #[error(
+        "the limit of pending and processing exports per project is {0}: wait until one of them has ended"
+    )]
     Active(Count),
     /// Too many bytes in completed files.
-    #[error("the limit of stored bytes per project is {0}: delete exports, or wait until files have expired")]
+    #[error(
+        "the limit of stored bytes per project is {0}: delete exports, or wait until files have expired"
+    )]
     StoredBytes(Count),
 }
 

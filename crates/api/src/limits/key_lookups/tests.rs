@@ -70,11 +70,17 @@ async fn unknown_keys_share_a_budget_that_known_keys_do_not_need() {
     assert!(lookups.run(hash(0), valid()).await.unwrap().is_some());
     let began = Instant::now();
     for number in 1..=10 * BUDGET {
-        let _ = lookups.run(hash(number), queries.clone().answer(None)).await;
+        let _ = lookups
+            .run(hash(number), queries.clone().answer(None))
+            .await;
         assert!(lookups.run(hash(0), valid()).await.unwrap().is_some());
     }
     let seconds = u32::try_from(began.elapsed().as_secs()).unwrap() + 1;
-    assert!(queries.count() <= BUDGET + BUDGET * seconds, "{}", queries.count());
+    assert!(
+        queries.count() <= BUDGET + BUDGET * seconds,
+        "{}",
+        queries.count()
+    );
     // A known key that is revoked is refused like any other.
     let revoked = Counted::default().answer(None);
     assert!(lookups.run(hash(0), revoked).await.unwrap().is_none());
@@ -94,7 +100,11 @@ async fn concurrent_look_ups_of_a_key_are_one_query() {
     let all = join_all((0..50).map(|_| look_up()));
     go.notify_one();
     let outcomes = all.await;
-    assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(Some(_)))));
+    assert!(
+        outcomes
+            .iter()
+            .all(|outcome| matches!(outcome, Ok(Some(_))))
+    );
     assert_eq!(queries.count(), 1);
 }
 
