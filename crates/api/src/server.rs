@@ -102,9 +102,7 @@ impl Server {
             () = signals.next() => Ok(()),
             Err(error) = self.startup.complete(|| tracing::info!(address, "listening")) => Err(error),
         };
-        if ended.is_err() {
-            return ended;
-        }
+        ended?;
         tracing::info!("stopping: completing open requests");
         shutdown.cancel();
         let finished = async {

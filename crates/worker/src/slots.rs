@@ -119,7 +119,7 @@ impl Slot {
                 return;
             }
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// The export is completed: its project may borrow the reserved slot if that was quick.

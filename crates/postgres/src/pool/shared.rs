@@ -97,7 +97,8 @@ impl Shared {
 
     /// Opens and checks a connection. Retries for a short time while the server starts up.
     pub(super) async fn open(&self) -> Result<Session, Error> {
-        let opened = self.open_unobserved().await;
+        // Boxed: the future is large, and seldom needed.
+        let opened = Box::pin(self.open_unobserved()).await;
         self.report(opened.as_ref().map(drop));
         opened
     }

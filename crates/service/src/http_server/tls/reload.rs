@@ -38,7 +38,7 @@ impl Tls {
                     "the changed TLS certificate or key cannot be used: the previous pair stays in use"
                 ),
             }
-            self.settled = read.clone();
+            self.settled.clone_from(&read);
         }
         self.last = read;
     }
