@@ -72,7 +72,7 @@ impl DocumentedErrors for Errors {
     post,
     path = "/v1/exports",
     tag = "Exports",
-    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII \
+    params(("Idempotency-Key" = Option<String>, Header, pattern = "^[!-~]{1,255}$", description = "1 to 255 visible ASCII \
         characters. For 24 hours, the same key with the same request returns the first export \
         instead of creating a second one.")),
     request_body(content = CreateExport, content_type = "application/json"),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::header::{
@@ -11,10 +12,11 @@ use axum::http::header::{
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use exports_database::FileLookup;
-use exports_domain::{ExportFile, ExportId, ExportState, error_line};
+use exports_domain::{ExportFile, ExportId, ExportState, ProjectId, error_line};
 use exports_objects::{CONTENT_TYPE as CSV, Download, ErrorKind, FileHeaders, StoreError};
 use futures_util::TryStreamExt;
 
+use crate::audit::Subject;
 use crate::error::ApiError;
 use crate::error_code::ErrorCode;
 use crate::error_responses::{DocumentedErrors, ErrorResponses};
@@ -79,11 +81,15 @@ pub(crate) async fn download_file(
     path: Result<ExportPath, ApiError>,
     RawQuery(raw): RawQuery,
     method: Method,
+    subject: Option<Extension<Subject>>,
     request_headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let ExportPath(id) = path.map_err(|_| ApiError::ExportNotFound)?;
     let parameters = SignedParameters::parse(raw.as_deref()).ok_or(ApiError::InvalidSignature)?;
     let linked = find(&state, id, &parameters).await?;
+    if let Some(Extension(subject)) = subject {
+        subject.set_project(&linked.project);
+    }
     let size = linked.file.size_bytes;
     let tag = format!("\"{}\"", hex::encode(linked.file.sha256));
     let completed_at = linked.file.completed_at;
@@ -123,6 +129,7 @@ pub(crate) async fn download_file(
 
 /// The file of a valid link.
 struct LinkedFile {
+    project: ProjectId,
     object_key: String,
     file: ExportFile,
 }
@@ -152,7 +159,11 @@ async fn find(
         return Err(ApiError::InvalidSignature);
     }
     match export.state {
-        ExportState::Completed(file) => Ok(LinkedFile { object_key, file }),
+        ExportState::Completed(file) => Ok(LinkedFile {
+            project: export.project,
+            object_key,
+            file,
+        }),
         ExportState::Pending
         | ExportState::Processing { .. }
         | ExportState::Failed { .. }

@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 use exports_database::{CreateLimits, Created, Database, ListRequest};
 use exports_domain::ExportStatus::{self, Completed, Expired};
 use exports_domain::LimitOverrides;
+use exports_postgres::PoolPurpose;
 use exports_tests::ExportRow;
 use futures_util::future::join_all;
 
@@ -28,13 +29,13 @@ fn is_new(created: &Created) -> bool {
 #[tokio::test]
 async fn concurrent_creates_of_several_processes_are_exact() {
     let database = database().await;
-    let processes = [(); 3].map(|()| database.storage());
+    let processes = [(); 3].map(|()| database.storage_for(PoolPurpose::Worker { concurrency: 2 }));
     queue(&database, PROJECT, 140).await;
     let limits = CreateLimits {
         active: Some("160".parse().unwrap()),
         ..CreateLimits::default()
     };
-    let creates = (0..60).map(|number| create(&processes[number % 3], limits));
+    let creates = (0..40).map(|number| create(&processes[number % 3], limits));
     let created = join_all(creates).await;
     assert_eq!(created.iter().filter(|it| is_new(it)).count(), 20);
     let count = processes[0].count_active(&project(), 1000).await.unwrap();
@@ -44,7 +45,7 @@ async fn concurrent_creates_of_several_processes_are_exact() {
 #[tokio::test]
 async fn concurrent_reservations_of_several_processes_are_exact() {
     let database = database().await;
-    let processes = [(); 3].map(|()| database.storage());
+    let processes = [(); 3].map(|()| database.storage_for(PoolPurpose::Worker { concurrency: 2 }));
     let (project, rate) = (project(), "50/1h".parse().unwrap());
     let reserve = |number: usize| processes[number % 3].reserve_creates(&project, rate, 3);
     let reserved = join_all((0..40).map(reserve)).await;
