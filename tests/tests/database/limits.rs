@@ -36,8 +36,8 @@ async fn concurrent_creates_of_several_processes_are_exact() {
         creates: Some("30/1h".parse().unwrap()),
         ..CreateLimits::default()
     };
-    let creates = (0..60).map(|number| create(&processes[number % 3], limits));
-    let created = join_all(creates).await;
+    let requests = (0..60).map(|number| create(&processes[number % 3], limits));
+    let created = join_all(requests).await;
     assert_eq!(created.iter().filter(|it| is_new(it)).count(), 20);
     let counted = "SELECT creates FROM project_creates";
     assert_eq!(
@@ -49,8 +49,8 @@ async fn concurrent_creates_of_several_processes_are_exact() {
         active: None,
         ..limits
     };
-    let creates = (0..30).map(|number| create(&processes[number % 3], unlimited));
-    let created = join_all(creates).await;
+    let requests = (0..30).map(|number| create(&processes[number % 3], unlimited));
+    let created = join_all(requests).await;
     assert_eq!(created.iter().filter(|it| is_new(it)).count(), 10);
     let refused = created.iter().find_map(|it| match it {
         Created::Exceeded(Exceeded::Creates { retry_after, .. }) => Some(*retry_after),
