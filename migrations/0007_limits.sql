@@ -15,15 +15,15 @@ ALTER TABLE projects
     -- Bytes of its completed files that have not expired.
     ADD COLUMN limit_stored_bytes text CHECK (limit_stored_bytes ~ '^(off|[1-9][0-9]{0,18})$');
 
--- The creates of each project in the present window, if their number is limited. The exports cannot be
--- counted instead: a deleted export would give its create back.
+-- The creates of each project in the present window, if their number is limited: API processes reserve
+-- them here. The exports cannot be counted instead: a deleted export would give its create back.
 CREATE TABLE project_creates (
     project_id        text        PRIMARY KEY REFERENCES projects (id) ON DELETE CASCADE,
-    -- The first create of the window. Its end depends on the limit, which may change.
+    -- The first reservation of the window. Its end depends on the limit, which may change.
     window_started_at timestamptz NOT NULL,
     creates           bigint      NOT NULL CHECK (creates > 0)
 )
--- Every create updates the row. With room on the page it stays a heap-only update.
+-- Every reservation updates the row. With room on the page it stays a heap-only update.
 WITH (fillfactor = 50);
 
 -- The pending and processing exports of a project, counted up to `most`.

@@ -25,6 +25,29 @@ pub(crate) use usage::{cluster_cpu_seconds, mebibytes};
 /// With `--quick`, sizes are divided by this.
 const QUICK: u64 = 20;
 
+/// The limits of the API's consumers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Limits {
+    Off,
+    /// Every limit is on, and so high that no load reaches it.
+    AboveTheLoad,
+}
+
+impl Limits {
+    fn variables(self) -> [(&'static str, &'static str); 4] {
+        let (rate, count) = match self {
+            Self::Off => ("off", "off"),
+            Self::AboveTheLoad => ("1000000/s", "1000000000"),
+        };
+        [
+            ("EXPORTS_REQUESTS_PER_KEY", rate),
+            ("EXPORTS_CREATES_PER_PROJECT", rate),
+            ("EXPORTS_MAX_ACTIVE_PER_PROJECT", count),
+            ("EXPORTS_MAX_STORED_BYTES_PER_PROJECT", count),
+        ]
+    }
+}
+
 /// The drop ends and removes everything; [`Fixture::stop`] also reports what could not be removed.
 #[derive(Debug)]
 pub(crate) struct Fixture {
@@ -33,12 +56,13 @@ pub(crate) struct Fixture {
     admin: PgPool,
     postgres: LocalPostgres,
     quick: bool,
+    limits: Limits,
     /// The number of names given so far.
     named: AtomicU32,
 }
 
 impl Fixture {
-    pub(crate) async fn start(quick: bool) -> Result<Self> {
+    pub(crate) async fn start(quick: bool, limits: Limits) -> Result<Self> {
         let postgres = spawn_blocking(LocalPostgres::start).await??;
         // Checked now, not after half of the measurements.
         postgres
@@ -61,6 +85,7 @@ impl Fixture {
             admin,
             postgres,
             quick,
+            limits,
             named: AtomicU32::new(0),
         })
     }
@@ -155,7 +180,9 @@ impl Fixture {
         store: &Store,
         settings: &[(&str, &str)],
     ) -> Result<Service> {
-        let mut command = self.service_command("exports-api", database, store, settings)?;
+        let mut all = self.limits.variables().to_vec();
+        all.extend_from_slice(settings);
+        let mut command = self.service_command("exports-api", database, store, &all)?;
         command.env("EXPORTS_LISTEN", "127.0.0.1:0").env(
             "EXPORTS_SIGNING_KEY",
             "a key for benchmarks that is long enough",

@@ -20,7 +20,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Parser, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
-use fixture::Fixture;
+use fixture::{Fixture, Limits};
 use table::Table;
 
 /// Measure the service on a private PostgreSQL and print one table
@@ -29,6 +29,9 @@ struct Arguments {
     /// Divide all sizes by 20, to test the benchmarks
     #[arg(long)]
     quick: bool,
+    /// Run the API with every limit on, above the load; without it, all limits are off
+    #[arg(long)]
+    limits: bool,
     /// Run only these topics
     #[arg(long, value_enum, value_delimiter = ',', value_name = "TOPIC,…")]
     only: Vec<Topic>,
@@ -61,7 +64,12 @@ async fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> Result<()> {
     // A signal ends the measurement, and then the program, so that the fixture is removed.
     let interrupted = interrupted()?;
-    let mut fixture = Fixture::start(arguments.quick).await?;
+    let limits = if arguments.limits {
+        Limits::AboveTheLoad
+    } else {
+        Limits::Off
+    };
+    let mut fixture = Fixture::start(arguments.quick, limits).await?;
     let mut table = Table::new(&fixture).await?;
     let measured = tokio::select! {
         measured = measure(&arguments, &mut fixture, &mut table) => measured,

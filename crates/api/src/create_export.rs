@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use axum::http::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
 use axum::response::{IntoResponse, Response};
 use exports_database::{Created, NewExport};
-use exports_domain::{ExportId, Scope};
+use exports_domain::{ExportId, Limit, Rate, Scope};
 
 use crate::audit::Subject;
 use crate::body::Body;
@@ -20,11 +20,13 @@ use crate::error::ApiError;
 use crate::error_code::ErrorCode;
 use crate::error_responses::{DocumentedErrors, ErrorResponses};
 use crate::export_json::ExportJson;
+use crate::limits::Share;
 use crate::middleware::timeout::Deadline;
 use crate::query::NoQuery;
 use crate::request_id::RequestId;
 use crate::state::AppState;
 use request::CreateExport;
+pub(crate) use request::directions;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -101,15 +103,16 @@ pub(crate) async fn create_export(
     caller.require(Scope::Write)?;
     let idempotency_key = idempotency_key(&headers)?;
     let filter = CreateExport::parse(&body)?.filter()?;
+    let limits = state.limits.with(caller.limits);
     let new = NewExport {
         id: ExportId::generate(),
         project: caller.project,
         filter,
         idempotency_key,
-        limits: state.limits.with(caller.limits).into(),
+        limits: limits.into(),
     };
     subject.set_export(new.id);
-    let (export, replayed) = match queue(&state, new, deadline).await? {
+    let (export, replayed) = match queue(&state, new, limits.creates, deadline).await? {
         Created::New(export) => (export, false),
         Created::Replayed(export) => (export, true),
         Created::Mismatch => return Err(ApiError::IdempotencyMismatch),
@@ -127,7 +130,12 @@ pub(crate) async fn create_export(
     Ok((StatusCode::CREATED, headers, body).into_response())
 }
 
-async fn queue(state: &AppState, new: NewExport, deadline: Deadline) -> Result<Created, ApiError> {
+async fn queue(
+    state: &AppState,
+    new: NewExport,
+    creates: Limit<Rate>,
+    deadline: Deadline,
+) -> Result<Created, ApiError> {
     let share = state.pool_shares.take(&new.project).await?;
     let filter = &new.filter;
     if let Some(endpoint) = filter.endpoint {
@@ -139,6 +147,39 @@ async fn queue(state: &AppState, new: NewExport, deadline: Deadline) -> Result<C
             // A replay returns the first export, even if the endpoint was deleted since.
             let first = state.database.find_replay(&new).await?;
             return first.ok_or(ApiError::EndpointNotFound);
+        }
+    }
+    let Limit::At(rate) = creates else {
+        return insert(state, new, share, deadline).await;
+    };
+    let (database, project) = (&state.database, new.project.clone());
+    if let Some(exceeded) = state.create_quotas.take(database, &project, rate).await? {
+        // The limits do not apply to a replay.
+        let first = database.find_replay(&new).await?;
+        return Ok(first.unwrap_or(Created::Exceeded(exceeded)));
+    }
+    let created = insert(state, new, share, deadline).await;
+    // After an error the export may exist.
+    if created
+        .as_ref()
+        .is_ok_and(|created| !matches!(created, Created::New(_)))
+    {
+        state.create_quotas.give_back(&project);
+    }
+    created
+}
+
+/// Inserts the export, within the limits of active exports and stored bytes.
+async fn insert(
+    state: &AppState,
+    mut new: NewExport,
+    share: Share,
+    deadline: Deadline,
+) -> Result<Created, ApiError> {
+    if let Some(most) = new.limits.active {
+        let room = &state.active_room;
+        if room.take(&state.database, &new.project, most).await? {
+            new.limits.active = None;
         }
     }
     // A client that disconnects must not cancel a statement that may be committed.

@@ -14,6 +14,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{OpenApi as Document, RefOr, Server};
 use utoipa::{OpenApi, PartialSchema};
 
+use crate::create_export;
 use crate::envelope::ErrorEnvelope;
 use crate::error_responses::{default_response, header};
 use crate::request_id::RequestId;
@@ -56,7 +57,11 @@ pub(crate) async fn openapi(State(state): State<Arc<AppState>>) -> impl IntoResp
 
 /// The serialized document of an API at this address.
 pub(crate) fn document(public_url: &str) -> Bytes {
-    let json = build(public_url).to_json();
+    let json = serde_json::to_value(build(public_url)).and_then(|mut document| {
+        // The schemas of utoipa are either an object or a choice, but not both.
+        document["components"]["schemas"]["CreateExport"]["oneOf"] = create_export::directions();
+        serde_json::to_vec(&document)
+    });
     json.expect("the document is plain data with text keys")
         .into()
 }

@@ -101,7 +101,7 @@ mod tests {
     use tower::ServiceExt;
 
     use super::*;
-    use crate::limits::{KeyLookups, PoolShares, RequestRates};
+    use crate::limits::{ActiveRoom, CreateQuotas, KeyLookups, PoolShares, RequestRates};
 
     /// An API without a reachable database, which these tests do not need.
     fn api(folder: &tempfile::TempDir) -> Router {
@@ -119,6 +119,8 @@ mod tests {
             key_lookups: Arc::new(KeyLookups::new(Arc::clone(&metrics))),
             limits: Limits::OFF,
             request_rates: RequestRates::default(),
+            create_quotas: CreateQuotas::default(),
+            active_room: ActiveRoom::default(),
             pool_shares: Arc::new(PoolShares::new(database.pool_use().max)),
             readiness: health::Readiness::default(),
             audit: crate::audit::Audit::default(),

@@ -17,7 +17,7 @@ use crate::audit::Audit;
 use crate::error::ApiError;
 use crate::file_readers::FileReaders;
 use crate::health::Readiness;
-use crate::limits::{KeyLookups, PoolShares, RequestRates};
+use crate::limits::{ActiveRoom, CreateQuotas, KeyLookups, PoolShares, RequestRates};
 use crate::metrics::ApiMetrics;
 
 pub(crate) struct AppState {
@@ -29,6 +29,8 @@ pub(crate) struct AppState {
     /// The limits of projects that have none of their own.
     pub(crate) limits: Limits,
     pub(crate) request_rates: RequestRates,
+    pub(crate) create_quotas: CreateQuotas,
+    pub(crate) active_room: ActiveRoom,
     pub(crate) pool_shares: Arc<PoolShares>,
     pub(crate) readiness: Readiness,
     pub(crate) audit: Audit,

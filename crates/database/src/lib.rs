@@ -25,7 +25,7 @@ pub use database::Database;
 pub use error::Error;
 pub use exports::{
     BatchLoader, CreateLimits, Created, Cursor, Deleted, FileLookup, ListRequest, LoadResult,
-    NewExport, Page,
+    NewExport, Page, Reserved,
 };
 pub use maintenance::PendingDeletion;
 pub use migrations::{MigrateError, MigrationState};

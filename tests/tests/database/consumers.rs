@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use exports_database::{Created, Database, Deleted, FileLookup, ListRequest};
+use exports_database::{Created, Database, Deleted, Error, FileLookup, ListRequest};
 use exports_domain::{
     Direction, EndpointId, ExportId, ExportState, ExportStatus, MessageStatus, ProjectId,
 };
@@ -48,7 +48,7 @@ async fn an_export_for_a_missing_project_is_rejected() {
     let mut new = new_export();
     new.project = "proj_nobody".parse().unwrap();
     let error = database.storage().create_export(&new).await.unwrap_err();
-    assert_eq!(error.sql_state().as_deref(), Some("23503"), "{error:?}");
+    assert!(matches!(error, Error::ProjectDeleted), "{error:?}");
     assert!(!error.is_transient());
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use exports_database::{CreateLimits, Created, Database, ListRequest};
 use exports_domain::ExportStatus::{self, Completed, Expired};
-use exports_domain::{Exceeded, LimitOverrides};
+use exports_domain::LimitOverrides;
 use exports_tests::ExportRow;
 use futures_util::future::join_all;
 
@@ -29,47 +29,46 @@ fn is_new(created: &Created) -> bool {
 async fn concurrent_creates_of_several_processes_are_exact() {
     let database = database().await;
     let processes = [(); 3].map(|()| database.storage());
-    // More than the margin below the limit: the first creates do not wait for each other.
     queue(&database, PROJECT, 140).await;
     let limits = CreateLimits {
         active: Some("160".parse().unwrap()),
-        creates: Some("30/1h".parse().unwrap()),
         ..CreateLimits::default()
     };
     let requests = (0..60).map(|number| create(&processes[number % 3], limits));
     let created = join_all(requests).await;
     assert_eq!(created.iter().filter(|it| is_new(it)).count(), 20);
-    let counted = "SELECT creates FROM project_creates";
-    assert_eq!(
-        database.value(counted).await,
-        20,
-        "refused ones are not counted"
-    );
-    let unlimited = CreateLimits {
-        active: None,
-        ..limits
-    };
-    let requests = (0..30).map(|number| create(&processes[number % 3], unlimited));
-    let created = join_all(requests).await;
-    assert_eq!(created.iter().filter(|it| is_new(it)).count(), 10);
-    let refused = created.iter().find_map(|it| match it {
-        Created::Exceeded(Exceeded::Creates { retry_after, .. }) => Some(*retry_after),
-        _ => None,
-    });
-    let hour = Duration::from_hours(1);
-    assert!(
-        refused.is_some_and(|wait| wait <= hour && wait > hour / 2),
-        "{refused:?}"
-    );
+    let count = processes[0].count_active(&project(), 1000).await.unwrap();
+    assert_eq!(count, 160);
 }
 
 #[tokio::test]
-async fn a_create_without_limits_writes_nothing_else() {
+async fn concurrent_reservations_of_several_processes_are_exact() {
     let database = database().await;
-    let storage = database.storage();
-    assert!(is_new(&create(&storage, CreateLimits::default()).await));
-    let counted = "SELECT count(*) FROM project_creates";
-    assert_eq!(database.value(counted).await, 0);
+    let processes = [(); 3].map(|()| database.storage());
+    let (project, rate) = (project(), "50/1h".parse().unwrap());
+    let reserve = |number: usize| processes[number % 3].reserve_creates(&project, rate, 3);
+    let reserved = join_all((0..40).map(reserve)).await;
+    let reserved: Vec<_> = reserved.into_iter().map(Result::unwrap).collect();
+    // All or none: 16 x 3, and two are left.
+    assert_eq!(reserved.iter().filter(|it| it.granted).count(), 16);
+    let hour = Duration::from_hours(1);
+    for reservation in reserved {
+        let left = reservation.window_left;
+        assert!(left <= hour && left > hour / 2, "{left:?}");
+    }
+    for granted in [true, true, false] {
+        let one = processes[0].reserve_creates(&project, rate, 1).await;
+        assert_eq!(one.unwrap().granted, granted);
+    }
+    let next =
+        "UPDATE project_creates SET window_started_at = window_started_at - interval '1 hour'";
+    database.execute(next).await;
+    let one = processes[0].reserve_creates(&project, rate, 3).await;
+    assert!(one.unwrap().granted, "a new window");
+    assert_eq!(
+        database.value("SELECT creates FROM project_creates").await,
+        3
+    );
 }
 
 #[tokio::test]

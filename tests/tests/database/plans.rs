@@ -312,7 +312,7 @@ async fn worker_statements_skip_dead_index_entries_during_a_long_snapshot() {
             1.0,
         ),
         (
-            "ELSE e.attempt END",
+            "THEN e.attempt - 1 ELSE e.attempt END, due_at",
             "uuid, uuid, interval, text",
             format!("{lease}, '1 s', 'why'"),
             1.0,

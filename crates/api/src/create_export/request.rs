@@ -3,6 +3,7 @@
 use exports_domain::{
     Direction, EndpointId, MessageFilter, MessageStatus, TimeRange, UnknownName, time,
 };
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::error::ApiError;
@@ -102,6 +103,23 @@ impl CreateExport {
     }
 }
 
+/// The schema's `oneOf`: which endpoint field goes with which direction.
+pub(crate) fn directions() -> Value {
+    json!([
+        {
+            "title": "Outbound messages",
+            "properties": { "direction": { "enum": ["outbound"] } },
+            "not": { "required": ["inbound_endpoint_id"] },
+        },
+        {
+            "title": "Inbound messages",
+            "required": ["direction"],
+            "properties": { "direction": { "enum": ["inbound"] } },
+            "not": { "required": ["endpoint_id"] },
+        },
+    ])
+}
+
 fn required_time(
     name: &str,
     text: Option<&str>,
@@ -116,8 +134,6 @@ fn one_of(name: &str, error: &UnknownName) -> ApiError {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn filter(body: &serde_json::Value) -> Result<MessageFilter, String> {

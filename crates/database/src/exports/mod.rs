@@ -1,7 +1,9 @@
 //! What consumers do with exports: create, get, list, delete.
 
+mod active;
 mod batched_get;
 mod create;
+mod create_quota;
 mod delete;
 mod insert;
 mod list;
@@ -10,6 +12,7 @@ mod read;
 
 pub use batched_get::{BatchLoader, LoadResult};
 pub use create::{Created, NewExport};
+pub use create_quota::Reserved;
 pub use delete::Deleted;
 pub use insert::CreateLimits;
 pub use list::{Cursor, ListRequest, Page};
