@@ -86,6 +86,10 @@ impl DocumentedErrors for Errors {
     ),
     security(("bearer" = [])),
 )]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is an extractor of one part of the request"
+)]
 pub(crate) async fn create_export(
     State(state): State<Arc<AppState>>,
     Extension(id): Extension<RequestId>,

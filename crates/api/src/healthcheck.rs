@@ -14,7 +14,6 @@ pub struct HealthCheck {
 
 impl HealthCheck {
     /// The listener of the API with this environment.
-    #[expect(clippy::unnecessary_wraps, reason = "the signature for every program")]
     pub fn target(self) -> Result<Target, String> {
         Ok(Target {
             address: self.api.listen,

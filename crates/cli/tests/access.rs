@@ -28,7 +28,7 @@ async fn run(database: &TestDatabase, command: &str) -> Answer {
 /// The audit line of a command.
 fn audit(answer: &Answer) -> Value {
     let mut lines = answer.err.lines().filter(|line| line.starts_with('{'));
-    let line: Value = serde_json::from_str(lines.next().expect("an audit line")).unwrap();
+    let line: Value = serde_json::from_str(lines.next().expect("an audit line")).expect("JSON");
     assert_eq!(lines.next(), None, "one line: {}", answer.err);
     assert_eq!(line["target"], "audit");
     assert_eq!(line["operator"], "alice");
@@ -39,7 +39,10 @@ fn audit(answer: &Answer) -> Value {
 /// The row of a key in `key list`: its cells.
 async fn listed(database: &TestDatabase, prefix: &str) -> Vec<String> {
     let list = run(database, "key list").await.ok();
-    let row = list.lines().find(|line| line.contains(prefix)).unwrap();
+    let row = list
+        .lines()
+        .find(|line| line.contains(prefix))
+        .expect("the key's row");
     row.split_whitespace().map(str::to_owned).collect()
 }
 

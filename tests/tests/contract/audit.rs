@@ -49,15 +49,15 @@ fn creates_links_downloads_and_deletes_are_recorded_with_key_project_and_address
         let deleted = consumer.api.delete(&path(&id)).await.expect(204);
         let again = consumer.api.delete(&path(&id)).await.expect(404);
 
-        let creates = wait_for_lines(&fixture, "export.create", 2).await;
-        let deletes = wait_for_lines(&fixture, "export.delete", 2).await;
+        let create_lines = wait_for_lines(&fixture, "export.create", 2).await;
+        let delete_lines = wait_for_lines(&fixture, "export.delete", 2).await;
         let links = wait_for_lines(&fixture, "link.create", 1).await;
         for (line, outcome, reply) in [
-            (&creates[0], "done", Some(&created)),
-            (&creates[1], "replayed", Some(&replayed)),
+            (&create_lines[0], "done", Some(&created)),
+            (&create_lines[1], "replayed", Some(&replayed)),
             (&links[0], "done", None),
-            (&deletes[0], "done", Some(&deleted)),
-            (&deletes[1], "NOT_FOUND", Some(&again)),
+            (&delete_lines[0], "done", Some(&deleted)),
+            (&delete_lines[1], "NOT_FOUND", Some(&again)),
         ] {
             assert_eq!(line["outcome"], outcome, "{line}");
             assert_eq!(line["key.id"], key.to_string(), "{line}");

@@ -185,8 +185,8 @@ fn concurrent_creates_never_exceed_the_limit_of_active_exports() {
             request(),
             consumer.api.post_keyed("first", &request()).await,
         );
-        let creates = (0..40).map(|_| consumer.api.post("/v1/exports", &body));
-        let replies = join_all(creates).await;
+        let requests = (0..40).map(|_| consumer.api.post("/v1/exports", &body));
+        let replies = join_all(requests).await;
         let created = replies.iter().filter(|reply| reply.status == 201);
         assert_eq!(created.count(), 6);
         for reply in replies.iter().filter(|reply| reply.status != 201) {
@@ -203,8 +203,8 @@ fn concurrent_creates_never_exceed_the_limit_of_active_exports() {
         let end = "UPDATE exports SET status = 'failed', error_code = 'INTERNAL_ERROR', error_message = 'x'
                    WHERE id IN (SELECT id FROM exports LIMIT 1)";
         fixture.database().execute(end).await;
-        let creates = (0..10).map(|_| consumer.api.post("/v1/exports", &body));
-        let replies = join_all(creates).await;
+        let requests = (0..10).map(|_| consumer.api.post("/v1/exports", &body));
+        let replies = join_all(requests).await;
         assert_eq!(
             replies.iter().filter(|reply| reply.status == 201).count(),
             1

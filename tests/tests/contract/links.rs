@@ -195,11 +195,11 @@ fn valid_links_to_exports_without_a_file_are_404_or_410() {
         let consumer = fixtures.consumer().await;
         let api = consumer.api.without_key();
         let signer = LinkSigner::new(SIGNING_KEY.as_bytes());
-        let signed = |id: &str| {
+        let link_to = |id: &str| {
             let signature = signer.sign(id, "proj_a/b/c.csv", 4_102_444_800);
             format!("/files/{id}?expires=4102444800&signature={signature}")
         };
-        let deleted = api.get(&signed(&Uuid::now_v7().to_string())).await;
+        let deleted = api.get(&link_to(&Uuid::now_v7().to_string())).await;
         assert_refused(&deleted, 404, "NOT_FOUND", &["not found"]);
         for (status, code) in [
             (ExportStatus::Pending, 404),
@@ -210,7 +210,7 @@ fn valid_links_to_exports_without_a_file_are_404_or_410() {
             (ExportStatus::Completed, 403),
         ] {
             let id = consumer.put(consumer.row(status)).await;
-            let reply = api.get(&signed(&id)).await;
+            let reply = api.get(&link_to(&id)).await;
             assert_eq!(reply.status, code, "{status}");
         }
     });

@@ -35,8 +35,8 @@ async fn concurrent_creates_of_several_processes_are_exact() {
         active: Some("160".parse().unwrap()),
         ..CreateLimits::default()
     };
-    let creates = (0..40).map(|number| create(&processes[number % 3], limits));
-    let created = join_all(creates).await;
+    let requests = (0..40).map(|number| create(&processes[number % 3], limits));
+    let created = join_all(requests).await;
     assert_eq!(created.iter().filter(|it| is_new(it)).count(), 20);
     let count = processes[0].count_active(&project(), 1000).await.unwrap();
     assert_eq!(count, 160);

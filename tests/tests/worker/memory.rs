@@ -61,8 +61,8 @@ async fn check_urls(fixture: &Fixture, messages: u32, endpoints: u32, length: us
     let mut reader = csv::Reader::from_reader(&file[..]);
     let mut count = 0;
     for record in reader.records() {
-        let record = record.unwrap();
-        let number: u32 = record[4].parse().unwrap();
+        let record = record.expect("a CSV record");
+        let number: u32 = record[4].parse().expect("a number");
         let unit = format!("{:010}", 1 + number % endpoints);
         assert!(
             record[2] == unit.repeat(length / 10),
@@ -99,7 +99,7 @@ async fn many_messages_to_an_endpoint_with_a_long_url_fit_into_memory() {
 async fn queue_export_of(fixture: &Fixture, project: &str) -> ExportId {
     let new = NewExport {
         id: ExportId::generate(),
-        project: project.parse().unwrap(),
+        project: project.parse().expect("a project id"),
         filter: everything(Direction::Outbound),
         idempotency_key: None,
         limits: exports_database::CreateLimits::default(),
@@ -113,7 +113,9 @@ async fn queue_export_of(fixture: &Fixture, project: &str) -> ExportId {
 async fn peak_with_long_rows(kind: StoreKind, size: u64, most: u64) {
     let fixture = Fixture::without_services(kind).await;
     let projects = [PROJECT, "proj_other"];
-    let rows = u32::try_from(80 * MIB / size).unwrap().min(3_000 / 60);
+    let rows = u32::try_from(80 * MIB / size)
+        .expect("a small number")
+        .min(3_000 / 60);
     for project in projects {
         insert_messages(&fixture, project, 2_400.max(rows * 60), 1, "NULL").await;
     }
@@ -136,7 +138,7 @@ async fn peak_with_long_rows(kind: StoreKind, size: u64, most: u64) {
             .database()
             .export_column(id.0, "file_size_bytes")
             .await;
-        assert!(bytes.as_u64().unwrap() > u64::from(rows) * size);
+        assert!(bytes.as_u64().expect("a number") > u64::from(rows) * size);
     }
     assert_peak(&worker, most);
 }

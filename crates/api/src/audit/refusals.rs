@@ -142,6 +142,7 @@ fn log(origin: Origin, subject: &Subject, refusal: Refusal) {
 mod tests {
     use super::*;
 
+    #[expect(clippy::unnecessary_wraps, reason = "as the audit log takes it")]
     fn address(number: u32) -> Option<IpAddr> {
         Some(IpAddr::from(number.to_be_bytes()))
     }

@@ -22,7 +22,7 @@ pub(crate) struct RequestRates(Mutex<HashMap<KeyId, Used>>);
 struct Used {
     rate: Rate,
     bucket: Bucket,
-    used_at: Instant,
+    last_use: Instant,
 }
 
 impl RequestRates {
@@ -47,7 +47,7 @@ impl RequestRates {
         if used.rate != rate {
             *used = Used::new(rate, now);
         }
-        used.used_at = now;
+        used.last_use = now;
         used.bucket
             .take()
             .map_err(|retry_after| Exceeded::Requests { rate, retry_after })
@@ -55,19 +55,19 @@ impl RequestRates {
 }
 
 impl Used {
-    fn new(rate: Rate, used_at: Instant) -> Self {
+    fn new(rate: Rate, last_use: Instant) -> Self {
         let burst = rate.count().saturating_mul(BURST);
         Self {
             rate,
             bucket: Bucket::new(rate, burst),
-            used_at,
+            last_use,
         }
     }
 
     /// Whether the bucket is full again, so that a new one is the same.
     fn is_full(&self, now: Instant) -> bool {
         let refill: Duration = self.rate.period() * BURST.get();
-        now.saturating_duration_since(self.used_at) >= refill
+        now.saturating_duration_since(self.last_use) >= refill
     }
 }
 

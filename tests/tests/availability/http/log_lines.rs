@@ -13,8 +13,10 @@ async fn a_long_method_path_or_name_does_not_make_a_long_log_line_or_message() {
     let request = format!("{long} /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(1_000));
     let _stream = sent(address, request.as_bytes()).await;
     let line = eventually("the request is logged", TIMEOUT, async || {
-        let log = api.log();
-        let line = log.lines().find(|line| line.contains("request completed"));
+        let lines = api.log();
+        let line = lines
+            .lines()
+            .find(|line| line.contains("request completed"));
         line.map(str::to_owned)
     })
     .await;

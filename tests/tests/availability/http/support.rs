@@ -106,9 +106,8 @@ pub(super) async fn good_requests_until<T>(
     let mut done = std::pin::pin!(done);
     loop {
         longest = longest.max(good_request(base).await);
-        match timeout(Duration::from_millis(200), &mut done).await {
-            Ok(result) => return (result, longest),
-            Err(_) => continue,
+        if let Ok(result) = timeout(Duration::from_millis(200), &mut done).await {
+            return (result, longest);
         }
     }
 }

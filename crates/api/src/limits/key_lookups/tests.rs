@@ -31,6 +31,7 @@ fn authenticated() -> Authenticated {
 struct Counted(Arc<AtomicU32>);
 
 impl Counted {
+    #[expect(clippy::unused_async, reason = "as a look-up in the database")]
     async fn answer(
         self,
         found: Option<Authenticated>,

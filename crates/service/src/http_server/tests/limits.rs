@@ -56,7 +56,10 @@ async fn a_connection_is_kept_between_requests_for_its_own_time() {
     client.send(request("/peer")).await;
     client.until(" done").await;
     let (_, time) = client.closed().await;
-    assert!(time > SHORT.idle - Duration::from_millis(100), "{time:?}");
+    assert!(
+        time > SHORT.idle.saturating_sub(Duration::from_millis(100)),
+        "{time:?}"
+    );
     server.wait_for(&closed("idle_timeout", 1)).await;
 
     // The head of a second request has the same limit as that of the first.
@@ -82,7 +85,7 @@ async fn a_client_that_does_not_read_is_closed_and_one_that_reads_is_not() {
     let begun = Instant::now();
     let mut read = 0;
     while begun.elapsed() < SHORT.stall * 4 {
-        read += reading.0.read(&mut [0; 65536]).await.unwrap();
+        read += reading.0.read(&mut [0; 16_000]).await.unwrap();
     }
     assert!(read > 0);
     server.wait_for(&closed("slow_reader", 1)).await;
