@@ -328,9 +328,13 @@ async fn the_previous_release_works_with_the_new_schema() {
     database.project(PROJECT).await;
     database.execute(key("before")).await;
     database.execute(export.clone()).await;
-    database
-        .execute(include_str!("../../../migrations/0006_access.sql"))
-        .await;
+    for migration in [
+        include_str!("../../../migrations/0006_access.sql"),
+        include_str!("../../../migrations/0007_limits.sql"),
+        include_str!("../../../migrations/0009_takeovers.sql"),
+    ] {
+        database.execute(migration).await;
+    }
     database.execute(key("after")).await;
     database.execute(export).await;
 
