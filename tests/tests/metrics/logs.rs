@@ -176,8 +176,9 @@ async fn a_failed_start_sets_the_exit_code_when_the_log_cannot_be_written() {
     let store = RunningStore::start(StoreKind::File);
     let database = ("DATABASE_URL", "postgres://127.0.0.1:1/none");
     let key = ("EXPORTS_SIGNING_KEY", SIGNING_KEY);
+    let timeout = ("EXPORTS_STARTUP_TIMEOUT", "1s");
     for log in Log::ALL {
-        for (variables, code) in [(&[key][..], 2), (&[key, database], 1)] {
+        for (variables, code) in [(&[key][..], 2), (&[key, database, timeout], 1)] {
             for program in ["exports-api", "exports-worker"] {
                 let (stderr, _reader) = log.open();
                 let own = variables.iter();

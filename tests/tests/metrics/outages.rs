@@ -22,6 +22,10 @@ fn assert_no_field_is_repeated(log: &str) {
         let text = serde_json::to_string(&event).expect("JSON");
         assert_eq!(text.len(), line.len(), "a key is repeated: {line}");
         assert!(event["spans"].is_null(), "{line}");
+        // A line of the audit trail is complete without its span.
+        if event["target"] == "audit" {
+            continue;
+        }
         let span = event["span"].as_object();
         for name in span.into_iter().flatten().map(|(name, _)| name) {
             assert!(event.get(name).is_none(), "{name} is repeated: {line}");

@@ -16,7 +16,11 @@ pub(crate) fn scraped() -> FixtureBuilder {
 
 /// The address of a worker's metrics.
 pub(crate) async fn of_worker(fixture: &mut Fixture, number: usize) -> String {
-    address(fixture.worker_process(number), "health listening").await
+    let process = fixture.worker_process(number);
+    let address = address(process, "health listening").await;
+    // It listens before its dependencies are available.
+    process.wait_for_event("worker started").await;
+    address
 }
 
 /// The address of the API's metrics.
