@@ -133,7 +133,7 @@ pub(crate) async fn create_export(
 async fn queue(
     state: &AppState,
     new: NewExport,
-    creates: Limit<Rate>,
+    quota: Limit<Rate>,
     deadline: Deadline,
 ) -> Result<Created, ApiError> {
     let share = state.pool_shares.take(&new.project).await?;
@@ -149,7 +149,7 @@ async fn queue(
             return first.ok_or(ApiError::EndpointNotFound);
         }
     }
-    let Limit::At(rate) = creates else {
+    let Limit::At(rate) = quota else {
         return insert(state, new, share, deadline).await;
     };
     let (database, project) = (&state.database, new.project.clone());

@@ -4,7 +4,7 @@
 //! - `key_lookups`: database queries for keys that are not in the cache.
 //! - `pool_shares`: connections of the pool that one project uses at the same time.
 //! - `create_quotas`: creates of a project.
-//! - `active_room`: a large limit of active exports, without a count at every create.
+//! - `active_room`: the limit of active exports, without a count at every create.
 //! - `headers`: the headers of a 429.
 //!
 //! The limits of active exports and stored bytes are checked by the statement of the create (`exports-database`).

@@ -3,10 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use exports_tests::Endpoint;
+use serde_json::{Value, json};
+use uuid::Uuid;
 
+use crate::api::assert_refused;
 use crate::response_rules::operations;
-use crate::shared::story;
+use crate::shared::{request_with, story};
 
 const SPECIFICATION: &str = include_str!("../../schemas/openapi-3.1.json");
 
@@ -300,6 +303,72 @@ fn the_document_describes_parameters_and_schema_fields() {
                 "attempt",
                 "sha256",
             ])
+        );
+    });
+}
+
+/// What generated requests found: the schema allowed bodies and parameters that the API rejects.
+#[test]
+fn the_schema_of_a_create_accepts_what_the_api_accepts() {
+    story(async |fixtures| {
+        let document = document(&fixtures).await;
+        let schema = &document["components"]["schemas"]["CreateExport"];
+        let schema = jsonschema::draft202012::new(schema).unwrap();
+        let consumer = fixtures.consumer().await;
+        let (outbound, inbound) = (Uuid::now_v7(), Uuid::now_v7());
+        let endpoints = [
+            Endpoint::outbound(&consumer.project, outbound, "https://example.com"),
+            Endpoint::inbound(&consumer.project, inbound, "https://example.com"),
+        ];
+        consumer.fixture.insert_endpoints(&endpoints).await;
+        let (outbound, inbound) = (format!("ep_{}", outbound.simple()), inbound.to_string());
+        for (changes, accepted) in [
+            (json!({}), true),
+            (json!({"direction": "outbound"}), true),
+            (json!({"direction": "inbound"}), true),
+            (json!({"endpoint_id": outbound}), true),
+            (
+                json!({"direction": "outbound", "endpoint_id": outbound}),
+                true,
+            ),
+            (
+                json!({"direction": "inbound", "inbound_endpoint_id": inbound}),
+                true,
+            ),
+            (json!({"inbound_endpoint_id": inbound}), false),
+            (
+                json!({"direction": "outbound", "inbound_endpoint_id": inbound}),
+                false,
+            ),
+            (
+                json!({"direction": "inbound", "endpoint_id": outbound}),
+                false,
+            ),
+            (
+                json!({"direction": "inbound", "endpoint_id": outbound, "inbound_endpoint_id": inbound}),
+                false,
+            ),
+            (json!({"direction": "both"}), false),
+        ] {
+            let body = request_with(changes);
+            assert_eq!(schema.is_valid(&body), accepted, "{body}");
+            let reply = consumer.api.post("/v1/exports", &body).await;
+            assert_eq!(reply.status == 201, accepted, "{body}: {}", reply.status);
+            assert!(matches!(reply.status, 201 | 400), "{body}");
+        }
+        let parameters = document["paths"]["/v1/exports"]["get"]["parameters"].clone();
+        let cursor = parameters
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|it| it["name"] == "cursor");
+        assert_eq!(cursor.unwrap()["schema"]["minLength"], 1);
+        let reply = consumer.api.get("/v1/exports?cursor=").await;
+        assert_refused(
+            &reply,
+            400,
+            "INVALID_REQUEST",
+            &["cursor must not be empty"],
         );
     });
 }

@@ -1,8 +1,9 @@
-//! Large limits of active exports, without a count at every create.
+//! Limits of active exports without a count at every create.
 //!
-//! The statement of a create counts the project's active exports. Up to [`ALWAYS_COUNTED`] that is cheap, and exact over all
-//! processes. With a larger limit, the project is counted at most about once a second: while it has less than half of the limit,
-//! this process may create a part of the limit without a count. Above half, every create counts.
+//! The statement of a create counts the project's active exports, exactly over all processes. Usually that is cheap. But while a
+//! long export holds a snapshot, a count also reads the entries of all exports that have left the queue since. So a
+//! project is counted about once a second while it has less than half of its limit: in that time this process may
+//! create a part of the limit without a count. Above half, every create counts. Small limits are always counted.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,9 +15,9 @@ use exports_domain::{Count, ProjectId};
 use crate::error::ApiError;
 
 /// Up to this limit every create counts.
-const ALWAYS_COUNTED: u64 = 2000;
-/// The part of the limit that a process may create without a count. If other processes use up half of the limit in
-/// the meantime, the project may exceed it by this part.
+const ALWAYS_COUNTED: u64 = 200;
+/// The part of the limit that a process may create without a count. If other processes use up half of the limit within
+/// [`MAX_AGE`], the project may exceed it by this part.
 const PART: u64 = 32;
 /// How long a count is used.
 const MAX_AGE: Duration = Duration::from_secs(1);
