@@ -14,7 +14,7 @@
 //!
 //! The time for a request's body is the routes' business: their request timeout includes it.
 //!
-//! One task drives one connection. Its stream and its service report to an [`activity::Activity`], and `supervise` compares that
+//! One task drives one connection. Its stream and its service report to an `activity::Activity`, and `supervise` compares that
 //! with one timer, which is set again only when it has run out or is too late. A request costs no timer.
 
 mod accept;
