@@ -176,17 +176,16 @@ async fn insert(
     share: Share,
     deadline: Deadline,
 ) -> Result<Created, ApiError> {
-    if let Some(most) = new.limits.active {
-        let room = &state.active_room;
-        if room.take(&state.database, &new.project, most).await? {
-            new.limits.active = None;
-        }
-    }
     // A client that disconnects must not cancel a statement that may be committed.
-    let database = state.database.clone();
+    let (database, room) = (state.database.clone(), Arc::clone(&state.active_room));
     let until = deadline.for_response();
     let created = state.run_to_completion(async move {
         let _share = share;
+        if let Some(most) = new.limits.active
+            && room.take(&database, &new.project, most).await
+        {
+            new.limits.active = None;
+        }
         database.create_export_until(&new, until).await
     });
     Ok(created.await??)

@@ -101,7 +101,7 @@ mod tests {
     use tower::ServiceExt;
 
     use super::*;
-    use crate::limits::{ActiveRoom, CreateQuotas, KeyLookups, PoolShares, RequestRates};
+    use crate::limits::{CreateQuotas, KeyLookups, PoolShares, RequestRates};
 
     /// An API without a reachable database, which these tests do not need.
     fn api(folder: &tempfile::TempDir) -> Router {
@@ -120,7 +120,7 @@ mod tests {
             limits: Limits::OFF,
             request_rates: RequestRates::default(),
             create_quotas: CreateQuotas::default(),
-            active_room: ActiveRoom::default(),
+            active_room: Arc::default(),
             pool_shares: Arc::new(PoolShares::new(database.pool_use().max)),
             readiness: health::Readiness::default(),
             audit: crate::audit::Audit::default(),

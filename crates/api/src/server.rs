@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 use crate::api_key_cache::ApiKeyCache;
 use crate::audit::Audit;
 use crate::health::Readiness;
-use crate::limits::{ActiveRoom, CreateQuotas, KeyLookups, PoolShares, RequestRates};
+use crate::limits::{CreateQuotas, KeyLookups, PoolShares, RequestRates};
 use crate::metrics::{ApiMetrics, MetricsServer};
 use crate::openapi;
 use crate::router::router;
@@ -58,7 +58,7 @@ impl Server {
             limits: opened.limits,
             request_rates: RequestRates::default(),
             create_quotas: CreateQuotas::default(),
-            active_room: ActiveRoom::default(),
+            active_room: Arc::default(),
             pool_shares: Arc::new(PoolShares::new(pool_size)),
             readiness: Readiness::default(),
             audit: Audit::new(opened.trusted_proxies),

@@ -30,7 +30,7 @@ pub(crate) struct AppState {
     pub(crate) limits: Limits,
     pub(crate) request_rates: RequestRates,
     pub(crate) create_quotas: CreateQuotas,
-    pub(crate) active_room: ActiveRoom,
+    pub(crate) active_room: Arc<ActiveRoom>,
     pub(crate) pool_shares: Arc<PoolShares>,
     pub(crate) readiness: Readiness,
     pub(crate) audit: Audit,

@@ -12,8 +12,6 @@ use std::time::{Duration, Instant};
 use exports_database::Database;
 use exports_domain::{Count, ProjectId};
 
-use crate::error::ApiError;
-
 /// Up to this limit every create counts.
 const ALWAYS_COUNTED: u64 = 200;
 /// The part of the limit that a process may create without a count. If other processes use up half of the limit within
@@ -44,23 +42,20 @@ enum Next {
 }
 
 impl ActiveRoom {
-    /// Whether a create of the project can do without the count of its statement.
-    pub(crate) async fn take(
-        &self,
-        database: &Database,
-        project: &ProjectId,
-        most: Count,
-    ) -> Result<bool, ApiError> {
+    /// Whether a create of the project can do without the count of its statement. If counting fails, it cannot.
+    pub(crate) async fn take(&self, database: &Database, project: &ProjectId, most: Count) -> bool {
         if most.get() <= ALWAYS_COUNTED {
-            return Ok(false);
+            return false;
         }
         match self.next(project, Instant::now()) {
-            Next::Free => Ok(true),
-            Next::Counted => Ok(false),
+            Next::Free => true,
+            Next::Counted => false,
             Next::Refresh => {
                 let half = most.get() / 2;
-                let active = database.count_active(project, half).await?;
-                Ok(self.refresh(project, most, half.saturating_sub(active)))
+                match database.count_active(project, half).await {
+                    Ok(active) => self.refresh(project, most, half.saturating_sub(active)),
+                    Err(_) => false,
+                }
             }
         }
     }
