@@ -8,7 +8,8 @@ use std::sync::Arc;
 use axum::http::HeaderName;
 use axum::http::header::{CONTENT_RANGE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
-use exports_database::{Error as DatabaseError, MigrationState};
+use exports_database::{Error as DatabaseError, MigrationState, MissingRights};
+pub(crate) use exports_domain::quoted;
 use exports_domain::{Exceeded, ExportId, ExportStatus, Scope, error_line};
 use exports_objects::StoreError;
 use exports_source::Error as SourceError;
@@ -66,6 +67,8 @@ pub(crate) enum ApiError {
     FileDamaged { id: ExportId, reason: String },
     #[error("the database schema is not current")]
     Schema(#[source] MigrationState),
+    #[error("a database role lacks rights")]
+    Rights(#[source] MissingRights),
     /// The dependencies were not available since the start.
     #[error("the service is starting and waits for its dependencies")]
     Starting,
@@ -127,6 +130,7 @@ impl ApiError {
             Self::Store(error) if error.is_transient() => ErrorCode::Unavailable,
             Self::Limited(_) | Self::TooManyReaders => ErrorCode::RateLimited,
             Self::Schema(_)
+            | Self::Rights(_)
             | Self::Starting
             | Self::TimedOut { .. }
             | Self::PoolShareTimedOut { .. } => ErrorCode::Unavailable,
@@ -172,6 +176,7 @@ impl ApiError {
             | Self::Store(_)
             | Self::FileDamaged { .. }
             | Self::Schema(_)
+            | Self::Rights(_)
             | Self::Starting
             | Self::TimedOut { .. }
             | Self::PoolShareTimedOut { .. }
@@ -252,14 +257,6 @@ impl IntoResponse for ApiError {
         response.extensions_mut().insert(Arc::new(self));
         response
     }
-}
-
-/// Quotes text of a client for a message: escaped, and shortened if it is long.
-pub(crate) fn quoted(text: &str) -> String {
-    const MAX_CHARS: usize = 64;
-    let cut: String = text.chars().take(MAX_CHARS).collect();
-    let ellipsis = if cut.len() < text.len() { "…" } else { "" };
-    format!("\"{}{ellipsis}\"", cut.escape_debug())
 }
 
 #[cfg(test)]

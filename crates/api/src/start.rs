@@ -5,21 +5,23 @@ use std::sync::Once;
 use std::time::Duration;
 
 use clap::Parser;
+use exports_database::Program;
 use exports_domain::Limits;
 use exports_objects::{LinkSigner, Store};
 use exports_postgres::PoolPurpose;
 use exports_service::http_server::Tls;
 use exports_service::logging::init_logging;
 use exports_service::settings::{
-    ApiSettings, DatabaseSettings, ExposeSecret, LimitSettings, LogSettings, Networks,
+    ApiSettings, CorsOrigins, DatabaseSettings, ExposeSecret, LimitSettings, LogSettings, Networks,
     StartSettings, StoreSettings,
 };
-use exports_service::start::{Dependencies, StartError, Started, in_variable};
+use exports_service::start::{Dependencies, StartError, Started, in_variable, listen_error};
 use tokio::net::TcpListener;
 
 const SIGNING_KEY: &str = "EXPORTS_SIGNING_KEY";
 const PREVIOUS_SIGNING_KEY: &str = "EXPORTS_SIGNING_KEY_PREVIOUS";
 const LISTEN: &str = "EXPORTS_LISTEN";
+const PUBLIC_URL: &str = "EXPORTS_PUBLIC_URL";
 const TLS_CERT: &str = "EXPORTS_TLS_CERT";
 const TLS_KEY: &str = "EXPORTS_TLS_KEY";
 const METRICS_LISTEN: &str = "EXPORTS_METRICS_LISTEN";
@@ -47,6 +49,7 @@ pub(crate) struct Opened {
     pub(crate) dependencies: Dependencies,
     pub(crate) signer: Option<LinkSigner>,
     pub(crate) trusted_proxies: Networks,
+    pub(crate) cors_origins: Option<CorsOrigins>,
     pub(crate) tls: Option<Tls>,
     pub(crate) listener: TcpListener,
     pub(crate) address: SocketAddr,
@@ -87,21 +90,20 @@ impl Startup {
 impl Opened {
     /// Opens everything that needs no dependency.
     pub(crate) async fn open(settings: Settings) -> Result<Self, StartError> {
-        let dependencies =
-            Dependencies::open(&settings.database, settings.store, PoolPurpose::Api)?;
+        let dependencies = Dependencies::open(
+            &settings.database,
+            &settings.store,
+            Program::Api,
+            PoolPurpose::Api,
+        )?;
         let signer = link_signer(&dependencies.store, &settings.api)?;
         let tls = tls(&settings.api)?;
-        let listener = TcpListener::bind(settings.api.listen)
-            .await
-            .map_err(in_variable(LISTEN))?;
+        refuse_unspecified_links(&settings.api)?;
+        let listener = bind(LISTEN, settings.api.listen).await?;
         let address = listener.local_addr().map_err(in_variable(LISTEN))?;
         let metrics_listener = match settings.api.metrics_listen {
             None => None,
-            Some(address) => Some(
-                TcpListener::bind(address)
-                    .await
-                    .map_err(in_variable(METRICS_LISTEN))?,
-            ),
+            Some(address) => Some(bind(METRICS_LISTEN, address).await?),
         };
         // Last, so that a wrong setting prints only its error and no log lines of libraries.
         init_logging(settings.log.log_format).map_err(in_variable("RUST_LOG"))?;
@@ -119,6 +121,7 @@ impl Opened {
             startup,
             signer,
             trusted_proxies: settings.api.trusted_proxies.unwrap_or_default(),
+            cors_origins: settings.api.cors_origins,
             tls,
             max_connections: settings.api.max_connections as usize,
             listener,
@@ -149,6 +152,25 @@ fn link_signer(store: &Store, api: &ApiSettings) -> Result<Option<LinkSigner>, S
         return Err(StartError::new(SIGNING_KEY, reason));
     }
     Ok(signer)
+}
+
+async fn bind(variable: &str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|error| listen_error(variable, address, &error))
+}
+
+/// Consumers cannot reach 0.0.0.0, which the default public URL would have.
+fn refuse_unspecified_links(api: &ApiSettings) -> Result<(), StartError> {
+    let has_own_links = api.signing_key.is_some();
+    if !has_own_links || api.public_url.is_some() || !api.listen.ip().is_unspecified() {
+        return Ok(());
+    }
+    let listen = api.listen;
+    let reason = format!(
+        "must be set with {LISTEN}={listen}, to which no link to a file can lead: set the address that consumers use, \
+         such as https://exports.example.com"
+    );
+    Err(StartError::new(PUBLIC_URL, &reason))
 }
 
 fn tls(api: &ApiSettings) -> Result<Option<Tls>, StartError> {

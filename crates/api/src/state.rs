@@ -7,6 +7,7 @@ use exports_database::{BatchLoader, Database};
 use exports_domain::{Clock, Exceeded, Limits};
 use exports_objects::{LinkSigner, Store};
 use exports_service::outage::Outage;
+use exports_service::readiness::Readiness;
 use exports_service::start::Started;
 use exports_source::Source;
 use tokio_util::task::TaskTracker;
@@ -16,9 +17,9 @@ use crate::api_key_cache::ApiKeyCache;
 use crate::audit::Audit;
 use crate::error::ApiError;
 use crate::file_readers::FileReaders;
-use crate::health::Readiness;
 use crate::limits::{ActiveRoom, CreateQuotas, KeyLookups, PoolShares, RequestRates};
 use crate::metrics::ApiMetrics;
+use crate::middleware::cors::Cors;
 
 pub(crate) struct AppState {
     pub(crate) database: Database,
@@ -48,6 +49,8 @@ pub(crate) struct AppState {
     pub(crate) openapi_document: Bytes,
     pub(crate) started: Started,
     pub(crate) store_outage: Outage,
+    /// Web pages of other origins that may use the API.
+    pub(crate) cors: Option<Arc<Cors>>,
 }
 
 impl AppState {

@@ -6,7 +6,9 @@ use exports_domain::{KeyId, ProjectId};
 use exports_service::logging::{flush_logs, init_logging};
 use exports_service::settings::LogSettings;
 
-use crate::error::{Context, Result};
+use exports_service::start::in_variable;
+
+use crate::error::Result;
 
 /// Writes the audit lines of one command.
 #[derive(Debug)]
@@ -39,7 +41,7 @@ impl<'a> Change<'a> {
 impl Audit {
     /// Opens the log.
     pub(crate) fn open(settings: &LogSettings) -> Result<Self> {
-        init_logging(settings.log_format).context("RUST_LOG")?;
+        init_logging(settings.log_format).map_err(in_variable("RUST_LOG"))?;
         Ok(Self {
             operator: ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(user),
         })

@@ -2,10 +2,10 @@
 
 mod run;
 
-use exports_domain::ExportStatus::Completed;
+use exports_domain::ExportStatus::{Completed, Failed, Pending, Processing};
 use exports_domain::Scope;
 use exports_tests::{ExportRow, TestDatabase};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use run::{Answer, exportctl};
 
@@ -237,13 +237,151 @@ async fn the_database_address_can_come_from_a_file_but_not_from_an_argument() {
     assert_eq!(both.err, line);
     let missing = exportctl(&[("DATABASE_URL_FILE", "/nowhere/url")], "key list").await;
     assert_eq!(missing.code, Some(2));
-    let line = "error: DATABASE_URL_FILE: cannot read /nowhere/url: No such file or directory (os error 2)";
+    let line = "error: DATABASE_URL_FILE: cannot read /nowhere/url: it does not exist";
     assert_eq!(missing.err, line);
     let argument = exportctl(&[], &format!("key list --database-url {}", database.url())).await;
     assert_eq!(argument.code, Some(2));
     assert!(
-        argument.err.starts_with("error: DATABASE_URL is a secret"),
+        argument
+            .err
+            .starts_with("error: --database-url must not be an argument"),
         "{}",
         argument.err
+    );
+}
+
+/// The result of a command with `--json`.
+async fn json(database: &TestDatabase, command: &str) -> Value {
+    let printed = run(database, command).await.ok();
+    assert_eq!(printed.lines().count(), 1, "{printed}");
+    serde_json::from_str(&printed).expect("JSON")
+}
+
+#[tokio::test]
+async fn keys_are_listed_as_json_without_the_key_or_its_hash() {
+    let database = database().await;
+    assert_eq!(json(&database, "key list --json").await, json!([]));
+    let create = "key create --project proj_a --scope read --label first --expires 90d";
+    let key = run(&database, create).await.ok();
+    let revoked = run(&database, "key create --project proj_a").await.ok();
+    run(&database, &format!("key revoke {revoked}")).await.ok();
+
+    let list = json(&database, "key list --json").await;
+    let [newest, first] = list.as_array().expect("an array").as_slice() else {
+        panic!("{list}");
+    };
+    assert!(newest["revoked_at"].is_string(), "{newest}");
+    assert_eq!(newest["expires_at"], Value::Null);
+    assert_eq!(first["prefix"], key[..12]);
+    assert_eq!(
+        (&first["label"], &first["scope"]),
+        (&json!("first"), &json!("read"))
+    );
+    assert_eq!(first["project_id"], "proj_a");
+    assert_eq!(first["revoked_at"], Value::Null);
+    let stored = database
+        .value("SELECT string_agg(encode(key_sha256, 'hex'), ' ') FROM api_keys")
+        .await;
+    for hash in stored.as_str().expect("hashes").split(' ') {
+        assert!(!list.to_string().contains(hash), "{list}");
+    }
+    assert!(!list.to_string().contains(&key), "{list}");
+}
+
+#[tokio::test]
+async fn projects_are_listed_with_keys_active_exports_and_own_limits() {
+    let database = TestDatabase::create().await;
+    let empty = run(&database, "project list").await;
+    assert_eq!(
+        (empty.out.as_str(), empty.err.as_str()),
+        ("", "no projects")
+    );
+    assert_eq!(json(&database, "project list --json").await, json!([]));
+
+    for project in ["proj_b", "proj_a"] {
+        database.project(project).await;
+    }
+    for status in [Pending, Pending, Processing, Completed, Failed] {
+        ExportRow::of("proj_a", status)
+            .insert(database.pool())
+            .await;
+    }
+    run(&database, "key create --project proj_a").await.ok();
+    let revoked = run(&database, "key create --project proj_a").await.ok();
+    run(&database, &format!("key revoke {revoked}")).await.ok();
+    run(
+        &database,
+        "project limits proj_b --creates 60/1m --active off",
+    )
+    .await
+    .ok();
+    run(&database, "project suspend proj_b").await.ok();
+
+    let list = json(&database, "project list --json").await;
+    let [a, b] = list.as_array().expect("an array").as_slice() else {
+        panic!("{list}");
+    };
+    assert_eq!((&a["id"], &b["id"]), (&json!("proj_a"), &json!("proj_b")));
+    assert_eq!((&a["keys"], &a["active_exports"]), (&json!(1), &json!(3)));
+    assert_eq!(
+        (&a["suspended_at"], &a["limits"]),
+        (&Value::Null, &json!({}))
+    );
+    assert_eq!((&b["keys"], &b["active_exports"]), (&json!(0), &json!(0)));
+    assert!(
+        b["suspended_at"].is_string() && b["created_at"].is_string(),
+        "{b}"
+    );
+    assert_eq!(b["limits"], json!({"creates": "60/1m", "active": "off"}));
+
+    let table = run(&database, "project list").await.ok();
+    let rows: Vec<Vec<_>> = table
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    assert_eq!(rows.len(), 3, "{table}");
+    assert_eq!(rows[1][2..], ["-", "1", "3", "-"], "{table}");
+    assert_eq!(
+        rows[2][3..],
+        ["0", "0", "creates=60/1m", "active=off"],
+        "{table}"
+    );
+}
+
+#[tokio::test]
+async fn a_failed_export_shows_its_reason_and_the_last_attempt_beside_it() {
+    let database = database().await;
+    let held = ExportRow::of("proj_a", Processing)
+        .insert(database.pool())
+        .await;
+    let reason = "The endpoint was removed. Create another export.";
+    let fail = [("DATABASE_URL", database.url())];
+    let failed = run::exportctl_with(
+        &fail,
+        &["job", "fail", &held.to_string(), "--reason", reason],
+    )
+    .await;
+    failed.ok();
+
+    let attempt = "an operator took it from worker-1";
+    let listed = run(&database, "jobs --status failed").await.ok();
+    let expected = format!("ENDED_BY_OPERATOR: {reason} (last attempt: {attempt})");
+    assert!(listed.ends_with(&expected), "{listed}");
+    let list = json(&database, "jobs --status failed --json").await;
+    let shown = json(&database, &format!("job show {held} --json")).await;
+    assert_eq!(list[0]["id"], shown["id"]);
+    for job in [&list[0], &shown] {
+        assert_eq!(job["error_code"], "ENDED_BY_OPERATOR");
+        assert_eq!(job["error_message"], reason);
+        assert_eq!(job["attempt_error"], attempt);
+    }
+    let shown = run(&database, &format!("job show {held}")).await.ok();
+    for line in ["ENDED_BY_OPERATOR", reason, attempt] {
+        assert!(shown.lines().any(|shown| shown.ends_with(line)), "{shown}");
+    }
+    let again = run(&database, &format!("job requeue {held}")).await.error();
+    assert!(
+        again.contains(&format!("'exportctl job show {held}'")),
+        "{again}"
     );
 }

@@ -18,8 +18,8 @@ mod queue;
 mod row;
 
 pub use access::{
-    ApiKey, Authenticated, DeletedExports, GrantError, Held, IssuedKey, NewKey, Program,
-    ProjectBefore, Rotated,
+    ApiKey, Authenticated, DeletedExports, GrantError, Held, IssuedKey, ListedProject,
+    MissingRights, NewKey, Program, ProjectBefore, Rotated, missing_source_rights,
 };
 pub use database::Database;
 pub use error::Error;
@@ -29,7 +29,7 @@ pub use exports::{
 };
 pub use maintenance::PendingDeletion;
 pub use migrations::{MigrateError, MigrationState};
-pub use operator::{Job, JobsRequest, Overridden};
+pub use operator::{ExpectedFile, FoundObject, Job, JobsRequest, Overridden};
 pub use queue::{
     Claim, ClaimRequest, FinishedFile, Leased, Progress, QueueDepth, QueueHints, QueueListener,
     QueueState,

@@ -23,7 +23,7 @@ pub enum MigrationState {
     #[error("the database's schema is up to date")]
     Current,
     /// Some migrations are missing.
-    #[error("the database lacks {missing} of {known} migrations: run 'exportctl migrate'")]
+    #[error("the database {}: run 'exportctl migrate'", lacking(*missing, *known))]
     Behind {
         /// How many are missing.
         missing: usize,
@@ -38,6 +38,14 @@ pub enum MigrationState {
         /// The migration's number.
         version: i64,
     },
+}
+
+fn lacking(missing: usize, known: usize) -> String {
+    if missing == known {
+        format!("has none of {known} migrations")
+    } else {
+        format!("lacks {missing} of {known} migrations")
+    }
 }
 
 impl Database {

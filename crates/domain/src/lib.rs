@@ -1,12 +1,14 @@
 //! The domain: exports and their states, filters, ids, times, leases, limits and retries. It has no I/O and
 //! depends on no other crate of the workspace.
 
+mod choice;
 mod clock;
 mod error_line;
 mod export;
 mod failure;
 mod filter;
 mod ids;
+mod invalid_value;
 mod lease;
 mod limits;
 mod message;
@@ -14,14 +16,17 @@ mod named_enum;
 mod retry;
 mod scope;
 mod status;
+mod suggestion;
 pub mod time;
 
+pub use choice::{Choice, ValueSet, ValueSetError};
 pub use clock::{Clock, SystemClock};
-pub use error_line::error_line;
+pub use error_line::{error_line, io_reason};
 pub use export::{Export, ExportFile, ExportState};
 pub use failure::{Failure, FailureCode};
 pub use filter::{Direction, MessageFilter, MessageStatus, RangeError, TimeRange};
 pub use ids::{EndpointId, ExportId, IdError, KeyId, LeaseToken, ProjectId};
+pub use invalid_value::{Fault, InvalidValue, one_of, quoted};
 pub use lease::Lease;
 pub use limits::{Count, Exceeded, Limit, LimitError, LimitName, LimitOverrides, Limits, Rate};
 pub use message::{MessageRow, PgTimestamp};
@@ -29,3 +34,4 @@ pub use named_enum::UnknownName;
 pub use retry::RetryPolicy;
 pub use scope::Scope;
 pub use status::ExportStatus;
+pub use suggestion::most_similar;

@@ -34,11 +34,11 @@ named_enum! {
 pub enum LimitError {
     /// Not a rate.
     #[error(
-        "expected a number and a time such as 200/s or 60/1m (1 to 1000000 in 1 second to 1 day), or off"
+        "must be a number and a time such as 200/s or 60/1m (1 to 1000000 in 1 second to 1 day), or off"
     )]
     Rate,
     /// Not a count.
-    #[error("expected a whole number from 1 to 9223372036854775807, or off")]
+    #[error("must be a whole number from 1, or off")]
     Count,
 }
 

@@ -8,6 +8,7 @@ mod s3;
 
 pub(crate) use azure::azure;
 pub use common::Clients;
+pub(crate) use common::Names;
 pub(crate) use gcs::gcs;
 pub(crate) use s3::s3;
 

@@ -1,6 +1,7 @@
 //! The settings of a store, and the errors of opening one.
 //!
-//! Error texts contain neither the settings' names nor their values. The caller knows the names, and the values may be secrets.
+//! Error texts do not contain the names of the settings in [`StoreConfig`], which the caller knows, and no values, which may be
+//! secrets.
 
 use std::fmt;
 
@@ -21,6 +22,23 @@ impl fmt::Debug for StoreConfig {
     }
 }
 
+/// A rule continues the sentence that begins with the name of the variable.
+fn separator(problem: &str) -> &'static str {
+    match problem.split(' ').next() {
+        Some("must" | "is") => " ",
+        _ => ": ",
+    }
+}
+
+impl OpenError {
+    pub(crate) fn variable(variable: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Variable {
+            variable: variable.into(),
+            problem: problem.into(),
+        }
+    }
+}
+
 /// Why a store cannot be opened. Each error is one line about one setting.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -30,10 +48,18 @@ pub enum OpenError {
     /// [`StoreConfig::public_endpoint`] is not usable.
     #[error("{0}")]
     PublicEndpoint(&'static str),
-    /// The cloud's own variables (`AWS_…`, `GOOGLE_…`, `AZURE_…`) are incomplete or contradictory.
+    /// One of the cloud's own variables (`AWS_…`, `GOOGLE_…`, `AZURE_…`) is missing, invalid or contradictory.
+    #[error("{variable}{}{problem}", separator(problem))]
+    Variable {
+        /// The variable.
+        variable: String,
+        /// What is wrong with it: a rule that begins with "must" or "is", or a sentence.
+        problem: String,
+    },
+    /// The client cannot be created, for a reason that names no variable.
     #[error("{0}")]
-    Environment(String),
-    /// The directory of a file store does not exist and cannot be created.
-    #[error("cannot open the directory {0}")]
+    Client(String),
+    /// The directory of a file store is not usable.
+    #[error("{0}")]
     Directory(String),
 }

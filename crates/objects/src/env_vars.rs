@@ -3,6 +3,7 @@
 //! A value that comes from a file or a secret often ends with a line break. So whitespace, control characters and a byte order
 //! mark around a value are removed.
 
+mod secrets;
 mod unsupported;
 mod validation;
 
@@ -12,6 +13,7 @@ use std::str::FromStr;
 use crate::config::OpenError;
 use crate::location::Cloud;
 
+pub use secrets::secret_variables;
 pub use unsupported::ignored_variables;
 
 /// A set of environment variables. An empty variable counts as unset, because deployment files cannot omit one.
@@ -46,6 +48,11 @@ impl EnvVars {
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().find(|(variable, _)| variable == name);
         found.map(|(_, value)| trimmed(value))
+    }
+
+    /// The first of these variables that is set.
+    pub(crate) fn first_of(&self, names: &[&'static str]) -> Option<&'static str> {
+        names.iter().copied().find(|name| self.get(name).is_some())
     }
 
     pub(crate) fn is_on(&self, name: &str) -> bool {

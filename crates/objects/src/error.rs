@@ -25,6 +25,21 @@ pub struct StoreError {
     reason: String,
     source: Option<Detail>,
     lacks_credentials: bool,
+    blame: Blame,
+}
+
+/// The setting that is probably wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Blame {
+    /// The URL of the store.
+    #[default]
+    Url,
+    Endpoint,
+    Region,
+    AccessKey,
+    Secret,
+    SessionToken,
+    WebIdentity,
 }
 
 /// The store's message on one line, without the parts of a signed request that a server may echo.
@@ -56,7 +71,22 @@ impl StoreError {
             reason: reason.into(),
             source: None,
             lacks_credentials: false,
+            blame: Blame::default(),
         }
+    }
+
+    /// The reason on one line, without the operation.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    pub(crate) fn blame(&self) -> Blame {
+        self.blame
+    }
+
+    pub(crate) fn blaming(self, blame: Blame) -> Self {
+        Self { blame, ..self }
     }
 
     /// Whether no credentials were found: neither in the settings nor at the cloud's metadata service.

@@ -8,11 +8,14 @@ use std::io;
 use std::iter::successors;
 
 use object_store::client::{HttpError, HttpErrorKind};
+use rustls::CertificateError;
 
-use crate::error::{ErrorKind, StoreError};
+use crate::error::{Blame, ErrorKind, StoreError};
+use crate::io_reason::io_reason;
 use crate::transport::connection_error::ConnectionError;
 use crate::transport::error_response::ErrorResponse;
 
+const REFUSED: &str = "connection refused: start the server, or correct host and port";
 const NO_CREDENTIALS: &str =
     "no credentials: neither the environment variables nor the cloud's metadata service has any";
 
@@ -22,6 +25,7 @@ impl StoreError {
         move |error| {
             let chain = ErrorChain::of(&error);
             Self::new(chain.kind(&error), action, chain.reason())
+                .blaming(chain.blame())
                 .with_detail(chain.detail())
                 .without_credentials(chain.is_from_metadata_service())
         }
@@ -37,7 +41,7 @@ impl StoreError {
                 }
                 _ => ErrorKind::Unavailable,
             };
-            Self::new(kind, action, error.to_string())
+            Self::new(kind, action, io_reason(&error))
         }
     }
 }
@@ -52,6 +56,8 @@ struct ErrorChain<'a> {
     text: String,
     /// The text of the innermost error.
     root: String,
+    /// What the innermost error means for an operator, if it is a frequent one.
+    problem: Option<&'static str>,
     response: Option<&'a ErrorResponse>,
     connection: Option<&'a ConnectionError>,
     http: Option<HttpErrorKind>,
@@ -62,6 +68,7 @@ impl<'a> ErrorChain<'a> {
         let text = one_line(&error.to_string());
         let mut chain = Self {
             root: text.clone(),
+            problem: None,
             text,
             response: None,
             connection: None,
@@ -73,6 +80,7 @@ impl<'a> ErrorChain<'a> {
             chain.connection = chain.connection.or(link.downcast_ref());
             let http = link.downcast_ref::<HttpError>();
             chain.http = chain.http.or(http.map(HttpError::kind));
+            chain.problem = connection_problem(link).or(chain.problem);
             chain.root = one_line(&link.to_string());
         }
         chain
@@ -106,8 +114,18 @@ impl<'a> ErrorChain<'a> {
         }
     }
 
+    /// A request that gets no response went to the wrong place, and one that is refused has a wrong setting.
+    fn blame(&self) -> Blame {
+        match (self.response, self.connection) {
+            _ if self.is_from_metadata_service() => Blame::AccessKey,
+            (Some(response), _) => response.blame(),
+            (None, Some(_)) => Blame::Endpoint,
+            (None, None) => Blame::Url,
+        }
+    }
+
     fn connection_reason(&self, host: &str, http: HttpErrorKind) -> String {
-        let root = &self.root;
+        let root = self.problem.unwrap_or(&self.root);
         match http {
             HttpErrorKind::Connect => format!("cannot connect to {host}: {root}"),
             HttpErrorKind::Timeout => format!("no response from {host} before the timeout"),
@@ -127,6 +145,50 @@ impl<'a> ErrorChain<'a> {
     fn is_from_metadata_service(&self) -> bool {
         self.response.is_some_and(|response| response.is_metadata)
             || self.connection.is_some_and(|error| error.is_metadata)
+    }
+}
+
+/// Frequent problems, in words that say what to do.
+fn connection_problem(link: &(dyn Error + 'static)) -> Option<&'static str> {
+    if let Some(error) = link.downcast_ref::<io::Error>() {
+        // The sources of the error inside are sources of this one, but it itself is not.
+        let inner = error.get_ref().and_then(|inner| connection_problem(inner));
+        let refused = error.kind() == io::ErrorKind::ConnectionRefused;
+        return inner.or(refused.then_some(REFUSED));
+    }
+    if let Some(error) = link.downcast_ref::<rustls::Error>() {
+        return tls_problem(error);
+    }
+    // The types of these errors are private to their libraries.
+    match link.to_string().as_str() {
+        "dns error" => Some("the host name cannot be resolved: correct it, or the DNS"),
+        "invalid HTTP version parsed" => {
+            Some("the server does not speak plain HTTP: use https://, or correct the port")
+        }
+        "connection closed before message completed" => {
+            Some("the server closed it without a response: correct host and port")
+        }
+        _ => None,
+    }
+}
+
+fn tls_problem(error: &rustls::Error) -> Option<&'static str> {
+    match error {
+        rustls::Error::InvalidMessage(_) => {
+            Some("the server does not speak TLS: use http://, or the port that speaks TLS")
+        }
+        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => Some(
+            "the certificate of the server is signed by an unknown authority: trust it with AWS_CA_BUNDLE or SSL_CERT_FILE",
+        ),
+        rustls::Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        ) => Some(
+            "the certificate of the server is not valid for this host name: use a name that is in it",
+        ),
+        rustls::Error::InvalidCertificate(
+            CertificateError::Expired | CertificateError::ExpiredContext { .. },
+        ) => Some("the certificate of the server has expired: renew it"),
+        _ => None,
     }
 }
 

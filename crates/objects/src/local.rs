@@ -5,6 +5,7 @@
 
 mod cleanup;
 mod direct_io;
+mod list;
 mod probe;
 mod read;
 mod root;
@@ -47,7 +48,8 @@ impl LocalFiles {
         let resolved = Root::open(root, if_missing)?;
         let paths = LocalFileSystem::new_with_prefix(resolved.path());
         Ok(Self {
-            paths: paths.map_err(|error| open_error(root, &error))?,
+            paths: paths
+                .map_err(|error| open_error(root, &format!("cannot be opened: {error}")))?,
             root: resolved,
         })
     }

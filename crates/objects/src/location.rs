@@ -9,7 +9,8 @@ use url::Url;
 
 use crate::config::OpenError;
 
-const SHAPE: &str = "the URL must be file:///directory, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix";
+const SHAPE: &str =
+    "must be file:///directory, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix";
 
 /// The parsed URL of a store.
 #[derive(Debug, PartialEq, Eq)]
@@ -49,13 +50,13 @@ impl Location {
         let name = url.host_str().unwrap_or_default();
         if name.is_empty() {
             return Err(OpenError::Url(
-                "the URL has no bucket: write it as s3://bucket/prefix",
+                "must have a bucket: write it as s3://bucket/prefix",
             ));
         }
         if url.port().is_some() {
             return Err(OpenError::Url(
-                "the URL has a port, which a bucket cannot have: set the server's address in AWS_ENDPOINT_URL, \
-                 GOOGLE_BASE_URL or AZURE_STORAGE_ENDPOINT",
+                "must not have a port: set the server's address in AWS_ENDPOINT_URL, GOOGLE_BASE_URL or \
+                 AZURE_STORAGE_ENDPOINT",
             ));
         }
         if !name
@@ -63,11 +64,11 @@ impl Location {
             .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '$'))
         {
             return Err(OpenError::Url(
-                "the bucket name contains invalid characters: use letters, digits, `-`, `_`, `.` and `$`",
+                "must have a bucket name of letters, digits, `-`, `_`, `.` and `$`",
             ));
         }
         let prefix = Path::from_url_path(url.path()).map_err(|_| {
-            OpenError::Url("the prefix contains empty segments, `..` or control characters")
+            OpenError::Url("must have a prefix without empty segments, `..` and control characters")
         })?;
         Ok(Self::Bucket(Bucket {
             cloud,
@@ -81,16 +82,16 @@ fn directory(text: &str, rest: &str) -> Result<Location, OpenError> {
     // The URL parser would read the first segment of a relative path as a host, and would drop `localhost`.
     if !rest.starts_with('/') {
         return Err(OpenError::Url(
-            "the URL of a directory needs an absolute path and no host: write three slashes, file:///directory",
+            "must have an absolute path and no host: write three slashes, file:///directory",
         ));
     }
     let url = parse_plain(text).map_err(OpenError::Url)?;
     let path = url
         .to_file_path()
-        .map_err(|()| OpenError::Url("the path in the URL is not a valid path on this machine"))?;
+        .map_err(|()| OpenError::Url("must have a path that is valid on this machine"))?;
     if path.parent().is_none() {
         return Err(OpenError::Url(
-            "the URL is the root of the file system: use a separate directory for the files",
+            "must not be the root of the file system: use a directory for the files",
         ));
     }
     Ok(Location::Directory(path))
@@ -101,12 +102,12 @@ pub(crate) fn public_endpoint(text: &str) -> Result<Url, OpenError> {
     let url = parse_plain(text).map_err(OpenError::PublicEndpoint)?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
         return Err(OpenError::PublicEndpoint(
-            "the URL must start with http:// or https://, such as https://files.example.com",
+            "must start with http:// or https://, such as https://files.example.com",
         ));
     }
     if url.path() != "/" {
         return Err(OpenError::PublicEndpoint(
-            "the URL must have only scheme, host and port: the signature of a link covers its path",
+            "must have only scheme, host and port: the signature of a link covers its path",
         ));
     }
     Ok(url)
@@ -114,14 +115,14 @@ pub(crate) fn public_endpoint(text: &str) -> Result<Url, OpenError> {
 
 /// Parses a URL. Rejects parts that would be ignored or that may be secret.
 fn parse_plain(text: &str) -> Result<Url, &'static str> {
-    let url = Url::parse(text).map_err(|_| "it is not a URL")?;
+    let url = Url::parse(text).map_err(|_| "must be a URL such as https://host:port")?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(
-            "the URL must not contain a user name or password: set the credentials in the cloud's own variables",
+            "must not contain a user name or password: set the credentials in the cloud's own variables",
         );
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err("the URL must not have a query or a fragment");
+        return Err("must not have a query or a fragment");
     }
     Ok(url)
 }
@@ -132,17 +133,16 @@ pub(crate) fn check_endpoint(
     text: &str,
     allow_http: (&str, bool),
 ) -> Result<(), OpenError> {
-    let url = parse_plain(text)
-        .map_err(|problem| OpenError::Environment(format!("{variable}: {problem}")))?;
-    match (url.scheme(), allow_http) {
-        ("https", _) | ("http", (_, true)) => Ok(()),
-        ("http", (allow, false)) => Err(OpenError::Environment(format!(
-            "{variable} is plain HTTP: set {allow}=true to allow it"
-        ))),
-        _ => Err(OpenError::Environment(format!(
-            "{variable} must start with https:// or http://"
-        ))),
-    }
+    let problem = match (parse_plain(text), allow_http) {
+        (Err(problem), _) => problem.to_owned(),
+        (Ok(url), (allow, is_allowed)) => match url.scheme() {
+            "https" => return Ok(()),
+            "http" if is_allowed => return Ok(()),
+            "http" => format!("is plain HTTP: use https://, or allow it with {allow}=true"),
+            _ => "must start with https:// or http://".to_owned(),
+        },
+    };
+    Err(OpenError::variable(variable, problem))
 }
 
 #[cfg(test)]

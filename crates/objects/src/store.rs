@@ -13,7 +13,7 @@ use object_store::azure::MicrosoftAzure;
 use object_store::gcp::GoogleCloudStorage;
 use object_store::path::Path;
 
-use crate::clients::{self, Clients};
+use crate::clients::{self, Clients, Names};
 use crate::config::{OpenError, StoreConfig};
 use crate::env_vars::EnvVars;
 use crate::error::{ErrorKind, StoreError};
@@ -39,18 +39,16 @@ pub enum Store {
 }
 
 impl Store {
-    /// Opens the store with the environment variables of the process. Opens no connection: see [`check`](Self::check). Creates a
-    /// missing directory if its parent exists.
-    pub fn open(config: &StoreConfig) -> Result<Self, OpenError> {
-        Self::open_in(config, &EnvVars::of_process(), IfMissing::Create)
+    /// Like [`open_with`](Self::open_with), but a directory must exist.
+    pub fn open_existing(
+        config: &StoreConfig,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, OpenError> {
+        Self::open_in(config, &EnvVars::new(variables), IfMissing::Fail)
     }
 
-    /// Like [`open`](Self::open), but a directory must exist.
-    pub fn open_existing(config: &StoreConfig) -> Result<Self, OpenError> {
-        Self::open_in(config, &EnvVars::of_process(), IfMissing::Fail)
-    }
-
-    /// Like [`open`](Self::open), with these environment variables.
+    /// Opens the store with these environment variables. Opens no connection: see [`check`](Self::check). Creates a missing
+    /// directory if its parent exists.
     pub fn open_with(
         config: &StoreConfig,
         variables: impl IntoIterator<Item = (String, String)>,
@@ -71,7 +69,7 @@ impl Store {
         let bucket = match Location::parse(&config.url)? {
             Location::Directory(_) if public.is_some() => {
                 return Err(OpenError::PublicEndpoint(
-                    "a directory has no public endpoint: the API serves its files",
+                    "must not be set with a file:// store: the API serves its files",
                 ));
             }
             Location::Directory(root) => {
@@ -107,6 +105,18 @@ impl Store {
             None | Some(Ok(_)) => Ok(()),
             Some(Err(error)) => Err(StoreError::store(CHECK_ACTION)(error)),
         }
+    }
+
+    /// The cloud's own variable whose value is probably the reason of an error of [`check`](Self::check). `None`: the URL.
+    #[must_use]
+    pub fn variable(&self, error: &StoreError) -> Option<&'static str> {
+        let names = match self {
+            Self::S3(s3) => s3.names,
+            Self::Gcs(gcs) => gcs.names,
+            Self::Azure(azure) => azure.names,
+            Self::File(_) => Names::default(),
+        };
+        names.of(error.blame())
     }
 
     /// The mode of the directory of a file store, if users other than its owner may read or change it.

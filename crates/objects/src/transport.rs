@@ -36,6 +36,7 @@ use error_response::ErrorResponse;
 use progress::{Sent, is_completion, within};
 use request_error::RequestError;
 
+pub(crate) use client::InvalidOption;
 pub(crate) use redirect::Signer;
 
 /// The maximum number of addresses for one request.

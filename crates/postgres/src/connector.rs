@@ -48,6 +48,7 @@ impl Connector {
         access: Access,
     ) -> Result<Self, UrlError> {
         let mut address = Address::parse(url)?;
+        address.tls.check_files()?;
         if access == Access::ReadWrite
             && address.target == TargetSession::Any
             && address.hosts.len() > 1

@@ -1,57 +1,29 @@
 //! Opens the dependencies of a service, and waits until they are available. An error is one line that names
 //! the variable.
 
+mod check;
+mod error;
 mod wait;
 
-use std::error::Error as StdError;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use exports_database::{Database, MigrationState};
-use exports_domain::error_line;
-use exports_objects::{ErrorKind, OpenError, Store, StoreConfig, StoreError};
+use exports_database::{Database, Program};
+use exports_objects::Store;
 use exports_postgres::{Client, PoolPurpose};
-use exports_source::{Error as SourceError, RowSecurity, Source};
+use exports_source::{RowSecurity, Source};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use error::{DATABASE, SOURCE};
+
+pub use error::{
+    StartError, database_error, in_variable, listen_error, open_store, statement_error, store_error,
+};
+
 use crate::outage::Outage;
+use crate::rights::Rights;
 use crate::settings::{DatabaseSettings, ExposeSecret, SourceRowSecurity, StoreSettings};
-
-const DATABASE: &str = "DATABASE_URL";
-const SOURCE: &str = "EXPORTS_SOURCE_DATABASE_URL";
-const STORE: &str = "EXPORTS_OBJECT_STORE_URL";
-const STORE_PUBLIC: &str = "EXPORTS_OBJECT_STORE_PUBLIC_ENDPOINT";
-
-/// Why a service cannot start.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{line}")]
-pub struct StartError {
-    line: String,
-    /// It can pass without a change of the settings.
-    may_pass: bool,
-}
-
-/// Adds the name of the variable to an error. For `map_err`.
-pub fn in_variable<E: StdError>(variable: &'static str) -> impl FnOnce(E) -> StartError {
-    move |error| StartError::new(variable, &error_line(&error))
-}
-
-impl StartError {
-    /// The value of a variable cannot be used.
-    #[must_use]
-    pub fn new(variable: &'static str, reason: &str) -> Self {
-        Self {
-            line: format!("{variable}: {reason}"),
-            may_pass: false,
-        }
-    }
-
-    /// Sets whether it can pass without a change of the settings.
-    fn that_may_pass(self, may_pass: bool) -> Self {
-        Self { may_pass, ..self }
-    }
-}
 
 /// Whether the dependencies have been available since the start. Clones share the answer.
 #[derive(Debug, Clone, Default)]
@@ -80,6 +52,8 @@ pub struct Dependencies {
     pub source: Source,
     /// The object store.
     pub store: Store,
+    /// The rights of the program's roles in both databases.
+    pub rights: Rights,
     source_is_separate: bool,
 }
 
@@ -87,7 +61,8 @@ impl Dependencies {
     /// Parses the addresses and sets up TLS. Does not connect.
     pub fn open(
         databases: &DatabaseSettings,
-        store: StoreSettings,
+        store: &StoreSettings,
+        program: Program,
         purpose: PoolPurpose,
     ) -> Result<Self, StartError> {
         // This fails only if a provider is installed already.
@@ -106,49 +81,24 @@ impl Dependencies {
             SourceRowSecurity::Refuse => RowSecurity::Refuse,
             SourceRowSecurity::Apply => RowSecurity::Apply,
         });
-        let config = StoreConfig {
-            url: store.url,
-            public_endpoint: store.public_endpoint,
-        };
-        let store = Store::open(&config).map_err(|error| {
-            let variable = match error {
-                OpenError::PublicEndpoint(_) => STORE_PUBLIC,
-                OpenError::Url(_) | OpenError::Environment(_) | OpenError::Directory(_) => STORE,
-            };
-            in_variable(variable)(error)
-        })?;
+        let store = open_store(store, Store::open_with)?;
+        let source_is_separate = databases.source_database_url.is_some();
+        let source_client = source_is_separate.then(|| source.client().clone());
         Ok(Self {
+            rights: Rights::new(program, database.clone(), source_client),
             database,
             source,
             store,
-            source_is_separate: databases.source_database_url.is_some(),
+            source_is_separate,
         })
     }
 
-    /// Connects to each once. The database must have the schema of this version.
-    async fn check(&self) -> Result<(), StartError> {
-        self.database.check().await.map_err(|error| {
-            let may_pass = !error.is_wrong_setting();
-            in_variable(DATABASE)(error).that_may_pass(may_pass)
-        })?;
-        match self.database.migration_state().await {
-            Ok(MigrationState::Current) => {}
-            Ok(state) => {
-                // `exportctl migrate` may be running.
-                let may_pass = matches!(state, MigrationState::Behind { .. });
-                return Err(in_variable(DATABASE)(state).that_may_pass(may_pass));
-            }
-            // Rights may be missing because `exportctl migrate` has not granted them yet.
-            Err(error) => return Err(in_variable(DATABASE)(error).that_may_pass(true)),
+    fn source_variable(&self) -> &'static str {
+        if self.source_is_separate {
+            SOURCE
+        } else {
+            DATABASE
         }
-        self.source.check().await.map_err(|error| {
-            let may_pass = !matches!(&error, SourceError::Postgres(e) if e.is_wrong_setting());
-            in_variable(SOURCE)(error).that_may_pass(may_pass)
-        })?;
-        self.store.check().await.map_err(|error| {
-            let may_pass = may_pass(&error);
-            in_variable(STORE)(error).that_may_pass(may_pass)
-        })
     }
 
     /// Logs outages of the databases from now on, and one warning for each database whose connections may be
@@ -174,16 +124,6 @@ fn warn_if_unencrypted(variable: &str, client: &Client) {
             "connections to a database over a network may be unencrypted: add sslmode=verify-full, or at \
              least sslmode=require, to the address"
         );
-    }
-}
-
-/// Refused credentials and impossible requests need other settings. The credentials of a cloud's metadata
-/// service may come later.
-fn may_pass(error: &StoreError) -> bool {
-    match error.kind() {
-        ErrorKind::Unavailable | ErrorKind::NotFound => true,
-        ErrorKind::Refused => error.lacks_credentials(),
-        ErrorKind::Invalid => false,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Parser;
+use exports_database::Program;
 use exports_postgres::PoolPurpose;
 use exports_service::healthcheck;
 use exports_service::logging::init_logging;
@@ -10,7 +11,7 @@ use exports_service::metrics::Registry;
 use exports_service::settings::{
     DatabaseSettings, LogSettings, StartSettings, StoreSettings, WorkerSettings,
 };
-use exports_service::start::{Dependencies, StartError, Started, in_variable};
+use exports_service::start::{Dependencies, StartError, Started, in_variable, listen_error};
 
 use crate::context::Context;
 use crate::health;
@@ -61,12 +62,17 @@ pub(crate) async fn open(settings: Settings, registry: &Registry) -> Result<Open
     let purpose = PoolPurpose::Worker {
         concurrency: settings.worker.concurrency,
     };
-    let dependencies = Dependencies::open(&settings.database, settings.store, purpose)?;
+    let dependencies = Dependencies::open(
+        &settings.database,
+        &settings.store,
+        Program::Worker,
+        purpose,
+    )?;
     let health = match settings.worker.health_listen {
         None => None,
         Some(address) => {
             let bound = health::Server::bind(address).await;
-            Some(bound.map_err(in_variable("EXPORTS_HEALTH_LISTEN"))?)
+            Some(bound.map_err(|error| listen_error("EXPORTS_HEALTH_LISTEN", address, &error))?)
         }
     };
     // Last, because log lines of libraries would hide a wrong setting.

@@ -14,6 +14,7 @@ async fn jobs(storage: &Database, statuses: &[ExportStatus], limit: u16) -> Vec<
     let request = JobsRequest {
         statuses,
         project: None,
+        export: None,
         limit,
     };
     storage.jobs(request).await.unwrap()
@@ -52,7 +53,8 @@ async fn jobs_report_owner_progress_lease_and_attempt_error() {
     assert!(due.age > Duration::from_mins(59));
     assert_eq!((due.rows, due.lease_left), (None, None));
     assert!(waits.due_in > Duration::from_mins(4));
-    assert_eq!(waits.error.as_deref(), Some("the store is away"));
+    assert_eq!(waits.attempt_error.as_deref(), Some("the store is away"));
+    assert_eq!(waits.failure, None);
 
     assert_eq!(jobs(&storage, &[Pending, Processing], 2).await.len(), 2);
     assert_eq!(jobs(&storage, &[Failed], 10).await.len(), 1);
@@ -60,9 +62,18 @@ async fn jobs_report_owner_progress_lease_and_attempt_error() {
     let request = JobsRequest {
         statuses: ExportStatus::ALL,
         project: Some(&other),
+        export: None,
         limit: 10,
     };
     assert!(storage.jobs(request).await.unwrap().is_empty());
+    let request = JobsRequest {
+        statuses: &[],
+        project: None,
+        export: Some(ExportId(later)),
+        limit: 1,
+    };
+    let one = storage.jobs(request).await.unwrap();
+    assert_eq!(one[0].id.0, later);
 }
 
 #[tokio::test]

@@ -119,9 +119,9 @@ async fn a_url_with_verify_full_connects_only_to_a_verified_server() {
     let other_name = connect(&verified(&postgres.url(), "ca.pem")).await;
     assert!(other_name.unwrap_err().contains("not valid for name"));
     let other_authority = connect(&verified(&by_name, "other-ca.pem")).await;
-    assert!(other_authority.unwrap_err().contains("UnknownIssuer"));
+    assert!(other_authority.unwrap_err().contains("unknown authority"));
     let no_authority = connect(&verified(&by_name, "missing.pem")).await;
-    assert!(no_authority.unwrap_err().contains("No such file"));
+    assert!(no_authority.unwrap_err().contains("it does not exist"));
     for url in [
         verified(&by_name, "ca.pem"),
         format!("{by_name}?sslmode=require"),
@@ -248,7 +248,7 @@ async fn old_and_self_signed_certificates_are_verified_as_by_libpq() {
             let url = format!("{by_name}?sslmode={mode}&sslrootcert={}", other.display());
             let refused = connect(&url).await.unwrap_err();
             assert!(
-                refused.contains("UnknownIssuer"),
+                refused.contains("unknown authority"),
                 "{server} {mode}: {refused}"
             );
         }

@@ -6,9 +6,11 @@
 mod support;
 
 mod column_types;
+mod excluded_rows;
 mod joining;
 mod messages;
 mod operator_tables;
+mod plans;
 mod replica;
 mod rewritten;
 mod row_security;

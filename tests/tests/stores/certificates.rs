@@ -75,8 +75,8 @@ async fn aws_ca_bundle_makes_a_private_authority_trusted() {
 #[test]
 fn an_unusable_ca_bundle_is_reported_by_variable_name() {
     for (bundle, reason) in [
-        ("server.key", "no certificates"),
-        ("nowhere", "No such file"),
+        ("server.key", "no certificate"),
+        ("nowhere", "it does not exist"),
     ] {
         let refused = open(9, Some(file(bundle))).unwrap_err().to_string();
         assert!(refused.starts_with("AWS_CA_BUNDLE: "), "{refused}");

@@ -52,7 +52,7 @@ async fn a_check_reports_the_cause(server: S3Server) {
     let refusal = if server.is_garage() {
         "a wrong secret key can also cause this) (AccessDenied: Forbidden: Invalid signature)"
     } else {
-        "rejects the credentials: correct them (SignatureDoesNotMatch"
+        "rejects the credentials: correct the secret key, which must belong to the access key id (SignatureDoesNotMatch"
     };
     assert!(line.contains(refusal), "{line}");
 
@@ -67,7 +67,7 @@ async fn a_check_reports_the_cause(server: S3Server) {
     .await;
     assert_eq!(kind, ErrorKind::Unavailable, "{line}");
     assert!(
-        line.contains(&format!("cannot connect to {closed}: Connection refused")),
+        line.contains(&format!("cannot connect to {closed}: connection refused")),
         "{line}"
     );
 

@@ -76,7 +76,7 @@ async fn only_a_service_creates_the_directory_and_only_its_last_component() {
         "{refused}"
     );
     assert!(!root.path().join("volume").exists());
-    let missing = Store::open_existing(&config(&root.path().join("files"))).unwrap_err();
+    let missing = Store::open_existing(&config(&root.path().join("files")), []).unwrap_err();
     assert!(
         missing
             .to_string()

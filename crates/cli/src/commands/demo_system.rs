@@ -2,6 +2,7 @@
 //! an operator, and an export of all messages.
 
 use clap::Args;
+use exports_service::settings::number;
 use indicatif::BinaryBytes;
 use uuid::Uuid;
 
@@ -18,7 +19,7 @@ const PROJECT: &str = "proj_demo";
 #[derive(Debug, Args)]
 pub(super) struct DemoSystem {
     /// How many messages to export
-    #[arg(long, value_name = "COUNT", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "COUNT", default_value_t = 1_000_000, value_parser = number(1_u64..=1_000_000_000_000))]
     messages: u64,
 }
 

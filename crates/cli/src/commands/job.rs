@@ -1,7 +1,9 @@
-//! `exportctl job`: overrides for one export.
+//! `exportctl job`: one export, and overrides for it.
 //!
 //! An ended export cannot be changed. The consumer of a failed export may have seen the failure and
 //! created another one, so a new export is the only way to try again.
+
+mod show;
 
 use clap::{Args, Subcommand};
 use exports_database::Overridden;
@@ -12,9 +14,10 @@ use super::open;
 use crate::error::{Context, Error, Result};
 use crate::output::print;
 
-/// Overrides one export
+/// Shows or overrides one export
 #[derive(Debug, Subcommand)]
 pub(super) enum Job {
+    Show(show::Show),
     Requeue(Requeue),
     Fail(Fail),
 }
@@ -22,6 +25,7 @@ pub(super) enum Job {
 impl Job {
     pub(super) async fn run(self) -> Result<()> {
         match self {
+            Self::Show(command) => command.run().await,
             Self::Requeue(command) => command.run().await,
             Self::Fail(command) => command.run().await,
         }
@@ -73,6 +77,12 @@ impl Fail {
     }
 }
 
+fn unknown_export(export: ExportId) -> Error {
+    Error::new(format!(
+        "export {export} does not exist: 'exportctl jobs' lists active exports"
+    ))
+}
+
 fn print_result(export: ExportId, result: Overridden, what: &str) -> Result<()> {
     match result {
         Overridden::Done { holder: None } => print(&format!("{export} {what}")),
@@ -81,14 +91,14 @@ fn print_result(export: ExportId, result: Overridden, what: &str) -> Result<()> 
         } => print(&format!(
             "{export} {what}; {worker} held it and stops at its next heartbeat"
         )),
-        Overridden::Missing => Err(Error::new(format!(
-            "export {export} does not exist: 'exportctl jobs' lists active exports"
-        ))),
+        Overridden::Missing => Err(unknown_export(export)),
         Overridden::Ended(status) => Err(Error::new(format!(
             "{export} is {status}, which is final{}",
             match status {
-                ExportStatus::Failed => ": its consumer can create a new export",
-                _ => "",
+                ExportStatus::Failed => format!(
+                    ": its consumer can create a new export ('exportctl job show {export}' shows why it failed)"
+                ),
+                _ => String::new(),
             }
         ))),
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use exports_database::{Job, JobsRequest};
 use exports_domain::{ExportStatus, ProjectId};
-use exports_service::settings::DatabaseSettings;
+use exports_service::settings::{DatabaseSettings, number};
 use indicatif::{BinaryBytes, HumanCount};
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ const COLUMNS: [&str; 11] = [
     "LEASE",
     "ROWS",
     "SIZE",
-    "DUE OR ERROR",
+    "DUE OR FAILURE",
 ];
 
 /// Lists exports with their workers, leases, progress and errors
@@ -38,7 +38,7 @@ pub(super) struct Jobs {
     #[arg(long)]
     project: Option<ProjectId>,
     /// Maximum number of exports
-    #[arg(long, value_name = "COUNT", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    #[arg(long, value_name = "COUNT", default_value_t = 50, value_parser = number(1_u16..=10_000))]
     limit: u16,
     /// Print JSON; durations are in seconds
     #[arg(long)]
@@ -58,6 +58,7 @@ impl Jobs {
         let jobs = database.jobs(JobsRequest {
             statuses,
             project: self.project.as_ref(),
+            export: None,
             // One more, to know whether there are more.
             limit: self.limit + 1,
         });
@@ -89,8 +90,8 @@ fn cells(job: &Job) -> [String; COLUMNS.len()] {
         due_in if due_in > HELD => Some("its project is suspended".to_owned()),
         due_in => Some(format!("due in {}", span(due_in))),
     };
-    let error = job.error.as_deref().map(printable);
-    let remarks: Vec<_> = due.into_iter().chain(error).collect();
+    let failure = failure(job).map(|text| printable(&text));
+    let remarks: Vec<_> = due.into_iter().chain(failure).collect();
     [
         job.id.to_string(),
         job.project.clone(),
@@ -109,7 +110,20 @@ fn cells(job: &Job) -> [String; COLUMNS.len()] {
     ]
 }
 
-fn object(job: &Job) -> Value {
+/// What the consumer sees of a failed export, and why the latest attempt ended early.
+pub(super) fn failure(job: &Job) -> Option<String> {
+    let attempt = job.attempt_error.as_deref();
+    match &job.failure {
+        None => attempt.map(|error| format!("last attempt: {error}")),
+        Some((code, message)) => Some(match attempt.filter(|error| error != message) {
+            None => format!("{code}: {message}"),
+            Some(error) => format!("{code}: {message} (last attempt: {error})"),
+        }),
+    }
+}
+
+pub(super) fn object(job: &Job) -> Value {
+    let (code, message) = job.failure.clone().unzip();
     json!({
         "id": job.id.to_string(),
         "project_id": job.project,
@@ -122,12 +136,14 @@ fn object(job: &Job) -> Value {
         "lease_left_s": job.lease_left.map(|span| span.as_secs_f64()),
         "rows": job.rows,
         "bytes": job.bytes,
-        "error": job.error,
+        "error_code": code,
+        "error_message": message,
+        "attempt_error": job.attempt_error,
     })
 }
 
 /// At most two units, such as `1h 1m`.
-fn span(duration: Duration) -> String {
+pub(super) fn span(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     match (days, hours, minutes) {

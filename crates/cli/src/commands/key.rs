@@ -11,6 +11,7 @@ use exports_database::{ApiKey, Database, NewKey};
 use exports_domain::time::to_wire;
 use exports_domain::{KeyId, ProjectId, Scope};
 use exports_service::settings::{DatabaseSettings, LogSettings, parse_duration};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{open, unknown_project};
@@ -115,6 +116,9 @@ pub(super) struct List {
     /// Only this project
     #[arg(long)]
     project: Option<ProjectId>,
+    /// Print a JSON array
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     database: DatabaseSettings,
 }
@@ -129,7 +133,12 @@ impl List {
             }
         }
         let keys = database.list_keys(self.project.as_ref()).await;
-        print(&key_table(&keys.context("cannot list the keys")?))
+        let keys = keys.context("cannot list the keys")?;
+        if self.json {
+            let keys: Vec<_> = keys.iter().map(object).collect();
+            return print(&Value::from(keys).to_string());
+        }
+        print(&key_table(&keys))
     }
 }
 
@@ -219,6 +228,22 @@ fn cells(key: &ApiKey) -> [String; COLUMNS.len()] {
         seconds(key.revoked_at),
         printable(key.label.as_deref().unwrap_or_default()),
     ]
+}
+
+/// Never the key itself or its hash.
+fn object(key: &ApiKey) -> Value {
+    json!({
+        "id": key.id.to_string(),
+        "project_id": key.project_id,
+        "prefix": key.prefix,
+        "scope": key.scope,
+        "label": key.label,
+        "created_at": to_wire(key.created_at),
+        "last_used_at": key.last_used_at.map(to_wire),
+        "expires_at": key.expires_at.map(to_wire),
+        "replaced_by": key.replaced_by.map(|id| id.to_string()),
+        "revoked_at": key.revoked_at.map(to_wire),
+    })
 }
 
 fn seconds(time: Option<DateTime<Utc>>) -> String {

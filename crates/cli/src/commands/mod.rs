@@ -1,5 +1,6 @@
 //! The commands, one per file.
 
+mod admin;
 mod check;
 mod demo;
 mod demo_export;
@@ -18,8 +19,11 @@ use exports_database::{Database, MigrationState};
 use exports_domain::ProjectId;
 use exports_postgres::PoolPurpose;
 use exports_service::settings::{DatabaseSettings, ExposeSecret};
+use exports_service::start::{database_error, in_variable, statement_error};
 
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, Result};
+
+const DATABASE: &str = "DATABASE_URL";
 
 /// Administers the exports service
 #[derive(Debug, Parser)]
@@ -42,6 +46,8 @@ enum Command {
     #[command(subcommand)]
     Job(job::Job),
     Prune(prune::Prune),
+    #[command(subcommand)]
+    Admin(admin::Admin),
     Seed(seed::Seed),
     Demo(demo::Demo),
     Dev(dev::Dev),
@@ -57,6 +63,7 @@ impl Arguments {
             Command::Jobs(command) => command.run().await,
             Command::Job(command) => command.run().await,
             Command::Prune(command) => command.run().await,
+            Command::Admin(command) => command.run().await,
             Command::Seed(command) => command.run().await,
             Command::Demo(command) => command.run().await,
             Command::Dev(command) => command.run().await,
@@ -67,18 +74,20 @@ impl Arguments {
 /// Connects to the service's database.
 async fn connect(settings: &DatabaseSettings) -> Result<Database> {
     let url = settings.database_url.expose_secret();
-    let database = Database::new(url, PoolPurpose::Command).context("DATABASE_URL")?;
-    database.check().await.context("DATABASE_URL")?;
+    let database = Database::new(url, PoolPurpose::Command).map_err(in_variable(DATABASE))?;
+    let checked = database.check().await;
+    checked.map_err(|error| database_error(DATABASE, &error))?;
     Ok(database)
 }
 
 /// Connects to the service's database and checks that all migrations are applied.
 async fn open(settings: &DatabaseSettings) -> Result<Database> {
     let database = connect(settings).await?;
-    match database.migration_state().await.context("DATABASE_URL")? {
+    let state = database.migration_state().await;
+    match state.map_err(|error| statement_error(DATABASE, &error))? {
         MigrationState::Current => Ok(database),
         state @ (MigrationState::Behind { .. } | MigrationState::Foreign { .. }) => {
-            Err(Error::new(state.to_string()))
+            Err(in_variable(DATABASE)(state).into())
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod delete;
 mod limits;
+mod list;
 mod suspend;
 
 use clap::{Args, Subcommand};
@@ -17,6 +18,7 @@ use crate::output::print;
 #[derive(Debug, Subcommand)]
 pub(super) enum Project {
     Create(Create),
+    List(list::List),
     Suspend(suspend::Suspend),
     Resume(suspend::Resume),
     Delete(delete::Delete),
@@ -27,6 +29,7 @@ impl Project {
     pub(super) async fn run(self) -> Result<()> {
         match self {
             Self::Create(command) => command.run().await,
+            Self::List(command) => command.run().await,
             Self::Suspend(command) => command.run().await,
             Self::Resume(command) => command.run().await,
             Self::Delete(command) => command.run().await,

@@ -6,7 +6,7 @@ use exports_domain::{ProjectId, TimeRange, time};
 use exports_sandbox::generator::Plan;
 use exports_sandbox::seed::SeedError;
 use exports_sandbox::seed::seed;
-use exports_service::settings::{DatabaseSettings, ExposeSecret};
+use exports_service::settings::{DatabaseSettings, ExposeSecret, number};
 
 use super::{open, unknown_project};
 use crate::error::{Context, Error, Result};
@@ -24,7 +24,7 @@ pub(super) struct Seed {
     #[arg(long)]
     project: ProjectId,
     /// Number of messages
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "COUNT", value_parser = number(1_u64..=1_000_000_000_000))]
     messages: u64,
     /// Seed of the random generator
     #[arg(long = "seed", value_name = "NUMBER", default_value_t = 1)]

@@ -1,5 +1,7 @@
 //! Runs `exportctl` as an operator would.
 
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
 use std::process::{Command, Output, Stdio};
 
 use exports_tests::program;
@@ -13,9 +15,15 @@ pub(crate) struct Answer {
 
 /// Runs a command with only these environment variables.
 pub(crate) async fn exportctl(environment: &[(&str, &str)], command: &str) -> Answer {
+    let arguments: Vec<_> = command.split(' ').collect();
+    exportctl_with(environment, &arguments).await
+}
+
+/// The same, with arguments that contain spaces.
+pub(crate) async fn exportctl_with(environment: &[(&str, &str)], arguments: &[&str]) -> Answer {
     let mut process = Command::new(program("exportctl"));
     process
-        .args(command.split(' '))
+        .args(arguments)
         .env_clear()
         .envs(environment.iter().copied())
         .stdin(Stdio::null());

@@ -6,8 +6,9 @@
 //! many rows. Every step can be repeated after an interruption.
 
 use chrono::{DateTime, Utc};
-use exports_domain::ProjectId;
+use exports_domain::{LimitOverrides, ProjectId};
 
+use crate::access::project_limits::LimitColumns;
 use crate::database::Database;
 use crate::error::Error;
 use exports_postgres::is_foreign_key_violation;
@@ -17,6 +18,56 @@ use exports_postgres::is_foreign_key_violation;
 pub struct ProjectBefore {
     /// Since when it was suspended; `None`: it was not.
     pub suspended_at: Option<DateTime<Utc>>,
+}
+
+/// A project in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedProject {
+    /// Its id.
+    pub id: String,
+    /// When it was created.
+    pub created_at: DateTime<Utc>,
+    /// Since when it is suspended; `None`: it is not.
+    pub suspended_at: Option<DateTime<Utc>>,
+    /// The number of its keys that are valid now.
+    pub keys: u64,
+    /// The number of its pending and processing exports.
+    pub active_exports: u64,
+    /// The limits that it has of its own.
+    pub limits: LimitOverrides,
+}
+
+struct ProjectRow {
+    id: String,
+    created_at: DateTime<Utc>,
+    suspended_at: Option<DateTime<Utc>>,
+    keys: i64,
+    active_exports: i64,
+    limit_requests: Option<String>,
+    limit_creates: Option<String>,
+    limit_active: Option<String>,
+    limit_stored_bytes: Option<String>,
+}
+
+impl TryFrom<ProjectRow> for ListedProject {
+    type Error = Error;
+
+    fn try_from(row: ProjectRow) -> Result<Self, Error> {
+        let columns = LimitColumns {
+            limit_requests: row.limit_requests,
+            limit_creates: row.limit_creates,
+            limit_active: row.limit_active,
+            limit_stored_bytes: row.limit_stored_bytes,
+        };
+        Ok(Self {
+            limits: columns.parse(&row.id)?,
+            id: row.id,
+            created_at: row.created_at,
+            suspended_at: row.suspended_at,
+            keys: row.keys.unsigned_abs(),
+            active_exports: row.active_exports.unsigned_abs(),
+        })
+    }
 }
 
 /// The exports that one batch of a suspension has held.
@@ -46,6 +97,36 @@ impl Database {
         )
         .fetch_one(&mut self.connection().await?)
         .await?)
+    }
+
+    /// Lists all projects by id. Counts active exports by the partial indexes of the queue.
+    pub async fn list_projects(&self) -> Result<Vec<ListedProject>, Error> {
+        let rows = sqlx::query_as!(
+            ProjectRow,
+            r#"
+            WITH active AS (
+                SELECT project_id, sum(exports) AS exports FROM (
+                    SELECT project_id, count(*) AS exports FROM exports WHERE status = 'pending' GROUP BY 1
+                    UNION ALL
+                    SELECT project_id, count(*) FROM exports WHERE status = 'processing' GROUP BY 1
+                ) counted GROUP BY 1
+            ), keys AS (
+                SELECT project_id, count(*) AS keys FROM api_keys
+                WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())
+                GROUP BY 1
+            )
+            SELECT p.id, p.created_at, p.suspended_at,
+                   coalesce(keys.keys, 0) AS "keys!", coalesce(active.exports, 0)::bigint AS "active_exports!",
+                   p.limit_requests, p.limit_creates, p.limit_active, p.limit_stored_bytes
+            FROM projects p
+            LEFT JOIN active ON active.project_id = p.id
+            LEFT JOIN keys ON keys.project_id = p.id
+            ORDER BY p.id
+            "#,
+        )
+        .fetch_all(&mut self.connection().await?)
+        .await?;
+        rows.into_iter().map(ListedProject::try_from).collect()
     }
 
     /// Creates a project; `false` if it existed already.

@@ -16,6 +16,8 @@ pub struct JobsRequest<'a> {
     pub statuses: &'a [ExportStatus],
     /// Only this project.
     pub project: Option<&'a ProjectId>,
+    /// Only this export, whatever its state and project are.
+    pub export: Option<ExportId>,
     /// Maximum number of exports.
     pub limit: u16,
 }
@@ -45,8 +47,10 @@ pub struct Job {
     pub rows: Option<u64>,
     /// Bytes, likewise.
     pub bytes: Option<u64>,
+    /// Failed: the code and the message that its consumer sees. An operator's own reason is such a message.
+    pub failure: Option<(String, String)>,
     /// Why the latest attempt ended early.
-    pub error: Option<String>,
+    pub attempt_error: Option<String>,
 }
 
 struct JobRow {
@@ -61,7 +65,9 @@ struct JobRow {
     lease_left: Option<f64>,
     rows: Option<i64>,
     bytes: Option<i64>,
-    error: Option<String>,
+    error_code: Option<String>,
+    error_message: Option<String>,
+    attempt_error: Option<String>,
 }
 
 impl TryFrom<JobRow> for Job {
@@ -83,7 +89,10 @@ impl TryFrom<JobRow> for Job {
             lease_left: row.lease_left.map(span),
             rows: row.rows.and_then(|count| u64::try_from(count).ok()),
             bytes: row.bytes.and_then(|count| u64::try_from(count).ok()),
-            error: row.error,
+            failure: row
+                .error_code
+                .map(|code| (code, row.error_message.unwrap_or_default())),
+            attempt_error: row.attempt_error,
         })
     }
 }
@@ -117,6 +126,8 @@ impl Database {
                    AND ('completed' = ANY ($1) OR 'failed' = ANY ($1) OR 'expired' = ANY ($1))
                    AND ($2::text IS NULL OR project_id = $2)
                  ORDER BY created_at DESC LIMIT $3)
+                UNION ALL
+                (SELECT id, 4, 0 FROM exports WHERE id = $4)
             )
             SELECT e.id, e.project_id, e.status, e.attempt, e.lease_owner,
                    extract(epoch FROM now.at - e.created_at)::float8 AS "age!",
@@ -125,7 +136,7 @@ impl Database {
                    extract(epoch FROM e.lease_expires_at - now.at)::float8 AS lease_left,
                    coalesce(e.row_count, e.progress_rows) AS rows,
                    coalesce(e.file_size_bytes, e.progress_bytes) AS bytes,
-                   coalesce(e.attempt_error, e.error_message) AS error
+                   e.error_code, e.error_message, e.attempt_error
             FROM chosen JOIN exports e ON e.id = chosen.id
             CROSS JOIN (SELECT clock_timestamp() AS at) now
             ORDER BY chosen.turn, chosen.place, e.id
@@ -134,6 +145,7 @@ impl Database {
             &statuses as &[&str],
             request.project.map(ProjectId::as_str),
             i64::from(request.limit),
+            request.export.map(|export| export.0),
         )
         .fetch_all(&mut self.connection().await?)
         .await?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey as S3Key, Checksum};
 use url::{Host, Url};
 
-use super::common::{Clients, build_error, check_endpoints};
+use super::common::{Clients, Names, build_error, check_endpoints, read_file};
 use super::retry_profile::{QUICK, RetryProfile, TRANSFER, no_retries};
 use crate::config::OpenError;
 use crate::env_vars::EnvVars;
@@ -14,8 +14,12 @@ use crate::transport::{Connector, Signer};
 
 const ENDPOINTS: [&str; 3] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"];
 
-const NO_CREDENTIALS: &str = "AWS_EC2_METADATA_DISABLED is on and there are no other credentials: set AWS_ACCESS_KEY_ID and \
-     AWS_SECRET_ACCESS_KEY";
+const ACCESS_KEY: &str = "AWS_ACCESS_KEY_ID";
+const SECRET: &str = "AWS_SECRET_ACCESS_KEY";
+const REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
+
+const NO_CREDENTIALS: &str =
+    "must be set: AWS_EC2_METADATA_DISABLED is on, and there are no other credentials";
 
 /// Settings: `AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION`, …. Addressing is
 /// path-style unless `AWS_VIRTUAL_HOSTED_STYLE_REQUEST` is on, because few servers besides Amazon have one host per bucket.
@@ -38,7 +42,7 @@ pub(crate) fn s3(
             ..profile.connector(&roots)
         };
         let built = builder.with_http_connector(connector).build();
-        let client = built.map_err(|error| build_error(&error))?;
+        let client = built.map_err(|error| build_error("AWS_", &error))?;
         signer.use_credentials(client.credentials().clone());
         Ok(client)
     };
@@ -55,7 +59,22 @@ pub(crate) fn s3(
     let transfer = build(builder(&bucket, env, &TRANSFER), &TRANSFER)?;
     let mut clients = Clients::new(bucket, transfer, quick, links);
     clients.roots = roots;
+    clients.names = names(env);
     Ok(clients)
+}
+
+fn names(env: &EnvVars) -> Names {
+    let region = env.first_of(&REGIONS).or(Some(REGIONS[0]));
+    let web_identity = env.first_of(&["AWS_WEB_IDENTITY_TOKEN_FILE"]);
+    Names {
+        // Without an endpoint the region is a part of the host name.
+        endpoint: env.first_of(&ENDPOINTS).or(region),
+        region,
+        access_key: env.first_of(&[ACCESS_KEY]).or(web_identity),
+        secret: env.first_of(&[SECRET]).or(web_identity),
+        session_token: env.first_of(&["AWS_SESSION_TOKEN"]),
+        web_identity,
+    }
 }
 
 /// The region, by the same rule as the client.
@@ -69,6 +88,14 @@ fn region(env: &EnvVars) -> String {
 fn check_credentials(env: &EnvVars) -> Result<(), OpenError> {
     const FULL_URI: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
     const TOKEN_FILE: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
+    for (name, other) in [(ACCESS_KEY, SECRET), (SECRET, ACCESS_KEY)] {
+        if env.get(name).is_some() && env.get(other).is_none() {
+            return Err(OpenError::variable(
+                other,
+                format!("must be set with {name}"),
+            ));
+        }
+    }
     let has = |names: &[&str]| names.iter().all(|name| env.get(name).is_some());
     let has_other_credentials = has(&["AWS_ACCESS_KEY_ID"])
         || has(&["AWS_SECRET_ACCESS_KEY"])
@@ -80,14 +107,19 @@ fn check_credentials(env: &EnvVars) -> Result<(), OpenError> {
         && !env.is_on("AWS_SKIP_SIGNATURE")
         && env.is_on("AWS_EC2_METADATA_DISABLED")
     {
-        return Err(OpenError::Environment(NO_CREDENTIALS.to_owned()));
+        return Err(OpenError::variable(
+            format!("{ACCESS_KEY} and {SECRET}"),
+            NO_CREDENTIALS,
+        ));
     }
     if let Some(path) = env.get(TOKEN_FILE).filter(|_| uses_token_file) {
-        let token = std::fs::read_to_string(path);
-        let token = token.map_err(|error| file_error(TOKEN_FILE, &error.to_string()))?;
-        if !token.chars().all(|c| c.is_ascii_graphic() || c == ' ') {
-            let reason = "the file contains a line break or characters other than ASCII";
-            return Err(file_error(TOKEN_FILE, reason));
+        let token = read_file(TOKEN_FILE, path)?;
+        if !token
+            .iter()
+            .all(|byte| byte.is_ascii_graphic() || *byte == b' ')
+        {
+            let problem = format!("{path} contains a line break or characters other than ASCII");
+            return Err(OpenError::variable(TOKEN_FILE, problem));
         }
     }
     Ok(())
@@ -99,17 +131,13 @@ fn ca_bundle(env: &EnvVars) -> Result<Vec<reqwest::Certificate>, OpenError> {
     let Some(path) = env.get(VARIABLE) else {
         return Ok(Vec::new());
     };
-    let pem = std::fs::read(path).map_err(|error| file_error(VARIABLE, &error.to_string()))?;
+    let pem = read_file(VARIABLE, path)?;
     let roots = reqwest::Certificate::from_pem_bundle(&pem).unwrap_or_default();
     if roots.is_empty() {
-        let reason = "the file contains no certificates in PEM format";
-        return Err(file_error(VARIABLE, reason));
+        let problem = format!("{path} contains no certificate in PEM format");
+        return Err(OpenError::variable(VARIABLE, problem));
     }
     Ok(roots)
-}
-
-fn file_error(variable: &str, reason: &str) -> OpenError {
-    OpenError::Environment(format!("{variable}: {reason}"))
 }
 
 /// The path to an endpoint, from the safest to the least safe.

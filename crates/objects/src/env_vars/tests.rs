@@ -34,6 +34,7 @@ fn a_value_that_is_invalid_in_requests_is_rejected_by_variable_name() {
         (Cloud::S3, "AWS_SECRET_ACCESS_KEY", "a\rb"),
         (Cloud::S3, "AWS_SESSION_TOKEN", "a\u{1}b"),
         (Cloud::S3, "AWS_SESSION_TOKEN", "a\u{7f}b"),
+        (Cloud::S3, "AWS_SECRET_ACCESS_KEY", "'secret'"),
         (Cloud::S3, "AWS_REGION", "us east"),
         (Cloud::S3, "AWS_DEFAULT_REGION", "us/east"),
         (Cloud::S3, "AWS_ENDPOINT_URL", "http://a\nb"),
@@ -56,7 +57,7 @@ fn a_value_that_is_invalid_in_requests_is_rejected_by_variable_name() {
     ] {
         let refused = environment(&[(name, value)]).validate(cloud).unwrap_err();
         let line = refused.to_string();
-        assert!(line.starts_with(&format!("{name}: it ")), "{line}");
+        assert!(line.starts_with(&format!("{name} must ")), "{line}");
         assert!(!line.contains(value), "{line}");
     }
 }

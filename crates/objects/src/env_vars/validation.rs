@@ -42,7 +42,7 @@ const URLS: [&str; 15] = [
 
 const REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 
-const CONTROL_CHARACTER: &str = "it contains a line break or another control character";
+const CONTROL_CHARACTER: &str = "must not contain a line break or another control character";
 
 /// Validates one variable, if the cloud's client reads it.
 pub(super) fn validate(
@@ -60,7 +60,7 @@ pub(super) fn validate(
         None
     };
     match problem {
-        Some(problem) => Err(OpenError::Environment(format!("{name}: {problem}"))),
+        Some(problem) => Err(OpenError::variable(name, problem)),
         None => Ok(()),
     }
 }
@@ -88,25 +88,35 @@ fn problem(name: &str, value: &str) -> Option<&'static str> {
     if value.chars().any(char::is_control) {
         return Some(CONTROL_CHARACTER);
     }
+    if is_quoted(value) {
+        return Some("must not have quotes around its value: remove them");
+    }
     if PATHS.contains(&name) {
         return None;
     }
     if !value.is_ascii() {
-        return Some("it contains characters other than ASCII");
+        return Some("must be ASCII");
     }
     let is_label = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if REGIONS.contains(&name) && !value.chars().all(is_label) {
-        return Some("it contains characters that are not valid in a region");
+        return Some("must be a region such as eu-west-1");
     }
     if URLS.contains(&name) && !is_url(value) {
-        return Some("it is not a URL such as https://host:port");
+        return Some("must be a URL such as https://host:port");
     }
     if name == "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
         && !is_url(&format!("http://169.254.170.2{value}"))
     {
-        return Some("it is not the path of a URL");
+        return Some("must be the path of a URL");
     }
     None
+}
+
+/// Compose and environment files keep the quotes that a shell would remove.
+fn is_quoted(value: &str) -> bool {
+    let quoted_by =
+        |quote: char| value.len() > 1 && value.starts_with(quote) && value.ends_with(quote);
+    quoted_by('"') || quoted_by('\'')
 }
 
 /// Valid for both parsers, which differ: ours (`url`) and the client's (`http`).

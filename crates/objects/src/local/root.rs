@@ -9,6 +9,7 @@ use tokio::task::spawn_blocking;
 use super::upload::private_directory;
 use crate::config::OpenError;
 use crate::error::{ErrorKind, StoreError};
+use crate::io_reason::io_reason;
 
 /// What to do with a missing root directory when a store is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,12 +30,13 @@ impl Root {
             (true, _) => {}
             (false, IfMissing::Create) => create(root).map_err(|error| failed(&error))?,
             (false, IfMissing::Fail) => {
-                return Err(failed(&"it does not exist: create it, or mount its volume"));
+                return Err(failed(&"does not exist: create it, or mount its volume"));
             }
         }
-        let resolved = std::fs::canonicalize(root).map_err(|error| failed(&error))?;
+        let resolved = std::fs::canonicalize(root)
+            .map_err(|error| failed(&format!("cannot be opened: {}", io_reason(&error))))?;
         if !resolved.is_dir() {
-            return Err(failed(&"it is not a directory"));
+            return Err(failed(&"is not a directory"));
         }
         Ok(Self(resolved))
     }
@@ -64,7 +66,7 @@ impl Root {
 }
 
 pub(super) fn open_error(root: &FsPath, error: &dyn fmt::Display) -> OpenError {
-    OpenError::Directory(format!("{}: {error}", root.display()))
+    OpenError::Directory(format!("{} {error}", root.display()))
 }
 
 /// Creates only the last component. If more is missing, a volume is not mounted or the path is wrong.
@@ -77,13 +79,16 @@ fn create(root: &FsPath) -> io::Result<()> {
         // Another process created it first.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(_) if root.parent().is_some_and(|parent| !parent.exists()) => Err(io::Error::other(
-            "neither it nor its parent directory exists: create it, or mount its volume",
+            "does not exist, nor does its parent directory: create it, or mount its volume",
         )),
-        Err(error) => Err(error),
+        Err(error) => Err(io::Error::other(format!(
+            "does not exist, and the directory cannot be created: {}",
+            io_reason(&error)
+        ))),
     }
 }
 
-fn missing(root: &FsPath) -> String {
+pub(super) fn missing(root: &FsPath) -> String {
     let root = root.display();
     format!(
         "the directory of the store, {root}, is missing: mount its volume, or create the directory"

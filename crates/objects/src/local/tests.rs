@@ -273,7 +273,7 @@ async fn a_directory_that_cannot_be_created_is_an_error() {
     assert!(
         refused
             .to_string()
-            .starts_with("cannot open the directory "),
+            .ends_with("cannot be created: a part of the path is a file"),
         "{refused}"
     );
     let with_address = StoreConfig {

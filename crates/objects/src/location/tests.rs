@@ -63,9 +63,9 @@ fn malformed_urls_are_rejected_with_a_reason() {
         ("exports", "must be file:///"),
         ("s3:bucket", "must be file:///"),
         ("http://host/bucket", "must be file:///"),
-        ("s3://", "has no bucket"),
-        ("s3:///prefix", "has no bucket"),
-        ("s3://bucket:9000/prefix", "has a port"),
+        ("s3://", "must have a bucket"),
+        ("s3:///prefix", "must have a bucket"),
+        ("s3://bucket:9000/prefix", "must not have a port"),
         ("s3://bu%20cket/prefix", "bucket name"),
         ("s3://bucket/a//b", "empty segments"),
         ("s3://bucket/?region=x", "query"),
@@ -92,7 +92,7 @@ fn a_public_endpoint_must_have_only_scheme_host_and_port() {
         public_endpoint(good).expect(good);
     }
     for (text, reason) in [
-        ("files.example.com", "not a URL"),
+        ("files.example.com", "must be a URL"),
         ("ftp://files.example.com", "http:// or https://"),
         ("localhost:9000", "http:// or https://"),
         (
@@ -121,13 +121,13 @@ fn plain_http_must_be_allowed_explicitly() {
         .to_string();
     assert_eq!(
         message,
-        "AWS_ENDPOINT_URL is plain HTTP: set AWS_ALLOW_HTTP=true to allow it"
+        "AWS_ENDPOINT_URL is plain HTTP: use https://, or allow it with AWS_ALLOW_HTTP=true"
     );
     let message = check("https://me:hush@s3.example.com", true)
         .unwrap_err()
         .to_string();
     assert!(
-        message.starts_with("AWS_ENDPOINT_URL: ") && !message.contains("hush"),
+        message.starts_with("AWS_ENDPOINT_URL must ") && !message.contains("hush"),
         "{message}"
     );
     check("localhost:9000", true).unwrap_err();

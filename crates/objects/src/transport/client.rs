@@ -105,12 +105,19 @@ fn duration(options: &ClientOptions, key: Key) -> Result<Option<Duration>, Error
         return Ok(None);
     };
     let read = humantime::parse_duration(&text).map(Some);
-    read.map_err(|_| invalid(key, "a duration such as 30s"))
+    read.map_err(|_| invalid(key, "a time with a unit such as 30s"))
 }
 
-/// The message does not contain the value, which may be a secret.
-fn invalid(key: Key, expected: &str) -> Error {
-    generic(format!("{}: must be {expected}", key.as_ref()).into())
+/// The value of an option is invalid. The message does not contain it, because it may be a secret.
+#[derive(Debug, thiserror::Error)]
+#[error("must be {expected}")]
+pub(crate) struct InvalidOption {
+    pub(crate) key: Key,
+    expected: &'static str,
+}
+
+fn invalid(key: Key, expected: &'static str) -> Error {
+    generic(Box::new(InvalidOption { key, expected }))
 }
 
 fn failed(error: reqwest::Error) -> Error {

@@ -5,7 +5,7 @@
 
 use http::StatusCode;
 
-use crate::error::ErrorKind;
+use crate::error::{Blame, ErrorKind};
 
 /// The class of an error response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,35 +15,86 @@ pub(super) enum ErrorClass {
     /// The bucket is in another region or at another address.
     WrongLocation,
     /// The error persists until somebody acts. The text is the problem and the advice.
-    Permanent(ErrorKind, Option<&'static str>),
+    Permanent(ErrorKind, Option<Advice>),
+}
+
+/// The problem, what to do, and the setting that is probably wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Advice {
+    pub(super) text: &'static str,
+    pub(super) blame: Blame,
+}
+
+const fn advice(blame: Blame, text: &'static str) -> Advice {
+    Advice { text, blame }
 }
 
 use ErrorClass::{Permanent, Retryable, WrongLocation};
 use ErrorKind::{Invalid, NotFound, Refused, Unavailable};
 
 /// Some stores, such as Garage, also send this for a wrong secret key.
-const ACCESS_DENIED: &str = "the store denies access: allow it in the bucket policy or the role, or correct the credentials (a wrong \
-     secret key can also cause this)";
-const CREDENTIALS: &str = "the store rejects the credentials: correct them";
-const EXPIRED: &str = "the session token has expired: set a new AWS_SESSION_TOKEN with its access key id and secret key, or use \
-     credentials that renew themselves (a role)";
-const TOKEN: &str =
-    "the session token is invalid: AWS_SESSION_TOKEN must belong to AWS_ACCESS_KEY_ID";
-const UNKNOWN_KEY: &str = "the store does not know the access key id: correct AWS_ACCESS_KEY_ID";
-const WEB_IDENTITY: &str =
-    "the web identity is rejected: check AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN";
-const CLOCK: &str =
-    "the clocks of this machine and of the store differ: synchronize the clock (NTP)";
-const QUOTA: &str = "the quota of the store is exceeded: raise it or delete files";
-const FULL: &str = "the store has no free space: add space or delete files";
-const BUCKET: &str = "the bucket does not exist: create it or correct the name";
-const TOO_LARGE: &str = "the object or part is larger than the store allows";
-const ACCOUNT: &str =
-    "the account is disabled or has a billing problem: see the console of the provider";
-const ENCRYPTION: &str =
-    "the encryption key of the bucket is unusable: enable it, or allow the role to use it";
-const REQUEST_SIZE: &str =
-    "the store, or a proxy in front of it, rejects a request of this size: allow bodies of 8 MiB";
+const ACCESS_DENIED: Advice = advice(
+    Blame::AccessKey,
+    "the store denies access: allow it in the bucket policy or the role, or correct the credentials (a wrong \
+     secret key can also cause this)",
+);
+const CREDENTIALS: Advice = advice(
+    Blame::Secret,
+    "the store rejects the credentials: correct them",
+);
+const SIGNATURE: Advice = advice(
+    Blame::Secret,
+    "the store rejects the credentials: correct the secret key, which must belong to the access key id",
+);
+const EXPIRED: Advice = advice(
+    Blame::SessionToken,
+    "the session token has expired: set a new one with its access key id and secret key, or use \
+     credentials that renew themselves (a role)",
+);
+const TOKEN: Advice = advice(
+    Blame::SessionToken,
+    "the session token is invalid: it must belong to the access key id",
+);
+const UNKNOWN_KEY: Advice = advice(
+    Blame::AccessKey,
+    "the store does not know the access key id: correct it",
+);
+const WEB_IDENTITY: Advice = advice(
+    Blame::WebIdentity,
+    "the web identity is rejected: check AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN",
+);
+const CLOCK: Advice = advice(
+    Blame::Url,
+    "the clocks of this machine and of the store differ: synchronize the clock (NTP)",
+);
+const QUOTA: Advice = advice(
+    Blame::Url,
+    "the quota of the store is exceeded: raise it or delete files",
+);
+const FULL: Advice = advice(
+    Blame::Url,
+    "the store has no free space: add space or delete files",
+);
+const BUCKET: Advice = advice(
+    Blame::Url,
+    "the bucket does not exist: create it or correct the name",
+);
+const TOO_LARGE: Advice = advice(
+    Blame::Url,
+    "the object or part is larger than the store allows",
+);
+const ACCOUNT: Advice = advice(
+    Blame::Url,
+    "the account is disabled or has a billing problem: see the console of the provider",
+);
+const ENCRYPTION: Advice = advice(
+    Blame::Url,
+    "the encryption key of the bucket is unusable: enable it, or allow the role to use it",
+);
+const REQUEST_SIZE: Advice = advice(
+    Blame::Url,
+    "the store, or a proxy in front of it, rejects a request of this size: allow bodies of 8 MiB",
+);
 
 #[rustfmt::skip]
 const CODES: &[(&[&str], ErrorClass)] = &[
@@ -65,8 +116,10 @@ const CODES: &[(&[&str], ErrorClass)] = &[
     (&["InvalidToken", "InvalidTokenId", "UnrecognizedClientException"], Permanent(Refused, Some(TOKEN))),
     (&["InvalidAccessKeyId", "InvalidClientTokenId"], Permanent(Refused, Some(UNKNOWN_KEY))),
     (&[
-        "AuthenticationFailed", "InvalidAuthenticationInfo", "NoAuthenticationInformation", "SignatureDoesNotMatch",
+        "AuthenticationFailed", "AuthenticationRequired", "InvalidAuthenticationInfo", "NoAuthenticationInformation",
+        "invalid_client", "invalid_grant", "unauthorized_client",
     ], Permanent(Refused, Some(CREDENTIALS))),
+    (&["SignatureDoesNotMatch"], Permanent(Refused, Some(SIGNATURE))),
     (&[
         "AccessDenied", "AllAccessDisabled", "AuthorizationFailure", "AuthorizationPermissionMismatch",
         "InsufficientAccountPermissions",

@@ -15,7 +15,7 @@ use object_store::client::HttpRequest;
 use super::error_codes::{self, ErrorClass};
 use super::request::describe;
 use super::{region, success};
-use crate::error::ErrorKind;
+use crate::error::{Blame, ErrorKind};
 
 /// The maximum length of a message, in characters.
 const MAX_MESSAGE: usize = 300;
@@ -53,7 +53,7 @@ impl ErrorResponse {
             None
         };
         let header = |name: &str| head.headers.get(name)?.to_str().ok().map(str::to_owned);
-        let code = element(&text, "Code");
+        let code = element(&text, "Code").or_else(|| member(&text, "error"));
         let endpoint = element(&text, "Endpoint");
         let location = header(LOCATION.as_str()).and_then(|text| text.parse::<Uri>().ok());
         let bucket_region = region::of_headers(&head.headers)
@@ -67,7 +67,7 @@ impl ErrorResponse {
             retry_after: retry_after.map(Duration::from_secs),
             request: describe(request),
             code: code.or_else(|| CODE_HEADERS.iter().find_map(|name| header(name))),
-            message: element(&text, "Message"),
+            message: element(&text, "Message").or_else(|| member(&text, "error_description")),
             problem,
             bucket_region,
             bucket_endpoint: endpoint.or_else(|| location?.authority().map(ToString::to_string)),
@@ -103,11 +103,20 @@ impl ErrorResponse {
         }
     }
 
+    pub(crate) fn blame(&self) -> Blame {
+        match self.class() {
+            ErrorClass::WrongLocation if self.configured_region.is_some() => Blame::Region,
+            ErrorClass::WrongLocation => Blame::Endpoint,
+            ErrorClass::Permanent(_, Some(advice)) => advice.blame,
+            ErrorClass::Retryable | ErrorClass::Permanent(_, None) => Blame::Url,
+        }
+    }
+
     /// One line: the problem, what to do, and the store's code and message.
     pub(crate) fn reason(&self) -> String {
         let reason = match (self.class(), self.problem) {
             (ErrorClass::WrongLocation, _) => self.wrong_location(),
-            (ErrorClass::Permanent(_, Some(advice)), _) => advice.to_owned(),
+            (ErrorClass::Permanent(_, Some(advice)), _) => advice.text.to_owned(),
             (ErrorClass::Permanent(ErrorKind::NotFound, None), _) => "not found".to_owned(),
             (ErrorClass::Retryable | ErrorClass::Permanent(_, None), Some(problem)) => {
                 problem.to_owned()
@@ -154,6 +163,15 @@ impl fmt::Display for ErrorResponse {
             .chain(self.problem)
             .try_for_each(|detail| write!(f, ": {detail}"))
     }
+}
+
+/// The text of a member of a JSON object: the errors of OAuth, which gives out tokens for credentials. They contain no quotes.
+fn member(text: &str, name: &str) -> Option<String> {
+    let (_, rest) = text.split_once(&format!("\"{name}\""))?;
+    let rest = rest.trim_start().strip_prefix(':')?.trim_start();
+    let (value, _) = rest.strip_prefix('"')?.split_once('"')?;
+    let value: String = value.chars().take(MAX_MESSAGE).collect();
+    (!value.is_empty()).then_some(value)
 }
 
 /// The text of the first XML element with this name.

@@ -63,7 +63,7 @@ fn host(name: &str, address: &str, port: u16) -> Result<Host, UrlError> {
         default_host(port)
     } else if name.contains(|c: char| c.is_whitespace() || matches!(c, '/' | '@' | '\\')) {
         return Err(part(format!(
-            "{:?} is not the name of a host; percent-encode reserved characters in user and password",
+            "{:?} is not the name of a host: percent-encode '/', '@' and other reserved characters in user and password",
             name.rsplit(['@', '/']).next().unwrap_or_default()
         )));
     } else {
@@ -109,7 +109,7 @@ fn port(text: &str) -> Result<u16, UrlError> {
             Ok(port) if port > 0 => Ok(port),
             // The text is not shown: after an unencoded ':' it can be a part of the password.
             _ => Err(part(
-                "the port is not a number from 1 to 65535; percent-encode reserved characters in user and password",
+                "the port must be 1 to 65535: percent-encode ':', '/', '@' and '#' in user and password",
             )),
         },
     }

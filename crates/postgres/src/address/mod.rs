@@ -14,11 +14,13 @@ mod tcp_timeouts;
 #[cfg(test)]
 mod tests;
 mod types;
+mod unencoded;
 mod unencrypted;
 
 use crate::error::UrlError;
 
 pub(crate) use environment::Environment;
+pub(crate) use parameters::not_one_of;
 pub(crate) use tcp_timeouts::TcpTimeouts;
 pub(crate) use types::{Address, ChannelBindingMode, Endpoint, Host, TargetSession};
 

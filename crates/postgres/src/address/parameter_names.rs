@@ -54,10 +54,25 @@ const IGNORED: &str = "authtype client_encoding gssdelegation gsslib krbsrvname 
 pub(super) fn check(given: &Parameters) -> Result<(), UrlError> {
     match given.names().find(|name| !is_known(name)) {
         None => Ok(()),
-        Some(name) => Err(part(format!(
-            "{name:?} is not a parameter of a PostgreSQL connection"
-        ))),
+        Some(name) => {
+            let meant = suggested(name)
+                .map_or_else(String::new, |known| format!(": did you mean {known}?"));
+            Err(part(format!(
+                "{name:?} is not a parameter of a PostgreSQL connection{meant}"
+            )))
+        }
     }
+}
+
+/// The parameter that a misspelt name probably means.
+fn suggested(name: &str) -> Option<&'static str> {
+    const SIMILAR: f64 = 0.8;
+    let rated = USED
+        .iter()
+        .map(|(used, _)| (strsim::jaro(name, used), *used));
+    let best = rated.max_by(|(one, _), (other, _)| one.total_cmp(other));
+    best.filter(|(similarity, _)| *similarity > SIMILAR)
+        .map(|(_, used)| used)
 }
 
 pub(super) fn is_known(name: &str) -> bool {

@@ -4,6 +4,7 @@
 
 use percent_encoding::percent_decode_str;
 
+use super::unencoded::refuse_unencoded_slash;
 use crate::error::UrlError;
 
 /// Parameters by name. A later value replaces an earlier one.
@@ -46,10 +47,7 @@ impl Parameters {
             return Ok(Some(*meaning));
         }
         let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-        Err(part(format!(
-            "{name}: {value:?} is not one of {}",
-            words.join(", ")
-        )))
+        Err(not_one_of(name, value, &words))
     }
 
     pub(super) fn number<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, UrlError> {
@@ -58,7 +56,7 @@ impl Parameters {
         };
         match text.trim().parse() {
             Ok(number) => Ok(Some(number)),
-            Err(_) => Err(part(format!("{name}: {text:?} is not a valid number"))),
+            Err(_) => Err(part(format!("{name} must be a number, not {text:?}"))),
         }
     }
 }
@@ -75,6 +73,7 @@ pub(super) fn parse(text: &str) -> Result<Parameters, UrlError> {
 }
 
 fn url(text: &str) -> Result<Parameters, UrlError> {
+    refuse_unencoded_slash(text)?;
     let mut parameters = Parameters::default();
     let rest = match user_end(text) {
         None => text,
@@ -191,8 +190,12 @@ fn decoded(name: &str, text: &str) -> Result<String, UrlError> {
     let is_hex = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_hexdigit);
     let mut percents = text.match_indices('%').map(|(at, _)| at);
     if !percents.all(|at| is_hex(at + 1) && is_hex(at + 2)) {
+        let subject = match name {
+            "user" | "password" | "host" => format!("the {name}"),
+            name => name.to_owned(),
+        };
         return Err(part(format!(
-            "{name} has a '%' without two hexadecimal digits after it: write it as %25"
+            "{subject} contains '%' without two hexadecimal digits after it: percent-encode it as %25"
         )));
     }
     let text = percent_decode_str(text)
@@ -243,6 +246,16 @@ fn pair_value(text: &str) -> Result<(String, &str), UrlError> {
         return Err(part("a value lacks its closing quote"));
     }
     Ok((value, ""))
+}
+
+/// The value of a parameter is none of its words.
+pub(crate) fn not_one_of(name: &str, value: &str, words: &[&str]) -> UrlError {
+    let listed = match words {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
+    };
+    part(format!("{name} must be {listed}, not {value:?}"))
 }
 
 pub(super) fn part(text: impl Into<String>) -> UrlError {

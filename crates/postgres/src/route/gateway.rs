@@ -192,7 +192,7 @@ mod tests {
             assert_eq!(error.code().unwrap(), "57P03");
             let text = error.message();
             assert!(
-                text.contains(&format!("127.0.0.1:{port}: Connection refused")),
+                text.contains(&format!("127.0.0.1:{port}: connection refused")),
                 "{text}"
             );
             drop(gateway);

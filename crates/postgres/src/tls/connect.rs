@@ -8,7 +8,7 @@ use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::sign::SingleCertAndKey;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, SupportedProtocolVersion};
+use rustls::{CertificateError, ClientConfig, SupportedProtocolVersion};
 use sha2::{Digest, Sha256, Sha384, Sha512};
 use tokio::net::TcpStream;
 use tokio::task::spawn_blocking;
@@ -37,9 +37,10 @@ pub(crate) async fn connect(
     let server = server_name(settings, name)?;
     let settings = settings.clone();
     let (config, verifier) = spawn_blocking(move || config(&settings)).await??;
-    let stream = TlsConnector::from(Arc::new(config))
+    let connected = TlsConnector::from(Arc::new(config))
         .connect(server, socket)
-        .await?;
+        .await;
+    let stream = connected.map_err(|error| in_words(name, error))?;
     let certificates = stream.get_ref().1.peer_certificates();
     let end_point = certificates
         .and_then(|certificates| certificates.first())
@@ -49,6 +50,30 @@ pub(crate) async fn connect(
         end_point,
     };
     Ok((stream, info))
+}
+
+/// What a failed handshake means for an operator. The kind stays.
+fn in_words(name: &str, error: io::Error) -> io::Error {
+    let Some(inner) = error.get_ref().and_then(|inner| inner.downcast_ref()) else {
+        return error;
+    };
+    let text = match inner {
+        rustls::Error::InvalidCertificate(reason) => match reason {
+            CertificateError::UnknownIssuer => "the certificate of the server is signed by an unknown authority: set sslrootcert to the file of its authority".to_owned(),
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                format!("the certificate of the server is not valid for {name:?}: use a name that is in it, or sslmode=verify-ca")
+            }
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                "the certificate of the server has expired: renew it".to_owned()
+            }
+            _ => return error,
+        },
+        rustls::Error::InvalidMessage(_) => {
+            "the server does not support TLS on this port: correct it, or use sslmode=disable in a trusted network".to_owned()
+        }
+        _ => return error,
+    };
+    io::Error::new(error.kind(), text)
 }
 
 fn server_name(settings: &TlsSettings, name: &str) -> io::Result<ServerName<'static>> {

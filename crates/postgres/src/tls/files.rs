@@ -9,6 +9,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
 use super::settings::{ClientFiles, Roots};
+use crate::error::UrlError;
 
 impl ClientFiles {
     /// The client certificate with its key. Blocks.
@@ -19,13 +20,23 @@ impl ClientFiles {
         let pem = read_file("sslkey", &self.key)?;
         let invalid =
             |reason: &str| io::Error::other(format!("sslkey={}: {reason}", self.key.display()));
-        let key = PrivateKeyDer::from_pem_slice(&pem)
-            .map_err(|_| invalid("it contains no private key in PEM without encryption"))?;
+        let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| {
+            invalid("it contains no private key in PEM format, or the key is encrypted")
+        })?;
         let key = provider
             .key_provider
             .load_private_key(key)
             .map_err(|error| invalid(&error.to_string()))?;
         Ok(CertifiedKey::new(chain, key))
+    }
+}
+
+impl ClientFiles {
+    /// Whether both files can be read and used. Blocks.
+    pub(super) fn check(&self) -> Result<(), UrlError> {
+        let read = self.read(&rustls::crypto::ring::default_provider());
+        read.map(drop)
+            .map_err(|error| UrlError::Part(error.to_string()))
     }
 }
 
@@ -54,16 +65,26 @@ fn certificates(
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| invalid(error.to_string()))?;
     if certificates.is_empty() {
-        return Err(invalid("it contains no certificate".to_owned()));
+        return Err(invalid(
+            "it contains no certificate in PEM format".to_owned(),
+        ));
     }
     Ok(certificates)
+}
+
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "it does not exist".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        _ => error.to_string(),
+    }
 }
 
 fn read_file(parameter: &str, path: &Path) -> io::Result<Vec<u8>> {
     std::fs::read(path).map_err(|error| {
         io::Error::new(
             error.kind(),
-            format!("{parameter}={}: {error}", path.display()),
+            format!("{parameter}={}: {}", path.display(), reason(&error)),
         )
     })
 }

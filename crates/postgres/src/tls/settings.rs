@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::address::not_one_of;
 use crate::error::UrlError;
 
 /// The TLS parameters of an address.
@@ -104,6 +105,18 @@ impl TlsSettings {
         })
     }
 
+    /// Reads the files that the first handshake will need, so that a wrong path is reported before it.
+    pub(crate) fn check_files(&self) -> Result<(), UrlError> {
+        if self.mode >= SslMode::VerifyCa && matches!(self.roots, Roots::File(_)) {
+            let read = self.roots.read();
+            read.map_err(|error| invalid(error.to_string()))?;
+        }
+        match &self.client {
+            Some(client) if self.mode >= SslMode::Require => client.check(),
+            _ => Ok(()),
+        }
+    }
+
     /// What is verified of a server certificate. As in libpq, `prefer` and `require` verify the
     /// authority if a file of authorities exists.
     pub(crate) fn verify(&self) -> Verify {
@@ -126,10 +139,9 @@ impl SslMode {
         let found = MODES
             .iter()
             .find(|(name, _)| text.eq_ignore_ascii_case(name));
-        found.map(|(_, mode)| *mode).ok_or_else(|| {
-            let names = MODES.map(|(name, _)| name).join(", ");
-            invalid(format!("sslmode: {text:?} is not one of {names}"))
-        })
+        found
+            .map(|(_, mode)| *mode)
+            .ok_or_else(|| not_one_of("sslmode", text, &MODES.map(|(name, _)| name)))
     }
 }
 
@@ -140,9 +152,7 @@ fn is_direct(negotiation: Option<&str>, mode: SslMode) -> Result<bool, UrlError>
         Some("direct") => Err(invalid(
             "sslnegotiation=direct needs sslmode=require, verify-ca or verify-full",
         )),
-        Some(other) => Err(invalid(format!(
-            "sslnegotiation: {other:?} is not one of postgres, direct"
-        ))),
+        Some(other) => Err(not_one_of("sslnegotiation", other, &["postgres", "direct"])),
     }
 }
 
@@ -163,9 +173,7 @@ fn client<'a>(
         None | Some("allow") => {}
         Some("disable") => return Ok(None),
         Some(other) => {
-            return Err(invalid(format!(
-                "sslcertmode: {other:?} is not one of disable, allow"
-            )));
+            return Err(not_one_of("sslcertmode", other, &["disable", "allow"]));
         }
     }
     let file = |name: &str, default: &str| {
@@ -192,9 +200,11 @@ impl Versions {
             "tlsv1.1" => Ok(11),
             "tlsv1.2" => Ok(12),
             "tlsv1.3" => Ok(13),
-            _ => Err(invalid(format!(
-                "{name}: {text:?} is not one of TLSv1, TLSv1.1, TLSv1.2, TLSv1.3"
-            ))),
+            _ => Err(not_one_of(
+                name,
+                text,
+                &["TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"],
+            )),
         };
         let min = min.map_or(Ok(12), |text| rank("ssl_min_protocol_version", text))?;
         let max = max.map_or(Ok(13), |text| rank("ssl_max_protocol_version", text))?;

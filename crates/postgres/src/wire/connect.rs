@@ -9,6 +9,7 @@ use std::time::Instant;
 use rand::seq::SliceRandom;
 use tokio::time::timeout;
 
+use super::connect_error::described;
 use super::connection::WireConnection;
 use super::login::{Login, Opened, StartupSettings};
 use super::transport::{self, Transport, no_answer, share};
@@ -28,7 +29,7 @@ pub(crate) async fn connect(
     let deadline = Instant::now() + CONNECT_TIMEOUT;
     let tries = tries(address);
     let mut left = u32::try_from(tries.len()).unwrap_or(u32::MAX);
-    let mut failures: Vec<(String, Error)> = Vec::new();
+    let mut failures: Vec<Error> = Vec::new();
     for (target, host) in tries {
         let limit = share(deadline, left);
         let limit = address
@@ -48,8 +49,8 @@ pub(crate) async fn connect(
         match connected {
             Ok(opened) => return Ok(opened),
             // Every host would refuse the login, and count it as a failed one.
-            Err(error) if is_login_refused(&error) => return Err(error),
-            Err(error) => failures.push((host.shown(), error)),
+            Err(error) if is_login_refused(&error) => return Err(described(&host.shown(), error)),
+            Err(error) => failures.push(described(&host.shown(), error)),
         }
     }
     Err(summary(failures))
@@ -79,19 +80,13 @@ fn is_login_refused(error: &Error) -> bool {
 }
 
 /// One host's error as it is, the errors of several hosts in one line.
-fn summary(mut failures: Vec<(String, Error)>) -> Error {
-    if let [(host, error)] = failures.as_mut_slice() {
-        return match error {
-            Error::Unavailable {
-                source: sqlx::Error::Io(reason),
-                ..
-            } => Error::connecting(reason.kind(), format!("{host}: {reason}")),
-            _ => failures.remove(0).1,
-        };
+fn summary(mut failures: Vec<Error>) -> Error {
+    if failures.len() == 1 {
+        return failures.remove(0);
     }
     let mut lines: Vec<String> = Vec::new();
-    for (host, error) in &failures {
-        let line = format!("{host}: {}", error.reason());
+    for error in &failures {
+        let line = error.reason();
         if !lines.contains(&line) {
             lines.push(line);
         }

@@ -6,6 +6,7 @@
 
 mod authentication;
 mod connect;
+mod connect_error;
 mod connection;
 mod copy;
 mod copy_frames;

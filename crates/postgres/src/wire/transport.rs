@@ -16,6 +16,9 @@ use crate::address::{Address, Endpoint, Host, TcpTimeouts};
 use crate::error::Error;
 use crate::tls::{self, TlsInfo};
 
+/// The text of the error if a host name has no address.
+pub(super) const UNRESOLVED: &str = "the host name cannot be resolved";
+
 /// A byte stream to a server, before the login.
 pub(super) struct Transport {
     pub(super) socket: Box<dyn Socket>,
@@ -51,7 +54,7 @@ pub(super) async fn encrypted(
         if required {
             return Err(Error::connecting(
                 io::ErrorKind::Unsupported,
-                "server does not support TLS",
+                "the server does not support TLS: enable it there, or use sslmode=disable in a trusted network",
             ));
         }
         let socket = Box::new(socket);
@@ -84,9 +87,11 @@ async fn tcp(
     timeouts: &TcpTimeouts,
     deadline: Instant,
 ) -> Result<TcpStream, Error> {
-    let addresses: Vec<_> = lookup_host((to, port)).await.map_err(from_io)?.collect();
+    let unresolved = || Error::connecting(io::ErrorKind::NotFound, UNRESOLVED);
+    let found = lookup_host((to, port)).await;
+    let addresses: Vec<_> = found.map_err(|_| unresolved())?.collect();
     let mut left = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
-    let mut last = Error::connecting(io::ErrorKind::NotFound, "the host name has no address");
+    let mut last = unresolved();
     for address in addresses {
         let limit = share(deadline, left);
         left -= 1;
@@ -112,7 +117,7 @@ async fn offers_tls(socket: &mut TcpStream) -> io::Result<bool> {
         b'N' => Ok(false),
         _ => Err(io::Error::new(
             io::ErrorKind::InvalidData,
-            "the server does not speak the PostgreSQL protocol",
+            "the server does not speak the PostgreSQL protocol: correct host and port",
         )),
     }
 }

@@ -30,7 +30,7 @@ static LOG: OnceLock<LogWriter> = OnceLock::new();
 pub enum LogError {
     /// The levels are invalid.
     #[error("{0}")]
-    Levels(tracing_subscriber::filter::FromEnvError),
+    Levels(String),
     /// The process has already set up logging.
     #[error("logging is already set up")]
     Twice,
@@ -43,7 +43,7 @@ pub enum LogError {
 /// [`flush_logs`] before the process exits.
 pub fn init_logging(format: LogFormat) -> Result<(), LogError> {
     let levels = std::env::var_os(EnvFilter::DEFAULT_ENV).unwrap_or_default();
-    let levels = levels::levels(&levels).map_err(|error| LogError::Levels(error.into()))?;
+    let levels = levels::levels(&levels).map_err(|error| LogError::Levels(error.to_string()))?;
     let writer = LogWriter::start(io::stderr(), format).map_err(LogError::Thread)?;
     let logs = tracing_subscriber::fmt()
         .with_env_filter(levels)

@@ -6,7 +6,7 @@ use std::time::Duration;
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     const MAX: Duration = Duration::from_hours(100 * 366 * 24);
     let duration = humantime::parse_duration(text)
-        .map_err(|_| "expected a duration such as 90s, 15m or 7d".to_owned())?;
+        .map_err(|_| "must be a time with a unit such as 90s, 15m or 7d".to_owned())?;
     if duration < Duration::from_secs(1) {
         return Err("must be one second or more".to_owned());
     }

@@ -1,26 +1,27 @@
 //! The table of variables: name, description, default and parser of each.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::builder::{EnumValueParser, StringValueParser};
-use clap::{Args, ValueEnum, value_parser};
+use clap::{Args, ValueEnum};
 use secrecy::SecretString;
 use url::Url;
 
 use crate::settings::duration::parse_duration;
 use crate::settings::networks::Networks;
+use crate::settings::number::number;
+use crate::settings::origins::CorsOrigins;
 use crate::settings::trimmed::trimmed;
 
 /// The databases.
 #[derive(Debug, Clone, Args)]
 pub struct DatabaseSettings {
     /// PostgreSQL with the exports, as a URL: `postgres://user:password@host/database`
-    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true, value_parser = trimmed(parse_secret))]
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true, value_parser = trimmed(parse_database_url))]
     pub database_url: SecretString,
     /// Another database, or a replica, to read messages and endpoints from
-    #[arg(long, env = "EXPORTS_SOURCE_DATABASE_URL", value_name = "URL", hide_env_values = true, value_parser = trimmed(parse_secret))]
+    #[arg(long, env = "EXPORTS_SOURCE_DATABASE_URL", value_name = "URL", hide_env_values = true, value_parser = trimmed(parse_database_url))]
     pub source_database_url: Option<SecretString>,
     /// Row-level security of the source: `refuse` to export if it hides rows, or `apply` it
     #[arg(long, env = "EXPORTS_SOURCE_ROW_SECURITY", value_name = "refuse|apply", default_value = "refuse", value_parser = trimmed(EnumValueParser::<SourceRowSecurity>::new()))]
@@ -51,10 +52,10 @@ pub struct StoreSettings {
 #[derive(Debug, Clone, Args)]
 pub struct ApiSettings {
     /// The address that the API listens on
-    #[arg(long, env = "EXPORTS_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = trimmed(str::parse::<SocketAddr>))]
+    #[arg(long, env = "EXPORTS_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = trimmed(parse_address))]
     pub listen: SocketAddr,
     /// How many connections may be open at a time; more wait
-    #[arg(long, env = "EXPORTS_MAX_CONNECTIONS", value_name = "COUNT", default_value_t = 2048, value_parser = trimmed(value_parser!(u32).range(1..=1_000_000)))]
+    #[arg(long, env = "EXPORTS_MAX_CONNECTIONS", value_name = "COUNT", default_value_t = 2048, value_parser = trimmed(number(1_u32..=1_000_000)))]
     pub max_connections: u32,
     /// A file with the certificate chain (PEM), to serve HTTPS; with the key
     #[arg(long, env = "EXPORTS_TLS_CERT", value_name = "FILE", value_parser = trimmed(StringValueParser::new()))]
@@ -63,7 +64,7 @@ pub struct ApiSettings {
     #[arg(long, env = "EXPORTS_TLS_KEY", value_name = "FILE", value_parser = trimmed(StringValueParser::new()))]
     pub tls_key: Option<String>,
     /// The address of /metrics; off unless set
-    #[arg(long, env = "EXPORTS_METRICS_LISTEN", value_name = "ADDRESS", value_parser = trimmed(str::parse::<SocketAddr>))]
+    #[arg(long, env = "EXPORTS_METRICS_LISTEN", value_name = "ADDRESS", value_parser = trimmed(parse_address))]
     pub metrics_listen: Option<SocketAddr>,
     /// The address of the API as consumers see it [default: http:// or https://, and the listen address]
     // A refused value may contain a password.
@@ -80,13 +81,17 @@ pub struct ApiSettings {
     /// X-Forwarded-For or Forwarded says which address a client has
     #[arg(long, env = "EXPORTS_TRUSTED_PROXIES", value_name = "NETWORKS", value_parser = trimmed(str::parse::<Networks>))]
     pub trusted_proxies: Option<Networks>,
+    /// The origins of web pages that may use the API from a browser, separated by commas, or *; off unless set
+    // A refused value may contain a password.
+    #[arg(long, env = "EXPORTS_CORS_ORIGINS", value_name = "ORIGINS", hide_env_values = true, value_parser = trimmed(str::parse::<CorsOrigins>))]
+    pub cors_origins: Option<CorsOrigins>,
 }
 
 /// The worker.
 #[derive(Debug, Clone, Args)]
 pub struct WorkerSettings {
     /// The address of /healthz, /readyz and /metrics; off unless set
-    #[arg(long, env = "EXPORTS_HEALTH_LISTEN", value_name = "ADDRESS", value_parser = trimmed(str::parse::<SocketAddr>))]
+    #[arg(long, env = "EXPORTS_HEALTH_LISTEN", value_name = "ADDRESS", value_parser = trimmed(parse_address))]
     pub health_listen: Option<SocketAddr>,
     /// How long a finished file can be downloaded
     #[arg(long, env = "EXPORTS_FILE_TTL", value_name = "DURATION", default_value = "7d", value_parser = trimmed(parse_duration))]
@@ -98,7 +103,7 @@ pub struct WorkerSettings {
     #[arg(long, env = "EXPORTS_LEASE", value_name = "DURATION", default_value = "30s", value_parser = trimmed(parse_duration))]
     pub lease: Duration,
     /// How many attempts an export has before it fails
-    #[arg(long, env = "EXPORTS_MAX_ATTEMPTS", value_name = "COUNT", default_value_t = 8, value_parser = trimmed(value_parser!(u32).range(1..=1000)))]
+    #[arg(long, env = "EXPORTS_MAX_ATTEMPTS", value_name = "COUNT", default_value_t = 8, value_parser = trimmed(number(1_u32..=1000)))]
     pub max_attempts: u32,
     /// How long one attempt may take
     #[arg(long, env = "EXPORTS_MAX_DURATION", value_name = "DURATION", default_value = "6h", value_parser = trimmed(parse_duration))]
@@ -107,10 +112,10 @@ pub struct WorkerSettings {
     #[arg(long, env = "EXPORTS_STALL_TIMEOUT", value_name = "DURATION", default_value = "60s", value_parser = trimmed(parse_duration))]
     pub stall_timeout: Duration,
     /// Exports at a time per worker
-    #[arg(long, env = "EXPORTS_CONCURRENCY", value_name = "COUNT", default_value_t = 2, value_parser = trimmed(value_parser!(u16).range(1..=256)))]
+    #[arg(long, env = "EXPORTS_CONCURRENCY", value_name = "COUNT", default_value_t = 2, value_parser = trimmed(number(1_u16..=256)))]
     pub concurrency: u16,
     /// Connections that read one large export [default: the number of cores, at most 4]
-    #[arg(long, env = "EXPORTS_READERS", value_name = "COUNT", value_parser = trimmed(value_parser!(u16).range(1..=16)))]
+    #[arg(long, env = "EXPORTS_READERS", value_name = "COUNT", value_parser = trimmed(number(1_u16..=16)))]
     pub readers: Option<u16>,
     /// How long exports may continue after SIGTERM before they are released
     #[arg(long, env = "EXPORTS_SHUTDOWN_GRACE", value_name = "DURATION", default_value = "25s", value_parser = trimmed(parse_duration))]
@@ -145,6 +150,7 @@ pub enum LogFormat {
 /// Every `EXPORTS_*` name of the groups above; a test compares them.
 pub(crate) const NAMES: &[&str] = &[
     "EXPORTS_CONCURRENCY",
+    "EXPORTS_CORS_ORIGINS",
     "EXPORTS_CREATES_PER_PROJECT",
     "EXPORTS_FILE_TTL",
     "EXPORTS_HEALTH_LISTEN",
@@ -175,29 +181,40 @@ pub(crate) const NAMES: &[&str] = &[
     "EXPORTS_TRUSTED_PROXIES",
 ];
 
-fn parse_public_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| error.to_string())?;
-    let plain = matches!(url.scheme(), "http" | "https")
-        && url.has_host()
-        && url.username().is_empty()
-        && url.password().is_none()
-        && url.query().is_none()
-        && url.fragment().is_none();
-    if plain {
-        Ok(url)
-    } else {
-        Err("expected http:// or https://, a host, and at most a port and a path".to_owned())
-    }
+fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "must be an IP address and a port such as 127.0.0.1:8080".to_owned())
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "the signature of a parser")]
-fn parse_secret(text: &str) -> Result<SecretString, Infallible> {
+fn parse_public_url(text: &str) -> Result<Url, String> {
+    let is_plain = |url: &Url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none()
+    };
+    let url = Url::parse(text).ok().filter(is_plain);
+    url.ok_or_else(|| {
+        "must be http:// or https://, a host, and at most a port and a path".to_owned()
+    })
+}
+
+/// The parser of addresses is in `exports_postgres`.
+fn parse_database_url(text: &str) -> Result<SecretString, &'static str> {
+    if text.is_empty() {
+        return Err("must be postgres://user:password@host:port/database");
+    }
     Ok(SecretString::from(text))
 }
 
 fn parse_signing_key(text: &str) -> Result<SecretString, String> {
     if text.len() < 32 {
-        return Err(format!("must be 32 bytes or more, it has {}", text.len()));
+        return Err(match text.len() {
+            0 => "must be 32 bytes or more".to_owned(),
+            length => format!("must be 32 bytes or more: it has {length}"),
+        });
     }
     Ok(SecretString::from(text))
 }
@@ -242,16 +259,16 @@ mod tests {
     fn every_variable_rejects_control_characters_without_printing_them() {
         let command = Everything::command();
         for argument in command.get_arguments() {
-            let Some(name) = argument.get_env().and_then(std::ffi::OsStr::to_str) else {
+            if argument.get_env().is_none() {
                 continue;
-            };
+            }
             let flag = argument.get_long().expect("a variable is an option, too");
             let arguments = ["program".into(), format!("--{flag}=a\u{1}b\n").into()];
             let line = crate::settings::try_parse_from::<Everything>(arguments)
                 .unwrap_err()
                 .to_string();
-            let problem = ": it holds a line break or another control character";
-            assert!(line.starts_with(name) && line.ends_with(problem), "{line}");
+            let problem = " must not contain a line break or another control character";
+            assert!(line == format!("--{flag}{problem}"), "{line}");
             assert!(!line.contains('\u{1}'), "{line}");
         }
     }

@@ -4,10 +4,14 @@
 //! and calls [`parse()`]. It ignores the other variables of the table, and refuses an `EXPORTS_*` name that is
 //! not in the table.
 
+mod command_line;
 mod duration;
 mod groups;
 mod limits;
+mod names;
 mod networks;
+mod number;
+mod origins;
 mod parse;
 mod secret_files;
 mod trimmed;
@@ -19,6 +23,9 @@ pub use groups::{
 };
 pub use limits::LimitSettings;
 pub use networks::Networks;
+pub use number::number;
+pub use origins::CorsOrigins;
 pub use parse::{SettingsError, parse, try_parse_from};
 pub use secrecy::{ExposeSecret, SecretString};
+pub(crate) use secret_files::{store_variables, subject};
 pub use trimmed::{Trimmed, trimmed};

@@ -25,7 +25,9 @@ impl FromStr for Networks {
         let networks = text.split(',').map(str::trim).map(|item| {
             let address = |_| item.parse::<IpAddr>().map(IpNet::from);
             let network = item.parse::<IpNet>().or_else(address);
-            network.map_err(|_| format!("{item:?} is no network such as 10.0.0.0/8 and no address"))
+            network.map_err(|_| {
+                "must be networks and addresses such as \"10.0.0.0/8, 192.0.2.7\"".to_owned()
+            })
         });
         networks.collect::<Result<_, _>>().map(Self)
     }

@@ -1,21 +1,21 @@
-//! Parses the settings of a program. An error is one line that names the variable.
+//! Parses the settings of a program. An error is one line that names the variable or the option.
 
 use std::ffi::OsString;
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, CommandFactory, Parser};
 
 use crate::logging::print_error;
-use crate::settings::groups::NAMES;
-use crate::settings::secret_files::{is_file_variable, read_secret_files, refuse_secret_arguments};
+use crate::settings::command_line::CommandLine;
+use crate::settings::names::refuse_unknown;
+use crate::settings::secret_files::{read_secret_files, refuse_secret_arguments};
 
 /// The settings are invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
-    /// A variable or its value is invalid: one line.
+    /// A variable, an option or a command is invalid: one line.
     #[error("{0}")]
     Invalid(String),
-    /// The command line is invalid or requests help: the message of clap.
+    /// The command line requests help: the text of clap.
     #[error(transparent)]
     CommandLine(clap::Error),
 }
@@ -37,85 +37,32 @@ pub fn parse<T: Parser>() -> T {
 pub fn try_parse_from<T: Parser>(
     arguments: impl IntoIterator<Item = OsString>,
 ) -> Result<T, SettingsError> {
-    refuse_unknown_names(std::env::vars_os().map(|(name, _)| name))?;
+    let names = std::env::vars_os().map(|(name, _)| name);
+    refuse_unknown(names).map_err(SettingsError::Invalid)?;
+    let arguments: Vec<_> = arguments.into_iter().collect();
     let command = <T as CommandFactory>::command();
     let variable = |name: &str| std::env::var_os(name);
     let mut command = read_secret_files(command, &variable).map_err(SettingsError::Invalid)?;
     // Required before the arguments of subcommands can be formatted.
     command.build();
-    let to_error = |error: clap::Error, command: &Command| match one_line(&error, command) {
-        Some(line) => SettingsError::Invalid(line),
-        None => SettingsError::CommandLine(error),
+    let to_error = |error: clap::Error, command: &Command| {
+        let arguments = arguments.as_slice();
+        match (CommandLine { command, arguments }).line(&error) {
+            Some(line) => SettingsError::Invalid(line),
+            None => SettingsError::CommandLine(error),
+        }
     };
     let mut matches = command
-        .try_get_matches_from_mut(arguments)
+        .try_get_matches_from_mut(&arguments)
         .map_err(|error| to_error(error, &command))?;
     refuse_secret_arguments(&command, &matches).map_err(SettingsError::Invalid)?;
     T::from_arg_matches_mut(&mut matches).map_err(|error| to_error(error, &command))
 }
 
-/// Otherwise a misspelt variable would silently mean the default.
-fn refuse_unknown_names(names: impl Iterator<Item = OsString>) -> Result<(), SettingsError> {
-    let unknown = names
-        .filter_map(|name| name.into_string().ok())
-        .filter(|name| name.starts_with("EXPORTS_"))
-        .find(|name| !NAMES.contains(&name.as_str()) && !is_file_variable(name));
-    match unknown {
-        None => Ok(()),
-        Some(name) => Err(SettingsError::Invalid(format!(
-            "{name} is not a setting; unset it, or correct its name (--help lists them)"
-        ))),
-    }
-}
-
-/// The error as one line; `None` if it is not about a variable.
-fn one_line(error: &clap::Error, command: &Command) -> Option<String> {
-    let variable = |text: &str| {
-        arguments_of(command).into_iter().find_map(|argument| {
-            let name = argument.get_env()?.to_str()?.to_owned();
-            (argument.to_string() == text).then_some((name, argument.is_hide_env_values_set()))
-        })
-    };
-    match (error.kind(), error.get(ContextKind::InvalidArg)?) {
-        (ErrorKind::MissingRequiredArgument, ContextValue::Strings(missing)) => {
-            let names: Vec<_> = missing
-                .iter()
-                .filter_map(|text| Some(variable(text)?.0))
-                .collect();
-            (names.len() == missing.len()).then(|| format!("{} must be set", names.join(" and ")))
-        }
-        (ErrorKind::ValueValidation | ErrorKind::InvalidValue, ContextValue::String(text)) => {
-            let (name, secret) = variable(text)?;
-            let value = match error.get(ContextKind::InvalidValue) {
-                Some(ContextValue::String(value)) if !secret => format!(" {value:?}"),
-                _ => String::new(),
-            };
-            Some(format!("{name}: invalid value{value}: {}", reason(error)))
-        }
-        _ => None,
-    }
-}
-
-fn reason(error: &clap::Error) -> String {
-    if let Some(ContextValue::Strings(valid)) = error.get(ContextKind::ValidValue) {
-        return format!("expected {}", valid.join(" or "));
-    }
-    std::error::Error::source(error).map_or_else(
-        || "a value is required".to_owned(),
-        |source| source.to_string().replace('\n', " "),
-    )
-}
-
-/// The arguments of a command and of its subcommands, at every depth.
-fn arguments_of(command: &Command) -> Vec<&clap::Arg> {
-    let nested = command.get_subcommands().flat_map(arguments_of);
-    command.get_arguments().chain(nested).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{ApiSettings, LogSettings, WorkerSettings};
+    use crate::settings::{ApiSettings, LogSettings, WorkerSettings, number};
 
     #[derive(Debug, Parser)]
     struct Program {
@@ -127,84 +74,89 @@ mod tests {
         log: LogSettings,
     }
 
-    fn error_line(flag: &str, value: &str) -> String {
-        let arguments = ["program", flag, value].map(OsString::from);
-        try_parse_from::<Program>(arguments)
-            .unwrap_err()
-            .to_string()
+    fn error_line<T: Parser + std::fmt::Debug>(arguments: &[&str]) -> String {
+        let arguments = std::iter::once(&"program")
+            .chain(arguments)
+            .map(OsString::from);
+        match try_parse_from::<T>(arguments).unwrap_err() {
+            SettingsError::Invalid(line) => line,
+            SettingsError::CommandLine(error) => panic!("more than one line: {error}"),
+        }
     }
 
     #[test]
-    fn an_invalid_value_gives_one_line_with_the_variable_name() {
-        for (flag, value, line) in [
+    fn an_invalid_option_gives_one_line_with_its_name() {
+        for (arguments, line) in [
             (
-                "--lease",
-                "soon",
-                "EXPORTS_LEASE: invalid value \"soon\": expected a duration such as 90s, 15m or 7d",
+                &["--lease", "soon"][..],
+                "--lease must be a time with a unit such as 90s, 15m or 7d, not \"soon\"",
             ),
             (
-                "--concurrency",
-                "0",
-                "EXPORTS_CONCURRENCY: invalid value \"0\": 0 is not in 1..=256",
+                &["--concurrency=0"],
+                "--concurrency must be 1 to 256, not \"0\"",
             ),
             (
-                "--log-format",
-                "xml",
-                "EXPORTS_LOG_FORMAT: invalid value \"xml\": expected text or json",
+                &["--log-format", "xml"],
+                "--log-format must be text or json, not \"xml\"",
             ),
             (
-                "--listen",
-                "nowhere",
-                "EXPORTS_LISTEN: invalid value \"nowhere\": invalid socket address syntax",
+                &["--signing-key", "hunter2"],
+                "--signing-key must be 32 bytes or more: it has 7",
             ),
             (
-                "--signing-key",
-                "hunter2",
-                "EXPORTS_SIGNING_KEY: invalid value: must be 32 bytes or more, it has 7",
+                &["--leese", "30s"],
+                "--leese is not an option: did you mean --lease?",
+            ),
+            (&["--lease"], "--lease must have a value"),
+            (
+                &["now"],
+                "\"now\" is not expected here: --help shows the usage",
             ),
         ] {
-            assert_eq!(error_line(flag, value), line);
+            assert_eq!(error_line::<Program>(arguments), line);
         }
     }
 
     #[derive(Debug, Parser)]
     enum Commands {
         Run {
-            #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..))]
+            #[arg(long, default_value_t = 1, value_parser = number(1_u8..=9))]
             count: u8,
+            #[arg(long, conflicts_with = "count")]
+            all: bool,
+            #[arg(value_name = "FILE")]
+            file: String,
         },
     }
 
     #[test]
-    fn an_invalid_argument_that_is_not_a_variable_has_the_message_of_clap() {
-        let arguments = ["program", "run", "--count", "0"].map(OsString::from);
-        let error = try_parse_from::<Commands>(arguments).unwrap_err();
-        assert!(matches!(error, SettingsError::CommandLine(_)));
-        assert!(error.to_string().contains("--count"), "{error}");
+    fn an_invalid_command_gives_one_line() {
+        for (arguments, line) in [
+            (
+                &["runn"][..],
+                "\"runn\" is not a command: did you mean run?",
+            ),
+            (&["run"], "FILE must be given"),
+            (
+                &["run", "--count", "0", "a"],
+                "--count must be 1 to 9, not \"0\"",
+            ),
+            (
+                &["run", "--count", "2", "--all", "a"],
+                "--count and --all exclude each other: use one of them",
+            ),
+            (
+                &["run", "--all", "--all", "a"],
+                "--all must be given only once",
+            ),
+        ] {
+            assert_eq!(error_line::<Commands>(arguments), line);
+        }
     }
 
     #[test]
-    fn unknown_variables_are_rejected() {
-        let names = |names: &[&str]| {
-            names
-                .iter()
-                .map(OsString::from)
-                .collect::<Vec<_>>()
-                .into_iter()
-        };
-        assert!(
-            refuse_unknown_names(names(&[
-                "PATH",
-                "EXPORTS_LEASE",
-                "EXPORTS_SIGNING_KEY_FILE"
-            ]))
-            .is_ok()
-        );
-        let error = refuse_unknown_names(names(&["EXPORTS_LEESE"])).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .starts_with("EXPORTS_LEESE is not a setting")
-        );
+    fn help_has_the_text_of_clap() {
+        let help = try_parse_from::<Program>(["program", "--help"].map(OsString::from));
+        assert!(matches!(help, Err(SettingsError::CommandLine(_))));
     }
 }

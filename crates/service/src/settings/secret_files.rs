@@ -8,6 +8,8 @@ use std::io::{self, Read};
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command};
+use exports_domain::io_reason;
+use exports_objects::secret_variables;
 
 /// The variables that hold secrets.
 const SECRETS: [&str; 4] = [
@@ -18,6 +20,11 @@ const SECRETS: [&str; 4] = [
 ];
 /// Longer than any secret, so that a wrong path does not fill the memory.
 const MAX_BYTES: u64 = 64 * 1024;
+
+/// Whether a variable of the programs holds a secret.
+pub(super) fn is_secret(name: &str) -> bool {
+    SECRETS.contains(&name)
+}
 
 /// Whether this is the name of a variable with the path of a secret.
 pub(super) fn is_file_variable(name: &str) -> bool {
@@ -31,17 +38,9 @@ pub(super) fn read_secret_files(
     variable: &impl Fn(&str) -> Option<OsString>,
 ) -> Result<Command, String> {
     for (id, name) in secrets_of(&command) {
-        let file_variable = format!("{name}_FILE");
-        let Some(path) = variable(&file_variable) else {
+        let Some(value) = secret(name, variable)? else {
             continue;
         };
-        if variable(name).is_some() {
-            return Err(format!(
-                "{name} and {file_variable} are both set: unset one of them"
-            ));
-        }
-        let value = read(&path)
-            .map_err(|error| format!("{file_variable}: cannot read {}: {error}", path.display()))?;
         // clap wants default values that live as long as the process, and so do the settings.
         let value: &'static OsStr = Box::leak(OsString::from(value).into_boxed_os_str());
         command = command.mut_arg(id, |argument| {
@@ -66,6 +65,76 @@ pub(super) fn read_secret_files(
     Ok(command)
 }
 
+/// The value of a secret that comes from a file. An error is one line.
+fn secret(
+    name: &str,
+    variable: &impl Fn(&str) -> Option<OsString>,
+) -> Result<Option<String>, String> {
+    let file_variable = format!("{name}_FILE");
+    let Some(path) = variable(&file_variable) else {
+        return Ok(None);
+    };
+    if variable(name).is_some() {
+        return Err(format!(
+            "{name} and {file_variable} are both set: unset one of them"
+        ));
+    }
+    if path.is_empty() {
+        return Err(format!(
+            "{file_variable} must be the path of a file, and is empty"
+        ));
+    }
+    let shown = path.display();
+    let value = read(&path).map_err(|error| {
+        format!(
+            "{file_variable}: cannot read {shown}: {}",
+            io_reason(&error)
+        )
+    })?;
+    if value.trim().is_empty() {
+        return Err(format!(
+            "{file_variable}: {shown} is empty: write the secret into it"
+        ));
+    }
+    Ok(Some(value))
+}
+
+/// The environment of this process for the store with this URL, with the secrets of its cloud that come from files.
+pub(crate) fn store_variables(store_url: &str) -> Result<Vec<(String, String)>, String> {
+    let text = |(name, value): (OsString, OsString)| {
+        let name = name.into_string().ok()?;
+        Some((name, value.to_string_lossy().into_owned()))
+    };
+    let mut variables: Vec<_> = std::env::vars_os().filter_map(text).collect();
+    for name in secret_variables(store_url) {
+        // An empty variable of a cloud counts as unset.
+        let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        if let Some(value) = secret(name, &variable)? {
+            variables.retain(|(known, _)| known != name);
+            variables.push(((*name).to_owned(), value));
+        }
+    }
+    Ok(variables)
+}
+
+/// A variable in messages: its name or, if its value comes from a file, the variable and the path of the file.
+pub(crate) fn subject(variable: &str) -> String {
+    let file_variable = format!("{variable}_FILE");
+    match std::env::var_os(&file_variable) {
+        Some(path) if is_secret(variable) || is_secret_of_a_store(variable) => {
+            format!("{file_variable} ({})", path.display())
+        }
+        _ => variable.to_owned(),
+    }
+}
+
+fn is_secret_of_a_store(name: &str) -> bool {
+    let mut secrets = ["s3://", "gs://", "az://"]
+        .into_iter()
+        .flat_map(secret_variables);
+    secrets.any(|secret| *secret == name)
+}
+
 /// An error, as one line, if a secret was given as an argument.
 pub(super) fn refuse_secret_arguments(
     command: &Command,
@@ -74,8 +143,8 @@ pub(super) fn refuse_secret_arguments(
     for (id, name) in secrets_of(command) {
         if matches.value_source(&id) == Some(ValueSource::CommandLine) {
             return Err(format!(
-                "{name} is a secret and must not be an argument, which other users of this machine can read: \
-                 set the variable {name} or {name}_FILE"
+                "--{id} must not be an argument, which other users of this machine can read: set {name} or {name}_FILE",
+                id = id.replace('_', "-")
             ));
         }
     }
@@ -217,7 +286,7 @@ mod tests {
         );
         let line = line.unwrap_err();
         assert!(
-            line.starts_with("EXPORTS_SIGNING_KEY is a secret"),
+            line.starts_with("--signing-key must not be an argument"),
             "{line}"
         );
         assert!(!line.contains("another key"), "{line}");

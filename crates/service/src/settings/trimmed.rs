@@ -5,6 +5,9 @@ use std::ffi::OsStr;
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Arg, Command, Error};
 
+const CONTROL_CHARACTER: &str = "must not contain a line break or another control character";
+const QUOTES: &str = "must not have quotes around its value: remove them";
+
 /// Removes whitespace, line breaks and a byte order mark around a value, then uses another parser. A control
 /// character inside the value is refused: no setting has one, and some client libraries panic on it.
 #[derive(Debug, Clone)]
@@ -28,9 +31,11 @@ impl<P: TypedValueParser> TypedValueParser for Trimmed<P> {
         let shown = value.to_string_lossy();
         let text = shown.trim_matches(surrounds);
         let reason = if value.to_str().is_none() {
-            "it is not UTF-8"
+            "must be UTF-8"
         } else if text.chars().any(char::is_control) {
-            "it holds a line break or another control character"
+            CONTROL_CHARACTER
+        } else if is_quoted(text) {
+            QUOTES
         } else {
             return self.0.parse_ref(command, argument, OsStr::new(text));
         };
@@ -42,6 +47,13 @@ impl<P: TypedValueParser> TypedValueParser for Trimmed<P> {
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
         self.0.possible_values()
     }
+}
+
+/// Compose and environment files keep the quotes that a shell would remove.
+fn is_quoted(text: &str) -> bool {
+    let quoted_by =
+        |quote: char| text.len() > 1 && text.starts_with(quote) && text.ends_with(quote);
+    quoted_by('"') || quoted_by('\'')
 }
 
 fn surrounds(c: char) -> bool {
@@ -70,6 +82,17 @@ mod tests {
         let listen = parse(str::parse::<SocketAddr>, "127.0.0.1:80\n").unwrap();
         assert_eq!(listen.port(), 80);
         assert_eq!(parse(StringValueParser::new(), "a b ").unwrap(), "a b");
+    }
+
+    #[test]
+    fn quotes_around_a_value_are_rejected() {
+        for value in ["\"7\"", "'7'\n", "\"\""] {
+            let error = parse(StringValueParser::new(), value).unwrap_err();
+            assert!(error.to_string().contains("quotes"), "{value}");
+        }
+        for value in ["\"", "host='a b'", "it's", ""] {
+            assert_eq!(parse(StringValueParser::new(), value).unwrap(), value);
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Invalid, missing or unknown settings.
 
-use exports_tests::StoreKind;
+use exports_tests::{Process, StoreKind};
 use futures_util::StreamExt;
 
 use super::{PROGRAMS, complaint};
@@ -50,7 +50,7 @@ const OF_BOTH: [(&str, &str, &str); 26] = [
         "file:///",
         "root of the file system",
     ),
-    ("EXPORTS_OBJECT_STORE_URL", "s3://", "has no bucket"),
+    ("EXPORTS_OBJECT_STORE_URL", "s3://", "must have a bucket"),
     (
         "EXPORTS_OBJECT_STORE_URL",
         "s3://key:hush-hush-hush@bucket",
@@ -65,12 +65,12 @@ const OF_BOTH: [(&str, &str, &str); 26] = [
     (
         "EXPORTS_OBJECT_STORE_PUBLIC_ENDPOINT",
         "https://files.example.com",
-        "a directory has no public endpoint",
+        "must not be set with a file:// store",
     ),
     (
         "EXPORTS_OBJECT_STORE_PUBLIC_ENDPOINT",
         "files.example.com",
-        "not a URL",
+        "must be a URL",
     ),
     (
         "EXPORTS_OBJECT_STORE_PUBLIC_ENDPOINT",
@@ -79,8 +79,12 @@ const OF_BOTH: [(&str, &str, &str); 26] = [
     ),
     ("EXPORTS_LOG_FORMAT", "xml", "text or json"),
     ("EXPORTS_LOG_FORMAT", "", "text or json"),
-    ("RUST_LOG", "exports=loud", "level filter"),
-    ("EXPORTS_STARTUP_TIMEOUT", "soon", "a duration such as"),
+    ("RUST_LOG", "exports=loud", "must be levels"),
+    (
+        "EXPORTS_STARTUP_TIMEOUT",
+        "soon",
+        "a time with a unit such as",
+    ),
     ("EXPORTS_STARTUP_TIMEOUT", "0s", "one second or more"),
     ("EXPORTS_LEESE", "30s", "is not a setting"),
     ("EXPORTS_", "x", "is not a setting"),
@@ -88,28 +92,32 @@ const OF_BOTH: [(&str, &str, &str); 26] = [
 ];
 
 const OF_THE_WORKER: [(&str, &str, &str); 26] = [
-    ("EXPORTS_LEASE", "", "a duration such as"),
-    ("EXPORTS_LEASE", "30", "a duration such as"),
-    ("EXPORTS_LEASE", "soon", "a duration such as"),
-    ("EXPORTS_LEASE", "-1s", "a duration such as"),
+    ("EXPORTS_LEASE", "", "a time with a unit such as"),
+    ("EXPORTS_LEASE", "30", "a time with a unit such as"),
+    ("EXPORTS_LEASE", "soon", "a time with a unit such as"),
+    ("EXPORTS_LEASE", "-1s", "a time with a unit such as"),
     ("EXPORTS_LEASE", "0s", "one second or more"),
     ("EXPORTS_LEASE", "999ms", "one second or more"),
-    ("EXPORTS_FILE_TTL", "a week", "a duration such as"),
+    ("EXPORTS_FILE_TTL", "a week", "a time with a unit such as"),
     ("EXPORTS_FILE_TTL", "0s", "one second or more"),
     ("EXPORTS_FILE_TTL", "200years", "a hundred years or less"),
-    ("EXPORTS_MAX_DURATION", "long", "a duration such as"),
+    ("EXPORTS_MAX_DURATION", "long", "a time with a unit such as"),
     ("EXPORTS_MAX_DURATION", "1ms", "one second or more"),
-    ("EXPORTS_SHUTDOWN_GRACE", "none", "a duration such as"),
+    (
+        "EXPORTS_SHUTDOWN_GRACE",
+        "none",
+        "a time with a unit such as",
+    ),
     ("EXPORTS_SHUTDOWN_GRACE", "0s", "one second or more"),
-    ("EXPORTS_MAX_ATTEMPTS", "", "integer"),
-    ("EXPORTS_MAX_ATTEMPTS", "many", "digit"),
-    ("EXPORTS_MAX_ATTEMPTS", "0", "1..=1000"),
-    ("EXPORTS_MAX_ATTEMPTS", "1001", "1..=1000"),
-    ("EXPORTS_MAX_ATTEMPTS", "-1", "1..=1000"),
-    ("EXPORTS_CONCURRENCY", "two", "digit"),
-    ("EXPORTS_CONCURRENCY", "0", "1..=256"),
-    ("EXPORTS_CONCURRENCY", "257", "1..=256"),
-    ("EXPORTS_CONCURRENCY", "1.5", "digit"),
+    ("EXPORTS_MAX_ATTEMPTS", "", "1 to 1000"),
+    ("EXPORTS_MAX_ATTEMPTS", "many", "1 to 1000"),
+    ("EXPORTS_MAX_ATTEMPTS", "0", "1 to 1000"),
+    ("EXPORTS_MAX_ATTEMPTS", "1001", "1 to 1000"),
+    ("EXPORTS_MAX_ATTEMPTS", "-1", "1 to 1000"),
+    ("EXPORTS_CONCURRENCY", "two", "1 to 256"),
+    ("EXPORTS_CONCURRENCY", "0", "1 to 256"),
+    ("EXPORTS_CONCURRENCY", "257", "1 to 256"),
+    ("EXPORTS_CONCURRENCY", "1.5", "1 to 256"),
     ("EXPORTS_HEALTH_LISTEN", "", "address"),
     ("EXPORTS_HEALTH_LISTEN", "8081", "address"),
     ("EXPORTS_HEALTH_LISTEN", "localhost:8081", "address"),
@@ -122,8 +130,12 @@ const OF_THE_API: [(&str, &str, &str); 11] = [
     ("EXPORTS_LISTEN", "nowhere:8080", "address"),
     ("EXPORTS_METRICS_LISTEN", "", "address"),
     ("EXPORTS_METRICS_LISTEN", "9090", "address"),
-    ("EXPORTS_PUBLIC_URL", "", "relative URL"),
-    ("EXPORTS_PUBLIC_URL", "exports.example.com", "relative URL"),
+    ("EXPORTS_PUBLIC_URL", "", "http:// or https://"),
+    (
+        "EXPORTS_PUBLIC_URL",
+        "exports.example.com",
+        "http:// or https://",
+    ),
     (
         "EXPORTS_PUBLIC_URL",
         "ftp://exports.example.com",
@@ -196,6 +208,28 @@ async fn missing_variables_are_reported_by_name() {
             assert!(line.contains("EXPORTS_SIGNING_KEY"), "{line}");
         }
     }
+}
+
+/// Secrets of a cluster are often files, and files often end with a line break.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_credentials_of_a_store_may_come_from_files() {
+    let fixture = Fixture::without_services(StoreKind::S3).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut environment = fixture.environment(&[("EXPORTS_LOG_FORMAT", "json")]);
+    for (name, value) in &mut environment {
+        if ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "DATABASE_URL"].contains(&name.as_str()) {
+            let path = folder.path().join(&*name);
+            std::fs::write(&path, format!("{value}\n")).expect("a new file");
+            name.push_str("_FILE");
+            *value = path.display().to_string();
+        }
+    }
+    let files = environment
+        .iter()
+        .filter(|(name, _)| name.ends_with("_FILE"));
+    assert_eq!(files.count(), 3);
+    let mut worker = Process::start("exports-worker", &[], environment);
+    worker.wait_for_event("worker started").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

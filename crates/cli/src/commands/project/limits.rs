@@ -107,6 +107,15 @@ impl Limits {
     }
 }
 
+/// The limits that a project has of its own, as text.
+pub(super) fn own(own: LimitOverrides) -> impl Iterator<Item = (LimitName, String)> {
+    let defaults = texts(LimitOverrides::default());
+    let pairs = texts(own).into_iter().zip(defaults);
+    pairs
+        .filter(|(own, default)| own != default)
+        .map(|(own, _)| own)
+}
+
 /// The values of a project as text, `default` where it has none.
 fn texts(own: LimitOverrides) -> [(LimitName, String); 4] {
     fn text<T: std::fmt::Display>(own: Option<Limit<T>>) -> String {

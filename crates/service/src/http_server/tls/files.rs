@@ -4,12 +4,14 @@ use std::fmt;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use exports_domain::io_reason;
+
 use super::key::TlsError;
 
 /// No chain of certificates is larger.
 const MAX_SIZE: u64 = 1024 * 1024;
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Files {
     pub(super) certificate: PathBuf,
     pub(super) key: PathBuf,
@@ -18,6 +20,8 @@ pub(super) struct Files {
 /// What the files hold.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Content {
+    /// Where it comes from, for messages.
+    pub(super) files: Files,
     pub(super) certificate: Vec<u8>,
     pub(super) key: Vec<u8>,
 }
@@ -27,11 +31,24 @@ impl Files {
     pub(super) fn read(&self) -> Result<Content, TlsError> {
         let at = |path: &Path| path.display().to_string();
         let certificate = read(&self.certificate).map_err(|error| {
-            TlsError::Certificate(format!("cannot read {}: {error}", at(&self.certificate)))
+            TlsError::Certificate(format!(
+                "cannot read {}: {}",
+                at(&self.certificate),
+                io_reason(&error)
+            ))
         })?;
-        let key = read(&self.key)
-            .map_err(|error| TlsError::Key(format!("cannot read {}: {error}", at(&self.key))))?;
-        Ok(Content { certificate, key })
+        let key = read(&self.key).map_err(|error| {
+            TlsError::Key(format!(
+                "cannot read {}: {}",
+                at(&self.key),
+                io_reason(&error)
+            ))
+        })?;
+        Ok(Content {
+            files: self.clone(),
+            certificate,
+            key,
+        })
     }
 }
 

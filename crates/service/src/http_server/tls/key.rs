@@ -32,25 +32,28 @@ impl TlsError {
 }
 
 pub(super) fn parse(content: &Content) -> Result<Arc<CertifiedKey>, TlsError> {
-    let certificate =
-        |reason: String| TlsError::Certificate(format!("the file is not usable: {reason}"));
-    let key = |reason: String| TlsError::Key(format!("the file is not usable: {reason}"));
+    let certificate = |reason: String| {
+        TlsError::Certificate(format!("{} {reason}", content.files.certificate.display()))
+    };
+    let key = |reason: String| TlsError::Key(format!("{} {reason}", content.files.key.display()));
     let chain = CertificateDer::pem_slice_iter(&content.certificate)
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| certificate(error.to_string()))?;
+        .map_err(|error| certificate(format!("is not in PEM format: {error}")))?;
     if chain.is_empty() {
-        return Err(certificate("it contains no certificate in PEM".to_owned()));
+        return Err(certificate(
+            "contains no certificate in PEM format".to_owned(),
+        ));
     }
     let secret = PrivateKeyDer::from_pem_slice(&content.key).map_err(|_| {
-        key("it contains no private key in PEM, or the key is encrypted".to_owned())
+        key("contains no private key in PEM format, or the key is encrypted".to_owned())
     })?;
     let provider = rustls::crypto::ring::default_provider();
     let parsed = CertifiedKey::from_der(chain, secret, &provider).map_err(|error| match error {
         rustls::Error::InconsistentKeys(_) => {
-            key("the key does not belong to the certificate".to_owned())
+            key("does not belong to the certificate of EXPORTS_TLS_CERT".to_owned())
         }
-        rustls::Error::InvalidCertificate(_) => certificate(error.to_string()),
-        error => key(error.to_string()),
+        rustls::Error::InvalidCertificate(_) => certificate(format!("is not usable: {error}")),
+        error => key(format!("is not usable: {error}")),
     })?;
     Ok(Arc::new(parsed))
 }
