@@ -33,7 +33,7 @@ fn our_command(
     command
 }
 
-/// A running program. The drop kills it; if the test fails, the drop prints the end of its log.
+/// A running program. The drop kills it; if the test fails, the drop writes its log to a file and prints the path.
 #[derive(Debug)]
 pub struct Process(sandbox::Process);
 
@@ -63,7 +63,7 @@ impl Process {
     /// Starts any command and captures its output.
     #[must_use]
     pub fn spawn(name: &str, command: Command) -> Self {
-        let builder = sandbox::Process::builder(name, command).show_log_on_panic();
+        let builder = sandbox::Process::builder(name, command).keep_log_on_panic();
         Self(expect(builder.start()))
     }
 

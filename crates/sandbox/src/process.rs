@@ -14,14 +14,14 @@ use serde_json::Value;
 use crate::programs::{SHOWN_LINES, last_lines};
 
 mod builder;
+mod freshness;
+mod kept_log;
 mod usage;
 
 pub use builder::{ProcessBuilder, command, program};
 pub use usage::{Memory, Stat};
 
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
-/// Lines of the log that a panicking owner prints.
-const PANIC_LINES: usize = 80;
 
 /// A running program. The drop kills it.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub struct Process {
     // Files without a name. A pipe would need a thread that reads it.
     errors: File,
     output: File,
-    show_log_on_panic: bool,
+    keep_log_on_panic: bool,
 }
 
 impl Process {
@@ -194,9 +194,8 @@ impl Drop for Process {
         // SIGKILL also ends a stopped process. An error means that the process has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        if self.show_log_on_panic && std::thread::panicking() {
-            let end = last_lines(&self.log(), PANIC_LINES);
-            eprintln!("--- the end of the log of {}:\n{end}", self.name);
+        if self.keep_log_on_panic && std::thread::panicking() {
+            kept_log::keep(&self.name, self.id(), &self.log());
         }
     }
 }

@@ -6,9 +6,11 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 
 use super::Process;
+use super::freshness::ensure_current;
 use crate::TemporaryFolder;
 
 /// The path of one of the workspace's programs: in the folder of the running program, or above it for a test in `deps`.
+/// Fails if the program is older than its source code: `cargo test` does not build all programs.
 pub fn program(name: &str) -> Result<PathBuf> {
     let own = std::env::current_exe().context("cannot find the path of the running program")?;
     let mut folders = own.ancestors().skip(1);
@@ -22,6 +24,7 @@ pub fn program(name: &str) -> Result<PathBuf> {
         "{} is missing; run: cargo build --workspace --bins",
         program.display()
     );
+    ensure_current(&program)?;
     Ok(program)
 }
 
@@ -40,7 +43,7 @@ pub struct ProcessBuilder<'a> {
     command: Command,
     folder: Option<&'a TemporaryFolder>,
     stderr: Option<Stdio>,
-    show_log_on_panic: bool,
+    keep_log_on_panic: bool,
 }
 
 impl<'a> ProcessBuilder<'a> {
@@ -50,7 +53,7 @@ impl<'a> ProcessBuilder<'a> {
             command,
             folder: None,
             stderr: None,
-            show_log_on_panic: false,
+            keep_log_on_panic: false,
         }
     }
 
@@ -68,10 +71,10 @@ impl<'a> ProcessBuilder<'a> {
         self
     }
 
-    /// The drop prints the end of the log if the thread is panicking.
+    /// If the thread is panicking, the drop writes the log to a file and prints its path.
     #[must_use]
-    pub fn show_log_on_panic(mut self) -> Self {
-        self.show_log_on_panic = true;
+    pub fn keep_log_on_panic(mut self) -> Self {
+        self.keep_log_on_panic = true;
         self
     }
 
@@ -97,7 +100,7 @@ impl<'a> ProcessBuilder<'a> {
             name: self.name,
             errors,
             output,
-            show_log_on_panic: self.show_log_on_panic,
+            keep_log_on_panic: self.keep_log_on_panic,
         })
     }
 }
