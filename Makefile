@@ -34,6 +34,7 @@ check: postgresql tools ## Run the CI checks: format, lints, docs, dependencies,
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items
 	scripts/check-dependencies
 	scripts/check-alerts
+	scripts/check-systemd
 	scripts/prepare-queries --check
 	scripts/check-kubernetes
 
