@@ -72,7 +72,10 @@ impl Compose {
     }
 
     /// The same, and returns what it prints. Panics if it fails.
-    #[allow(clippy::must_use_candidate, reason = "most commands print nothing of interest")]
+    #[allow(
+        clippy::must_use_candidate,
+        reason = "most commands print nothing of interest"
+    )]
     pub fn run(&self, command: &str, arguments: &[&str], settings: &[(&str, &str)]) -> String {
         let output = self.try_run(command, arguments, settings);
         expect_success(&format!("{command} {arguments:?}"), &output);

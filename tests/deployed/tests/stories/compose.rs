@@ -5,6 +5,7 @@ use std::process::Command;
 
 use exports_deployed::{Compose, both};
 use exports_tests::{Client, TIMEOUT, eventually};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 /// The messages of the sample that the printed commands export, and the header.
@@ -205,40 +206,55 @@ async fn ready(client: &Client) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn prometheus_scrapes_every_program_and_evaluates_the_alerts() {
+async fn prometheus_scrapes_every_program_and_evaluates_alerts_and_dashboard() {
     let Some((compose, _)) = up(&[]) else { return };
     // Grafana has no replacement on machines that cannot pull, so the profile is not started as a whole.
-    compose.run(
-        "compose",
-        &["--profile", "monitoring", "up", "-d", "prometheus"],
-        &[],
-    );
+    let start = ["--profile", "monitoring", "up", "-d", "prometheus"];
+    compose.run("compose", &start, &[]);
     let url = format!("http://127.0.0.1:{}", compose.setting("PROMETHEUS_PORT"));
     let prometheus = Client::new(&url);
-    eventually("every program is scraped", TIMEOUT, async || {
-        let up = prometheus
-            .try_get("/api/v1/query?query=sum%20by%20(job)%20(up)")
-            .await
-            .ok()?;
-        let up: Value = serde_json::from_str(up.text()).ok()?;
-        let jobs: Vec<_> = up["data"]["result"]
-            .as_array()?
-            .iter()
-            .map(|it| (&it["metric"]["job"], &it["value"][1]))
-            .collect();
-        (jobs
-            == [
-                (&json!("exports-api"), &json!("1")),
-                (&json!("exports-worker"), &json!("2")),
-            ])
-        .then_some(())
-    })
-    .await;
-    let rules: Value =
-        serde_json::from_str(prometheus.get("/api/v1/rules").await.expect(200).text())
-            .expect("JSON");
-    let rules = rules["data"]["groups"][0]["rules"]
-        .as_array()
-        .expect("rules");
+    for (job, processes) in [("exports-api", "1"), ("exports-worker", "2")] {
+        let up = format!("sum(up{{job=\"{job}\"}})");
+        eventually("every program is scraped", TIMEOUT, async || {
+            let found = query(&prometheus, &up).await?;
+            (found["data"]["result"][0]["value"][1] == processes).then_some(())
+        })
+        .await;
+    }
+
+    let evaluated = eventually("the rules are evaluated", TIMEOUT, async || {
+        let rules = prometheus.try_get("/api/v1/rules").await.ok()?;
+        let rules: Value = serde_json::from_str(rules.text()).ok()?;
+        let rules = rules["data"]["groups"][0]["rules"].as_array()?.clone();
+        let healths = || rules.iter().map(|rule| &rule["health"]);
+        healths().all(|health| health != "unknown").then_some(rules)
+    });
+    let rules = evaluated.await;
     assert!(rules.len() > 15, "{} rules", rules.len());
+    for rule in rules {
+        assert_eq!(rule["health"], "ok", "{rule:#}");
+    }
+
+    let dashboard = std::fs::read_to_string(compose.path("deploy/grafana/exports.json"));
+    let dashboard: Value = serde_json::from_str(&dashboard.expect("a file")).expect("JSON");
+    let panels = dashboard["panels"].as_array().expect("panels");
+    let targets = panels
+        .iter()
+        .filter_map(|panel| panel["targets"].as_array());
+    for target in targets.flatten() {
+        let expression = target["expr"].as_str().expect("an expression");
+        let expression = expression
+            .replace("$instance", ".*")
+            .replace("$__rate_interval", "1m");
+        let found = query(&prometheus, &expression).await.expect("a response");
+        assert_eq!(found["status"], "success", "{expression}: {found:#}");
+    }
+}
+
+async fn query(prometheus: &Client, expression: &str) -> Option<Value> {
+    let request = prometheus.request(Method::GET, "/api/v1/query");
+    let reply = prometheus
+        .send(request.query(&[("query", expression)]))
+        .await;
+    serde_json::from_str(reply.text()).ok()
 }
