@@ -28,12 +28,13 @@ test: postgresql pgbouncer garage build ## Run all tests with real PostgreSQL an
 	@scripts/ensure-images || [ $$? = 3 ]
 	cargo test --workspace
 
-check: postgresql tools ## Run the CI checks: format, lints, docs, dependencies, alerts, manifests, query metadata
+check: postgresql tools ## Run the CI checks: format, lints, docs, dependencies, alerts, units, manifests, query metadata
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items
 	scripts/check-dependencies
 	scripts/check-alerts
+	scripts/check-systemd
 	scripts/prepare-queries --check
 	scripts/check-kubernetes
 
@@ -48,7 +49,7 @@ bench-memory: postgresql ## Measure only the worker's peak memory for different 
 	cargo build --release --bins
 	$(RELEASE)/exports-bench --only memory
 
-images: ## Build the container images; pull their base images or build replacements
+images: ## Build the container images (says what and how long); pull their base images or build replacements
 	@scripts/ensure-images
 
 sbom: ## Write what the programs contain (SBOM, CycloneDX JSON) into target/sbom

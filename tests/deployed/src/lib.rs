@@ -20,6 +20,7 @@
 //!
 //! Everything of a run has its label, and the reaper removes it.
 
+mod compose;
 mod consumer;
 mod containers;
 mod deployment;
@@ -38,6 +39,7 @@ mod secrets;
 mod store;
 mod story;
 
+pub use compose::{Compose, both};
 pub use consumer::{inbound, outbound, with};
 pub use deployment::Deployment;
 pub use engine::image_details;

@@ -1,5 +1,6 @@
 //! End-to-end tests of a deployment, under the faults of a cluster.
 
+mod compose;
 mod database;
 mod files;
 mod lost_workers;

@@ -1,0 +1,260 @@
+//! The deployment of `deploy/compose.yaml`: `make up`, its printed commands, upgrades, rotated secrets, monitoring.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::Command;
+
+use exports_deployed::{Compose, both};
+use exports_tests::{Client, TIMEOUT, eventually};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+/// The messages of the sample that the printed commands export, and the header.
+const LINES: std::ops::Range<usize> = 80_000..100_000;
+const SHELLS: [&str; 2] = ["/bin/sh", "bash"];
+
+/// The commands that `make up` prints: the lines that are indented.
+fn printed_commands(output: &str) -> String {
+    let lines = output.lines().filter_map(|line| line.strip_prefix("  "));
+    lines.map(|line| line.to_owned() + "\n").collect()
+}
+
+/// Starts it on free ports, and returns the deployment and what `make up` printed.
+fn up(settings: &[(&str, &str)]) -> Option<(Compose, String)> {
+    let compose = Compose::prepare()?;
+    let ports = ["API_PORT", "STORE_PORT", "PROMETHEUS_PORT", "GRAFANA_PORT"];
+    let ports = ports.map(|name| (name, Compose::free_port().to_string()));
+    let ports = ports.iter().map(|(name, port)| (*name, port.as_str()));
+    let settings: Vec<_> = settings.iter().copied().chain(ports).collect();
+    let printed = compose.run("up", &[], &settings);
+    Some((compose, printed))
+}
+
+fn client(compose: &Compose) -> Client {
+    let url = format!("http://127.0.0.1:{}", compose.setting("API_PORT"));
+    Client::new(&url).with_key(&compose.setting("API_KEY"))
+}
+
+async fn create(client: &Client) -> String {
+    let range = json!({"start_time": "2025-12-01T00:00:00Z", "end_time": "2025-12-31T00:00:00Z"});
+    let export = client.post("/v1/exports", &range).await.expect(201).data();
+    export["id"].as_str().expect("an id").to_owned()
+}
+
+async fn completes(client: &Client, id: &str) {
+    let path = format!("/v1/exports/{id}");
+    let export = eventually("the export ends", TIMEOUT, async || {
+        let export = client.get(&path).await.expect(200).data();
+        let ended = !matches!(export["status"].as_str(), Some("pending" | "processing"));
+        ended.then_some(export)
+    });
+    let export = export.await;
+    assert_eq!(export["status"], "completed", "{export:#}");
+    let link = link(client, id).await;
+    let file = client.without_key().get(&link).await.expect(200);
+    assert_eq!(export["file_size_bytes"], file.body.len());
+}
+
+async fn link(client: &Client, id: &str) -> String {
+    let reply = client
+        .get(&format!("/v1/exports/{id}/download"))
+        .await
+        .expect(302);
+    reply.header("location").expect("a `Location`").to_owned()
+}
+
+#[test]
+fn the_printed_commands_can_be_pasted_at_once_whatever_the_ports_and_workers() {
+    let Some((compose, first)) = up(&[]) else {
+        return;
+    };
+    for shell in SHELLS {
+        let file = compose.paste(shell, &printed_commands(&first));
+        assert!(
+            LINES.contains(&file.lines().count()),
+            "{shell}: {} lines",
+            file.lines().count()
+        );
+    }
+
+    compose.run("compose", &["up", "-d", "--scale", "worker=3"], &[]);
+    assert_eq!(
+        compose.run("up", &[], &[]),
+        first,
+        "a second run prints the same"
+    );
+    let workers = compose.run("compose", &["ps", "-q", "worker"], &[]);
+    assert_eq!(workers.lines().count(), 3, "a second run keeps the workers");
+
+    let (old, new) = (
+        compose.setting("API_PORT"),
+        Compose::free_port().to_string(),
+    );
+    let moved = compose.run("up", &[], &[("API_PORT", &new)]);
+    assert_eq!(moved, first.replace(&old, &new));
+    assert_eq!(
+        compose.run("up", &[], &[]),
+        moved,
+        "later runs use the port too"
+    );
+    for shell in SHELLS {
+        let file = compose.paste(shell, &printed_commands(&moved));
+        assert!(
+            LINES.contains(&file.lines().count()),
+            "{shell}: {} lines",
+            file.lines().count()
+        );
+    }
+
+    let other =
+        TcpListener::bind((Ipv4Addr::LOCALHOST, Compose::free_port())).expect("a free port");
+    let taken = other.local_addr().expect("an address").port();
+    let refused = compose.try_run("up", &[], &[("API_PORT", &taken.to_string())]);
+    assert!(!refused.status.success());
+    let said = both(&refused);
+    let expected = format!(
+        "Port {taken} on 127.0.0.1 is in use by another program. Choose another port, for example: API_PORT="
+    );
+    assert!(
+        said.contains(&expected) && said.lines().count() == 1,
+        "{said}"
+    );
+    // The deployment still runs on its previous port.
+    let reachable = printed_commands(&moved);
+    assert!(LINES.contains(&compose.paste("/bin/sh", &reachable).lines().count()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_are_rotated_and_images_replaced_while_exports_run() {
+    let Some((compose, _)) = up(&[("WORKERS", "1")]) else {
+        return;
+    };
+    let it = client(&compose);
+    let before = create(&it).await;
+    completes(&it, &before).await;
+    let old_link = link(&it, &before).await;
+
+    for name in ["worker", "api", "owner", "superuser", "store"] {
+        let during = create(&it).await;
+        compose.run("rotate", &[name], &[]);
+        ready(&it).await;
+        completes(&it, &during).await;
+        completes(&it, &create(&it).await).await;
+    }
+    compose.run(
+        "compose",
+        &[
+            "run",
+            "--rm",
+            "-T",
+            "exportctl",
+            "key",
+            "list",
+            "--project",
+            "proj_demo",
+        ],
+        &[],
+    );
+
+    assert_eq!(it.without_key().get(&old_link).await.status, 200);
+    let deleted = compose.run("rotate", &["store", "--delete-old"], &[]);
+    assert_eq!(deleted.lines().count(), 1, "{deleted}");
+    assert_eq!(it.without_key().get(&old_link).await.status, 403);
+    // A store that starts with a deleted key would not come up again.
+    compose.run("compose", &["restart", "garage"], &[]);
+    completes(&it, &before).await;
+
+    // The same programs under another tag: the order of an upgrade, and of its rollback.
+    for program in ["exports-api", "exports-worker", "exportctl"] {
+        let tag = [format!("{program}:dev"), format!("{program}:e2e-next")];
+        assert!(
+            Command::new("docker")
+                .arg("tag")
+                .args(&tag)
+                .status()
+                .expect("docker")
+                .success()
+        );
+    }
+    let steps = |services: [&str; 2], tag| {
+        let tag = [("IMAGE_TAG", tag)];
+        for service in services {
+            compose.run("compose", &["up", "-d", "--no-deps", service], &tag);
+        }
+    };
+    let during = create(&it).await;
+    compose.run(
+        "compose",
+        &["run", "--rm", "-T", "migrate"],
+        &[("IMAGE_TAG", "e2e-next")],
+    );
+    steps(["worker", "api"], "e2e-next");
+    ready(&it).await;
+    completes(&it, &during).await;
+    let during = create(&it).await;
+    steps(["api", "worker"], "dev");
+    ready(&it).await;
+    completes(&it, &during).await;
+    completes(&it, &create(&it).await).await;
+}
+
+async fn ready(client: &Client) {
+    eventually("the API is ready", TIMEOUT, async || {
+        let reply = client.try_get("/readyz").await.ok()?;
+        (reply.status == 200).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prometheus_scrapes_every_program_and_evaluates_alerts_and_dashboard() {
+    let Some((compose, _)) = up(&[]) else { return };
+    // Grafana has no replacement on machines that cannot pull, so the profile is not started as a whole.
+    let start = ["--profile", "monitoring", "up", "-d", "prometheus"];
+    compose.run("compose", &start, &[]);
+    let url = format!("http://127.0.0.1:{}", compose.setting("PROMETHEUS_PORT"));
+    let prometheus = Client::new(&url);
+    for (job, processes) in [("exports-api", "1"), ("exports-worker", "2")] {
+        let up = format!("sum(up{{job=\"{job}\"}})");
+        eventually("every program is scraped", TIMEOUT, async || {
+            let found = query(&prometheus, &up).await?;
+            (found["data"]["result"][0]["value"][1] == processes).then_some(())
+        })
+        .await;
+    }
+
+    let evaluated = eventually("the rules are evaluated", TIMEOUT, async || {
+        let rules = prometheus.try_get("/api/v1/rules").await.ok()?;
+        let rules: Value = serde_json::from_str(rules.text()).ok()?;
+        let rules = rules["data"]["groups"][0]["rules"].as_array()?.clone();
+        let healths = || rules.iter().map(|rule| &rule["health"]);
+        healths().all(|health| health != "unknown").then_some(rules)
+    });
+    let rules = evaluated.await;
+    assert!(rules.len() > 15, "{} rules", rules.len());
+    for rule in rules {
+        assert_eq!(rule["health"], "ok", "{rule:#}");
+    }
+
+    let dashboard = std::fs::read_to_string(compose.path("deploy/grafana/exports.json"));
+    let dashboard: Value = serde_json::from_str(&dashboard.expect("a file")).expect("JSON");
+    let panels = dashboard["panels"].as_array().expect("panels");
+    let targets = panels
+        .iter()
+        .filter_map(|panel| panel["targets"].as_array());
+    for target in targets.flatten() {
+        let expression = target["expr"].as_str().expect("an expression");
+        let expression = expression
+            .replace("$instance", ".*")
+            .replace("$__rate_interval", "1m");
+        let found = query(&prometheus, &expression).await.expect("a response");
+        assert_eq!(found["status"], "success", "{expression}: {found:#}");
+    }
+}
+
+async fn query(prometheus: &Client, expression: &str) -> Option<Value> {
+    let request = prometheus.request(Method::GET, "/api/v1/query");
+    let reply = prometheus
+        .send(request.query(&[("query", expression)]))
+        .await;
+    serde_json::from_str(reply.text()).ok()
+}
