@@ -17,6 +17,7 @@ mod bad_bodies;
 mod bad_input;
 mod bad_requests;
 mod buckets;
+mod cors;
 mod create;
 mod delete;
 mod disconnects;
