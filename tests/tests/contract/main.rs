@@ -22,6 +22,7 @@ mod create;
 mod delete;
 mod disconnects;
 mod download;
+mod download_clients;
 mod envelope;
 mod faults;
 mod get;
