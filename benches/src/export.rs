@@ -11,7 +11,7 @@ use std::fs;
 
 use anyhow::{Context, Result};
 use chrono::{DateTime, Utc};
-use exports_domain::{Direction, MessageFilter, TimeRange};
+use exports_domain::{Choice, Direction, MessageFilter, TimeRange};
 use exports_sandbox::garage::Garage;
 use tokio::task::spawn_blocking;
 
@@ -85,8 +85,8 @@ async fn filter(fixture: &Fixture, database: &Database) -> Result<MessageFilter>
     Ok(MessageFilter {
         range: TimeRange::new(times.0, times.1)?,
         direction: Direction::Outbound,
-        status: None,
-        endpoint: None,
+        status: Choice::Any,
+        endpoint: Choice::Any,
     })
 }
 

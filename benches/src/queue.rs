@@ -8,7 +8,7 @@ mod small;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use exports_domain::{Direction, MessageFilter, TimeRange, time};
+use exports_domain::{Choice, Direction, MessageFilter, TimeRange, time};
 
 use crate::fixture::{Database, Fixture};
 use crate::table::Table;
@@ -84,7 +84,7 @@ fn filter() -> Result<MessageFilter> {
     Ok(MessageFilter {
         range,
         direction: Direction::Outbound,
-        status: None,
-        endpoint: None,
+        status: Choice::Any,
+        endpoint: Choice::Any,
     })
 }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use chrono::{DateTime, TimeDelta, Utc};
-use exports_domain::{Direction, MessageFilter, TimeRange};
+use exports_domain::{Choice, Direction, MessageFilter, TimeRange};
 
 use crate::fixture::Database;
 
@@ -50,8 +50,8 @@ pub(crate) fn between(from: u64, to: u64) -> Result<MessageFilter> {
     Ok(MessageFilter {
         range: TimeRange::new(at(from), at(to))?,
         direction: Direction::Outbound,
-        status: None,
-        endpoint: None,
+        status: Choice::Any,
+        endpoint: Choice::Any,
     })
 }
 

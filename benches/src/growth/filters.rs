@@ -1,7 +1,7 @@
 //! Filters that match one row in a thousand, and exports without rows: with the existing index, and with another one.
 
 use anyhow::Result;
-use exports_domain::{EndpointId, MessageFilter, MessageStatus};
+use exports_domain::{Choice, EndpointId, MessageFilter, MessageStatus};
 use uuid::Uuid;
 
 use super::sizes::STEP_US;
@@ -48,7 +48,7 @@ pub(super) async fn run(exporter: &Exporter<'_>, table: &mut Table) -> Result<()
     let range = rows::between(0, (rows - 1) * STEP_US)?;
     filters.nothing(table).await?;
     let status = MessageFilter {
-        status: Some(MessageStatus::FailedPermanent),
+        status: Choice::One(MessageStatus::FailedPermanent),
         ..range.clone()
     };
     let what = format!("{} of {rows} rows, by status", rows / 1000);
@@ -56,7 +56,7 @@ pub(super) async fn run(exporter: &Exporter<'_>, table: &mut Table) -> Result<()
         .with_better(&what, &status, &FOR_STATUS, table)
         .await?;
     let endpoint = MessageFilter {
-        endpoint: Some(EndpointId(Uuid::from_u128(RARE_ENDPOINT))),
+        endpoint: Choice::One(EndpointId(Uuid::from_u128(RARE_ENDPOINT))),
         ..range
     };
     let what = format!("{} of {rows} rows, by endpoint", rows / 1000);

@@ -5,7 +5,7 @@ mod request;
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::http::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
 use axum::response::{IntoResponse, Response};
@@ -22,11 +22,11 @@ use crate::error_responses::{DocumentedErrors, ErrorResponses};
 use crate::export_json::ExportJson;
 use crate::limits::Share;
 use crate::middleware::timeout::Deadline;
-use crate::query::NoQuery;
+use crate::query::Query;
 use crate::request_id::RequestId;
 use crate::state::AppState;
 use request::CreateExport;
-pub(crate) use request::directions;
+pub(crate) use request::refine_schema;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -65,7 +65,7 @@ impl DocumentedErrors for Errors {
     ];
 }
 
-/// Create export
+/// Create an export
 ///
 /// Queues an export of the matching messages as a CSV file. Get the export to see when it is completed.
 #[utoipa::path(
@@ -75,13 +75,30 @@ impl DocumentedErrors for Errors {
     params(("Idempotency-Key" = Option<String>, Header, pattern = "^[!-~]{1,255}$", description = "1 to 255 visible ASCII \
         characters. For 24 hours, the same key with the same request returns the first export \
         instead of creating a second one.")),
-    request_body(content = CreateExport, content_type = "application/json"),
+    request_body(content = CreateExport, content_type = "application/json", example = json!({
+        "start_time": "2025-12-01T00:00:00Z",
+        "end_time": "2025-12-06T23:59:59Z",
+        "statuses": ["pending_retry", "failed_permanent"],
+    })),
     responses(
         (status = 201, description = "Export queued", body = Envelope<ExportJson>, headers(
             ("Location" = String, description = "The URL of the export"),
             ("Idempotency-Replayed" = bool, description = "`true` if an earlier request created \
                 the export; otherwise absent"),
-        )),
+        ), example = json!({
+            "data": {
+                "id": "01935abc-def0-7123-4567-890abcdef012",
+                "project_id": "proj_abc123",
+                "status": "pending",
+                "direction": "outbound",
+                "filter_start_time": "2025-12-01T00:00:00Z",
+                "filter_end_time": "2025-12-06T23:59:59Z",
+                "filter_statuses": ["pending_retry", "failed_permanent"],
+                "attempt": 0,
+                "created_at": "2025-12-06T12:00:00Z",
+            },
+            "meta": { "request_id": "req_xyz123" },
+        })),
         ErrorResponses::<Errors>,
     ),
     security(("bearer" = [])),
@@ -96,13 +113,14 @@ pub(crate) async fn create_export(
     Extension(caller): Extension<Caller>,
     Extension(subject): Extension<Subject>,
     Extension(deadline): Extension<Deadline>,
-    _: NoQuery,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
     Body(body): Body,
 ) -> Result<Response, ApiError> {
     caller.require(Scope::Write)?;
+    Query::read(query.as_deref(), &[]).finish()?;
     let idempotency_key = idempotency_key(&headers)?;
-    let filter = CreateExport::parse(&body)?.filter()?;
+    let filter = request::parse(&body)?;
     let limits = state.limits.with(caller.limits);
     let new = NewExport {
         id: ExportId::generate(),
@@ -138,13 +156,14 @@ async fn queue(
 ) -> Result<Created, ApiError> {
     let share = state.pool_shares.take(&new.project).await?;
     let filter = &new.filter;
-    if let Some(endpoint) = filter.endpoint {
+    let endpoints = filter.endpoint.values();
+    if !endpoints.is_empty() {
         let found = state
             .source
-            .has_endpoint(&new.project, filter.direction, endpoint)
+            .has_endpoints(&new.project, filter.direction, endpoints)
             .await?;
         if !found {
-            // A replay returns the first export, even if the endpoint was deleted since.
+            // A replay returns the first export, even if an endpoint was deleted since.
             let first = state.database.find_replay(&new).await?;
             return first.ok_or(ApiError::EndpointNotFound);
         }

@@ -32,7 +32,7 @@ impl DocumentedErrors for Errors {
     ];
 }
 
-/// Delete export
+/// Delete an export
 ///
 /// Deletes a completed, failed or expired export and its file. Its links stop working at once. After
 /// a 503 the export is deleted too, and its file is deleted when the object store is available again.

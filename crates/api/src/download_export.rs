@@ -81,7 +81,7 @@ impl DocumentedErrors for Errors {
     ];
 }
 
-/// Download export
+/// Get a link to the file of an export
 ///
 /// Redirects to a signed URL of the file. The URL needs no API key and is valid for at most 15 minutes,
 /// never longer than the export's `expires_at`. The file is `text/csv; charset=utf-8`.

@@ -3,19 +3,19 @@
 use axum::Json;
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
 use crate::error::ApiError;
-use crate::error_code::ErrorCode;
 use crate::request_id::RequestId;
+use crate::schema_enums::ErrorCodeSchema;
 
-/// A success.
+/// The response of a request that succeeded. [`crate::openapi`] names the type of each `T`.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Envelope<T> {
     data: T,
     meta: Meta,
 }
 
+/// About the request
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Meta {
     /// Unique identifier for this request (useful for support)
@@ -29,19 +29,19 @@ impl<T: Serialize> Envelope<T> {
     }
 }
 
-/// A failure
+/// The response of a request that failed
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Error)]
+#[schema(as = ErrorResponse)]
 pub(crate) struct ErrorEnvelope {
-    #[schema(inline)]
     error: ErrorBody,
     meta: Meta,
 }
 
+/// What went wrong
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ErrorDetail)]
 struct ErrorBody {
-    /// Machine-readable error code
-    #[schema(schema_with = code_schema)]
+    #[schema(value_type = ErrorCodeSchema)]
     code: &'static str,
     /// Human-readable error message
     message: String,
@@ -57,12 +57,4 @@ impl ErrorEnvelope {
             meta: Meta { request_id: id },
         }
     }
-}
-
-fn code_schema() -> Object {
-    ObjectBuilder::new()
-        .schema_type(Type::String)
-        .description(Some("Machine-readable error code"))
-        .enum_values(Some(ErrorCode::NAMES.iter().copied()))
-        .build()
 }

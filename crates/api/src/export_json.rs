@@ -1,11 +1,12 @@
 //! The JSON of an export.
 
 use exports_domain::time::to_wire;
-use exports_domain::{Direction, Export, ExportFile, ExportState, ExportStatus, MessageStatus};
+use exports_domain::{Direction, EndpointId, Export, ExportFile, ExportState, MessageStatus};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use uuid::Uuid;
+
+use crate::schema_enums::{DirectionSchema, ExportStatusSchema, MessageStatusSchema};
 
 /// An export. Unset fields are omitted.
 #[derive(Debug, Serialize, ToSchema)]
@@ -17,9 +18,9 @@ pub(crate) struct ExportJson {
     /// Project that owns this export
     #[schema(example = "proj_abc123")]
     project_id: String,
-    #[schema(schema_with = status_schema)]
+    #[schema(value_type = ExportStatusSchema)]
     status: &'static str,
-    #[schema(schema_with = direction_schema)]
+    #[schema(value_type = DirectionSchema)]
     direction: &'static str,
     /// Start of the export time range
     #[schema(format = DateTime, example = "2025-12-01T00:00:00Z")]
@@ -27,17 +28,30 @@ pub(crate) struct ExportJson {
     /// End of the export time range
     #[schema(format = DateTime, example = "2025-12-06T23:59:59Z")]
     filter_end_time: String,
-    #[schema(schema_with = message_status_schema, required = false)]
+    /// Message status filter (if specified)
+    #[schema(value_type = Option<MessageStatusSchema>, nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     filter_status: Option<&'static str>,
+    /// Message statuses filter (if `statuses` was specified)
+    #[schema(value_type = Option<Vec<MessageStatusSchema>>, nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    filter_statuses: Option<Vec<&'static str>>,
     /// Outbound endpoint ID filter (if specified, stored as UUID)
     #[schema(nullable = false, example = "550e8400-e29b-41d4-a716-446655440000")]
     #[serde(skip_serializing_if = "Option::is_none")]
     filter_endpoint_id: Option<Uuid>,
+    /// Outbound endpoint IDs filter (if `endpoint_ids` was specified), as UUIDs in ascending order
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    filter_endpoint_ids: Option<Vec<Uuid>>,
     /// Inbound endpoint ID filter (if specified, when direction=inbound)
     #[schema(nullable = false, example = "01935abc-def0-7123-4567-890abcdef012")]
     #[serde(skip_serializing_if = "Option::is_none")]
     filter_inbound_endpoint_id: Option<Uuid>,
+    /// Inbound endpoint IDs filter (if `inbound_endpoint_ids` was specified), in ascending order
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    filter_inbound_endpoint_ids: Option<Vec<Uuid>>,
     /// Number of rows in the export (populated after completion)
     #[schema(nullable = false, example = 5000)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -104,10 +118,13 @@ impl From<&Export> for ExportJson {
 impl ExportJson {
     fn without_state(export: &Export) -> Self {
         let filter = &export.filter;
-        let endpoint = |direction| {
-            let endpoint = filter.endpoint.filter(|_| filter.direction == direction);
-            endpoint.map(|endpoint| endpoint.0)
+        let endpoints = (filter.endpoint.one(), filter.endpoint.list());
+        let ((outbound, outbounds), (inbound, inbounds)) = match filter.direction {
+            Direction::Outbound => (endpoints, (None, None)),
+            Direction::Inbound => ((None, None), endpoints),
         };
+        let uuids = |list: &[EndpointId]| list.iter().map(|endpoint| endpoint.0).collect();
+        let names = |list: &[MessageStatus]| list.iter().map(|status| status.as_str()).collect();
         Self {
             id: export.id.0,
             project_id: export.project.as_str().to_owned(),
@@ -115,9 +132,12 @@ impl ExportJson {
             direction: filter.direction.as_str(),
             filter_start_time: to_wire(filter.range.start()),
             filter_end_time: to_wire(filter.range.end()),
-            filter_status: filter.status.map(MessageStatus::as_str),
-            filter_endpoint_id: endpoint(Direction::Outbound),
-            filter_inbound_endpoint_id: endpoint(Direction::Inbound),
+            filter_status: filter.status.one().map(|status| status.as_str()),
+            filter_statuses: filter.status.list().map(names),
+            filter_endpoint_id: outbound.map(|endpoint| endpoint.0),
+            filter_endpoint_ids: outbounds.map(uuids),
+            filter_inbound_endpoint_id: inbound.map(|endpoint| endpoint.0),
+            filter_inbound_endpoint_ids: inbounds.map(uuids),
             row_count: None,
             file_size_bytes: None,
             sha256: None,
@@ -144,37 +164,9 @@ impl ExportJson {
     }
 }
 
-pub(crate) fn status_schema() -> Object {
-    names(
-        ExportStatus::NAMES,
-        "Export job status: pending: queued for processing; processing: currently generating the \
-         CSV; completed: ready for download; failed: generation failed; expired: download link \
-         has expired",
-    )
-}
-
-pub(crate) fn direction_schema() -> Object {
-    names(
-        Direction::NAMES,
-        "The direction of the messages: outbound (from the project) or inbound (to the project)",
-    )
-}
-
-pub(crate) fn message_status_schema() -> Object {
-    names(MessageStatus::NAMES, "Message status filter (if specified)")
-}
-
-fn names(names: &[&str], description: &str) -> Object {
-    ObjectBuilder::new()
-        .schema_type(Type::String)
-        .description(Some(description))
-        .enum_values(Some(names.iter().copied()))
-        .build()
-}
-
 #[cfg(test)]
 mod tests {
-    use exports_domain::{EndpointId, Failure, FailureCode, MessageFilter, TimeRange};
+    use exports_domain::{Choice, Failure, FailureCode, MessageFilter, TimeRange, ValueSet};
     use serde_json::{Value, json};
 
     use super::*;
@@ -188,8 +180,8 @@ mod tests {
                 range: TimeRange::new(at("2025-12-01T00:00:00Z"), at("2025-12-06T23:59:59Z"))
                     .unwrap(),
                 direction,
-                status: Some(MessageStatus::FailedPermanent),
-                endpoint: Some(
+                status: Choice::One(MessageStatus::FailedPermanent),
+                endpoint: Choice::One(
                     EndpointId::parse_inbound("550e8400-e29b-41d4-a716-446655440000").unwrap(),
                 ),
             },
@@ -237,6 +229,26 @@ mod tests {
                 "created_at": "2025-12-06T12:00:00Z",
             })
         );
+    }
+
+    #[test]
+    fn a_list_has_its_own_field_even_with_one_value() {
+        let mut export = export(Direction::Inbound, ExportState::Pending);
+        let id = Uuid::from_u128(1);
+        export.filter.endpoint = Choice::OneOf(ValueSet::new(vec![EndpointId(id)]).unwrap());
+        let statuses = vec![MessageStatus::PendingRetry, MessageStatus::Queued];
+        export.filter.status = Choice::OneOf(ValueSet::new(statuses).unwrap());
+        let shown = serde_json::to_value(ExportJson::from(&export)).unwrap();
+        assert_eq!(shown["filter_statuses"], json!(["queued", "pending_retry"]));
+        assert_eq!(shown["filter_inbound_endpoint_ids"], json!([id]));
+        for absent in [
+            "filter_status",
+            "filter_endpoint_id",
+            "filter_endpoint_ids",
+            "filter_inbound_endpoint_id",
+        ] {
+            assert!(shown.get(absent).is_none(), "{absent}");
+        }
     }
 
     #[test]

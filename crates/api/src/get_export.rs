@@ -39,7 +39,7 @@ impl DocumentedErrors for Errors {
     ];
 }
 
-/// Get export
+/// Get an export
 ///
 /// Retrieve details of a specific export job including its status, row count, and file size when
 /// completed.

@@ -36,7 +36,7 @@ fn ok(id: RequestId) -> HealthResponse {
     Envelope::json(id, Health { status: "ok" })
 }
 
-/// Liveness
+/// Check that the process runs
 ///
 /// The process is running.
 #[utoipa::path(
@@ -55,7 +55,7 @@ impl DocumentedErrors for ReadyErrors {
     const CODES: &'static [ErrorCode] = &[ErrorCode::InternalError, ErrorCode::Unavailable];
 }
 
-/// Readiness
+/// Check that the service is ready
 ///
 /// The database is reachable and has the schema of this version. The answer is at most a second old.
 #[utoipa::path(

@@ -14,19 +14,20 @@ use crate::cursor;
 use crate::error::ApiError;
 use crate::error_code::ErrorCode;
 use crate::error_responses::{DocumentedErrors, ErrorResponses};
-use crate::export_json::{ExportJson, status_schema};
+use crate::export_json::ExportJson;
 use crate::query::Query;
 use crate::request_id::RequestId;
+use crate::schema_enums::ExportStatusSchema;
 use crate::state::AppState;
 
 /// A page of exports
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ExportList {
     data: Vec<ExportJson>,
-    #[schema(inline)]
     meta: ListMeta,
 }
 
+/// About the request and the next page
 #[derive(Debug, Serialize, ToSchema)]
 struct ListMeta {
     request_id: RequestId,
@@ -39,33 +40,33 @@ struct ListMeta {
 }
 
 /// The maximum and the default, because clients of the compatible API have no pagination.
-const MAX_LIMIT: u16 = 500;
+pub(crate) const MAX_LIMIT: u16 = 500;
 
 fn parse(raw: Option<&str>) -> Result<ListRequest, ApiError> {
-    let query = Query::parse(raw, &["limit", "cursor", "status"])?;
-    let limit = query.get("limit").map_or(Ok(MAX_LIMIT), limit)?;
-    let after = query.get("cursor").map(|text| {
-        cursor::decode(text)
-            .ok_or_else(|| ApiError::invalid("cursor must be a meta.next_cursor of this list"))
+    let mut query = Query::read(raw, &["limit", "cursor", "status"]);
+    let limit = query.value("limit", limit);
+    let after = query.value("cursor", |text| {
+        cursor::decode(text).ok_or_else(|| "must be a meta.next_cursor of this list".to_owned())
     });
-    let status = query.get("status").map(|name| {
+    let status = query.value("status", |name| {
         name.parse::<ExportStatus>()
-            .map_err(|error| ApiError::Invalid(format!("status must be one of {}", error.known())))
+            .map_err(|error| format!("must be one of {}", error.known()))
     });
+    query.finish()?;
     Ok(ListRequest {
-        limit,
-        after: after.transpose()?,
-        status: status.transpose()?,
+        limit: limit.unwrap_or(MAX_LIMIT),
+        after,
+        status,
     })
 }
 
-fn limit(text: &str) -> Result<u16, ApiError> {
+fn limit(text: &str) -> Result<u16, String> {
     // `parse` alone accepts a plus sign.
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse()
         .ok()
         .filter(|limit| digits && (1..=MAX_LIMIT).contains(limit))
-        .ok_or_else(|| ApiError::Invalid(format!("limit must be a number from 1 to {MAX_LIMIT}")))
+        .ok_or_else(|| format!("must be a number from 1 to {MAX_LIMIT}"))
 }
 
 struct Errors;
@@ -81,9 +82,9 @@ impl DocumentedErrors for Errors {
     ];
 }
 
-/// List exports
+/// List the exports
 ///
-/// Newest first.
+/// The exports of the project, newest first, in pages.
 #[utoipa::path(
     get,
     path = "/v1/exports",
@@ -93,10 +94,24 @@ impl DocumentedErrors for Errors {
             description = "The maximum number of exports; default 500"),
         ("cursor" = Option<String>, Query, min_length = 1,
             description = "`meta.next_cursor` of the previous page"),
-        ("status" = inline(Option<StatusName>), Query, description = "Only exports with this status"),
+        ("status" = Option<ExportStatusSchema>, Query, description = "Only exports with this status"),
     ),
     responses(
-        (status = 200, description = "A page of exports", body = ExportList),
+        (status = 200, description = "A page of exports", body = ExportList, example = json!({
+            "data": [{
+                "id": "01935abc-def0-7123-4567-890abcdef012",
+                "project_id": "proj_abc123",
+                "status": "processing",
+                "direction": "inbound",
+                "filter_start_time": "2025-12-01T00:00:00Z",
+                "filter_end_time": "2025-12-06T23:59:59Z",
+                "filter_statuses": ["pending_retry", "failed_permanent"],
+                "attempt": 1,
+                "started_at": "2025-12-06T12:00:30Z",
+                "created_at": "2025-12-06T12:00:00Z",
+            }],
+            "meta": { "request_id": "req_xyz123", "has_more": false },
+        })),
         ErrorResponses::<Errors>,
     ),
     security(("bearer" = [])),
@@ -124,17 +139,6 @@ pub(crate) async fn list_exports(
         },
     }))
 }
-
-/// The schema of the parameter `status`.
-struct StatusName;
-
-impl utoipa::PartialSchema for StatusName {
-    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
-        status_schema().into()
-    }
-}
-
-impl ToSchema for StatusName {}
 
 #[cfg(test)]
 mod tests {
@@ -184,5 +188,11 @@ mod tests {
             "status must be one of pending, processing, completed, failed, expired"
         );
         assert!(refusal("page=2").contains("limit, cursor, status"));
+        assert_eq!(
+            refusal("status=done&page=2&limit=0"),
+            "limit must be a number from 1 to 500; \
+             status must be one of pending, processing, completed, failed, expired; \
+             unknown query parameter \"page\": this operation takes limit, cursor, status"
+        );
     }
 }

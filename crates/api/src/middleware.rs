@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod auth;
+pub(crate) mod cors;
 pub(crate) mod panics;
 pub(crate) mod rate_limit;
 pub(crate) mod request_span;

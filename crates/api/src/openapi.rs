@@ -1,7 +1,11 @@
 //! `GET /openapi.json`: the `OpenAPI` document, generated from the code.
 //!
 //! Each endpoint documents its responses and errors. This module adds what all endpoints share: the request id, the default
-//! response and the API key.
+//! response, the API key, the names of types, and examples that fit the operation.
+
+mod examples;
+mod file_columns;
+mod type_names;
 
 use std::sync::Arc;
 
@@ -9,16 +13,17 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
+use serde_json::{Value, json};
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{OpenApi as Document, RefOr, Server};
 use utoipa::{OpenApi, PartialSchema};
 
-use crate::create_export;
 use crate::envelope::ErrorEnvelope;
 use crate::error_responses::{default_response, header};
 use crate::request_id::RequestId;
 use crate::state::AppState;
+use crate::{create_export, list_exports};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -42,9 +47,12 @@ use crate::state::AppState;
 )]
 struct Handlers;
 
-/// This document
+/// Get the description of the API
+///
+/// This document.
 #[utoipa::path(
     get,
+    operation_id = "get_openapi",
     path = "/openapi.json",
     tag = "Operation",
     responses((status = 200, description = "OpenAPI 3.1", content_type = "application/json",
@@ -58,12 +66,29 @@ pub(crate) async fn openapi(State(state): State<Arc<AppState>>) -> impl IntoResp
 /// The serialized document of an API at this address.
 pub(crate) fn document(public_url: &str) -> Bytes {
     let json = serde_json::to_value(build(public_url)).and_then(|mut document| {
-        // The schemas of utoipa are either an object or a choice, but not both.
-        document["components"]["schemas"]["CreateExport"]["oneOf"] = create_export::directions();
+        create_export::refine_schema(&mut document["components"]["schemas"]["CreateExport"]);
+        type_names::name_envelopes(&mut document);
+        parameter_defaults(&mut document);
+        examples::fit_to_operations(&mut document);
         serde_json::to_vec(&document)
     });
     json.expect("the document is plain data with text keys")
         .into()
+}
+
+/// The defaults of query parameters, which utoipa cannot express.
+fn parameter_defaults(document: &mut Value) {
+    for (path, name, default) in [
+        ("/v1/exports", "limit", json!(list_exports::MAX_LIMIT)),
+        ("/v1/exports/{id}/download", "redirect", json!(true)),
+    ] {
+        let parameters = document["paths"][path]["get"]["parameters"].as_array_mut();
+        for parameter in parameters.into_iter().flatten() {
+            if parameter["name"] == name {
+                parameter["schema"]["default"] = default.clone();
+            }
+        }
+    }
 }
 
 fn build(public_url: &str) -> Document {
@@ -73,6 +98,12 @@ fn build(public_url: &str) -> Document {
     let mut bearer = Http::new(HttpAuthScheme::Bearer);
     bearer.description = Some("An API key: exk_ and 64 hex digits".to_owned());
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    if let Some(download) = document.paths.paths.get_mut("/v1/exports/{id}/download")
+        && let Some(operation) = &mut download.get
+    {
+        let description = operation.description.get_or_insert_default();
+        description.push_str(&file_columns::description());
+    }
     let paths = document.paths.paths.values_mut();
     for operation in paths.flat_map(operations_of) {
         let responses = &mut operation.responses.responses;

@@ -7,43 +7,71 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use url::form_urlencoded;
 
-use crate::error::{ApiError, quoted};
+use crate::error::ApiError;
+use crate::faults::{Faults, unknown_names};
 
-/// The query parameters of a request.
+/// The query parameters of a request, and the faults that were found in them. The endpoint reads its parameters in their
+/// order, and then calls [`Self::finish`].
 #[derive(Debug)]
-pub(crate) struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+pub(crate) struct Query<'a> {
+    given: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    known: &'a [&'a str],
+    faults: Faults,
+}
 
 impl<'a> Query<'a> {
-    pub(crate) fn parse(raw: Option<&'a str>, known: &[&str]) -> Result<Self, ApiError> {
-        let mut parameters: Vec<(Cow<'a, str>, Cow<'a, str>)> = Vec::new();
-        for (name, value) in form_urlencoded::parse(raw.unwrap_or_default().as_bytes()) {
-            if !known.contains(&&*name) {
-                return Err(ApiError::Invalid(unknown(&name, known)));
-            }
-            if value.is_empty() {
-                return Err(ApiError::Invalid(format!("{name} must not be empty")));
-            }
-            if parameters.iter().any(|(seen, _)| *seen == name) {
-                return Err(ApiError::Invalid(format!("{name} must be given once")));
-            }
-            parameters.push((name, value));
+    /// Faults are recorded.
+    pub(crate) fn read(raw: Option<&'a str>, known: &'a [&'a str]) -> Self {
+        Self {
+            given: form_urlencoded::parse(raw.unwrap_or_default().as_bytes()).collect(),
+            known,
+            faults: Faults::default(),
         }
-        Ok(Self(parameters))
+    }
+
+    /// Fails if a parameter is unknown, empty or repeated. For endpoints that look at the values afterwards.
+    pub(crate) fn parse(raw: Option<&'a str>, known: &'a [&'a str]) -> Result<Self, ApiError> {
+        let mut names = Self::read(raw, known);
+        for name in known {
+            names.value(name, |_| Ok(()));
+        }
+        names.finish()?;
+        Ok(Self::read(raw, known))
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        let found = self.0.iter().find(|(known, _)| known == name);
+        let found = self.given.iter().find(|(given, _)| given == name);
         found.map(|(_, value)| &**value)
     }
-}
 
-fn unknown(name: &str, known: &[&str]) -> String {
-    let name = quoted(name);
-    if known.is_empty() {
-        format!("unknown query parameter {name}: this operation takes none")
-    } else {
-        let known = known.join(", ");
-        format!("unknown query parameter {name}: this operation takes {known}")
+    /// The value of a parameter, if it is given and has no fault. The fault of `parse` follows the name of the parameter.
+    pub(crate) fn value<T>(
+        &mut self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let mut values = self.given.extract_if(.., |(given, _)| given == name);
+        let (first, more) = (values.next()?.1, values.count());
+        let parsed = match &*first {
+            _ if more > 0 => Err("must be given once".to_owned()),
+            "" => Err("must not be empty".to_owned()),
+            text => parse(text),
+        };
+        self.faults
+            .ok(parsed.map_err(|rule| format!("{name} {rule}")))
+    }
+
+    /// The error for all faults. Parameters that were not read are unknown.
+    pub(crate) fn finish(mut self) -> Result<(), ApiError> {
+        let unknown = self.given.iter().map(|(name, _)| &**name);
+        let fault = unknown_names("query parameter", unknown, || match self.known {
+            [] => "this operation takes none".to_owned(),
+            known => format!("this operation takes {}", known.join(", ")),
+        });
+        if let Some(fault) = fault {
+            self.faults.add(fault);
+        }
+        self.faults.check()
     }
 }
 
@@ -55,7 +83,7 @@ impl<S: Sync> FromRequestParts<S> for NoQuery {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        Query::parse(parts.uri.query(), &[]).map(|_| Self)
+        Query::read(parts.uri.query(), &[]).finish().map(|()| Self)
     }
 }
 
@@ -88,6 +116,11 @@ mod tests {
         assert_eq!(
             refusal("Limit=1"),
             "unknown query parameter \"Limit\": this operation takes limit, status"
+        );
+        assert_eq!(
+            refusal("page=1&status=&limit=1&limit=2"),
+            "limit must be given once; status must not be empty; \
+             unknown query parameter \"page\": this operation takes limit, status"
         );
         assert!(refusal("=1").starts_with("unknown query parameter \"\""));
         assert!(refusal("a%0Ab=1").contains(r#""a\nb""#));

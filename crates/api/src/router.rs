@@ -9,7 +9,7 @@ use axum::routing::{any, get};
 
 use crate::error::ApiError;
 use crate::middleware::{
-    audit, auth, panics, rate_limit, request_span, starting, store_outage, timeout,
+    audit, auth, cors, panics, rate_limit, request_span, starting, store_outage, timeout,
 };
 use crate::state::AppState;
 use crate::{
@@ -26,7 +26,7 @@ pub(crate) fn router(state: Arc<AppState>) -> Router {
     if state.signer.is_some() {
         public = public.route("/files/{id}", get(download_file::download_file));
     }
-    public
+    let api = public
         .merge(authenticated(&state))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(route_not_found)
@@ -40,8 +40,13 @@ pub(crate) fn router(state: Arc<AppState>) -> Router {
             state.store_outage.clone(),
             store_outage::record,
         ))
-        .layer(from_fn_with_state(Arc::clone(&state), audit::audit))
-        .layer(from_fn(request_span::request_span))
+        .layer(from_fn_with_state(Arc::clone(&state), audit::audit));
+    // Outside of everything that answers, so that each answer has the headers and a preflight request needs no key.
+    let api = match &state.cors {
+        Some(allowed) => api.layer(from_fn_with_state(Arc::clone(allowed), cors::cors)),
+        None => api,
+    };
+    api.layer(from_fn(request_span::request_span))
         .layer(from_fn_with_state(
             Arc::clone(&state.metrics),
             metrics::measure,
@@ -136,6 +141,7 @@ mod tests {
             openapi_document: openapi::document("http://127.0.0.1"),
             started,
             store_outage: Outage::of("the object store"),
+            cors: None,
         }))
     }
 

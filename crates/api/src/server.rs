@@ -19,6 +19,7 @@ use crate::audit::Audit;
 use crate::health::Readiness;
 use crate::limits::{CreateQuotas, KeyLookups, PoolShares, RequestRates};
 use crate::metrics::{ApiMetrics, MetricsServer};
+use crate::middleware::cors::Cors;
 use crate::openapi;
 use crate::router::router;
 use crate::start::{Opened, Settings, Startup, url_of};
@@ -72,6 +73,7 @@ impl Server {
             metrics,
             started: opened.startup.started(),
             store_outage: Outage::of("the object store"),
+            cors: opened.cors_origins.map(Cors::new).map(Arc::new),
         };
         let max_connections = max_connections(opened.max_connections, descriptors);
         let address = url_of(opened.address, opened.tls.as_ref());

@@ -11,7 +11,7 @@ use exports_postgres::PoolPurpose;
 use exports_service::http_server::Tls;
 use exports_service::logging::init_logging;
 use exports_service::settings::{
-    ApiSettings, DatabaseSettings, ExposeSecret, LimitSettings, LogSettings, Networks,
+    ApiSettings, CorsOrigins, DatabaseSettings, ExposeSecret, LimitSettings, LogSettings, Networks,
     StartSettings, StoreSettings,
 };
 use exports_service::start::{Dependencies, StartError, Started, in_variable};
@@ -47,6 +47,7 @@ pub(crate) struct Opened {
     pub(crate) dependencies: Dependencies,
     pub(crate) signer: Option<LinkSigner>,
     pub(crate) trusted_proxies: Networks,
+    pub(crate) cors_origins: Option<CorsOrigins>,
     pub(crate) tls: Option<Tls>,
     pub(crate) listener: TcpListener,
     pub(crate) address: SocketAddr,
@@ -119,6 +120,7 @@ impl Opened {
             startup,
             signer,
             trusted_proxies: settings.api.trusted_proxies.unwrap_or_default(),
+            cors_origins: settings.api.cors_origins,
             tls,
             max_connections: settings.api.max_connections as usize,
             listener,

@@ -19,6 +19,7 @@ use crate::file_readers::FileReaders;
 use crate::health::Readiness;
 use crate::limits::{ActiveRoom, CreateQuotas, KeyLookups, PoolShares, RequestRates};
 use crate::metrics::ApiMetrics;
+use crate::middleware::cors::Cors;
 
 pub(crate) struct AppState {
     pub(crate) database: Database,
@@ -48,6 +49,8 @@ pub(crate) struct AppState {
     pub(crate) openapi_document: Bytes,
     pub(crate) started: Started,
     pub(crate) store_outage: Outage,
+    /// Web pages of other origins that may use the API.
+    pub(crate) cors: Option<Arc<Cors>>,
 }
 
 impl AppState {

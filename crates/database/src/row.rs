@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use exports_domain::{
-    EndpointId, Export, ExportFile, ExportId, ExportState, ExportStatus, Failure, FailureCode,
-    MessageFilter, TimeRange,
+    Choice, EndpointId, Export, ExportFile, ExportId, ExportState, ExportStatus, Failure,
+    FailureCode, MessageFilter, MessageStatus, TimeRange, ValueSet,
 };
 use sqlx::postgres::types::PgInterval;
 use uuid::Uuid;
@@ -21,7 +21,9 @@ pub(crate) struct ExportRow {
     pub(crate) filter_start_time: DateTime<Utc>,
     pub(crate) filter_end_time: DateTime<Utc>,
     pub(crate) filter_status: Option<String>,
+    pub(crate) filter_statuses: Option<Vec<String>>,
     pub(crate) filter_endpoint_id: Option<Uuid>,
+    pub(crate) filter_endpoint_ids: Option<Vec<Uuid>>,
     pub(crate) status: String,
     pub(crate) attempt: i32,
     pub(crate) started_at: Option<DateTime<Utc>>,
@@ -41,7 +43,40 @@ pub(crate) struct FilterRow<'a> {
     pub(crate) start_time: DateTime<Utc>,
     pub(crate) end_time: DateTime<Utc>,
     pub(crate) status: Option<&'a str>,
+    pub(crate) statuses: Option<&'a [String]>,
     pub(crate) endpoint_id: Option<Uuid>,
+    pub(crate) endpoint_ids: Option<&'a [Uuid]>,
+}
+
+impl FilterRow<'_> {
+    fn status(&self) -> Result<Choice<MessageStatus>, Error> {
+        let name = |name: &str| known(self.id, "filter_status", name);
+        match (self.status, self.statuses) {
+            (_, Some(names)) => {
+                let statuses = names.iter().map(|it| name(it)).collect::<Result<_, _>>()?;
+                choice(self.id, "filter_statuses", statuses)
+            }
+            (Some(only), None) => Ok(Choice::One(name(only)?)),
+            (None, None) => Ok(Choice::Any),
+        }
+    }
+
+    fn endpoint(&self) -> Result<Choice<EndpointId>, Error> {
+        match self.endpoint_ids {
+            Some(ids) => {
+                let endpoints = ids.iter().copied().map(EndpointId).collect();
+                choice(self.id, "filter_endpoint_ids", endpoints)
+            }
+            None => Ok(self.endpoint_id.map(EndpointId).into()),
+        }
+    }
+}
+
+fn choice<T: Ord>(id: Uuid, column: &'static str, list: Vec<T>) -> Result<Choice<T>, Error> {
+    let size = list.len();
+    let set = ValueSet::new(list)
+        .map_err(|error| corrupt(id, column, &format_args!("{size} values: it {error}")))?;
+    Ok(Choice::OneOf(set))
 }
 
 impl TryFrom<FilterRow<'_>> for MessageFilter {
@@ -50,15 +85,11 @@ impl TryFrom<FilterRow<'_>> for MessageFilter {
     fn try_from(row: FilterRow<'_>) -> Result<Self, Error> {
         let range = TimeRange::new(row.start_time, row.end_time)
             .map_err(|_| corrupt(row.id, "filter_end_time", &row.end_time))?;
-        let status = match row.status {
-            None => None,
-            Some(name) => Some(known(row.id, "filter_status", name)?),
-        };
         Ok(Self {
             range,
             direction: known(row.id, "direction", row.direction)?,
-            status,
-            endpoint: row.endpoint_id.map(EndpointId),
+            status: row.status()?,
+            endpoint: row.endpoint()?,
         })
     }
 }
@@ -76,7 +107,9 @@ impl TryFrom<ExportRow> for Export {
                 start_time: row.filter_start_time,
                 end_time: row.filter_end_time,
                 status: row.filter_status.as_deref(),
+                statuses: row.filter_statuses.as_deref(),
                 endpoint_id: row.filter_endpoint_id,
+                endpoint_ids: row.filter_endpoint_ids.as_deref(),
             }
             .try_into()?,
             attempt: u32::try_from(row.attempt)

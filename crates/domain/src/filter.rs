@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use crate::choice::Choice;
 use crate::ids::EndpointId;
 use crate::named_enum::named_enum;
 use crate::time::truncate_to_micros;
@@ -76,8 +77,8 @@ pub struct MessageFilter {
     pub range: TimeRange,
     /// The direction.
     pub direction: Direction,
-    /// Only messages with this status.
-    pub status: Option<MessageStatus>,
-    /// Only messages of this endpoint, which has the same direction.
-    pub endpoint: Option<EndpointId>,
+    /// Only messages with these statuses.
+    pub status: Choice<MessageStatus>,
+    /// Only messages of these endpoints, which have the same direction.
+    pub endpoint: Choice<EndpointId>,
 }

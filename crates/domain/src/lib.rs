@@ -1,6 +1,7 @@
 //! The domain: exports and their states, filters, ids, times, leases, limits and retries. It has no I/O and
 //! depends on no other crate of the workspace.
 
+mod choice;
 mod clock;
 mod error_line;
 mod export;
@@ -16,6 +17,7 @@ mod scope;
 mod status;
 pub mod time;
 
+pub use choice::{Choice, ValueSet, ValueSetError};
 pub use clock::{Clock, SystemClock};
 pub use error_line::error_line;
 pub use export::{Export, ExportFile, ExportState};

@@ -25,14 +25,14 @@ impl UnknownName {
 }
 
 /// Defines an enum with names in this case. Every such enum has `ALL`, `NAMES` and `as_str`, prints its
-/// name, and parses it with [`UnknownName`] as the error.
+/// name, and parses it with [`UnknownName`] as the error. The order is that of the variants.
 macro_rules! named_enum {
     ($(#[$meta:meta])* enum $name:ident: $case:tt {
         $($(#[$variant_meta:meta])* $variant:ident,)+
     }) => {
         $(#[$meta])*
         #[derive(
-            Debug, Clone, Copy, PartialEq, Eq, Hash,
+            Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord,
             strum::Display, strum::EnumString, strum::IntoStaticStr, strum::VariantArray, strum::VariantNames,
         )]
         #[strum(

@@ -64,19 +64,26 @@ impl ColumnType {
 
     /// The condition that the column has exactly this text.
     pub(crate) fn is_text(&self, column: &str, text: &str) -> String {
-        let literal = escape_literal(text);
+        self.is_one_of(column, &[text])
+    }
+
+    /// The condition that the column has exactly one of these texts, of which there is at least one.
+    pub(crate) fn is_one_of(&self, column: &str, texts: &[&str]) -> String {
+        let literals: Vec<_> = texts.iter().map(|text| escape_literal(text)).collect();
         match self {
-            Self::Text(_) => format!("{column} = {literal}"),
-            Self::Enum(labels) if labels.iter().any(|label| label == text) => {
-                format!("{column} = {literal}")
+            Self::Text(_) => equals_one_of(column, &literals),
+            Self::Enum(labels) if texts.iter().all(|text| labels.iter().any(|it| it == text)) => {
+                equals_one_of(column, &literals)
             }
             // The first comparison uses an index, the second compares bytes.
-            Self::LooseText(_) => {
-                format!("{column} = {literal} AND {column}::text COLLATE \"C\" = {literal}")
-            }
+            Self::LooseText(_) => format!(
+                "{} AND {}",
+                equals_one_of(column, &literals),
+                equals_one_of(&format!("{column}::text COLLATE \"C\""), &literals),
+            ),
             // A text that is not a label of the enum is no error: no row has it.
             Self::Enum(_) | Self::Uuid | Self::Time(_) | Self::Number(_) | Self::Other(_) => {
-                format!("{column}::text = {literal}")
+                equals_one_of(&format!("{column}::text"), &literals)
             }
         }
     }
@@ -119,6 +126,15 @@ impl ColumnType {
     }
 }
 
+/// The condition that an expression equals one of these literals. For one literal it is a plain comparison, which can be
+/// the beginning of an index's order.
+pub(crate) fn equals_one_of(expression: &str, literals: &[String]) -> String {
+    match literals {
+        [only] => format!("{expression} = {only}"),
+        several => format!("{expression} IN ({})", several.join(", ")),
+    }
+}
+
 impl fmt::Display for ColumnType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -147,6 +163,29 @@ mod tests {
             let exact = "m.status = 'queued' AND m.status::text COLLATE \"C\" = 'queued'";
             assert_eq!(is(loose, ""), exact, "{loose}");
         }
+    }
+
+    #[test]
+    fn a_condition_on_several_texts_compares_exactly_and_with_one_text_it_is_the_plain_one() {
+        let is = |described: &str, labels: &str, texts: &[&str]| {
+            ColumnType::of(described, labels).is_one_of("m.status", texts)
+        };
+        let both = &["queued", "done"];
+        assert_eq!(is("text", "", &["queued"]), "m.status = 'queued'");
+        assert_eq!(is("text", "", both), "m.status IN ('queued', 'done')");
+        assert_eq!(
+            is("state:enum", "queued,done", both),
+            "m.status IN ('queued', 'done')"
+        );
+        assert_eq!(
+            is("state:enum", "done", both),
+            "m.status::text IN ('queued', 'done')",
+            "a text that is no label is no error"
+        );
+        assert_eq!(
+            is("citext", "", both),
+            "m.status IN ('queued', 'done') AND m.status::text COLLATE \"C\" IN ('queued', 'done')"
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@ use exports_domain::{Direction, EndpointId, ProjectId};
 use exports_postgres::{
     Client, ConnectedServer, PoolPurpose, PooledConnection, ServerInfo, UrlError,
 };
+use uuid::Uuid;
 
 use crate::error::Error;
 use crate::session::SourceSession;
@@ -84,17 +85,18 @@ impl Source {
         Ok(self.client.check().await?)
     }
 
-    /// Whether a project has an endpoint in a direction.
-    pub async fn has_endpoint(
+    /// Whether a project has each of these endpoints, which are distinct, in a direction.
+    pub async fn has_endpoints(
         &self,
         project: &ProjectId,
         direction: Direction,
-        endpoint: EndpointId,
+        endpoints: &[EndpointId],
     ) -> Result<bool, Error> {
+        let ids: Vec<_> = endpoints.iter().map(|endpoint| endpoint.0).collect();
         self.client
-            .repeatable(&(project, direction, endpoint), |connection, sought| {
-                let (project, direction, endpoint) = *sought;
-                Box::pin(has_endpoint(connection, project, direction, endpoint))
+            .repeatable(&(project, direction, &ids[..]), |connection, sought| {
+                let (project, direction, ids) = *sought;
+                Box::pin(has_endpoints(connection, project, direction, ids))
             })
             .await
     }
@@ -127,23 +129,22 @@ impl Source {
     }
 }
 
-async fn has_endpoint(
+async fn has_endpoints(
     connection: &mut PooledConnection,
     project: &ProjectId,
     direction: Direction,
-    endpoint: EndpointId,
+    ids: &[Uuid],
 ) -> Result<bool, Error> {
     Ok(sqlx::query_scalar!(
         r#"
-        SELECT EXISTS (
-            -- The casts are for views with columns of other types; the collation is for those that
-            -- take `A` for `a`.
-            SELECT FROM endpoints
-            WHERE id::uuid = $1 AND project_id::text = $2 AND project_id::text COLLATE "C" = $2
-              AND direction::text = $3
-        ) AS "exists!"
+        -- The casts are for views with columns of other types; the collation is for those that take
+        -- `A` for `a`. In a view, an id may have several rows.
+        SELECT count(DISTINCT id::uuid) = cardinality($1::uuid[]) AS "all!"
+        FROM endpoints
+        WHERE id::uuid = ANY ($1) AND project_id::text = $2 AND project_id::text COLLATE "C" = $2
+          AND direction::text = $3
         "#,
-        endpoint.0,
+        ids,
         project.as_str(),
         direction.as_str(),
     )

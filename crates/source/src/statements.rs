@@ -4,11 +4,10 @@
 //! literals made from typed values: with parameters or settings, the planner knows neither the number
 //! of rows nor the partitions. An unset filter is not in the text, where it would cost time per row.
 
-use std::fmt::Write;
-
 use exports_domain::{Direction, MessageFilter, ProjectId};
 
 use crate::catalogue::Catalogue;
+use crate::column::equals_one_of;
 use crate::time_slice::{TimeSlice, literal, micros_of};
 
 /// The maximum size of the URLs that an export keeps in memory, in bytes.
@@ -96,18 +95,29 @@ impl<'a> Statements<'a> {
              FROM messages m{join} WHERE {}",
             self.in_slice(slice),
         );
-        if let Some(status) = self.filter.status {
+        for condition in [self.has_status(), self.has_endpoint()]
+            .into_iter()
+            .flatten()
+        {
             text.push_str(" AND ");
-            text.push_str(&self.message("status").is_text("m.status", status.as_str()));
-        }
-        if let Some(endpoint) = self.filter.endpoint {
-            let column = self.message("endpoint_id").as_uuid("m.endpoint_id");
-            // Writing to a String cannot fail.
-            let _ = write!(text, " AND {column} = '{}'::uuid", endpoint.0);
+            text.push_str(&condition);
         }
         text.push_str(" ORDER BY ");
         text.push_str(&self.order(""));
         text
+    }
+
+    fn has_status(&self) -> Option<String> {
+        let statuses = self.filter.status.values();
+        let names: Vec<_> = statuses.iter().map(|status| status.as_str()).collect();
+        (!names.is_empty()).then(|| self.message("status").is_one_of("m.status", &names))
+    }
+
+    fn has_endpoint(&self) -> Option<String> {
+        let endpoints = self.filter.endpoint.values().iter();
+        let ids: Vec<_> = endpoints.map(|it| format!("'{}'::uuid", it.0)).collect();
+        let column = self.message("endpoint_id").as_uuid("m.endpoint_id");
+        (!ids.is_empty()).then(|| equals_one_of(&column, &ids))
     }
 
     /// The statement for the time of one message of a slice: the one after the first `skip`, from its
@@ -189,7 +199,7 @@ fn endpoints_of(catalogue: &Catalogue, project: &ProjectId, direction: Direction
 
 #[cfg(test)]
 mod tests {
-    use exports_domain::{EndpointId, MessageStatus, TimeRange, time};
+    use exports_domain::{Choice, EndpointId, MessageStatus, TimeRange, ValueSet, time};
 
     use super::*;
 
@@ -202,8 +212,8 @@ mod tests {
             )
             .unwrap(),
             direction: Direction::Inbound,
-            status,
-            endpoint,
+            status: status.into(),
+            endpoint: endpoint.into(),
         }
     }
 
@@ -217,7 +227,7 @@ mod tests {
         };
         let text = statement(filter(None, None), UrlColumn::Null);
         assert!(
-            !text.contains("m.status =") && !text.contains("m.endpoint_id ="),
+            !text.contains("m.status ") && !text.contains("m.endpoint_id "),
             "{text}"
         );
         assert!(text.contains("m.created_at <= '9999-12-31T23:59:59.999999Z'::timestamptz ORDER"));
@@ -228,5 +238,25 @@ mod tests {
             UrlColumn::Joined,
         );
         assert!(text.contains(" AND m.status = 'pending_retry' AND m.endpoint_id = '550e8400-"));
+
+        let list = |filter| MessageFilter {
+            status: Choice::OneOf(ValueSet::new(vec![MessageStatus::PendingRetry]).unwrap()),
+            endpoint: Choice::OneOf(ValueSet::new(vec![endpoint]).unwrap()),
+            ..filter
+        };
+        assert_eq!(
+            statement(list(filter(None, None)), UrlColumn::Joined),
+            text,
+            "a list of one value is the same statement"
+        );
+        let several = MessageFilter {
+            status: Choice::OneOf(ValueSet::new(MessageStatus::ALL.to_vec()).unwrap()),
+            ..filter(None, None)
+        };
+        let text = statement(several, UrlColumn::Null);
+        assert!(
+            text.contains(" AND m.status IN ('queued', 'delivering', "),
+            "{text}"
+        );
     }
 }

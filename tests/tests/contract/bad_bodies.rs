@@ -160,6 +160,46 @@ pub(crate) fn fields() -> Vec<Bad> {
     cases
 }
 
+pub(crate) fn lists() -> Vec<Bad> {
+    let with =
+        |changes: Value, says: &[&'static str]| post(request_with(changes).to_string(), says);
+    let mut cases = Vec::new();
+    for name in ["statuses", "endpoint_ids", "inbound_endpoint_ids"] {
+        for wrong in [json!(""), json!("queued"), json!(0), json!({}), json!(true)] {
+            let mut case = with(json!({ name: wrong }), &["must be a list of strings"]);
+            case.says.push(name);
+            cases.push(case);
+        }
+        cases.push(with(json!({name: []}), &["must have 1 to 50 values"]));
+        cases.push(with(json!({name: [[]]}), &["[0] must be a string"]));
+        cases.push(with(json!({name: [null]}), &["[0] must be a string"]));
+        cases.push(with(json!({name: [""]}), &["[0] must not be empty"]));
+    }
+    cases.extend([
+        with(
+            json!({"statuses": ["queued", "succeeded", "sent"]}),
+            &["statuses[2] must be one of queued, delivering"],
+        ),
+        with(
+            json!({"statuses": ["queued", "queued"]}),
+            &["statuses[1] is repeated"],
+        ),
+        with(
+            json!({"status": "queued", "statuses": ["queued"]}),
+            &["status and statuses must not be given together"],
+        ),
+        with(
+            json!({"start_time": "2025-12-01", "direction": "both", "limit": 5}),
+            &[
+                "start_time must be an RFC 3339 timestamp with an offset: use 2025-12-01T00:00:00Z",
+                "; direction must be one of",
+                "; unknown field \"limit\"",
+            ],
+        ),
+    ]);
+    cases
+}
+
 pub(crate) fn endpoints() -> Vec<Bad> {
     const EP: &[&str] = &["endpoint_id must be in format ep_xxx"];
     const UUID: &[&str] = &["inbound_endpoint_id must be a UUID"];
@@ -199,6 +239,35 @@ pub(crate) fn endpoints() -> Vec<Bad> {
         with(
             json!({"endpoint_id": format!("ep_{digits}"), "inbound_endpoint_id": plain}),
             &["endpoint_id"],
+        ),
+        with(
+            json!({"endpoint_ids": [format!("ep_{digits}"), plain]}),
+            &["endpoint_ids[1] must be in format ep_xxx"],
+        ),
+        with(
+            json!({"endpoint_ids": (0..51).map(|id| format!("ep_{id:032x}")).collect::<Vec<_>>()}),
+            &["endpoint_ids must have 1 to 50 values"],
+        ),
+        with(
+            // The same endpoint in another case.
+            json!({"endpoint_ids": [format!("ep_{digits}"), format!("ep_{}", digits.to_uppercase())]}),
+            &["endpoint_ids[1] is repeated"],
+        ),
+        with(
+            json!({"endpoint_id": format!("ep_{digits}"), "endpoint_ids": [format!("ep_{digits}")]}),
+            &["endpoint_id and endpoint_ids must not be given together"],
+        ),
+        with(
+            json!({"direction": "inbound", "endpoint_ids": [format!("ep_{digits}")]}),
+            &["endpoint_ids must be given with direction outbound only"],
+        ),
+        with(
+            json!({"inbound_endpoint_ids": [plain]}),
+            &["inbound_endpoint_ids must be given with direction inbound only"],
+        ),
+        with(
+            json!({"direction": "inbound", "inbound_endpoint_ids": [plain, "x"]}),
+            &["inbound_endpoint_ids[1] must be a UUID"],
         ),
         Bad {
             code: "ENDPOINT_NOT_FOUND",

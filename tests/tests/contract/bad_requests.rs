@@ -24,6 +24,7 @@ pub(crate) fn all(existing: &str) -> Vec<Bad> {
         single(existing),
         bad_bodies::json(),
         bad_bodies::fields(),
+        bad_bodies::lists(),
         bad_bodies::endpoints(),
         headers(),
     ];
@@ -134,6 +135,13 @@ fn lists() -> Vec<Bad> {
         ("status=pending,failed", STATUS),
         ("status=pending&status=failed", &["status", "once"]),
         ("status=completed%00", STATUS),
+        (
+            "status=done&limit=0&page=2",
+            &[
+                "limit must be a number from 1 to 500; status must be one of",
+                "; unknown query parameter \"page\"",
+            ],
+        ),
         (
             "direction=outbound",
             &["unknown query parameter", "direction"],

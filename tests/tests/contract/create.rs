@@ -1,6 +1,6 @@
 //! `POST /v1/exports`.
 
-use exports_tests::{Endpoint, uuid};
+use exports_tests::{Endpoint, Message, uuid};
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -76,6 +76,90 @@ fn filters_are_returned_as_given_and_endpoint_ids_as_uuids() {
         assert_eq!(export["filter_inbound_endpoint_id"], inbound.to_string());
         assert_eq!(export.get("filter_endpoint_id"), None);
         assert_eq!(export.get("filter_status"), None);
+    });
+}
+
+#[test]
+fn lists_are_returned_in_their_own_fields_and_select_their_messages() {
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
+        let (outbound, inbound) = endpoints_of(&consumer).await;
+        let message = |status, endpoint| {
+            Message::outbound(&consumer.project)
+                .status(status)
+                .endpoint(endpoint)
+        };
+        let messages = [
+            message("queued", outbound),
+            message("succeeded", outbound),
+            message("failed_permanent", outbound),
+            message("queued", Uuid::now_v7()),
+        ];
+        consumer.fixture.insert_messages(&messages).await;
+        let export = consumer
+            .create(&request_with(json!({
+                "statuses": ["failed_permanent", "queued"],
+                "endpoint_ids": [format!("ep_{}", outbound.simple())],
+            })))
+            .await;
+        assert_eq!(
+            export["filter_statuses"],
+            json!(["queued", "failed_permanent"]),
+            "sorted"
+        );
+        assert_eq!(export["filter_endpoint_ids"], json!([outbound]));
+        for absent in [
+            "filter_status",
+            "filter_endpoint_id",
+            "filter_inbound_endpoint_id",
+            "filter_inbound_endpoint_ids",
+        ] {
+            assert_eq!(export.get(absent), None, "{absent}");
+        }
+        let done = consumer.until(&id_of(&export), "completed").await;
+        assert_eq!(done["row_count"], 2);
+        assert_eq!(done["filter_statuses"], export["filter_statuses"]);
+
+        let export = consumer
+            .create(&request_with(json!({
+                "direction": "inbound", "inbound_endpoint_ids": [inbound.to_string()]
+            })))
+            .await;
+        assert_eq!(export["filter_inbound_endpoint_ids"], json!([inbound]));
+        assert_eq!(export.get("filter_endpoint_ids"), None);
+    });
+}
+
+#[test]
+fn every_endpoint_of_a_list_must_exist() {
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
+        let (outbound, _) = endpoints_of(&consumer).await;
+        let ids = [outbound, Uuid::now_v7()].map(|id| format!("ep_{}", id.simple()));
+        let request = request_with(json!({ "endpoint_ids": ids }));
+        let reply = consumer.api.post("/v1/exports", &request).await;
+        assert_refused(&reply, 400, "ENDPOINT_NOT_FOUND", &["endpoint not found"]);
+    });
+}
+
+#[test]
+fn lists_with_the_same_values_are_the_same_request() {
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
+        let keyed = async |filter: Value| {
+            let request = request_with(filter);
+            consumer.api.post_keyed("lists", &request).await
+        };
+        let first = keyed(json!({"statuses": ["queued", "succeeded"]})).await;
+        let first = first.expect(201).data();
+        let again = keyed(json!({"statuses": ["succeeded", "queued"]})).await;
+        assert_eq!(again.header("idempotency-replayed"), Some("true"));
+        assert_eq!(again.expect(201).data()["id"], first["id"]);
+        let other = keyed(json!({"statuses": ["queued"]})).await;
+        assert_refused(&other, 409, "IDEMPOTENCY_MISMATCH", &[]);
+        // The export would show its filter in another field.
+        let single = keyed(json!({"status": "queued"})).await;
+        assert_refused(&single, 409, "IDEMPOTENCY_MISMATCH", &[]);
     });
 }
 

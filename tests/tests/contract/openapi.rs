@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use exports_domain::Direction;
+use exports_formats::csv::columns;
 use exports_tests::Endpoint;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -214,7 +216,10 @@ fn the_document_describes_every_operation_status_header_and_error_code() {
                     let told = response["description"].as_str().unwrap().contains(code);
                     assert!(told, "{place}: {code}");
                     let schema = &response["content"]["application/json"]["schema"];
-                    assert_eq!(schema["$ref"], "#/components/schemas/Error", "{place}");
+                    assert_eq!(
+                        schema["$ref"], "#/components/schemas/ErrorResponse",
+                        "{place}"
+                    );
                 }
             }
         }
@@ -276,8 +281,11 @@ fn the_document_describes_parameters_and_schema_fields() {
                 "end_time",
                 "direction",
                 "status",
+                "statuses",
                 "endpoint_id",
-                "inbound_endpoint_id"
+                "endpoint_ids",
+                "inbound_endpoint_id",
+                "inbound_endpoint_ids"
             ])
         );
         assert_eq!(
@@ -290,8 +298,11 @@ fn the_document_describes_parameters_and_schema_fields() {
                 "filter_start_time",
                 "filter_end_time",
                 "filter_status",
+                "filter_statuses",
                 "filter_endpoint_id",
+                "filter_endpoint_ids",
                 "filter_inbound_endpoint_id",
+                "filter_inbound_endpoint_ids",
                 "row_count",
                 "file_size_bytes",
                 "error_message",
@@ -307,13 +318,177 @@ fn the_document_describes_parameters_and_schema_fields() {
     });
 }
 
+/// A schema of the document, with everything that it refers to.
+fn validator(document: &Value, name: &str) -> jsonschema::Validator {
+    let reference = format!("#/components/schemas/{name}");
+    let schema = json!({ "$ref": reference, "components": document["components"] });
+    let options = jsonschema::draft202012::options();
+    let options = options.should_validate_formats(true);
+    options.build(&schema).unwrap()
+}
+
+/// What a generator of clients needs. It was tried with openapi-python-client and datamodel-code-generator, and the document with
+/// openapi-spec-validator.
+#[test]
+fn a_generator_makes_one_type_of_each_thing() {
+    story(async |fixtures| {
+        let document = document(&fixtures).await;
+        let text = document.to_string();
+        let schemas = document["components"]["schemas"].as_object().unwrap();
+        for name in schemas.keys() {
+            let reference = format!("\"#/components/schemas/{name}\"");
+            assert!(text.contains(&reference), "{name} is not used");
+            // Languages and their libraries have types of these names.
+            assert!(!["Error", "Exception", "Response", "Status"].contains(&&**name));
+            assert!(name.chars().all(|c| c.is_ascii_alphanumeric()), "{name}");
+        }
+        for (name, schema) in schemas {
+            let properties = schema["properties"].as_object().into_iter().flatten();
+            for (property, schema) in properties {
+                let place = format!("{name}.{property}");
+                let inline = schema.get("properties").or(schema.get("enum"));
+                assert!(inline.is_none(), "{place} is a type without a name");
+                let choices = ["oneOf", "anyOf", "allOf"].map(|it| schema.get(it));
+                assert_eq!(choices, [None; 3], "{place}");
+            }
+        }
+        let with_status: Vec<_> = schemas
+            .iter()
+            .filter(|(_, schema)| schema["properties"].get("filter_status").is_some())
+            .collect();
+        assert_eq!(with_status.len(), 1, "there is one type of an export");
+        let enums: BTreeSet<_> = schemas
+            .iter()
+            .filter(|(_, schema)| schema.get("enum").is_some())
+            .map(|(name, _)| name.as_str())
+            .collect();
+        let expected = ["Direction", "ErrorCode", "ExportStatus", "MessageStatus"];
+        assert_eq!(enums, expected.into());
+        let referred = |pointer: &str| document.pointer(pointer).unwrap()["$ref"].clone();
+        for place in [
+            "/components/schemas/Export/properties/status",
+            "/paths/~1v1~1exports/get/parameters/2/schema",
+        ] {
+            assert_eq!(referred(place), "#/components/schemas/ExportStatus");
+        }
+    });
+}
+
+#[test]
+fn defaults_are_described() {
+    story(async |fixtures| {
+        let document = document(&fixtures).await;
+        let direction =
+            &document["components"]["schemas"]["CreateExport"]["properties"]["direction"];
+        assert_eq!(direction["default"], "outbound");
+        for (path, name, default) in [
+            ("/v1/exports", "limit", json!(500)),
+            ("/v1/exports/{id}/download", "redirect", json!(true)),
+        ] {
+            let parameters = document["paths"][path]["get"]["parameters"].as_array();
+            let parameter = parameters.unwrap().iter().find(|it| it["name"] == name);
+            assert_eq!(parameter.unwrap()["schema"]["default"], default, "{name}");
+        }
+    });
+}
+
+#[test]
+fn summaries_are_sentences_without_jargon_and_operation_ids_are_names() {
+    story(async |fixtures| {
+        let document = document(&fixtures).await;
+        for (path, method, operation) in operations(&document) {
+            let summary = operation["summary"].as_str().unwrap();
+            let verb = summary.split(' ').next().unwrap();
+            let verbs = ["Check", "Create", "Delete", "Download", "Get", "List"];
+            assert!(verbs.contains(&verb), "{method} {path}: {summary}");
+            assert!(summary.split(' ').count() >= 3, "{summary}");
+            let id = operation["operationId"].as_str().unwrap();
+            assert!(
+                id.chars().all(|c| c.is_ascii_lowercase() || c == '_'),
+                "{id}"
+            );
+        }
+    });
+}
+
+/// The examples of a response or a request body.
+fn examples(content: &Value) -> Vec<&Value> {
+    let several = content["examples"].as_object().into_iter().flatten();
+    let several = several.map(|(_, example)| &example["value"]);
+    content.get("example").into_iter().chain(several).collect()
+}
+
+#[test]
+fn every_example_is_valid_for_its_operation() {
+    story(async |fixtures| {
+        let document = document(&fixtures).await;
+        let mut checked = 0;
+        for (path, method, operation) in operations(&document) {
+            let responses = operation["responses"].as_object().unwrap().values();
+            for described in responses.chain([&operation["requestBody"]]) {
+                let content = &described["content"]["application/json"];
+                for example in examples(content) {
+                    let reference = content["schema"]["$ref"].as_str().unwrap();
+                    let name = reference.rsplit('/').next().unwrap();
+                    let errors: Vec<_> = validator(&document, name)
+                        .iter_errors(example)
+                        .map(|error| error.to_string())
+                        .collect();
+                    assert!(errors.is_empty(), "{method} {path}: {errors:?}");
+                    checked += 1;
+                }
+            }
+            // A message about a body does not fit an operation that has none.
+            let bad = &operation["responses"]["400"]["content"]["application/json"];
+            for example in examples(bad) {
+                let message = example["error"]["message"].as_str().unwrap();
+                let is_about_body = message.contains("payload") || message.contains("end_time");
+                let has_body = operation.get("requestBody").is_some();
+                assert!(has_body || !is_about_body, "{method} {path}: {message}");
+            }
+            let forbidden = &operation["responses"]["403"]["content"]["application/json"];
+            for example in examples(forbidden) {
+                let message = example["error"]["message"].as_str().unwrap();
+                let is_about_scope = message.contains("scope write");
+                assert!(method != "get" || !is_about_scope, "{path}: {message}");
+            }
+        }
+        assert!(checked > 30, "{checked} examples");
+        let create = &document["paths"]["/v1/exports"]["post"];
+        let body = &create["requestBody"]["content"]["application/json"]["example"];
+        let export = &create["responses"]["201"]["content"]["application/json"]["example"];
+        assert_eq!(export["data"]["status"], "pending");
+        assert_eq!(export["data"]["filter_statuses"], body["statuses"]);
+        let consumer = fixtures.consumer().await;
+        consumer.create(body).await;
+    });
+}
+
+#[test]
+fn the_columns_of_the_file_are_described_in_the_document_and_in_the_docs() {
+    const DOCS: &str = include_str!("../../../docs/api.md");
+    story(async |fixtures| {
+        let document = document(&fixtures).await;
+        let download = &document["paths"]["/v1/exports/{id}/download"]["get"];
+        let described = download["description"].as_str().unwrap();
+        for &direction in Direction::ALL {
+            let rows: Vec<_> = columns(direction)
+                .iter()
+                .map(|column| format!("| `{}` | {} |", column.name, column.meaning))
+                .collect();
+            let table = rows.join("\n");
+            assert!(described.contains(&table), "{table}\n{described}");
+            assert!(DOCS.contains(&table), "docs/api.md lacks\n{table}");
+        }
+    });
+}
+
 /// What generated requests found: the schema allowed bodies and parameters that the API rejects.
 #[test]
 fn the_schema_of_a_create_accepts_what_the_api_accepts() {
     story(async |fixtures| {
         let document = document(&fixtures).await;
-        let schema = &document["components"]["schemas"]["CreateExport"];
-        let schema = jsonschema::draft202012::new(schema).unwrap();
+        let schema = validator(&document, "CreateExport");
         let consumer = fixtures.consumer().await;
         let (outbound, inbound) = (Uuid::now_v7(), Uuid::now_v7());
         let endpoints = [
@@ -349,6 +524,26 @@ fn the_schema_of_a_create_accepts_what_the_api_accepts() {
                 false,
             ),
             (json!({"direction": "both"}), false),
+            (json!({"statuses": ["queued", "succeeded"]}), true),
+            (json!({"statuses": []}), false),
+            (json!({"statuses": ["queued", "queued"]}), false),
+            (json!({"statuses": ["lost"]}), false),
+            (json!({"status": "queued", "statuses": ["queued"]}), false),
+            (json!({"endpoint_ids": [outbound]}), true),
+            (json!({"endpoint_ids": [inbound]}), false),
+            (
+                json!({"endpoint_ids": [outbound], "endpoint_id": outbound}),
+                false,
+            ),
+            (
+                json!({"direction": "inbound", "inbound_endpoint_ids": [inbound]}),
+                true,
+            ),
+            (
+                json!({"direction": "inbound", "endpoint_ids": [outbound]}),
+                false,
+            ),
+            (json!({"inbound_endpoint_ids": [inbound]}), false),
         ] {
             let body = request_with(changes);
             assert_eq!(schema.is_valid(&body), accepted, "{body}");

@@ -54,7 +54,7 @@ impl ResponseRules {
                 }
             }
         }
-        let error = json!({ "$ref": "#/components/schemas/Error" });
+        let error = json!({ "$ref": "#/components/schemas/ErrorResponse" });
         Self {
             error: validator(&document, &error),
             bodies,

@@ -1,11 +1,12 @@
 //! Times: accepted and returned formats.
 
 use exports_domain::ExportStatus;
+use exports_tests::Message;
 use serde_json::json;
 
 use crate::api::assert_refused;
 use crate::response_rules::is_wire_time;
-use crate::shared::{request_with, story};
+use crate::shared::{id_of, request_with, story};
 
 #[test]
 fn times_are_accepted_with_any_offset_and_fraction_and_returned_in_utc() {
@@ -17,6 +18,10 @@ fn times_are_accepted_with_any_offset_and_fraction_and_returned_in_utc() {
             ("2025-12-01t00:00:00Z", "2025-12-01T00:00:00Z"),
             ("2025-12-01T00:00:00+00:00", "2025-12-01T00:00:00Z"),
             ("2025-12-01T00:00:00-00:00", "2025-12-01T00:00:00Z"),
+            // As RFC 3339 allows, and as Java writes a time whose seconds are zero.
+            ("2025-12-01 00:00:00Z", "2025-12-01T00:00:00Z"),
+            ("2025-12-01T00:00Z", "2025-12-01T00:00:00Z"),
+            ("2025-12-01T01:00+01:00", "2025-12-01T00:00:00Z"),
             ("2025-12-01T05:45:00+05:45", "2025-12-01T00:00:00Z"),
             ("2025-11-30T16:00:00-08:00", "2025-12-01T00:00:00Z"),
             ("2025-12-01T23:59:00+23:59", "2025-12-01T00:00:00Z"),
@@ -78,7 +83,6 @@ fn invalid_times_and_times_without_an_offset_are_rejected_with_the_rule() {
             ("2025-12-01T00:00:00", RULE),
             ("2025-12-01T00:00:00.123", RULE),
             ("2025-12-01", RULE),
-            ("2025-12-01T00:00Z", RULE),
             ("2025-12-01T00:00:00 Z", RULE),
             ("2025-12-01T00:00:00+0000", RULE),
             ("2025-12-01T00:00:00+00", RULE),
@@ -112,6 +116,49 @@ fn invalid_times_and_times_without_an_offset_are_rejected_with_the_rule() {
             let reply = consumer.api.post("/v1/exports", &request).await;
             assert_refused(&reply, 400, "INVALID_REQUEST", says);
         }
+    });
+}
+
+#[test]
+fn another_form_of_a_time_is_refused_with_the_corrected_form() {
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
+        for (given, corrected) in [
+            ("2025-12-01", "2025-12-01T00:00:00Z"),
+            ("2025-12-01T10:15:30", "2025-12-01T10:15:30Z"),
+            ("2025-12-01T10:15", "2025-12-01T10:15:00Z"),
+            ("2025-12-01 10:15:30 UTC", "2025-12-01T10:15:30Z"),
+            ("2025-12-01T10:15:30+0100", "2025-12-01T10:15:30+01:00"),
+            (
+                "2025-12-01T10:15+01:00[Europe/Berlin]",
+                "2025-12-01T10:15:00+01:00",
+            ),
+        ] {
+            let refused = request_with(json!({ "start_time": given }));
+            let reply = consumer.api.post("/v1/exports", &refused).await;
+            let says =
+                format!("start_time must be an RFC 3339 timestamp with an offset: use {corrected}");
+            assert_refused(&reply, 400, "INVALID_REQUEST", &[&says]);
+            consumer
+                .create(&request_with(json!({ "start_time": corrected })))
+                .await;
+        }
+    });
+}
+
+#[test]
+fn an_end_in_the_far_future_is_an_open_range() {
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
+        consumer
+            .fixture
+            .insert_messages(&[Message::outbound(&consumer.project)])
+            .await;
+        let request = request_with(json!({ "end_time": "9999-12-31T23:59:59Z" }));
+        let id = id_of(&consumer.create(&request).await);
+        let export = consumer.until(&id, "completed").await;
+        assert_eq!(export["row_count"], 1);
+        assert_eq!(export["filter_end_time"], "9999-12-31T23:59:59Z");
     });
 }
 

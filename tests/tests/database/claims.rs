@@ -8,6 +8,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use exports_database::{Claim, ClaimRequest, Leased, Progress};
 use exports_domain::ExportStatus::{Pending, Processing};
+use exports_domain::{Choice, ValueSet};
 use exports_tests::{ExportRow, TIMEOUT, TestDatabase, eventually};
 use serde_json::json;
 use sqlx::Connection;
@@ -96,8 +97,9 @@ async fn a_claim_contains_the_project_and_filter_of_the_export() {
     let database = database().await;
     let storage = database.storage();
     let mut new = new_export();
-    new.filter.status = Some(exports_domain::MessageStatus::FailedPermanent);
-    new.filter.endpoint = Some(exports_domain::EndpointId(Uuid::from_u128(7)));
+    new.filter.status = Choice::One(exports_domain::MessageStatus::FailedPermanent);
+    let endpoints = [9, 7].map(|id| exports_domain::EndpointId(Uuid::from_u128(id)));
+    new.filter.endpoint = Choice::OneOf(ValueSet::new(endpoints.to_vec()).unwrap());
     storage.create_export(&new).await.unwrap();
     backdate(&database, new.id.0, "due_at").await;
 

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use exports_domain::ExportStatus::{Completed, Expired, Failed, Pending, Processing};
-use exports_tests::ExportRow;
+use exports_tests::{ExportRow, uuid};
 use serde_json::{Value, json};
 
 use crate::support::{PROJECT, database};
@@ -56,6 +56,42 @@ async fn invalid_exports_are_rejected() {
         (
             "exports_filter_status_check",
             row(Pending).with("filter_status", "lost"),
+        ),
+        (
+            "exports_filter_statuses_check",
+            row(Pending).with("filter_statuses", json!(["queued", "lost"])),
+        ),
+        (
+            "exports_filter_statuses_check",
+            row(Pending).with("filter_statuses", json!(["queued", null])),
+        ),
+        (
+            "exports_filter_statuses_check",
+            row(Pending).with("filter_statuses", json!([])),
+        ),
+        (
+            "exports_filter_endpoint_ids_check",
+            row(Pending).with("filter_endpoint_ids", json!([])),
+        ),
+        (
+            "exports_filter_endpoint_ids_check",
+            row(Pending).with("filter_endpoint_ids", json!([uuid(1), null])),
+        ),
+        (
+            "exports_filter_endpoint_ids_check",
+            row(Pending).with("filter_endpoint_ids", json!(vec![uuid(1); 51])),
+        ),
+        (
+            "exports_filter_once",
+            row(Pending)
+                .with("filter_status", "queued")
+                .with("filter_statuses", json!(["queued"])),
+        ),
+        (
+            "exports_filter_once",
+            row(Pending)
+                .with("filter_endpoint_id", json!(uuid(1)))
+                .with("filter_endpoint_ids", json!([uuid(1)])),
         ),
         ("exports_attempt_check", row(Pending).with("attempt", -1)),
         (

@@ -5,7 +5,8 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use exports_database::{Created, Database, Deleted, Error, FileLookup, ListRequest};
 use exports_domain::{
-    Direction, EndpointId, ExportId, ExportState, ExportStatus, MessageStatus, ProjectId,
+    Choice, Direction, EndpointId, ExportId, ExportState, ExportStatus, MessageStatus, ProjectId,
+    ValueSet,
 };
 use exports_tests::{ExportRow, TestDatabase};
 use serde_json::json;
@@ -25,8 +26,8 @@ async fn a_new_export_is_pending_and_keeps_the_requested_filter() {
     // The first and the last valid microsecond.
     new.filter = filter_of("0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z");
     new.filter.direction = Direction::Inbound;
-    new.filter.status = Some(MessageStatus::PendingRetry);
-    new.filter.endpoint = Some(EndpointId(Uuid::from_u128(7)));
+    new.filter.status = Choice::One(MessageStatus::PendingRetry);
+    new.filter.endpoint = Choice::One(EndpointId(Uuid::from_u128(7)));
     let before = database.now().await;
     let Created::New(export) = storage.create_export(&new).await.unwrap() else {
         panic!("the export is new")
@@ -40,6 +41,39 @@ async fn a_new_export_is_pending_and_keeps_the_requested_filter() {
     assert!(before <= export.created_at && export.created_at <= database.now().await);
     let read = storage.get_export(&project(), new.id).await.unwrap();
     assert_eq!(read, Some(export));
+}
+
+#[tokio::test]
+async fn lists_of_the_filter_are_kept_and_differ_from_single_values() {
+    let database = database().await;
+    let storage = database.storage();
+    let mut new = new_export();
+    new.idempotency_key = Some("key".to_owned());
+    let statuses = vec![MessageStatus::FailedPermanent, MessageStatus::Queued];
+    let endpoints = (1..=50).map(|id| EndpointId(Uuid::from_u128(id)));
+    new.filter.status = Choice::OneOf(ValueSet::new(statuses).unwrap());
+    new.filter.endpoint = Choice::OneOf(ValueSet::new(endpoints.rev().collect()).unwrap());
+    storage.create_export(&new).await.unwrap();
+    let read = storage.get_export(&project(), new.id).await.unwrap();
+    assert_eq!(read.unwrap().filter, new.filter);
+    let request = ListRequest {
+        limit: 1,
+        after: None,
+        status: Some(ExportStatus::Pending),
+    };
+    let page = storage.list_exports(&project(), request).await.unwrap();
+    assert_eq!(page.exports[0].filter, new.filter);
+
+    let mut again = new_export();
+    again.idempotency_key = new.idempotency_key.clone();
+    again.filter = new.filter.clone();
+    let replayed = storage.create_export(&again).await.unwrap();
+    assert!(matches!(replayed, Created::Replayed(export) if export.id == new.id));
+    again.filter.status = Choice::One(MessageStatus::Queued);
+    assert_eq!(
+        storage.create_export(&again).await.unwrap(),
+        Created::Mismatch
+    );
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use exports_database::{Created, Deleted, NewExport};
-use exports_domain::{ExportId, ExportStatus, MessageStatus};
+use exports_domain::{Choice, ExportId, ExportStatus, MessageStatus};
 use exports_tests::{ExportRow, TestDatabase};
 use serde_json::json;
 use tokio::sync::Barrier;
@@ -51,7 +51,7 @@ async fn the_same_key_with_another_request_is_a_mismatch() {
     let storage = database.storage();
     storage.create_export(&request("k-1")).await.unwrap();
     let mut other = request("k-1");
-    other.filter.status = Some(MessageStatus::Queued);
+    other.filter.status = Choice::One(MessageStatus::Queued);
     assert_eq!(
         storage.create_export(&other).await.unwrap(),
         Created::Mismatch
@@ -168,7 +168,7 @@ async fn find_replay_finds_an_export_without_creating_one() {
     };
     assert_eq!(look(&request("k-1")).await, Some(Created::Replayed(first)));
     let mut other = request("k-1");
-    other.filter.status = Some(MessageStatus::Queued);
+    other.filter.status = Choice::One(MessageStatus::Queued);
     assert_eq!(look(&other).await, Some(Created::Mismatch));
     other.project = database.project("proj_b").await;
     assert_eq!(look(&other).await, None, "of another project");

@@ -57,7 +57,7 @@ async fn the_api_role_can_run_every_api_operation() {
     assert_eq!(database.value(used).await, true, "the use is recorded");
     let source = Source::same_as(&storage);
     let project = project();
-    let known = source.has_endpoint(&project, Direction::Outbound, EndpointId(ENDPOINT));
+    let known = source.has_endpoints(&project, Direction::Outbound, &[EndpointId(ENDPOINT)]);
     assert!(known.await.unwrap());
 
     let mut new = new_export();

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::process::Stdio;
 
 use exports_database::NewExport;
-use exports_domain::{Direction, ExportId, ExportState, MessageFilter, TimeRange, time};
+use exports_domain::{Choice, Direction, ExportId, ExportState, MessageFilter, TimeRange, time};
 use exports_tests::{
     Client, Process, RunningStore, Scrape, StoreKind, TIMEOUT, TestDatabase, eventually,
 };
@@ -147,8 +147,8 @@ async fn a_worker_works_and_stops_when_its_log_cannot_be_written() {
                 range: TimeRange::new(at("2025-12-01T00:00:00Z"), at("2025-12-06T00:00:00Z"))
                     .expect("a range"),
                 direction: Direction::Outbound,
-                status: None,
-                endpoint: None,
+                status: Choice::Any,
+                endpoint: Choice::Any,
             },
             idempotency_key: None,
             limits: exports_database::CreateLimits::default(),

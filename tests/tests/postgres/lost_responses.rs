@@ -165,7 +165,8 @@ async fn a_read_over_a_closed_connection_is_retried_over_another() {
     assert_eq!(owner.unwrap().project, project);
     cut_unnoticed().await;
     let source = Source::same_as(&storage);
-    let known = source.has_endpoint(&project, Direction::Outbound, EndpointId(uuid(0)));
+    let unknown = [EndpointId(uuid(0))];
+    let known = source.has_endpoints(&project, Direction::Outbound, &unknown);
     assert!(!known.await.unwrap());
     cut_unnoticed().await;
     let replayed = storage.find_replay(&new).await.unwrap();

@@ -1,6 +1,8 @@
 //! Column types of the source: every accepted type works with every filter and gives the same rows.
 
-use exports_domain::{Direction, EndpointId, MessageFilter, MessageStatus};
+use std::collections::BTreeSet;
+
+use exports_domain::{Choice, Direction, EndpointId, MessageFilter, MessageStatus, ValueSet};
 use exports_source::EndpointUrls;
 use exports_source::Error;
 use exports_source::Source;
@@ -36,7 +38,7 @@ async fn rows(database: &TestDatabase, filter: &MessageFilter) -> Result<Vec<Row
     Ok(rows)
 }
 
-/// Every status with and without the endpoint, in both directions.
+/// Every status with and without the endpoint, and lists of both, in both directions.
 fn every_filter() -> Vec<MessageFilter> {
     let mut filters = Vec::new();
     for &direction in Direction::ALL {
@@ -44,11 +46,24 @@ fn every_filter() -> Vec<MessageFilter> {
             for endpoint in [None, Some(EndpointId(uuid(7)))] {
                 filters.push(MessageFilter {
                     direction,
-                    status,
-                    endpoint,
+                    status: status.into(),
+                    endpoint: endpoint.into(),
                     ..filter()
                 });
             }
+            let list = [
+                status.unwrap_or(MessageStatus::Queued),
+                MessageStatus::Delivering,
+            ];
+            let statuses = list.into_iter().collect::<BTreeSet<_>>();
+            filters.push(MessageFilter {
+                direction,
+                status: Choice::OneOf(ValueSet::new(statuses.into_iter().collect()).unwrap()),
+                endpoint: Choice::OneOf(
+                    ValueSet::new([7, 8].map(|id| EndpointId(uuid(id))).to_vec()).unwrap(),
+                ),
+                ..filter()
+            });
         }
     }
     filters
@@ -99,12 +114,14 @@ async fn every_accepted_column_type_works_with_every_filter() {
             let found = rows(&database, &filter).await;
             let found = found.unwrap_or_else(|error| panic!("{columns} {filter:?}: {error:?}"));
             let ids: Vec<_> = found.iter().map(|row| row.id.unwrap()).collect();
-            let expected: &[_] = match (filter.direction, filter.status) {
-                (Direction::Outbound, None) => &[uuid(1), uuid(2)],
-                (Direction::Outbound, Some(MessageStatus::Queued)) => &[uuid(2)],
-                (Direction::Outbound, Some(MessageStatus::Succeeded)) => &[uuid(1)],
-                _ => &[],
+            let statuses = filter.status.values();
+            let selects = |status| {
+                let is_selected = statuses.is_empty() || statuses.contains(&status);
+                filter.direction == Direction::Outbound && is_selected
             };
+            let succeeded = selects(MessageStatus::Succeeded).then_some(uuid(1));
+            let queued = selects(MessageStatus::Queued).then_some(uuid(2));
+            let expected: Vec<_> = succeeded.into_iter().chain(queued).collect();
             assert_eq!(ids, expected, "{columns} {filter:?}");
             for row in &found {
                 assert_eq!(row.endpoint_id, Some(uuid(7)), "{columns}");
@@ -186,6 +203,6 @@ async fn a_case_insensitive_collation_does_not_mix_projects() {
     assert_eq!(all.len(), 1);
     let source = Source::same_as(&database.storage());
     let (out, endpoint) = (Direction::Outbound, EndpointId(uuid(7)));
-    let known = source.has_endpoint(&project(), out, endpoint).await;
+    let known = source.has_endpoints(&project(), out, &[endpoint]).await;
     assert!(!known.unwrap());
 }

@@ -9,6 +9,7 @@ mod column_types;
 mod joining;
 mod messages;
 mod operator_tables;
+mod plans;
 mod replica;
 mod rewritten;
 mod row_security;

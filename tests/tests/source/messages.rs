@@ -1,6 +1,8 @@
 //! The stream of messages: filters, order, values and URLs.
 
-use exports_domain::{Direction, EndpointId, MessageFilter, MessageStatus};
+use exports_domain::{
+    Choice, Direction, EndpointId, MessageFilter, MessageStatus, ProjectId, ValueSet,
+};
 use exports_postgres::PoolPurpose;
 use exports_source::EndpointUrls;
 use exports_source::Source;
@@ -105,8 +107,8 @@ async fn every_filter_returns_only_matching_rows() {
             for &direction in Direction::ALL {
                 let filter = MessageFilter {
                     direction,
-                    status,
-                    endpoint: endpoint.map(EndpointId),
+                    status: status.into(),
+                    endpoint: endpoint.map(EndpointId).into(),
                     ..filter()
                 };
                 let expected = messages
@@ -125,6 +127,63 @@ async fn every_filter_returns_only_matching_rows() {
                 assert_eq!(ids(&rows), expected.collect::<Vec<Uuid>>(), "{filter:?}");
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn lists_select_the_messages_that_have_one_of_their_values() {
+    let database = database().await;
+    let statuses = MessageStatus::ALL;
+    let messages: Vec<_> = (0..20)
+        .map(|number| {
+            Message::outbound(PROJECT)
+                .id(uuid(number))
+                .status(statuses[number as usize % 5].as_str())
+                .endpoint(uuid(100 + number % 4))
+        })
+        .collect();
+    Message::insert(database.pool(), &messages).await;
+    let list = |values: &[MessageStatus]| Choice::OneOf(ValueSet::new(values.to_vec()).unwrap());
+    let endpoints = |numbers: &[u128]| {
+        let ids = numbers.iter().map(|number| EndpointId(uuid(100 + number)));
+        Choice::OneOf(ValueSet::new(ids.collect()).unwrap())
+    };
+    for (status, endpoint, selected) in [
+        (
+            list(&statuses[1..3]),
+            Choice::Any,
+            [1, 2, 6, 7, 11, 12, 16, 17].as_slice(),
+        ),
+        (list(&statuses[..1]), Choice::Any, &[0, 5, 10, 15]),
+        (
+            Choice::Any,
+            endpoints(&[3, 0]),
+            &[0, 3, 4, 7, 8, 11, 12, 15, 16, 19],
+        ),
+        (Choice::Any, endpoints(&[9]), &[]),
+        (
+            list(&statuses[1..3]),
+            endpoints(&[0, 3, 9]),
+            &[7, 11, 12, 16],
+        ),
+        (Choice::One(statuses[1]), endpoints(&[2, 3]), &[6, 11]),
+        (
+            list(statuses),
+            Choice::One(EndpointId(uuid(101))),
+            &[1, 5, 9, 13, 17],
+        ),
+    ] {
+        let filter = MessageFilter {
+            status,
+            endpoint,
+            ..filter()
+        };
+        let expected: Vec<_> = selected.iter().map(|id| uuid(*id)).collect();
+        assert_eq!(
+            ids(&exported(&database, &filter).await),
+            expected,
+            "{filter:?}"
+        );
     }
 }
 
@@ -270,23 +329,29 @@ async fn urls_that_are_too_long_together_are_joined_in_rows() {
 }
 
 #[tokio::test]
-async fn has_endpoint_checks_project_and_direction() {
+async fn has_endpoints_checks_all_of_them_in_project_and_direction() {
     let database = database().await;
     let other = database.project("proj_b").await;
-    let endpoint = Endpoint::outbound(PROJECT, uuid(1), "https://one.example");
-    Endpoint::insert(database.pool(), &[endpoint]).await;
+    let endpoints = [
+        Endpoint::outbound(PROJECT, uuid(1), "https://one.example"),
+        Endpoint::outbound(PROJECT, uuid(2), "https://two.example"),
+        Endpoint::inbound(PROJECT, uuid(3), "https://three.example"),
+    ];
+    Endpoint::insert(database.pool(), &endpoints).await;
     let source = Source::same_as(&database.storage());
-    let (id, out) = (EndpointId(uuid(1)), Direction::Outbound);
-    assert!(source.has_endpoint(&project(), out, id).await.unwrap());
-    assert!(
-        !source
-            .has_endpoint(&project(), Direction::Inbound, id)
-            .await
-            .unwrap()
-    );
-    assert!(!source.has_endpoint(&other, out, id).await.unwrap());
-    let unknown = EndpointId(uuid(2));
-    assert!(!source.has_endpoint(&project(), out, unknown).await.unwrap());
+    let has = async |project: &ProjectId, direction, ids: &[u128]| {
+        let ids: Vec<_> = ids.iter().map(|id| EndpointId(uuid(*id))).collect();
+        let has = source.has_endpoints(project, direction, &ids).await;
+        has.unwrap()
+    };
+    let out = Direction::Outbound;
+    assert!(has(&project(), out, &[1]).await);
+    assert!(has(&project(), out, &[1, 2]).await);
+    assert!(!has(&project(), out, &[1, 2, 4]).await, "one is unknown");
+    assert!(!has(&project(), out, &[1, 3]).await, "one is inbound");
+    assert!(has(&project(), Direction::Inbound, &[3]).await);
+    assert!(!has(&project(), Direction::Inbound, &[1]).await);
+    assert!(!has(&other, out, &[1]).await);
 }
 
 #[tokio::test]

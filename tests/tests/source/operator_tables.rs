@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use exports_domain::{Direction, EndpointId, MessageFilter, MessageStatus};
+use exports_domain::{Choice, Direction, EndpointId, MessageFilter, MessageStatus};
 use exports_source::EndpointUrls;
 use exports_source::Source;
 use exports_tests::{TestDatabase, uuid};
@@ -70,8 +70,8 @@ async fn enums_varchars_and_other_integer_widths_are_read() {
         ))
         .await;
     let filter = MessageFilter {
-        status: Some(MessageStatus::PendingRetry),
-        endpoint: Some(EndpointId(endpoint)),
+        status: Choice::One(MessageStatus::PendingRetry),
+        endpoint: Choice::One(EndpointId(endpoint)),
         ..filter()
     };
     let rows = read_with_urls(&database, &filter).await;
@@ -87,10 +87,10 @@ async fn enums_varchars_and_other_integer_widths_are_read() {
 
     let source = Source::same_as(&database.storage());
     let (out, id) = (Direction::Outbound, EndpointId(endpoint));
-    assert!(source.has_endpoint(&project(), out, id).await.unwrap());
+    assert!(source.has_endpoints(&project(), out, &[id]).await.unwrap());
     assert!(
         !source
-            .has_endpoint(&project(), Direction::Inbound, id)
+            .has_endpoints(&project(), Direction::Inbound, &[id])
             .await
             .unwrap()
     );

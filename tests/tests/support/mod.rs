@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use exports_database::{Claim, ClaimRequest, Database, FinishedFile, NewExport};
 use exports_domain::{
-    Direction, ExportId, Failure, FailureCode, MessageFilter, ProjectId, TimeRange, time,
+    Choice, Direction, ExportId, Failure, FailureCode, MessageFilter, ProjectId, TimeRange, time,
 };
 use exports_sandbox::LocalPostgres;
 use exports_tests::TestDatabase;
@@ -75,8 +75,8 @@ pub(crate) fn filter_of(start: &str, end: &str) -> MessageFilter {
     MessageFilter {
         range: TimeRange::new(at(start), at(end)).unwrap(),
         direction: Direction::Outbound,
-        status: None,
-        endpoint: None,
+        status: Choice::Any,
+        endpoint: Choice::Any,
     }
 }
 

@@ -1,145 +1,213 @@
 //! The request body of `POST /v1/exports`, and its validation.
 
-use exports_domain::{
-    Direction, EndpointId, MessageFilter, MessageStatus, TimeRange, UnknownName, time,
-};
+use chrono::{DateTime, Utc};
+use exports_domain::{Choice, Direction, EndpointId, MessageFilter, TimeRange, UnknownName, time};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::error::ApiError;
-use crate::export_json::{direction_schema, message_status_schema};
-use crate::json_fields::JsonFields;
+use crate::json_fields::{Field, JsonFields};
+use crate::schema_enums::{DirectionSchema, MessageStatusSchema};
 
 /// The filter for the messages to export. `null` is the same as absent.
+///
+/// `status` and `statuses` exclude each other, and so do `endpoint_id` and `endpoint_ids`, and `inbound_endpoint_id` and
+/// `inbound_endpoint_ids`.
 #[derive(Debug, ToSchema)]
+#[expect(
+    dead_code,
+    reason = "only the schema of the body: `parse` reads its fields"
+)]
 pub(crate) struct CreateExport {
     /// Start of the export time range, inclusive; RFC 3339 with an offset
-    #[schema(required, nullable = false, format = DateTime, example = "2025-12-01T00:00:00Z")]
-    start_time: Option<String>,
-    /// End of the export time range, inclusive; after its start
-    #[schema(required, nullable = false, format = DateTime, example = "2025-12-06T23:59:59Z")]
-    end_time: Option<String>,
-    /// The direction of the messages; default `outbound`
-    #[schema(schema_with = direction_schema, required = false)]
-    direction: Option<String>,
+    #[schema(format = DateTime, example = "2025-12-01T00:00:00Z")]
+    start_time: String,
+    /// End of the export time range, inclusive; after its start. It may be in the future: the range is then open, and rows
+    /// that are committed after the snapshot of the file are not in it
+    #[schema(format = DateTime, example = "2025-12-06T23:59:59Z")]
+    end_time: String,
+    #[schema(nullable = false, default = "outbound")]
+    direction: Option<DirectionSchema>,
     /// Only messages with this status
-    #[schema(schema_with = message_status_schema, required = false)]
-    status: Option<String>,
+    #[schema(nullable = false)]
+    status: Option<MessageStatusSchema>,
+    /// Only messages with one of these statuses
+    #[schema(nullable = false, min_items = 1, max_items = 5)]
+    statuses: Option<Vec<MessageStatusSchema>>,
     /// Only messages to this outbound endpoint
     #[schema(
+        nullable = false,
         pattern = "^ep_[0-9a-fA-F]{32}$",
         example = "ep_550e8400e29b41d4a716446655440000"
     )]
     endpoint_id: Option<String>,
+    /// Only messages to one of these outbound endpoints
+    #[schema(
+        nullable = false,
+        min_items = 1,
+        max_items = 50,
+        example = json!(["ep_550e8400e29b41d4a716446655440000"])
+    )]
+    endpoint_ids: Option<Vec<String>>,
     /// Only messages to this inbound endpoint; requires direction=inbound
-    #[schema(format = Uuid, example = "01935abc-def0-7123-4567-890abcdef012")]
+    #[schema(nullable = false, format = Uuid, example = "01935abc-def0-7123-4567-890abcdef012")]
     inbound_endpoint_id: Option<String>,
+    /// Only messages to one of these inbound endpoints; requires direction=inbound
+    #[schema(
+        nullable = false,
+        min_items = 1,
+        max_items = 50,
+        example = json!(["01935abc-def0-7123-4567-890abcdef012"])
+    )]
+    inbound_endpoint_ids: Option<Vec<uuid::Uuid>>,
 }
 
-impl CreateExport {
-    const FIELDS: [&str; 6] = [
-        "start_time",
-        "end_time",
-        "direction",
-        "status",
-        "endpoint_id",
-        "inbound_endpoint_id",
+const FIELDS: &[&str] = &[
+    "start_time",
+    "end_time",
+    "direction",
+    "status",
+    "statuses",
+    "endpoint_id",
+    "endpoint_ids",
+    "inbound_endpoint_id",
+    "inbound_endpoint_ids",
+];
+
+/// Parses a body, in the order of the fields. The error has all its faults.
+pub(super) fn parse(body: &[u8]) -> Result<MessageFilter, ApiError> {
+    let mut fields = JsonFields::parse(body, FIELDS)?;
+    let range = range(&mut fields);
+    let direction = match fields.text("direction", name) {
+        Field::Absent => Some(Direction::default()),
+        given => given.value(),
+    };
+    let status = choice(&mut fields, ["status", "statuses"], name);
+    let outbound = endpoints(
+        &mut fields,
+        ["endpoint_id", "endpoint_ids"],
+        direction.is_none_or(|it| it == Direction::Outbound),
+        "must be given with direction outbound only: use inbound_endpoint_id with inbound",
+        |id| EndpointId::parse_outbound(id).map_err(|_| "must be in format ep_xxx".to_owned()),
+    );
+    let inbound = endpoints(
+        &mut fields,
+        ["inbound_endpoint_id", "inbound_endpoint_ids"],
+        direction.is_none_or(|it| it == Direction::Inbound),
+        "must be given with direction inbound only: use endpoint_id with outbound",
+        |id| EndpointId::parse_inbound(id).map_err(|error| error.to_string()),
+    );
+    fields.finish()?;
+    let valid = range.zip(direction);
+    let (range, direction) = valid.expect("each is set, because there are no faults");
+    let endpoint = match direction {
+        Direction::Outbound => outbound,
+        Direction::Inbound => inbound,
+    };
+    Ok(MessageFilter {
+        range,
+        direction,
+        status,
+        endpoint,
+    })
+}
+
+/// The range of time; `None` after a fault.
+fn range(fields: &mut JsonFields) -> Option<TimeRange> {
+    let start = required_time(fields, "start_time");
+    let end = required_time(fields, "end_time");
+    let range = TimeRange::new(start?, end?);
+    let range = range.map_err(|_| "end_time must be after start_time".to_owned());
+    fields.faults.ok(range)
+}
+
+fn required_time(fields: &mut JsonFields, name: &str) -> Option<DateTime<Utc>> {
+    let time = fields.text(name, |text| {
+        time::parse(text).map_err(|error| error.to_string())
+    });
+    if time.is_absent() {
+        fields.faults.add(format!("{name} is required"));
+    }
+    time.value()
+}
+
+/// A value given alone, or as a list in the second field. After a fault, the result has no meaning.
+fn choice<T: Ord>(
+    fields: &mut JsonFields,
+    [one, list]: [&str; 2],
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Choice<T> {
+    let (alone, several) = (fields.text(one, &parse), fields.list(list, &parse));
+    if !alone.is_absent() && !several.is_absent() {
+        let fault = format!("{one} and {list} must not be given together: use one of them");
+        fields.faults.add(fault);
+    }
+    match several.value() {
+        Some(set) => Choice::OneOf(set),
+        None => alone.value().into(),
+    }
+}
+
+/// The endpoints of one direction. If the export has the other direction, the fields must be absent.
+fn endpoints(
+    fields: &mut JsonFields,
+    names: [&str; 2],
+    is_direction: bool,
+    rule: &str,
+    parse: impl Fn(&str) -> Result<EndpointId, String>,
+) -> Choice<EndpointId> {
+    if is_direction {
+        return choice(fields, names, parse);
+    }
+    let [one, list] = names;
+    let one_given = fields.text(one, |_| Ok(())).value().is_some();
+    let list_given = fields.list(list, |id| Ok(id.to_owned())).value().is_some();
+    for (name, given) in [(one, one_given), (list, list_given)] {
+        if given {
+            fields.faults.add(format!("{name} {rule}"));
+        }
+    }
+    Choice::Any
+}
+
+fn name<T: std::str::FromStr<Err = UnknownName>>(text: &str) -> Result<T, String> {
+    text.parse()
+        .map_err(|error: UnknownName| format!("must be one of {}", error.known()))
+}
+
+/// Adds to the schema what utoipa cannot express: which fields exclude each other. Generators ignore it, so there is one type.
+pub(crate) fn refine_schema(schema: &mut Value) {
+    let none_of = |names: &[&[&str]]| {
+        let given: Vec<_> = names.iter().map(|it| json!({ "required": it })).collect();
+        json!({ "not": { "anyOf": given } })
+    };
+    for list in ["statuses", "endpoint_ids", "inbound_endpoint_ids"] {
+        schema["properties"][list]["uniqueItems"] = json!(true);
+    }
+    let pattern = schema["properties"]["endpoint_id"]["pattern"].clone();
+    schema["properties"]["endpoint_ids"]["items"]["pattern"] = pattern;
+    let both = [
+        ["status", "statuses"].as_slice(),
+        &["endpoint_id", "endpoint_ids"],
+        &["inbound_endpoint_id", "inbound_endpoint_ids"],
     ];
-
-    pub(super) fn parse(body: &[u8]) -> Result<Self, ApiError> {
-        let mut fields = JsonFields::parse(body, &Self::FIELDS)?;
-        Ok(Self {
-            start_time: fields.text("start_time")?,
-            end_time: fields.text("end_time")?,
-            direction: fields.text("direction")?,
-            status: fields.text("status")?,
-            endpoint_id: fields.text("endpoint_id")?,
-            inbound_endpoint_id: fields.text("inbound_endpoint_id")?,
-        })
-    }
-
-    pub(super) fn filter(&self) -> Result<MessageFilter, ApiError> {
-        let start = required_time("start_time", self.start_time.as_deref())?;
-        let end = required_time("end_time", self.end_time.as_deref())?;
-        let range = TimeRange::new(start, end)
-            .map_err(|_| ApiError::invalid("end_time must be after start_time"))?;
-        let direction = match &self.direction {
-            None => Direction::default(),
-            Some(name) => name.parse().map_err(|error| one_of("direction", &error))?,
-        };
-        let status: Option<MessageStatus> = match &self.status {
-            None => None,
-            Some(name) => Some(name.parse().map_err(|error| one_of("status", &error))?),
-        };
-        Ok(MessageFilter {
-            range,
-            direction,
-            status,
-            endpoint: self.endpoint(direction)?,
-        })
-    }
-
-    fn endpoint(&self, direction: Direction) -> Result<Option<EndpointId>, ApiError> {
-        let (outbound, inbound) = (&self.endpoint_id, &self.inbound_endpoint_id);
-        let parsed = match (direction, outbound.as_deref(), inbound.as_deref()) {
-            (_, None, None) => return Ok(None),
-            (Direction::Outbound, Some(id), None) => EndpointId::parse_outbound(id)
-                .map_err(|_| "endpoint_id must be in format ep_xxx".to_owned()),
-            (Direction::Inbound, None, Some(id)) => {
-                EndpointId::parse_inbound(id).map_err(|e| format!("inbound_endpoint_id {e}"))
-            }
-            (Direction::Outbound, _, Some(_)) => Err(
-                "inbound_endpoint_id must be given with direction inbound only: \
-                 use endpoint_id with outbound"
-                    .to_owned(),
-            ),
-            (Direction::Inbound, Some(_), _) => {
-                Err("endpoint_id must be given with direction outbound only: \
-                 use inbound_endpoint_id with inbound"
-                    .to_owned())
-            }
-        };
-        parsed.map(Some).map_err(ApiError::Invalid)
-    }
-}
-
-/// The schema's `oneOf`: which endpoint field goes with which direction.
-pub(crate) fn directions() -> Value {
-    json!([
-        {
-            "title": "Outbound messages",
-            "properties": { "direction": { "enum": ["outbound"] } },
-            "not": { "required": ["inbound_endpoint_id"] },
-        },
-        {
-            "title": "Inbound messages",
-            "required": ["direction"],
-            "properties": { "direction": { "enum": ["inbound"] } },
-            "not": { "required": ["endpoint_id"] },
-        },
-    ])
-}
-
-fn required_time(
-    name: &str,
-    text: Option<&str>,
-) -> Result<chrono::DateTime<chrono::Utc>, ApiError> {
-    let text = text.ok_or_else(|| ApiError::Invalid(format!("{name} is required")))?;
-    time::parse(text).map_err(|error| ApiError::Invalid(format!("{name} {error}")))
-}
-
-fn one_of(name: &str, error: &UnknownName) -> ApiError {
-    ApiError::Invalid(format!("{name} must be one of {}", error.known()))
+    schema["not"] = none_of(&both)["not"].take();
+    schema["if"] = json!({
+        "required": ["direction"],
+        "properties": { "direction": { "const": Direction::Inbound.as_str() } },
+    });
+    schema["then"] = none_of(&[&["endpoint_id"], &["endpoint_ids"]]);
+    schema["else"] = none_of(&[&["inbound_endpoint_id"], &["inbound_endpoint_ids"]]);
 }
 
 #[cfg(test)]
 mod tests {
+    use exports_domain::MessageStatus;
+
     use super::*;
 
     fn filter(body: &serde_json::Value) -> Result<MessageFilter, String> {
-        CreateExport::parse(body.to_string().as_bytes())
-            .and_then(|request| request.filter())
-            .map_err(|error| error.message())
+        parse(body.to_string().as_bytes()).map_err(|error| error.message())
     }
 
     /// A valid request with some fields changed.
@@ -157,7 +225,10 @@ mod tests {
     fn a_minimal_request_selects_all_outbound_messages() {
         let filter = with(&json!({})).unwrap();
         assert_eq!(filter.direction, Direction::Outbound);
-        assert_eq!((filter.status, filter.endpoint), (None, None));
+        assert_eq!(
+            (&filter.status, &filter.endpoint),
+            (&Choice::Any, &Choice::Any)
+        );
         assert_eq!(time::to_wire(filter.range.start()), "2025-12-01T00:00:00Z");
         assert_eq!(
             with(&json!({"direction": null, "status": null, "endpoint_id": null})),
@@ -172,12 +243,40 @@ mod tests {
             "status": "pending_retry", "endpoint_id": format!("ep_{digits}")
         }))
         .unwrap();
-        assert_eq!(outbound.status, Some(MessageStatus::PendingRetry));
+        assert_eq!(outbound.status, Choice::One(MessageStatus::PendingRetry));
         let inbound = with(&json!({
             "direction": "inbound", "inbound_endpoint_id": "550e8400-e29b-41d4-a716-446655440000"
         }))
         .unwrap();
         assert_eq!(inbound.endpoint, outbound.endpoint);
+        let lists = with(&json!({
+            "statuses": ["failed_permanent", "queued"],
+            "endpoint_ids": [format!("ep_{}", "b".repeat(32)), format!("ep_{}", "A".repeat(32))],
+        }))
+        .unwrap();
+        let statuses = [MessageStatus::Queued, MessageStatus::FailedPermanent];
+        assert_eq!(lists.status.list(), Some(&statuses[..]));
+        let ids: Vec<_> = lists
+            .endpoint
+            .values()
+            .iter()
+            .map(|id| id.0.as_u128())
+            .collect();
+        let of = |digit| u128::from_str_radix(&format!("{digit}").repeat(32), 16).unwrap();
+        assert_eq!(
+            ids,
+            [of('a'), of('b')],
+            "sorted, so that equal lists are equal requests"
+        );
+        let inbound = with(&json!({
+            "direction": "inbound", "inbound_endpoint_ids": ["550e8400-e29b-41d4-a716-446655440000"]
+        }))
+        .unwrap();
+        assert_eq!(inbound.endpoint.values(), outbound.endpoint.values());
+        assert_ne!(
+            inbound.endpoint, outbound.endpoint,
+            "a list is another request"
+        );
     }
 
     #[test]
@@ -190,7 +289,7 @@ mod tests {
             (json!({"end_time": ""}), "end_time must not be empty"),
             (
                 json!({"start_time": "2025-12-01T00:00:00"}),
-                "start_time must be an RFC 3339 timestamp with an offset, such as 2025-12-01T00:00:00Z",
+                "start_time must be an RFC 3339 timestamp with an offset: use 2025-12-01T00:00:00Z if it is in UTC",
             ),
             (
                 json!({"start_time": "0000-01-01T00:00:00Z"}),
@@ -224,9 +323,71 @@ mod tests {
                 json!({"inbound_endpoint_id": plain}),
                 "inbound_endpoint_id must be given with direction inbound only: use endpoint_id with outbound",
             ),
+            (
+                json!({"statuses": ["queued", "delivering", "sent"]}),
+                "statuses[2] must be one of queued, delivering, succeeded, pending_retry, failed_permanent",
+            ),
+            (json!({"statuses": []}), "statuses must have 1 to 50 values"),
+            (
+                json!({"statuses": ["queued", "queued"]}),
+                "statuses[1] is repeated: statuses must have each value once",
+            ),
+            (
+                json!({"status": "queued", "statuses": ["queued"]}),
+                "status and statuses must not be given together: use one of them",
+            ),
+            (
+                json!({"endpoint_id": format!("ep_{}", "1".repeat(32)), "endpoint_ids": [format!("ep_{}", "1".repeat(32))]}),
+                "endpoint_id and endpoint_ids must not be given together: use one of them",
+            ),
+            (
+                json!({"endpoint_ids": [plain]}),
+                "endpoint_ids[0] must be in format ep_xxx",
+            ),
+            (
+                json!({"inbound_endpoint_ids": [plain]}),
+                "inbound_endpoint_ids must be given with direction inbound only: use endpoint_id with outbound",
+            ),
+            (
+                json!({"direction": "inbound", "inbound_endpoint_ids": "x"}),
+                "inbound_endpoint_ids must be a list of strings",
+            ),
         ] {
             assert_eq!(with(&changes), Err(message.to_owned()), "{changes}");
         }
-        assert_eq!(filter(&json!({})), Err("start_time is required".to_owned()));
+        assert_eq!(
+            filter(&json!({})),
+            Err("start_time is required; end_time is required".to_owned())
+        );
+    }
+
+    #[test]
+    fn all_faults_are_reported_in_the_order_of_the_fields() {
+        let body = json!({
+            "page": 1, "inbound_endpoint_id": "x", "endpoint_id": "y", "statuses": ["sent"],
+            "status": 7, "direction": "both", "end_time": "2025-12-06", "limit": 2,
+        });
+        assert_eq!(
+            filter(&body).unwrap_err(),
+            "start_time is required; \
+             end_time must be an RFC 3339 timestamp with an offset: use 2025-12-06T00:00:00Z for the \
+             start of the day in UTC, or 2025-12-06T23:59:59.999999Z for its end; \
+             direction must be one of outbound, inbound; \
+             status must be a string; \
+             statuses[0] must be one of queued, delivering, succeeded, pending_retry, failed_permanent; \
+             status and statuses must not be given together: use one of them; \
+             endpoint_id must be in format ep_xxx; \
+             inbound_endpoint_id must be a UUID; \
+             unknown fields \"limit\", \"page\": the known fields are start_time, end_time, direction, \
+             status, statuses, endpoint_id, endpoint_ids, inbound_endpoint_id, inbound_endpoint_ids"
+        );
+    }
+
+    #[test]
+    fn the_range_is_checked_only_if_both_ends_are_valid() {
+        assert_eq!(
+            with(&json!({"start_time": "2026-01-01T00:00:00Z", "direction": ""})),
+            Err("end_time must be after start_time; direction must not be empty".to_owned())
+        );
     }
 }

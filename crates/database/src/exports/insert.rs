@@ -58,6 +58,10 @@ pub(super) async fn insert(
     new: &NewExport,
 ) -> Result<Inserted, Error> {
     let (filter, limits) = (&new.filter, new.limits);
+    let statuses = filter.status.list();
+    let statuses: Option<Vec<_>> = statuses.map(|list| list.iter().map(|it| it.as_str()).collect());
+    let endpoints = filter.endpoint.list();
+    let endpoints: Option<Vec<_>> = endpoints.map(|list| list.iter().map(|it| it.0).collect());
     let row = sqlx::query_as!(
         InsertRow,
         r#"
@@ -72,9 +76,9 @@ pub(super) async fn insert(
             WHERE coalesce(active < $9, true) AND coalesce(stored_bytes < $10, true)
         ), created AS (
             INSERT INTO exports (id, project_id, created_at, due_at, status, direction,
-                                 filter_start_time, filter_end_time, filter_status,
-                                 filter_endpoint_id, idempotency_key)
-            SELECT $1, $2, at, at, 'pending', $3, $4, $5, $6, $7, $8 FROM admitted
+                                 filter_start_time, filter_end_time, filter_status, filter_statuses,
+                                 filter_endpoint_id, filter_endpoint_ids, idempotency_key)
+            SELECT $1, $2, at, at, 'pending', $3, $4, $5, $6, $11::text[], $7, $12::uuid[], $8 FROM admitted
             ON CONFLICT DO NOTHING
             RETURNING created_at
         ), notified AS MATERIALIZED (
@@ -89,11 +93,13 @@ pub(super) async fn insert(
         filter.direction.as_str(),
         filter.range.start(),
         filter.range.end(),
-        filter.status.map(exports_domain::MessageStatus::as_str),
-        filter.endpoint.map(|endpoint| endpoint.0),
+        filter.status.one().map(|status| status.as_str()),
+        filter.endpoint.one().map(|endpoint| endpoint.0),
         new.idempotency_key.as_deref(),
         limits.active.map(Count::as_i64),
         limits.stored_bytes.map(Count::as_i64),
+        statuses.as_deref() as Option<&[&str]>,
+        endpoints.as_deref(),
     )
     .fetch_one(executor)
     .await

@@ -86,8 +86,8 @@ async fn list_all(
         ExportRow,
         r#"
         SELECT id, project_id, created_at, direction, filter_start_time, filter_end_time,
-               filter_status, filter_endpoint_id, attempt, started_at, completed_at, expires_at,
-               row_count, file_size_bytes, sha256, error_code, error_message,
+               filter_status, filter_statuses, filter_endpoint_id, filter_endpoint_ids,
+               attempt, started_at, completed_at, expires_at, row_count, file_size_bytes, sha256, error_code, error_message,
                CASE WHEN status = 'completed' AND expires_at <= clock_timestamp()
                     THEN 'expired' ELSE status END AS "status!"
         FROM exports

@@ -38,8 +38,8 @@ async fn with_stored_status(
         ExportRow,
         r#"
         SELECT id, project_id, created_at, direction, filter_start_time, filter_end_time,
-               filter_status, filter_endpoint_id, attempt, started_at, completed_at, expires_at,
-               row_count, file_size_bytes, sha256, error_code, error_message, status
+               filter_status, filter_statuses, filter_endpoint_id, filter_endpoint_ids,
+               attempt, started_at, completed_at, expires_at, row_count, file_size_bytes, sha256, error_code, error_message, status
         FROM exports
         WHERE project_id = $1 AND status = $2
           -- Without a cursor: from the end of the index. With an OR instead, the index could not be used.
@@ -68,8 +68,8 @@ async fn completed(
         ExportRow,
         r#"
         SELECT id, project_id, created_at, direction, filter_start_time, filter_end_time,
-               filter_status, filter_endpoint_id, attempt, started_at, completed_at, expires_at,
-               row_count, file_size_bytes, sha256, error_code, error_message, status
+               filter_status, filter_statuses, filter_endpoint_id, filter_endpoint_ids,
+               attempt, started_at, completed_at, expires_at, row_count, file_size_bytes, sha256, error_code, error_message, status
         FROM exports
         WHERE project_id = $1 AND status = 'completed'
           -- As a subquery the time is compared within the index: rows that have expired are not read.
@@ -123,8 +123,8 @@ async fn expired(
              ORDER BY created_at DESC, id DESC LIMIT $4)
         )
         SELECT id, project_id, created_at, direction, filter_start_time, filter_end_time,
-               filter_status, filter_endpoint_id, attempt, started_at, completed_at, expires_at,
-               row_count, file_size_bytes, sha256, error_code, error_message, 'expired' AS "status!"
+               filter_status, filter_statuses, filter_endpoint_id, filter_endpoint_ids,
+               attempt, started_at, completed_at, expires_at, row_count, file_size_bytes, sha256, error_code, error_message, 'expired' AS "status!"
         FROM exports
         WHERE id = ANY (ARRAY (SELECT id FROM page ORDER BY created_at DESC, id DESC LIMIT $4))
         ORDER BY created_at DESC, id DESC

@@ -67,8 +67,8 @@ async fn find_file(
     let row = sqlx::query!(
         r#"
         SELECT id, project_id, created_at, direction, filter_start_time, filter_end_time,
-               filter_status, filter_endpoint_id, attempt, started_at, completed_at, expires_at,
-               row_count, file_size_bytes, sha256, error_code, error_message, status, object_key,
+               filter_status, filter_statuses, filter_endpoint_id, filter_endpoint_ids,
+               attempt, started_at, completed_at, expires_at, row_count, file_size_bytes, sha256, error_code, error_message, status, object_key,
                extract(epoch FROM expires_at - clock_timestamp())::float8 AS remaining,
                (SELECT p.suspended_at IS NOT NULL FROM projects p WHERE p.id = exports.project_id) AS "suspended!"
         FROM exports
@@ -93,7 +93,9 @@ async fn find_file(
         filter_start_time: row.filter_start_time,
         filter_end_time: row.filter_end_time,
         filter_status: row.filter_status,
+        filter_statuses: row.filter_statuses,
         filter_endpoint_id: row.filter_endpoint_id,
+        filter_endpoint_ids: row.filter_endpoint_ids,
         status: row.status,
         attempt: row.attempt,
         started_at: row.started_at,
@@ -140,8 +142,8 @@ pub(crate) async fn find_all(
         ExportRow,
         r#"
         SELECT id, project_id, created_at, direction, filter_start_time, filter_end_time,
-               filter_status, filter_endpoint_id, attempt, started_at, completed_at, expires_at,
-               row_count, file_size_bytes, sha256, error_code, error_message,
+               filter_status, filter_statuses, filter_endpoint_id, filter_endpoint_ids,
+               attempt, started_at, completed_at, expires_at, row_count, file_size_bytes, sha256, error_code, error_message,
                CASE WHEN status = 'completed' AND expires_at <= clock_timestamp()
                     THEN 'expired' ELSE status END AS "status!"
         FROM exports

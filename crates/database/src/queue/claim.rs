@@ -59,7 +59,9 @@ struct ClaimRow {
     filter_start_time: DateTime<Utc>,
     filter_end_time: DateTime<Utc>,
     filter_status: Option<String>,
+    filter_statuses: Option<Vec<String>>,
     filter_endpoint_id: Option<Uuid>,
+    filter_endpoint_ids: Option<Vec<Uuid>>,
     attempt: i32,
     lease_token: Uuid,
     object_key: String,
@@ -84,7 +86,9 @@ impl TryFrom<ClaimRow> for Claim {
                 start_time: row.filter_start_time,
                 end_time: row.filter_end_time,
                 status: row.filter_status.as_deref(),
+                statuses: row.filter_statuses.as_deref(),
                 endpoint_id: row.filter_endpoint_id,
+                endpoint_ids: row.filter_endpoint_ids.as_deref(),
             }
             .try_into()?,
             attempt: u32::try_from(row.attempt)
@@ -253,7 +257,8 @@ impl Database {
                   AND CASE e.status WHEN 'pending' THEN e.due_at <= clock_timestamp()
                       WHEN 'processing' THEN e.lease_expires_at <= clock_timestamp() AND e.attempt < $4 END
                 RETURNING e.id, e.project_id, e.direction, e.filter_start_time, e.filter_end_time,
-                          e.filter_status, e.filter_endpoint_id, e.attempt, e.lease_token, e.due_at,
+                          e.filter_status, e.filter_statuses, e.filter_endpoint_id, e.filter_endpoint_ids,
+                          e.attempt, e.lease_token, e.due_at,
                           format('%s/%s/%s-%s.csv', e.project_id, e.id, e.attempt, e.lease_token) AS object_key
             ), replaced AS (
                 UPDATE export_objects SET state = 'doomed', sweep_at = clock_timestamp()
@@ -263,7 +268,8 @@ impl Database {
                 SELECT object_key, id, 'writing' FROM claimed
             )
             SELECT claimed.id, project_id, direction, filter_start_time, filter_end_time, filter_status,
-                   filter_endpoint_id, attempt, lease_token AS "lease_token!",
+                   filter_statuses, filter_endpoint_id, filter_endpoint_ids, attempt,
+                   lease_token AS "lease_token!",
                    object_key AS "object_key!",
                    extract(epoch FROM clock_timestamp() - due_at)::float8 AS "waited!",
                    -- The row is locked, so this is the status that the UPDATE has replaced.

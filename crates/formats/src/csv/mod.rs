@@ -1,8 +1,9 @@
 //! CSV as in RFC 4180: commas, CRLF, quotes only where they are required.
 //!
 //! [`CsvWriter`] writes rows. `text` writes the fields that can require quotes, `endpoint_fields` the two
-//! that many rows have in common, `fields` all others.
+//! that many rows have in common, `fields` all others. `columns` names the columns.
 
+mod columns;
 mod endpoint_fields;
 mod fields;
 mod text;
@@ -15,38 +16,10 @@ use uuid::Uuid;
 use crate::{Flush, RowFormat, UnwritableTime};
 use fields::{OutOfRange, TimeField, push_int, push_uuid};
 
+pub use columns::{Column, columns};
 pub use endpoint_fields::EndpointFields;
 
 const END_OF_ROW: &[u8] = b"\r\n";
-
-const OUTBOUND: [&str; 11] = [
-    "message_id",
-    "endpoint_id",
-    "endpoint",
-    "status",
-    "attempt_count",
-    "created_at",
-    "delivered_at",
-    "next_attempt_at",
-    "response_status",
-    "response_latency_ms",
-    "last_error",
-];
-
-const INBOUND: [&str; 12] = [
-    "message_id",
-    "inbound_endpoint_id",
-    "endpoint",
-    "status",
-    "attempt_count",
-    "received_at",
-    "delivered_at",
-    "next_attempt_at",
-    "response_status",
-    "response_latency_ms",
-    "total_delivery_ms",
-    "last_error",
-];
 
 /// Writes CSV.
 #[derive(Debug)]
@@ -72,10 +45,7 @@ impl RowFormat for CsvWriter {
     const END_OF_FILE: &'static [u8] = b"";
 
     fn header(direction: Direction) -> Vec<u8> {
-        let names: &[&str] = match direction {
-            Direction::Outbound => &OUTBOUND,
-            Direction::Inbound => &INBOUND,
-        };
+        let names: Vec<_> = columns(direction).iter().map(|it| it.name).collect();
         let mut row = names.join(",").into_bytes();
         row.extend_from_slice(END_OF_ROW);
         row

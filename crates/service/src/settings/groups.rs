@@ -11,6 +11,7 @@ use url::Url;
 
 use crate::settings::duration::parse_duration;
 use crate::settings::networks::Networks;
+use crate::settings::origins::CorsOrigins;
 use crate::settings::trimmed::trimmed;
 
 /// The databases.
@@ -80,6 +81,10 @@ pub struct ApiSettings {
     /// X-Forwarded-For or Forwarded says which address a client has
     #[arg(long, env = "EXPORTS_TRUSTED_PROXIES", value_name = "NETWORKS", value_parser = trimmed(str::parse::<Networks>))]
     pub trusted_proxies: Option<Networks>,
+    /// The origins of web pages that may use the API from a browser, separated by commas, or *; off unless set
+    // A refused value may contain a password.
+    #[arg(long, env = "EXPORTS_CORS_ORIGINS", value_name = "ORIGINS", hide_env_values = true, value_parser = trimmed(str::parse::<CorsOrigins>))]
+    pub cors_origins: Option<CorsOrigins>,
 }
 
 /// The worker.
@@ -145,6 +150,7 @@ pub enum LogFormat {
 /// Every `EXPORTS_*` name of the groups above; a test compares them.
 pub(crate) const NAMES: &[&str] = &[
     "EXPORTS_CONCURRENCY",
+    "EXPORTS_CORS_ORIGINS",
     "EXPORTS_CREATES_PER_PROJECT",
     "EXPORTS_FILE_TTL",
     "EXPORTS_HEALTH_LISTEN",

@@ -8,6 +8,7 @@ mod duration;
 mod groups;
 mod limits;
 mod networks;
+mod origins;
 mod parse;
 mod secret_files;
 mod trimmed;
@@ -19,6 +20,7 @@ pub use groups::{
 };
 pub use limits::LimitSettings;
 pub use networks::Networks;
+pub use origins::CorsOrigins;
 pub use parse::{SettingsError, parse, try_parse_from};
 pub use secrecy::{ExposeSecret, SecretString};
 pub use trimmed::{Trimmed, trimmed};

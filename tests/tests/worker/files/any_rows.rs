@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use exports_domain::{Direction, EndpointId, MessageFilter, MessageStatus, TimeRange};
+use exports_domain::{
+    Choice, Direction, EndpointId, MessageFilter, MessageStatus, TimeRange, ValueSet,
+};
 use exports_tests::{Endpoint, StoreKind, uuid};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -26,8 +28,8 @@ struct Case {
     /// The rows by id.
     rows: BTreeMap<u128, Row>,
     urls: Vec<String>,
-    status: Option<MessageStatus>,
-    endpoint: Option<usize>,
+    status: Choice<MessageStatus>,
+    endpoint: Choice<EndpointId>,
     /// The rows whose times are the bounds of the range.
     ends: Option<(prop::sample::Index, prop::sample::Index)>,
 }
@@ -110,19 +112,19 @@ fn records(file: &str) -> Vec<Vec<String>> {
 fn passes(filter: &MessageFilter, row: &Row) -> bool {
     row.direction == filter.direction
         && (filter.range.start()..=filter.range.end()).contains(&row.created_at)
-        && filter
-            .status
-            .is_none_or(|status| status.as_str() == row.status)
-        && filter
-            .endpoint
-            .is_none_or(|endpoint| endpoint.0 == row.endpoint)
+        && selects(&filter.status, |status| status.as_str() == row.status)
+        && selects(&filter.endpoint, |endpoint| endpoint.0 == row.endpoint)
+}
+
+fn selects<T>(choice: &Choice<T>, matches: impl FnMut(&T) -> bool) -> bool {
+    choice.values().is_empty() || choice.values().iter().any(matches)
 }
 
 impl Case {
     fn filter(&self, direction: Direction) -> MessageFilter {
         let mut filter = everything(direction);
-        filter.status = self.status;
-        filter.endpoint = self.endpoint.map(|number| EndpointId(endpoint(number)));
+        filter.status = self.status.clone();
+        filter.endpoint = self.endpoint.clone();
         if let Some((one, other)) = self.ends
             && !self.rows.is_empty()
         {
@@ -154,12 +156,29 @@ fn endpoint(number: usize) -> Uuid {
     uuid(number as u128 + 1)
 }
 
+fn endpoints() -> impl Iterator<Item = Uuid> {
+    (0..ENDPOINTS).map(endpoint)
+}
+
+/// Usually every value, sometimes one or a list.
+fn choice<T: Clone + Ord + std::fmt::Debug + 'static>(
+    values: Vec<T>,
+) -> impl Strategy<Value = Choice<T>> {
+    let all = values.len();
+    prop_oneof![
+        6 => Just(Choice::Any),
+        1 => prop::sample::select(values.clone()).prop_map(Choice::One),
+        2 => prop::sample::subsequence(values, 1..=all)
+            .prop_map(|some| Choice::OneOf(ValueSet::new(some).expect("distinct values"))),
+    ]
+}
+
 fn case() -> impl Strategy<Value = Case> {
     (
         prop::collection::btree_map(any::<u128>(), row(), 0..60),
         prop::collection::vec(text(), ENDPOINTS),
-        prop::option::weighted(0.2, prop::sample::select(MessageStatus::ALL)),
-        prop::option::weighted(0.2, 0..ENDPOINTS),
+        choice(MessageStatus::ALL.to_vec()),
+        choice(endpoints().map(EndpointId).collect()),
         prop::option::weighted(0.5, any::<(prop::sample::Index, prop::sample::Index)>()),
     )
         .prop_map(|(mut rows, urls, status, endpoint, ends)| {

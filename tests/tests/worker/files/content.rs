@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use exports_domain::{Direction, EndpointId, MessageFilter, MessageStatus};
+use exports_domain::{Choice, Direction, EndpointId, MessageFilter, MessageStatus};
 use exports_tests::s3::Kind;
 use exports_tests::{Endpoint, Message, StoreKind, uuid};
 
@@ -102,17 +102,17 @@ async fn a_file_has_only_messages_of_the_project_that_match_all_filters() {
         let all = everything(Direction::Outbound);
         assert_eq!(ids_in(fixture, all.clone()).await, [1, 2, 3].map(uuid));
         let succeeded = MessageFilter {
-            status: Some(MessageStatus::Succeeded),
+            status: Choice::One(MessageStatus::Succeeded),
             ..all.clone()
         };
         assert_eq!(ids_in(fixture, succeeded.clone()).await, [1, 2].map(uuid));
         let of_one = MessageFilter {
-            endpoint: Some(EndpointId(uuid(11))),
+            endpoint: Choice::One(EndpointId(uuid(11))),
             ..all
         };
         assert_eq!(ids_in(fixture, of_one).await, [1, 3].map(uuid));
         let of_one = MessageFilter {
-            endpoint: Some(EndpointId(uuid(11))),
+            endpoint: Choice::One(EndpointId(uuid(11))),
             ..succeeded
         };
         assert_eq!(ids_in(fixture, of_one).await, [1].map(uuid));

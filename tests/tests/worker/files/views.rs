@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use exports_domain::{Direction, FailureCode, MessageFilter, MessageStatus};
+use exports_domain::{Choice, Direction, FailureCode, MessageFilter, MessageStatus};
 use exports_tests::{Message, StoreKind, TestDatabase, uuid};
 
 use crate::rows::{OUTBOUND_HEADER, Row, file_of};
@@ -84,7 +84,7 @@ async fn views_of_an_operators_tables_can_be_the_source() {
     );
 
     let queued = MessageFilter {
-        status: Some(MessageStatus::Queued),
+        status: Choice::One(MessageStatus::Queued),
         ..everything(Direction::Outbound)
     };
     let id = fixture.queue_export(queued).await;

@@ -1,6 +1,6 @@
 //! Checks that the planner uses an index for the statement of an export.
 
-use exports_domain::{MessageFilter, ProjectId, TimeRange};
+use exports_domain::{Choice, MessageFilter, ProjectId, TimeRange};
 use exports_source::{Error as SourceError, Source};
 use exports_source::{Sample, SourceSession};
 
@@ -34,8 +34,8 @@ fn day_around(sample: &Sample) -> Option<(ProjectId, MessageFilter)> {
     let filter = MessageFilter {
         range: TimeRange::new(start, end).ok()?,
         direction: sample.direction.parse().ok()?,
-        status: None,
-        endpoint: None,
+        status: Choice::Any,
+        endpoint: Choice::Any,
     };
     Some((sample.project.parse().ok()?, filter))
 }

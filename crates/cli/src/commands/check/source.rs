@@ -136,8 +136,8 @@ async fn statements(session: &mut SourceSession) -> std::result::Result<(), Sour
             let filter = MessageFilter {
                 range,
                 direction,
-                status,
-                endpoint: status.map(|_| EndpointId(uuid::Uuid::nil())),
+                status: status.into(),
+                endpoint: status.map(|_| EndpointId(uuid::Uuid::nil())).into(),
             };
             session.try_statements(&filter).await?;
         }
