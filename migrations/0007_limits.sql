@@ -51,10 +51,12 @@ BEGIN
 END
 $$;
 
--- Lists by status, newest first. expires_at is in it because a completed export reads as expired as soon
--- as that time is past: entries of the other kind are skipped within the index. A heartbeat changes
--- none of these columns.
-CREATE INDEX exports_by_status ON exports (project_id, status, created_at DESC, id DESC, expires_at);
+-- Lists of exports that have ended, by status, newest first. expires_at is in it because a completed export
+-- reads as expired as soon as that time is past: entries of the other kind are skipped within the index.
+-- Exports in the queue are not in it, so that creates and claims do not pay for it: exports_pending and
+-- exports_processing find these.
+CREATE INDEX exports_by_status ON exports (project_id, status, created_at DESC, id DESC, expires_at)
+    WHERE status IN ('completed', 'failed', 'expired');
 -- The files of a project that have not expired, for the limit of stored bytes; and those that have
 -- expired and are not yet marked, for the list of expired exports.
 CREATE INDEX exports_stored ON exports (project_id, expires_at) INCLUDE (file_size_bytes) WHERE status = 'completed';

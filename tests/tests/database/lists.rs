@@ -156,3 +156,42 @@ async fn a_list_filtered_by_status_is_paged() {
         assert!(all.all(|export| export.state.status() == status));
     }
 }
+
+/// The statement for few pending exports sorts them; the statement for many reads the newest ones first.
+#[tokio::test]
+async fn few_and_many_pending_exports_are_listed_newest_first() {
+    let database = database().await;
+    let storage = database.storage();
+    let mut newest = Uuid::nil();
+    for (first, last) in [(1_u128, 4_999_u128), (5_000, 5_002)] {
+        database
+            .execute(format!(
+                "INSERT INTO exports (id, project_id, created_at, due_at, status, direction,
+                                      filter_start_time, filter_end_time)
+                 SELECT lpad(to_hex(n), 32, '0')::uuid, '{PROJECT}', at, at, 'pending', 'outbound',
+                        '2025-11-01', '2025-11-02'
+                 FROM generate_series({first}, {last}) n, LATERAL (SELECT timestamptz '2025-12-01' + n * interval '1 s' AS at) t"
+            ))
+            .await;
+        let request = |after| ListRequest {
+            limit: 500,
+            after,
+            status: Some(ExportStatus::Pending),
+        };
+        let mut found = Vec::new();
+        let mut after = None;
+        loop {
+            let page = storage
+                .list_exports(&project(), request(after))
+                .await
+                .unwrap();
+            found.extend(ids(&page));
+            let Some(next) = page.next else { break };
+            after = Some(next);
+        }
+        let expected: Vec<_> = (1..=last).rev().map(Uuid::from_u128).collect();
+        assert_eq!(found, expected);
+        assert!(newest < found[0], "the second round has newer ones");
+        newest = found[0];
+    }
+}

@@ -18,19 +18,93 @@ pub(super) async fn list_by_status(
     request: &ListRequest,
 ) -> Result<Vec<ExportRow>, Error> {
     match status {
-        ExportStatus::Pending | ExportStatus::Processing | ExportStatus::Failed => {
-            with_stored_status(connection, project, status, request).await
-        }
+        ExportStatus::Pending => pending(connection, project, request).await,
+        ExportStatus::Processing => processing(connection, project, request).await,
         ExportStatus::Completed => completed(connection, project, request).await,
+        ExportStatus::Failed => failed(connection, project, request).await,
         ExportStatus::Expired => expired(connection, project, request).await,
     }
 }
 
-/// Statuses that are shown as they are stored.
-async fn with_stored_status(
+/// Exports in the queue have no index of their own in the order of lists, because every create and claim would
+/// pay for it. Usually there are few: they are found by the index of the queue, and sorted. If there are many, most of
+/// the newest exports are pending, and the index of all exports finds them.
+async fn pending(
     connection: &mut PooledConnection,
     project: &ProjectId,
-    status: ExportStatus,
+    request: &ListRequest,
+) -> Result<Vec<ExportRow>, Error> {
+    let after = request.after;
+    Ok(sqlx::query_as!(
+        ExportRow,
+        r#"
+        WITH queued AS MATERIALIZED (
+            SELECT id, created_at FROM exports WHERE project_id = $1 AND status = 'pending'
+            ORDER BY due_at, id LIMIT 5001
+        ), page AS (
+            SELECT id, created_at FROM queued
+            WHERE (SELECT count(*) FROM queued) <= 5000
+              AND (created_at, id) < (coalesce($2::timestamptz, 'infinity'),
+                                       coalesce($3::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+            UNION ALL
+            (SELECT id, created_at FROM exports
+             WHERE (SELECT count(*) FROM queued) > 5000
+               AND project_id = $1 AND status = 'pending'
+               AND (created_at, id) < (coalesce($2, 'infinity'), coalesce($3, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+             ORDER BY created_at DESC, id DESC LIMIT $4)
+        )
+        SELECT id, project_id, created_at, direction, filter_start_time, filter_end_time,
+               filter_status, filter_statuses, filter_endpoint_id, filter_endpoint_ids,
+               attempt, started_at, completed_at, expires_at, row_count, file_size_bytes, sha256, error_code, error_message, status
+        FROM exports
+        WHERE id = ANY (ARRAY (SELECT id FROM page ORDER BY created_at DESC, id DESC LIMIT $4))
+        ORDER BY created_at DESC, id DESC
+        "#,
+        project.as_str(),
+        after.map(|cursor| cursor.created_at),
+        after.map(|cursor| cursor.id.0),
+        i64::from(request.limit) + 1,
+    )
+    .fetch_all(connection)
+    .await?)
+}
+
+/// There are never more than the slots of all workers.
+async fn processing(
+    connection: &mut PooledConnection,
+    project: &ProjectId,
+    request: &ListRequest,
+) -> Result<Vec<ExportRow>, Error> {
+    let after = request.after;
+    Ok(sqlx::query_as!(
+        ExportRow,
+        r#"
+        WITH active AS MATERIALIZED (
+            SELECT id, created_at FROM exports WHERE project_id = $1 AND status = 'processing'
+        )
+        SELECT id, project_id, created_at, direction, filter_start_time, filter_end_time,
+               filter_status, filter_statuses, filter_endpoint_id, filter_endpoint_ids,
+               attempt, started_at, completed_at, expires_at, row_count, file_size_bytes, sha256, error_code, error_message, status
+        FROM exports
+        WHERE id = ANY (ARRAY (
+            SELECT id FROM active
+            WHERE (created_at, id) < (coalesce($2::timestamptz, 'infinity'),
+                                       coalesce($3::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+            ORDER BY created_at DESC, id DESC LIMIT $4))
+        ORDER BY created_at DESC, id DESC
+        "#,
+        project.as_str(),
+        after.map(|cursor| cursor.created_at),
+        after.map(|cursor| cursor.id.0),
+        i64::from(request.limit) + 1,
+    )
+    .fetch_all(connection)
+    .await?)
+}
+
+async fn failed(
+    connection: &mut PooledConnection,
+    project: &ProjectId,
     request: &ListRequest,
 ) -> Result<Vec<ExportRow>, Error> {
     let after = request.after;
@@ -41,15 +115,14 @@ async fn with_stored_status(
                filter_status, filter_statuses, filter_endpoint_id, filter_endpoint_ids,
                attempt, started_at, completed_at, expires_at, row_count, file_size_bytes, sha256, error_code, error_message, status
         FROM exports
-        WHERE project_id = $1 AND status = $2
+        WHERE project_id = $1 AND status = 'failed'
           -- Without a cursor: from the end of the index. With an OR instead, the index could not be used.
-          AND (created_at, id) < (coalesce($3::timestamptz, 'infinity'),
-                                  coalesce($4::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+          AND (created_at, id) < (coalesce($2::timestamptz, 'infinity'),
+                                       coalesce($3::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
         ORDER BY created_at DESC, id DESC
-        LIMIT $5
+        LIMIT $4
         "#,
         project.as_str(),
-        status.as_str(),
         after.map(|cursor| cursor.created_at),
         after.map(|cursor| cursor.id.0),
         i64::from(request.limit) + 1,
