@@ -5,7 +5,7 @@ use std::process::Command;
 
 use exports_deployed::{Compose, both};
 use exports_tests::{Client, TIMEOUT, eventually};
-use reqwest::Method;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 /// The messages of the sample that the printed commands export, and the header.
@@ -252,9 +252,8 @@ async fn prometheus_scrapes_every_program_and_evaluates_alerts_and_dashboard() {
 }
 
 async fn query(prometheus: &Client, expression: &str) -> Option<Value> {
-    let request = prometheus.request(Method::GET, "/api/v1/query");
-    let reply = prometheus
-        .send(request.query(&[("query", expression)]))
-        .await;
+    let expression = utf8_percent_encode(expression, NON_ALPHANUMERIC);
+    let path = format!("/api/v1/query?query={expression}");
+    let reply = prometheus.try_get(&path).await.ok()?;
     serde_json::from_str(reply.text()).ok()
 }
