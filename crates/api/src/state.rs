@@ -7,6 +7,7 @@ use exports_database::{BatchLoader, Database};
 use exports_domain::{Clock, Exceeded, Limits};
 use exports_objects::{LinkSigner, Store};
 use exports_service::outage::Outage;
+use exports_service::readiness::Readiness;
 use exports_service::start::Started;
 use exports_source::Source;
 use tokio_util::task::TaskTracker;
@@ -16,7 +17,6 @@ use crate::api_key_cache::ApiKeyCache;
 use crate::audit::Audit;
 use crate::error::ApiError;
 use crate::file_readers::FileReaders;
-use crate::health::Readiness;
 use crate::limits::{ActiveRoom, CreateQuotas, KeyLookups, PoolShares, RequestRates};
 use crate::metrics::ApiMetrics;
 

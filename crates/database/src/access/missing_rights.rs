@@ -16,6 +16,7 @@ pub struct MissingRights {
     role: String,
     rights: Vec<Right>,
     remedy: Remedy,
+    all_exist: bool,
 }
 
 /// A right on a relation, or on the schema that contains it.
@@ -56,9 +57,10 @@ impl Database {
         role: Option<&str>,
         with_source: bool,
     ) -> Result<Option<MissingRights>, Error> {
-        let relations = match with_source {
-            true => Relations::OwnAndSource,
-            false => Relations::Own,
+        let relations = if with_source {
+            Relations::OwnAndSource
+        } else {
+            Relations::Own
         };
         ask(self, program, role, relations, Remedy::Migrate(program)).await
     }
@@ -82,14 +84,18 @@ async fn ask(
 ) -> Result<Option<MissingRights>, Error> {
     let asked = Asked::of(program, relations);
     let found = client
-        .repeatable(&(role, &asked), |connection: &mut PooledConnection, (role, asked)| {
-            Box::pin(find(connection, *role, asked))
-        })
+        .repeatable(
+            &(role, &asked),
+            |connection: &mut PooledConnection, (role, asked)| {
+                Box::pin(find(connection, *role, asked))
+            },
+        )
         .await?;
-    Ok(found.map(|(role, rights)| MissingRights {
-        role,
-        rights,
+    Ok((!found.rights.is_empty()).then_some(MissingRights {
+        role: found.role,
+        rights: found.rights,
         remedy,
+        all_exist: found.all_exist,
     }))
 }
 
@@ -152,23 +158,27 @@ pub(super) async fn missing_around_own_tables(
         missing.push(format!("CONNECT ON DATABASE {}", quoted(&database.name)));
     }
     let asked = Asked::of(program, Relations::OwnAndSource);
-    let (_, rights) = find(connection, Some(role), &asked)
-        .await?
-        .unwrap_or_default();
+    let found = find(connection, Some(role), &asked).await?;
     let is_own = |right: &Right| OWN_TABLES.iter().any(|own| own.table == right.object);
-    let around = rights.iter().filter(|right| !is_own(right));
+    let around = found.rights.iter().filter(|right| !is_own(right));
     missing.extend(around.map(Right::in_grant));
     Ok(missing)
 }
 
-/// The role and what it lacks; `None` if nothing.
+/// The answer to a question.
+struct Found {
+    role: String,
+    rights: Vec<Right>,
+    all_exist: bool,
+}
+
 async fn find(
     connection: impl PgExecutor<'_>,
     role: Option<&str>,
     asked: &Asked,
-) -> Result<Option<(String, Vec<Right>)>, Error> {
-    // Relations are looked up by the catalogue and not by to_regclass(), which hides what is in a schema
-    // without USAGE. A column that does not exist has no number.
+) -> Result<Found, Error> {
+    // Relations are looked up in the catalogue and not by to_regclass(), which hides what is in a schema
+    // without USAGE. A row for each missing right, and one for each missing relation or column.
     let rows = sqlx::query!(
         r#"
         WITH subject AS (
@@ -184,20 +194,29 @@ async fn find(
             FROM pg_class c JOIN path ON path.oid = c.relnamespace
             WHERE c.relname = ANY ($2::text[]) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
             ORDER BY c.relname, path.is_usable DESC, path.position
+        ), lacking AS (
+            SELECT 'SCHEMA ' || quote_ident(schema.nspname) AS object, 'USAGE' AS privilege, '' AS column_name,
+                   true AS "exists", 0 AS position
+            FROM (SELECT DISTINCT nspname FROM relation WHERE NOT is_usable) schema
+            UNION ALL
+            SELECT asked.relation, asked.privilege, asked.column_name,
+                   relation.oid IS NOT NULL AND (asked.column_name = '' OR a.attnum IS NOT NULL), asked.position
+            FROM unnest($2::text[], $3::text[], $4::text[])
+                 WITH ORDINALITY asked (relation, privilege, column_name, position)
+            LEFT JOIN relation ON relation.relname = asked.relation
+            LEFT JOIN pg_attribute a ON a.attrelid = relation.oid AND a.attname = asked.column_name
+                                    AND NOT a.attisdropped
+            CROSS JOIN subject
+            -- Null: the relation or the column does not exist.
+            WHERE CASE WHEN asked.column_name = ''
+                       THEN has_table_privilege(subject.role, relation.oid, asked.privilege)
+                       ELSE has_column_privilege(subject.role, relation.oid, a.attnum, asked.privilege)
+                  END IS NOT TRUE
         )
-        SELECT subject.role::text AS "role!", 'SCHEMA ' || quote_ident(schema.nspname) AS "object!",
-               'USAGE' AS "privilege!", '' AS "column_name!", 0::int8 AS "position!"
-        FROM subject CROSS JOIN (SELECT DISTINCT nspname FROM relation WHERE NOT is_usable) schema
-        UNION ALL
-        SELECT subject.role, asked.relation, asked.privilege, asked.column_name, asked.position
-        FROM unnest($2::text[], $3::text[], $4::text[]) WITH ORDINALITY asked (relation, privilege, column_name, position)
-        JOIN relation ON relation.relname = asked.relation
-        LEFT JOIN pg_attribute a ON a.attrelid = relation.oid AND a.attname = asked.column_name AND NOT a.attisdropped
-        CROSS JOIN subject
-        WHERE NOT CASE WHEN asked.column_name = '' THEN has_table_privilege(subject.role, relation.oid, asked.privilege)
-                  WHEN a.attnum IS NULL THEN true
-                  ELSE has_column_privilege(subject.role, relation.oid, a.attnum, asked.privilege) END
-        ORDER BY 5
+        SELECT subject.role::text AS "role!", lacking.object, lacking.privilege, lacking.column_name,
+               lacking."exists"
+        FROM subject LEFT JOIN lacking ON true
+        ORDER BY lacking.position
         "#,
         role,
         &asked.relations,
@@ -206,24 +225,41 @@ async fn find(
     )
     .fetch_all(connection)
     .await?;
-    let Some(role) = rows.first().map(|row| row.role.clone()) else {
-        return Ok(None);
+    let mut found = Found {
+        role: rows.first().map(|row| row.role.clone()).unwrap_or_default(),
+        rights: Vec::new(),
+        all_exist: true,
     };
-    let mut rights: Vec<Right> = Vec::new();
     for row in rows {
-        let columns = Some(row.column_name).filter(|name| !name.is_empty());
-        match rights.last_mut() {
-            Some(last) if last.object == row.object && last.privilege == row.privilege => {
+        // All null: nothing is missing.
+        let (Some(object), Some(privilege)) = (row.object, row.privilege) else {
+            continue;
+        };
+        if row.exists == Some(false) {
+            found.all_exist = false;
+            continue;
+        }
+        let columns = row.column_name.filter(|name| !name.is_empty());
+        match found.rights.last_mut() {
+            Some(last) if last.object == object && last.privilege == privilege => {
                 last.columns.extend(columns);
             }
-            _ => rights.push(Right {
-                object: row.object,
-                privilege: row.privilege,
+            _ => found.rights.push(Right {
+                object,
+                privilege,
                 columns: columns.into_iter().collect(),
             }),
         }
     }
-    Ok(Some((role, rights)))
+    Ok(found)
+}
+
+impl MissingRights {
+    /// Whether all relations and columns of the program exist: `exportctl migrate` has created them.
+    #[must_use]
+    pub fn all_relations_exist(&self) -> bool {
+        self.all_exist
+    }
 }
 
 impl Right {
@@ -243,13 +279,19 @@ impl Right {
         const SHOWN: usize = 3;
         let names = self.columns.iter().take(SHOWN).map(String::as_str);
         let names: Vec<_> = names.collect();
-        let more = if self.columns.len() > SHOWN { ", …" } else { "" };
+        let more = if self.columns.len() > SHOWN {
+            ", …"
+        } else {
+            ""
+        };
         match names.as_slice() {
             [] => self.privilege.clone(),
             names => format!("{} ({}{more})", self.privilege, names.join(", ")),
         }
     }
 }
+
+impl std::error::Error for MissingRights {}
 
 impl fmt::Display for MissingRights {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -322,6 +364,7 @@ mod tests {
                 right("endpoints", "SELECT", &["id"]),
             ],
             remedy: Remedy::Migrate(Program::Worker),
+            all_exist: true,
         };
         let lacks = "lacks USAGE on SCHEMA public, DELETE, UPDATE (a, b, c, …) on exports, \
                      SELECT (id) on endpoints";

@@ -2,6 +2,7 @@
 
 mod api_keys;
 mod authentication;
+mod dry_claim;
 mod grants;
 mod missing_rights;
 mod project_limits;
