@@ -105,7 +105,7 @@ async fn a_program_waits_a_moment_for_rights_that_are_being_granted() {
     let (name, url) = database.role("late").await;
     let mut worker = start(0, &fixture, &[("DATABASE_URL", &url)]);
     let seen = format!(
-        "SELECT count(*) > 0 FROM pg_stat_activity WHERE usename = '{name}' AND query LIKE '%has_table_privilege%'"
+        "SELECT count(*) > 0 FROM pg_stat_activity WHERE usename = '{name}' AND query LIKE '%WITH subject AS%'"
     );
     eventually(
         "the worker has looked for its rights",
