@@ -1,5 +1,6 @@
 //! `exportctl check`, `jobs`, `job` and `prune`.
 
+mod check_as;
 mod run;
 
 use std::process::{Command, Stdio};

@@ -1,7 +1,5 @@
 //! `exportctl check` with `--as`, `--role` and `--json`, before `migrate`, and on a full disk.
 
-mod run;
-
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,9 +7,8 @@ use std::process::Command;
 use exports_database::Program;
 use exports_tests::{RunningStore, StoreKind, TestDatabase, not_run, private_server};
 use serde_json::Value;
-use sqlx::{Connection, PgConnection};
 
-use run::{Answer, exportctl};
+use crate::run::{Answer, exportctl};
 
 /// A finding: its verdict and text.
 type Finding = (String, String);
@@ -289,13 +286,8 @@ async fn a_full_disk_of_the_database_fails() {
     let database = TestDatabase::create().await;
     let disk = SmallDisk::mount();
     let name = database.name();
-    let mut admin = PgConnection::connect(&server.url()).await.unwrap();
-    let mut run = async |sql: String| {
-        sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
-            .execute(&mut admin)
-            .await
-            .unwrap();
-    };
+    let admin = TestDatabase::empty().await;
+    let run = async |sql: String| admin.execute(sql).await;
     let reason = if let Some(disk) = &disk {
         let space = disk.space_of(server.folder().expect("a folder").join("data").as_path());
         let folder = space.display();
