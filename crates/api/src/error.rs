@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::http::HeaderName;
 use axum::http::header::{CONTENT_RANGE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
-use exports_database::{Error as DatabaseError, MigrationState};
+use exports_database::{Error as DatabaseError, MigrationState, MissingRights};
 use exports_domain::{Exceeded, ExportId, ExportStatus, Scope, error_line};
 use exports_objects::StoreError;
 use exports_source::Error as SourceError;
@@ -66,6 +66,8 @@ pub(crate) enum ApiError {
     FileDamaged { id: ExportId, reason: String },
     #[error("the database schema is not current")]
     Schema(#[source] MigrationState),
+    #[error("a database role lacks rights")]
+    Rights(#[source] MissingRights),
     /// The dependencies were not available since the start.
     #[error("the service is starting and waits for its dependencies")]
     Starting,
@@ -127,6 +129,7 @@ impl ApiError {
             Self::Store(error) if error.is_transient() => ErrorCode::Unavailable,
             Self::Limited(_) | Self::TooManyReaders => ErrorCode::RateLimited,
             Self::Schema(_)
+            | Self::Rights(_)
             | Self::Starting
             | Self::TimedOut { .. }
             | Self::PoolShareTimedOut { .. } => ErrorCode::Unavailable,
@@ -172,6 +175,7 @@ impl ApiError {
             | Self::Store(_)
             | Self::FileDamaged { .. }
             | Self::Schema(_)
+            | Self::Rights(_)
             | Self::Starting
             | Self::TimedOut { .. }
             | Self::PoolShareTimedOut { .. }

@@ -1,14 +1,11 @@
 //! `GET /healthz` and `GET /readyz`: liveness and readiness.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::State;
 use axum::{Extension, Json};
-use exports_database::{Database, Error as DatabaseError, MigrationState};
+use exports_service::readiness::{TIMEOUT, Unready};
 use serde::Serialize;
-use tokio::sync::Mutex;
-use tokio::time::{Instant, timeout};
 use utoipa::ToSchema;
 
 use crate::envelope::Envelope;
@@ -17,11 +14,6 @@ use crate::error_code::ErrorCode;
 use crate::error_responses::{DocumentedErrors, ErrorResponses};
 use crate::request_id::RequestId;
 use crate::state::AppState;
-
-/// Shorter than the usual timeout of a probe.
-const TIMEOUT: Duration = Duration::from_secs(2);
-/// How long the result of a check is used.
-const MAX_AGE: Duration = Duration::from_secs(1);
 
 /// The state of the process
 #[derive(Debug, Serialize, ToSchema)]
@@ -57,7 +49,7 @@ impl DocumentedErrors for ReadyErrors {
 
 /// Check that the service is ready
 ///
-/// The database is reachable and has the schema of this version. The answer is at most a second old.
+/// The database is reachable, has the schema of this version, and gives the service its rights. The answer is at most a second old.
 #[utoipa::path(
     get,
     path = "/readyz",
@@ -71,60 +63,20 @@ pub(crate) async fn readyz(
     State(state): State<Arc<AppState>>,
     Extension(id): Extension<RequestId>,
 ) -> Result<HealthResponse, ApiError> {
-    state.readiness.check(&state.database).await?;
+    state.readiness.check().await?;
     Ok(ok(id))
 }
 
-/// The result of the last check. `/readyz` needs no key, so however often it is requested, the database is queried
-/// at most once per [`MAX_AGE`], and by one request at a time.
-#[derive(Debug, Default)]
-pub(crate) struct Readiness(Mutex<Option<(Instant, Outcome)>>);
-
-#[derive(Debug, Clone)]
-enum Outcome {
-    Ready,
-    Schema(MigrationState),
-    Failed(Arc<DatabaseError>),
-    TimedOut,
-}
-
-impl Readiness {
-    async fn check(&self, database: &Database) -> Result<(), ApiError> {
-        let mut last = self.0.lock().await;
-        let outcome = match &*last {
-            Some((at, outcome)) if at.elapsed() < MAX_AGE => outcome.clone(),
-            Some(_) | None => {
-                let outcome = Outcome::of(database).await;
-                *last = Some((Instant::now(), outcome.clone()));
-                outcome
-            }
-        };
-        drop(last);
-        outcome.into()
-    }
-}
-
-impl Outcome {
-    /// Checks the schema each time, because the address may lead to another database since the start.
-    async fn of(database: &Database) -> Self {
-        match timeout(TIMEOUT, database.migration_state()).await {
-            Ok(Ok(MigrationState::Current)) => Self::Ready,
-            Ok(Ok(state)) => Self::Schema(state),
-            Ok(Err(error)) => Self::Failed(Arc::new(error)),
-            Err(_) => Self::TimedOut,
-        }
-    }
-}
-
-impl From<Outcome> for Result<(), ApiError> {
-    fn from(outcome: Outcome) -> Self {
-        match outcome {
-            Outcome::Ready => Ok(()),
-            Outcome::Schema(state) => Err(ApiError::Schema(state)),
-            Outcome::Failed(error) => Err(error.into()),
-            Outcome::TimedOut => Err(ApiError::TimedOut {
+impl From<Unready> for ApiError {
+    /// The consumer sees nothing of the reason; [`Readiness`](exports_service::readiness::Readiness) logs missing rights.
+    fn from(reason: Unready) -> Self {
+        match reason {
+            Unready::Schema(state) => Self::Schema(state),
+            Unready::Rights(missing) => Self::Rights(missing),
+            Unready::Failed(error) => error.into(),
+            Unready::TimedOut => Self::TimedOut {
                 seconds: TIMEOUT.as_secs(),
-            }),
+            },
         }
     }
 }

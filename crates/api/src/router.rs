@@ -95,12 +95,14 @@ async fn method_not_allowed(request: Request) -> ApiError {
 mod tests {
     use axum::body::{Body, to_bytes};
     use axum::http::{Method, StatusCode, header};
-    use exports_database::Database;
+    use exports_database::{Database, Program};
     use exports_domain::{Limits, SystemClock};
     use exports_objects::{LinkSigner, Store, StoreConfig};
     use exports_postgres::PoolPurpose;
     use exports_service::metrics::Registry;
     use exports_service::outage::Outage;
+    use exports_service::readiness::Readiness;
+    use exports_service::rights::Rights;
     use exports_service::start::Started;
     use exports_source::Source;
     use tower::ServiceExt;
@@ -127,7 +129,7 @@ mod tests {
             create_quotas: CreateQuotas::default(),
             active_room: Arc::default(),
             pool_shares: Arc::new(PoolShares::new(database.pool_use().max)),
-            readiness: health::Readiness::default(),
+            readiness: Readiness::new(Rights::new(Program::Api, database.clone(), None)),
             audit: crate::audit::Audit::default(),
             batch_loader: exports_database::BatchLoader::new(database.clone()),
             database,

@@ -9,6 +9,7 @@ use exports_service::descriptors::Descriptors;
 use exports_service::http_server::{ConnectionMetrics, HttpServer};
 use exports_service::metrics::Registry;
 use exports_service::outage::Outage;
+use exports_service::readiness::Readiness;
 use exports_service::start::{Signals, StartError};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +17,6 @@ use tokio_util::task::TaskTracker;
 
 use crate::api_key_cache::ApiKeyCache;
 use crate::audit::Audit;
-use crate::health::Readiness;
 use crate::limits::{CreateQuotas, KeyLookups, PoolShares, RequestRates};
 use crate::metrics::{ApiMetrics, MetricsServer};
 use crate::middleware::cors::Cors;
@@ -61,7 +61,7 @@ impl Server {
             create_quotas: CreateQuotas::default(),
             active_room: Arc::default(),
             pool_shares: Arc::new(PoolShares::new(pool_size)),
-            readiness: Readiness::default(),
+            readiness: Readiness::new(opened.dependencies.rights),
             audit: Audit::new(opened.trusted_proxies),
             store: opened.dependencies.store,
             signer: opened.signer,

@@ -5,6 +5,7 @@ use std::sync::Once;
 use std::time::Duration;
 
 use clap::Parser;
+use exports_database::Program;
 use exports_domain::Limits;
 use exports_objects::{LinkSigner, Store};
 use exports_postgres::PoolPurpose;
@@ -88,8 +89,12 @@ impl Startup {
 impl Opened {
     /// Opens everything that needs no dependency.
     pub(crate) async fn open(settings: Settings) -> Result<Self, StartError> {
-        let dependencies =
-            Dependencies::open(&settings.database, settings.store, PoolPurpose::Api)?;
+        let dependencies = Dependencies::open(
+            &settings.database,
+            settings.store,
+            Program::Api,
+            PoolPurpose::Api,
+        )?;
         let signer = link_signer(&dependencies.store, &settings.api)?;
         let tls = tls(&settings.api)?;
         let listener = TcpListener::bind(settings.api.listen)

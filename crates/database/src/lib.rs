@@ -18,8 +18,8 @@ mod queue;
 mod row;
 
 pub use access::{
-    ApiKey, Authenticated, DeletedExports, GrantError, Held, IssuedKey, NewKey, Program,
-    ProjectBefore, Rotated,
+    ApiKey, Authenticated, DeletedExports, GrantError, Held, IssuedKey, MissingRights, NewKey,
+    Program, ProjectBefore, Rotated, missing_source_rights,
 };
 pub use database::Database;
 pub use error::Error;

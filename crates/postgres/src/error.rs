@@ -9,6 +9,8 @@ use std::time::Duration;
 use sqlx::error::ErrorKind;
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
+use crate::server_error::ServerError;
+
 /// A statement or a connection failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -74,8 +76,7 @@ impl Error {
             | Self::AnswerTooLarge { .. } => true,
             Self::Refused(source) => sql_state(source).is_some_and(|state| {
                 // Class 40 is serialization failures and deadlocks, also by a replica's recovery.
-                // 57014 is query_canceled.
-                state.starts_with("40") || state == "57014"
+                state.starts_with("40") || state == QUERY_CANCELED
             }),
         }
     }
@@ -163,6 +164,23 @@ impl Error {
         Self::not_sent(sqlx::Error::Io(io::Error::new(kind, text.into())))
     }
 
+    /// The same error of connecting for another caller that waits for a connection.
+    pub(crate) fn for_another(&self) -> Self {
+        let source = match self {
+            Self::ReadOnly(reason) => return Self::ReadOnly(*reason),
+            Self::Unavailable { source, .. } | Self::Refused(source) => source,
+            other => return Self::connecting(io::ErrorKind::Other, other.to_string()),
+        };
+        match source {
+            sqlx::Error::Database(refused) => Self::not_sent(sqlx::Error::from(ServerError {
+                state: refused.code().unwrap_or_default().into_owned(),
+                message: refused.message().to_owned(),
+            })),
+            sqlx::Error::Io(reason) => Self::connecting(reason.kind(), reason.to_string()),
+            other => Self::connecting(io::ErrorKind::Other, other.to_string()),
+        }
+    }
+
     /// The reason in one line, without the context that `Display` gives.
     pub(crate) fn reason(&self) -> String {
         match self {
@@ -210,6 +228,8 @@ impl Error {
 
 /// `read_only_sql_transaction`: a write on a server that does not accept writes.
 pub(crate) const READ_ONLY: &str = "25006";
+/// `query_canceled`.
+const QUERY_CANCELED: &str = "57014";
 
 impl From<sqlx::Error> for Error {
     fn from(source: sqlx::Error) -> Self {
@@ -222,18 +242,22 @@ impl From<sqlx::Error> for Error {
             // The server can end the session after the commit and before the answer.
             _ if is_fatal(&source) => true,
             _ => match sql_state(&source).as_deref() {
-                // 28: the login is refused. 53: out of connections, memory or disk. 57P03: the server
-                // starts up. The statement did not run.
+                // 28: the login is refused. 3D000: the database does not exist; a pooler reports it with a
+                // statement. 53: out of connections, memory or disk. 57P03: the server starts up. The
+                // statement did not run.
                 Some(state)
                     if state == READ_ONLY
                         || state == "57P03"
+                        || state == "3D000"
                         || state.starts_with("28")
                         || state.starts_with("53") =>
                 {
                     false
                 }
-                // 57P: the server ended the session. 08: PgBouncer lost the server connection.
-                Some(state) if state.starts_with("57P") || state.starts_with("08") => true,
+                // A statement timeout, or an operator, has cancelled only this statement.
+                Some(QUERY_CANCELED) => return Self::Refused(source),
+                // 57: the server ended the session. 08: PgBouncer lost the server connection.
+                Some(state) if state.starts_with("57") || state.starts_with("08") => true,
                 _ => return Self::Refused(source),
             },
         };

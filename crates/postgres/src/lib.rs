@@ -21,6 +21,7 @@ mod server_error;
 mod server_info;
 mod timeouts;
 mod tls;
+mod trial_write;
 mod wire;
 
 pub use availability::Observer;
@@ -32,4 +33,5 @@ pub use repeatable::{RepeatError, StatementError};
 pub use route::ConnectedServer;
 pub use server_info::ServerInfo;
 pub use timeouts::ACQUIRE_TIMEOUT;
+pub use trial_write::TrialWriteError;
 pub use wire::{CopyStream, Socket, TextRow, WireConnection};

@@ -1,4 +1,4 @@
-//! Code that both services share: settings, logging, outages, the HTTP server, the health probe, the metrics registry, and
+//! Code that both services share: settings, logging, outages, the rights of the database roles, the HTTP server, the health probe, the metrics registry, and
 //! start-up.
 
 pub mod descriptors;
@@ -7,5 +7,7 @@ pub mod http_server;
 pub mod logging;
 pub mod metrics;
 pub mod outage;
+pub mod readiness;
+pub mod rights;
 pub mod settings;
 pub mod start;

@@ -1,6 +1,7 @@
 //! Opens the dependencies of a service, and waits until they are available. An error is one line that names
 //! the variable.
 
+mod check;
 mod wait;
 
 use std::error::Error as StdError;
@@ -8,14 +9,15 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use exports_database::{Database, MigrationState};
+use exports_database::{Database, Program};
 use exports_domain::error_line;
 use exports_objects::{ErrorKind, OpenError, Store, StoreConfig, StoreError};
 use exports_postgres::{Client, PoolPurpose};
-use exports_source::{Error as SourceError, RowSecurity, Source};
+use exports_source::{RowSecurity, Source};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::outage::Outage;
+use crate::rights::Rights;
 use crate::settings::{DatabaseSettings, ExposeSecret, SourceRowSecurity, StoreSettings};
 
 const DATABASE: &str = "DATABASE_URL";
@@ -28,8 +30,18 @@ const STORE_PUBLIC: &str = "EXPORTS_OBJECT_STORE_PUBLIC_ENDPOINT";
 #[error("{line}")]
 pub struct StartError {
     line: String,
-    /// It can pass without a change of the settings.
-    may_pass: bool,
+    wait: Wait,
+}
+
+/// Whether an error can pass without a change of the settings, and how long that is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    /// It cannot pass.
+    No,
+    /// `exportctl migrate` may be about to grant missing rights. That takes moments.
+    Briefly,
+    /// For the whole time of the start.
+    UntilTimeout,
 }
 
 /// Adds the name of the variable to an error. For `map_err`.
@@ -43,13 +55,21 @@ impl StartError {
     pub fn new(variable: &'static str, reason: &str) -> Self {
         Self {
             line: format!("{variable}: {reason}"),
-            may_pass: false,
+            wait: Wait::No,
         }
     }
 
     /// Sets whether it can pass without a change of the settings.
     fn that_may_pass(self, may_pass: bool) -> Self {
-        Self { may_pass, ..self }
+        self.that_waits(if may_pass {
+            Wait::UntilTimeout
+        } else {
+            Wait::No
+        })
+    }
+
+    fn that_waits(self, wait: Wait) -> Self {
+        Self { wait, ..self }
     }
 }
 
@@ -80,6 +100,8 @@ pub struct Dependencies {
     pub source: Source,
     /// The object store.
     pub store: Store,
+    /// The rights of the program's roles in both databases.
+    pub rights: Rights,
     source_is_separate: bool,
 }
 
@@ -88,6 +110,7 @@ impl Dependencies {
     pub fn open(
         databases: &DatabaseSettings,
         store: StoreSettings,
+        program: Program,
         purpose: PoolPurpose,
     ) -> Result<Self, StartError> {
         // This fails only if a provider is installed already.
@@ -117,37 +140,14 @@ impl Dependencies {
             };
             in_variable(variable)(error)
         })?;
+        let source_is_separate = databases.source_database_url.is_some();
+        let source_client = source_is_separate.then(|| source.client().clone());
         Ok(Self {
+            rights: Rights::new(program, database.clone(), source_client),
             database,
             source,
             store,
-            source_is_separate: databases.source_database_url.is_some(),
-        })
-    }
-
-    /// Connects to each once. The database must have the schema of this version.
-    async fn check(&self) -> Result<(), StartError> {
-        self.database.check().await.map_err(|error| {
-            let may_pass = !error.is_wrong_setting();
-            in_variable(DATABASE)(error).that_may_pass(may_pass)
-        })?;
-        match self.database.migration_state().await {
-            Ok(MigrationState::Current) => {}
-            Ok(state) => {
-                // `exportctl migrate` may be running.
-                let may_pass = matches!(state, MigrationState::Behind { .. });
-                return Err(in_variable(DATABASE)(state).that_may_pass(may_pass));
-            }
-            // Rights may be missing because `exportctl migrate` has not granted them yet.
-            Err(error) => return Err(in_variable(DATABASE)(error).that_may_pass(true)),
-        }
-        self.source.check().await.map_err(|error| {
-            let may_pass = !matches!(&error, SourceError::Postgres(e) if e.is_wrong_setting());
-            in_variable(SOURCE)(error).that_may_pass(may_pass)
-        })?;
-        self.store.check().await.map_err(|error| {
-            let may_pass = may_pass(&error);
-            in_variable(STORE)(error).that_may_pass(may_pass)
+            source_is_separate,
         })
     }
 

@@ -124,11 +124,11 @@ impl Claimer {
                 claims
             }
             Err(error) => {
-                let error_text = error_line(&error);
                 if error.is_unavailable() {
-                    tracing::debug!(error = error_text, "the claim failed");
+                    tracing::debug!(error = error_line(&error), "the claim failed");
                 } else {
-                    context.outages.claims.failed(&error_text);
+                    let reason = context.rights.reason(&error).await;
+                    context.outages.claims.failed(&reason);
                 }
                 // The permits stay taken: another claim would fail too.
                 tokio::time::sleep(ERROR_PAUSE).await;

@@ -7,6 +7,7 @@ use exports_database::Database;
 use exports_objects::Store;
 use exports_service::metrics::Registry;
 use exports_service::outage::Outage;
+use exports_service::rights::Rights;
 use exports_service::settings::WorkerSettings;
 use exports_service::start::Dependencies;
 use exports_source::SessionPool;
@@ -17,6 +18,8 @@ use crate::metrics::WorkerMetrics;
 #[derive(Debug, Clone)]
 pub(crate) struct Context {
     pub(crate) database: Database,
+    /// Names the rights that are missing when a statement is refused.
+    pub(crate) rights: Rights,
     pub(crate) sessions: SessionPool,
     pub(crate) store: Store,
     pub(crate) settings: WorkerSettings,
@@ -57,6 +60,7 @@ impl Context {
     ) -> Self {
         let Dependencies {
             database,
+            rights,
             source,
             store,
             ..
@@ -65,6 +69,7 @@ impl Context {
         let readers = settings.readers.unwrap_or_else(default_readers);
         Self {
             database,
+            rights,
             sessions: SessionPool::new(source, settings.concurrency, readers),
             store,
             readers,

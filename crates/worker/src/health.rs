@@ -1,21 +1,18 @@
 //! The HTTP listener of a worker: `/healthz`, `/readyz` and `/metrics`.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
-use exports_database::{Database, MigrationState};
 use exports_service::http_server::HttpServer;
+use exports_service::readiness::{Readiness, Unready};
 use exports_service::start::Started;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-
-/// Timeout of the readiness check. Probes usually have a timeout of a few seconds.
-const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A bound listener.
 pub(crate) struct Server(TcpListener);
@@ -35,27 +32,25 @@ impl Server {
 }
 
 /// The routes of the probes.
-pub(crate) fn routes(database: Database, started: Started) -> Router {
+pub(crate) fn routes(readiness: Readiness, started: Started) -> Router {
     Router::new()
         .route("/healthz", get(|| async { Json(json!({"status": "ok"})) }))
         .route("/readyz", get(ready))
-        .with_state((database, started))
+        .with_state((Arc::new(readiness), started))
 }
 
 async fn ready(
-    State((database, started)): State<(Database, Started)>,
+    State((readiness, started)): State<(Arc<Readiness>, Started)>,
 ) -> (StatusCode, Json<Value>) {
     if !started.is_set() {
         return unready("the worker is starting and waits for its dependencies");
     }
-    let reason = match tokio::time::timeout(TIMEOUT, database.migration_state()).await {
-        Ok(Ok(MigrationState::Current)) => {
-            return (StatusCode::OK, Json(json!({"status": "ready"})));
-        }
-        Ok(Ok(state)) => state.to_string(),
-        // The text helps operators and contains no secrets.
-        Ok(Err(error)) if error.is_read_only() => error.to_string(),
-        Ok(Err(_)) | Err(_) => "the database is not available".to_owned(),
+    let reason = match readiness.check().await {
+        Ok(()) => return (StatusCode::OK, Json(json!({"status": "ready"}))),
+        // These texts help operators and contain no secrets.
+        Err(reason @ (Unready::Schema(_) | Unready::Rights(_))) => reason.to_string(),
+        Err(Unready::Failed(error)) if error.is_read_only() => error.to_string(),
+        Err(Unready::Failed(_) | Unready::TimedOut) => "the database is not available".to_owned(),
     };
     unready(&reason)
 }

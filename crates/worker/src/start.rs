@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Parser;
+use exports_database::Program;
 use exports_postgres::PoolPurpose;
 use exports_service::healthcheck;
 use exports_service::logging::init_logging;
@@ -61,7 +62,8 @@ pub(crate) async fn open(settings: Settings, registry: &Registry) -> Result<Open
     let purpose = PoolPurpose::Worker {
         concurrency: settings.worker.concurrency,
     };
-    let dependencies = Dependencies::open(&settings.database, settings.store, purpose)?;
+    let dependencies =
+        Dependencies::open(&settings.database, settings.store, Program::Worker, purpose)?;
     let health = match settings.worker.health_listen {
         None => None,
         Some(address) => {

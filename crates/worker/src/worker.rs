@@ -2,6 +2,7 @@
 
 use exports_service::descriptors::Descriptors;
 use exports_service::metrics::Registry;
+use exports_service::readiness::Readiness;
 use exports_service::start::{Signals, StartError, in_variable};
 use tokio_util::sync::CancellationToken;
 
@@ -48,7 +49,7 @@ impl Worker {
         let health = self.health.map(|server| {
             let metrics = Sampler::new(&self.registry, context.database.clone());
             let started = self.startup.started.clone();
-            let routes = health::routes(context.database.clone(), started)
+            let routes = health::routes(Readiness::new(context.rights.clone()), started)
                 .merge(exports_service::metrics::routes(self.registry, metrics));
             tokio::spawn(server.run(routes, stop.clone()))
         });

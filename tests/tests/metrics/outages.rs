@@ -92,6 +92,98 @@ async fn an_outage_of_the_database_has_two_lines_in_each_log() {
     assert_one_outage(&log, &events);
 }
 
+/// The verifier of a role's password, with which it can be set again.
+async fn verifier(fixture: &Fixture, role: &str) -> String {
+    let sql = format!("SELECT rolpassword FROM pg_authid WHERE rolname = '{role}'");
+    let verifier = fixture.database().value(&sql).await;
+    verifier.as_str().expect("a password").to_owned()
+}
+
+/// The server refuses new connections while the services run. They answer 503, log its words and recover.
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_connections_are_an_outage_in_the_words_of_the_server() {
+    let mut fixture = Fixture::builder().roles().start().await;
+    fixture.insert_one_message().await;
+    let body = json!({"start_time": "2025-12-01T00:00:00Z", "end_time": "2025-12-07T00:00:00Z"});
+    let created = fixture.create_export(body.clone()).await;
+    let id = created["id"].as_str().expect("an id").to_owned();
+    fixture.wait_until(&id, "completed").await;
+    let roles = ["api", "worker"].map(|name| format!("{}_{name}", fixture.database().name()));
+    let verifiers = [
+        verifier(&fixture, &roles[0]).await,
+        verifier(&fixture, &roles[1]).await,
+    ];
+    for (refuse, words) in [
+        (
+            "PASSWORD 'another'",
+            "password authentication failed for user",
+        ),
+        ("CONNECTION LIMIT 0", "too many connections for role"),
+    ] {
+        let lines = [0, 1].map(|index| {
+            let log = match index {
+                0 => fixture.api_log(),
+                _ => fixture.worker_process(0).log(),
+            };
+            log.matches(ENDS).count()
+        });
+        for role in &roles {
+            let sql = format!("ALTER ROLE \"{role}\" {refuse}");
+            fixture.database().execute(sql).await;
+            let sql = format!(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{role}'"
+            );
+            fixture.database().execute(sql).await;
+        }
+        let path = format!("/v1/exports/{id}");
+        for _ in 0..2 {
+            let requests = (0..40).map(|_| fixture.api().get(&path));
+            for reply in futures_util::future::join_all(requests).await {
+                assert_eq!(reply.status, 503, "{refuse}: {}", reply.text());
+                assert!(reply.header("retry-after").is_some());
+            }
+        }
+        let post = fixture.api().post("/v1/exports", &body).await;
+        assert_eq!(post.status, 503, "{refuse}: {}", post.text());
+        for index in [0, 1] {
+            let event = eventually("the outage is logged", TIMEOUT, async || {
+                let events = match index {
+                    0 => fixture.api_process().events(),
+                    _ => fixture.worker_process(0).events(),
+                };
+                with_message(&events, BEGINS)
+                    .into_iter()
+                    .nth(lines[index])
+                    .cloned()
+            })
+            .await;
+            let reason = event["error"].as_str().unwrap_or_default();
+            assert!(reason.contains(words), "{refuse}: {event}");
+        }
+        for (role, verifier) in roles.iter().zip(&verifiers) {
+            let sql = format!("ALTER ROLE \"{role}\" CONNECTION LIMIT -1 PASSWORD '{verifier}'");
+            fixture.database().execute(sql).await;
+        }
+        for index in [0, 1] {
+            eventually("the outage is over", TIMEOUT, async || {
+                let _ = fixture.api().get(&path).await;
+                let log = match index {
+                    0 => fixture.api_log(),
+                    _ => fixture.worker_process(0).log(),
+                };
+                (log.matches(ENDS).count() > lines[index]).then_some(())
+            })
+            .await;
+        }
+        let created = fixture.create_export(body.clone()).await;
+        let id = created["id"].as_str().expect("an id").to_owned();
+        fixture.wait_until(&id, "completed").await;
+    }
+    let logs = fixture.logs();
+    assert!(!logs.contains("pool timed out"), "{logs}");
+    assert!(!logs.contains("\"ERROR\""), "{logs}");
+}
+
 /// Each attempt fails, but the outage has one line.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outage_of_the_store_has_two_lines() {

@@ -10,5 +10,6 @@ mod failover;
 mod listener;
 mod lost_responses;
 mod pooler;
+mod refused;
 mod silent_connections;
 mod tls;

@@ -2,6 +2,7 @@
 
 mod health;
 mod parts;
+mod rights;
 mod settings;
 mod waiting;
 

@@ -1,8 +1,9 @@
 //! Grants a role exactly the rights of its program.
 
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::AssertSqlSafe;
 
-use crate::access::rights::{OWN_TABLES, Program, SOURCE};
+use crate::access::missing_rights::{grant, missing_around_own_tables, quoted};
+use crate::access::rights::{OWN_TABLES, Program};
 use crate::database::Database;
 use crate::error::Error;
 
@@ -71,7 +72,7 @@ impl Database {
             Some(true) => return Err(GrantError::Owner { role: name }),
             Some(false) => {}
         }
-        for rights in missing_rights(&mut connection, program, role).await? {
+        for rights in missing_around_own_tables(&mut connection, program, role).await? {
             let granted = sqlx::raw_sql(AssertSqlSafe(grant(&rights, role)))
                 .execute(&mut connection)
                 .await;
@@ -82,7 +83,7 @@ impl Database {
                 return Err(error.into());
             }
         }
-        let missing = missing_rights(&mut connection, program, role).await?;
+        let missing = missing_around_own_tables(&mut connection, program, role).await?;
         if let Some(rights) = missing.first() {
             return Err(GrantError::NotOurs {
                 statement: grant(rights, role),
@@ -111,71 +112,4 @@ fn grant_own_tables(program: Program, role: &str) -> String {
         }
     }
     statements.join("; ")
-}
-
-/// Rights that the role lacks on the database, the schema and the source relations.
-async fn missing_rights(
-    connection: &mut PgConnection,
-    program: Program,
-    role: &str,
-) -> Result<Vec<String>, Error> {
-    let scope = sqlx::query!(
-        r#"
-        SELECT current_database()::text AS "database!", current_schema()::text AS "schema!",
-               has_database_privilege($1::text::name, current_database()::text, 'CONNECT') AS "connects!",
-               has_schema_privilege($1::text::name, current_schema()::text, 'USAGE') AS "looks!"
-        "#,
-        role,
-    )
-    .fetch_one(&mut *connection)
-    .await?;
-    let mut missing = Vec::new();
-    if !scope.connects {
-        missing.push(format!("CONNECT ON DATABASE {}", quoted(&scope.database)));
-    }
-    if !scope.looks {
-        missing.push(format!("USAGE ON SCHEMA {}", quoted(&scope.schema)));
-    }
-    for source in &SOURCE {
-        let (relation, columns) = (source.relation, source.of(program));
-        let reads = sqlx::query_scalar!(
-            r#"
-            SELECT coalesce(bool_and(has_column_privilege($1::text::name, $2, name, 'SELECT')), true) AS "reads!"
-            FROM unnest($3::text[]) columns (name)
-            "#,
-            role,
-            relation,
-            columns as &[&str],
-        )
-        .fetch_one(&mut *connection)
-        .await?;
-        if !reads {
-            missing.push(format!("SELECT ({}) ON {relation}", columns.join(", ")));
-        }
-    }
-    Ok(missing)
-}
-
-fn grant(rights: &str, role: &str) -> String {
-    format!("GRANT {rights} TO {}", quoted(role))
-}
-
-/// Quotes an identifier.
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_role_name_is_quoted_in_the_grant() {
-        let role = r#"x"; DROP TABLE exports; --"#;
-        let text = grant("SELECT ON exports", role);
-        assert_eq!(
-            text,
-            r#"GRANT SELECT ON exports TO "x""; DROP TABLE exports; --""#
-        );
-    }
 }

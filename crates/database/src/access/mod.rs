@@ -2,7 +2,9 @@
 
 mod api_keys;
 mod authentication;
+mod dry_claim;
 mod grants;
+mod missing_rights;
 mod project_limits;
 mod projects;
 mod rights;
@@ -10,5 +12,6 @@ mod rights;
 pub use api_keys::{ApiKey, IssuedKey, NewKey, Rotated};
 pub use authentication::Authenticated;
 pub use grants::GrantError;
+pub use missing_rights::{MissingRights, missing_source_rights};
 pub use projects::{DeletedExports, Held, ProjectBefore};
 pub use rights::Program;

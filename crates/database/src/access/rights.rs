@@ -13,6 +13,16 @@ pub enum Program {
     Worker,
 }
 
+impl Program {
+    /// The option of `exportctl migrate` that names the program's role.
+    pub(super) const fn role_option(self) -> &'static str {
+        match self {
+            Self::Api => "--api-role",
+            Self::Worker => "--worker-role",
+        }
+    }
+}
+
 /// The rights of the programs on one of our tables, in `GRANT` syntax. Empty: none.
 pub(super) struct Rights {
     pub(super) table: &'static str,
@@ -123,3 +133,40 @@ pub(super) const SOURCE: [SourceColumns; 2] = [
         ],
     },
 ];
+
+/// The parts of a list of rights in `GRANT` syntax: each privilege with its columns, or without columns if
+/// it is on the whole table.
+pub(super) fn privileges(rights: &str) -> Vec<(&str, Vec<&str>)> {
+    let mut parts = Vec::new();
+    let mut rest = rights.trim();
+    while !rest.is_empty() {
+        let end = rest.find([',', '(']).unwrap_or(rest.len());
+        let (privilege, tail) = rest.split_at(end);
+        let (columns, tail) = match tail.strip_prefix('(').and_then(|tail| tail.split_once(')')) {
+            Some((columns, tail)) => (columns.split(',').map(str::trim).collect(), tail),
+            None => (Vec::new(), tail),
+        };
+        parts.push((privilege.trim(), columns));
+        rest = tail.trim_start_matches([',', ' ']);
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_rights_is_split_into_privileges_and_columns() {
+        assert_eq!(privileges(""), []);
+        assert_eq!(
+            privileges("SELECT, DELETE, UPDATE (a,  b), INSERT (c)"),
+            [
+                ("SELECT", vec![]),
+                ("DELETE", vec![]),
+                ("UPDATE", vec!["a", "b"]),
+                ("INSERT", vec!["c"]),
+            ]
+        );
+    }
+}

@@ -48,12 +48,10 @@ impl Pool {
         self.in_time(async {
             let permit = self.0.permits.clone().acquire_owned().await;
             let permit = permit.map_err(|_| Error::not_sent(sqlx::Error::PoolClosed))?;
-            while let Some(mut session) = self.0.take_idle() {
-                if self.0.is_usable(&mut session).await {
-                    return Ok(PooledConnection::new(session, self.0.clone(), permit));
-                }
-            }
-            let session = self.0.open().await?;
+            let session = match self.0.take_usable().await {
+                Some(session) => session,
+                None => self.0.open_or_take_idle().await?,
+            };
             Ok(PooledConnection::new(session, self.0.clone(), permit))
         })
         .await
@@ -88,10 +86,15 @@ impl Pool {
         &self,
         acquiring: impl Future<Output = Result<PooledConnection, Error>>,
     ) -> Result<PooledConnection, Error> {
+        let begun = Instant::now();
         if let Ok(acquired) = timeout(ACQUIRE_TIMEOUT, acquiring).await {
             return acquired;
         }
-        let error = Error::not_sent(sqlx::Error::PoolTimedOut);
+        // Usually the callers that have a permit cannot connect. Their reason says what to do.
+        let error = self
+            .0
+            .opening_failed_since(begun)
+            .unwrap_or_else(|| Error::not_sent(sqlx::Error::PoolTimedOut));
         self.0.report(Err(&error));
         Err(error)
     }

@@ -34,6 +34,8 @@ pub(super) struct Shared {
     /// The connection that was used last is at the end, and is used next.
     idle: Mutex<Vec<Session>>,
     health: Mutex<PoolHealth>,
+    /// The last error of opening a connection, for callers that wait in vain.
+    opening_failed: Mutex<Option<(Instant, Error)>>,
 }
 
 impl Shared {
@@ -48,11 +50,12 @@ impl Shared {
             spares: Arc::new(Semaphore::new(SPARES)),
             idle: Mutex::default(),
             health: Mutex::default(),
+            opening_failed: Mutex::default(),
         }
     }
 
     /// The idle connection that was used last. Closes connections that were idle for too long.
-    pub(super) fn take_idle(&self) -> Option<Session> {
+    fn take_idle(&self) -> Option<Session> {
         let mut idle = self.idle();
         let is_expired = |session: &Session| session.answered_at.elapsed() > IDLE;
         // The connection that was idle for the longest time is first.
@@ -60,6 +63,16 @@ impl Shared {
             tokio::spawn(idle.remove(0).close());
         }
         idle.pop()
+    }
+
+    /// An idle connection that answers and has a suitable server.
+    pub(super) async fn take_usable(&self) -> Option<Session> {
+        while let Some(mut session) = self.take_idle() {
+            if self.is_usable(&mut session).await {
+                return Some(session);
+            }
+        }
+        None
     }
 
     /// Closes the connection that was idle for the longest time.
@@ -80,7 +93,7 @@ impl Shared {
     }
 
     /// Whether an idle connection can be used. Checks it if that is necessary.
-    pub(super) async fn is_usable(&self, session: &mut Session) -> bool {
+    async fn is_usable(&self, session: &mut Session) -> bool {
         let verdict = self.health().verdict(session);
         match verdict {
             Verdict::Use => true,
@@ -95,15 +108,32 @@ impl Shared {
         }
     }
 
-    /// Opens and checks a connection. Retries for a short time while the server starts up.
+    /// Opens and checks a connection. Retries for a short time while the server starts up or is full.
     pub(super) async fn open(&self) -> Result<Session, Error> {
+        self.open_observed(false).await
+    }
+
+    /// The same. Uses an idle connection instead, if one becomes idle while the server is full: it may
+    /// allow fewer connections than the pool has.
+    pub(super) async fn open_or_take_idle(&self) -> Result<Session, Error> {
+        self.open_observed(true).await
+    }
+
+    async fn open_observed(&self, may_take_idle: bool) -> Result<Session, Error> {
         // Boxed: the future is large, and seldom needed.
-        let opened = Box::pin(self.open_unobserved()).await;
+        let opened = Box::pin(self.open_unobserved(may_take_idle)).await;
         self.report(opened.as_ref().map(drop));
         opened
     }
 
-    async fn open_unobserved(&self) -> Result<Session, Error> {
+    /// Why opening a connection has failed since this time.
+    pub(super) fn opening_failed_since(&self, since: Instant) -> Option<Error> {
+        let last = self.opening_failed();
+        let (at, error) = last.as_ref()?;
+        (*at >= since).then(|| error.for_another())
+    }
+
+    async fn open_unobserved(&self, may_take_idle: bool) -> Result<Session, Error> {
         if let Some(reason) = self.health().recently_read_only() {
             return Err(Error::ReadOnly(reason));
         }
@@ -111,12 +141,22 @@ impl Shared {
         let mut pause = Duration::from_millis(10);
         let connection = loop {
             match self.connector.connect().await {
-                Ok(connection) => break connection,
-                Err(error) if error.is_starting() && begun.elapsed() + pause < RETRY => {
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(Duration::from_millis(500));
+                Ok(connection) => {
+                    *self.opening_failed() = None;
+                    break connection;
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    let can_pass = error.is_starting() && begun.elapsed() + pause < RETRY;
+                    *self.opening_failed() = Some((Instant::now(), error.for_another()));
+                    if !can_pass {
+                        return Err(error);
+                    }
+                }
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_millis(500));
+            if may_take_idle && let Some(session) = self.take_usable().await {
+                return Ok(session);
             }
         };
         let mut session = Session::new(connection);
@@ -168,6 +208,11 @@ impl Shared {
 
     pub(super) fn idle(&self) -> MutexGuard<'_, Vec<Session>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn opening_failed(&self) -> MutexGuard<'_, Option<(Instant, Error)>> {
+        let last = self.opening_failed.lock();
+        last.unwrap_or_else(PoisonError::into_inner)
     }
 
     fn health(&self) -> MutexGuard<'_, PoolHealth> {

@@ -1,7 +1,7 @@
 //! Waits until the dependencies of a service are available.
 //!
 //! A wrong setting ends the wait at once: an address or a key that cannot be used, refused credentials, a
-//! database that does not exist. Everything that can pass by itself is waited for: a server that is not
+//! database that does not exist. So do rights that are still missing a moment after the schema is current. Everything that can pass by itself is waited for: a server that is not
 //! started, a name that is not in DNS yet, a schema that `exportctl migrate` has not brought up to date.
 
 use std::convert::Infallible;
@@ -10,12 +10,14 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, interval_at, sleep, sleep_until};
 
-use super::{Dependencies, StartError};
+use super::{Dependencies, StartError, Wait};
 
 /// The interval of the log lines.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 /// The pause between two checks.
 const PAUSE: Duration = Duration::from_millis(500);
+/// How long rights may be missing after the schema became current: `exportctl migrate` grants them last.
+const GRANT_TIME: Duration = Duration::from_secs(5);
 
 /// Why the last check failed.
 type LastError = watch::Sender<Option<StartError>>;
@@ -51,16 +53,28 @@ impl Dependencies {
         limit: Duration,
         on_wait: impl Fn(),
     ) -> Result<(), StartError> {
+        let mut lacking_since = None;
+        let mut is_logged = false;
         loop {
-            match self.check().await {
-                Err(error) if error.may_pass => {
-                    let is_first = last.send_replace(Some(error.clone())).is_none();
-                    if is_first {
-                        log(&error, Duration::ZERO, limit);
-                        on_wait();
-                    }
-                }
-                outcome => return outcome,
+            let Err(error) = self.check().await else {
+                return Ok(());
+            };
+            let lacks_rights = error.wait == Wait::Briefly;
+            let since = if lacks_rights {
+                *lacking_since.get_or_insert_with(Instant::now)
+            } else {
+                lacking_since = None;
+                Instant::now()
+            };
+            if error.wait == Wait::No || since.elapsed() >= GRANT_TIME {
+                return Err(error);
+            }
+            if !is_logged && !lacks_rights {
+                is_logged = true;
+                log(&error, Duration::ZERO, limit);
+            }
+            if last.send_replace(Some(error)).is_none() {
+                on_wait();
             }
             sleep(PAUSE).await;
         }
@@ -86,7 +100,7 @@ async fn log_every_interval(begun: Instant, last: &LastError, limit: Duration) -
     loop {
         ticks.tick().await;
         let error = last.borrow().clone();
-        if let Some(error) = error {
+        if let Some(error) = error.filter(|error| error.wait == Wait::UntilTimeout) {
             log(&error, begun.elapsed(), limit);
         }
     }

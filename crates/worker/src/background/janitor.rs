@@ -45,11 +45,11 @@ pub(crate) async fn run(context: Context, hints: SharedHints, stop: Cancellation
             }
             Some(Err(error)) => {
                 sweeps.inc(SweepResult::Failed);
-                let error_text = error_line(&error);
                 if error.is_unavailable() {
-                    tracing::debug!(error = error_text, "the sweep failed");
+                    tracing::debug!(error = error_line(&error), "the sweep failed");
                 } else {
-                    context.outages.sweeps.failed(&error_text);
+                    let reason = context.rights.reason(&error).await;
+                    context.outages.sweeps.failed(&reason);
                 }
             }
             // The worker stops.

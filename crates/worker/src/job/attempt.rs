@@ -86,7 +86,9 @@ impl Attempt {
             }
             Err(AttemptError::Failed(error)) => {
                 file.abort().await;
-                return self.record_failure(&error).await;
+                return self
+                    .record_failure(&self.with_missing_rights(error).await)
+                    .await;
             }
         };
         // With an unknown outcome the file stays: the export may be completed with it. If it is not, the
@@ -184,6 +186,16 @@ impl Attempt {
         let outcome = if_recorded(recorded, outcome);
         self.context.metrics.failed(outcome, error.failure.code);
         outcome
+    }
+
+    /// Adds the rights that the source's role lacks, and the command that grants them, to the reason.
+    async fn with_missing_rights(&self, mut error: JobError) -> JobError {
+        if error.lacks_rights
+            && let Some(missing) = self.context.rights.named().await
+        {
+            error.reason = format!("{}: {missing}", error.reason);
+        }
+        error
     }
 
     async fn release(&self, outcome: Outcome) -> Outcome {

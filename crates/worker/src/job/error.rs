@@ -6,6 +6,7 @@ use std::time::Duration;
 use exports_domain::error_line;
 use exports_domain::{Failure, FailureCode};
 use exports_objects::StoreError;
+use exports_service::rights::is_forbidden;
 use exports_source::Error as SourceError;
 
 const NOT_STORED: &str = "The file could not be stored. Please create the export again later. If that fails too, \
@@ -39,6 +40,8 @@ pub(crate) struct JobError {
     pub(crate) failure: Failure,
     /// For operators.
     pub(crate) reason: String,
+    /// The source has refused a statement because of missing rights.
+    pub(crate) lacks_rights: bool,
 }
 
 impl JobError {
@@ -48,6 +51,7 @@ impl JobError {
             is_retryable: true,
             failure: Failure { code, message },
             reason,
+            lacks_rights: false,
         }
     }
 
@@ -56,6 +60,7 @@ impl JobError {
             is_retryable: false,
             failure: Failure { code, message },
             reason,
+            lacks_rights: false,
         }
     }
 
@@ -76,12 +81,16 @@ impl JobError {
         if let SourceError::Stalled { .. } = error {
             return Self::stalled(error_line(error));
         }
-        Self::retryable(
+        let failed = Self::retryable(
             FailureCode::SourceUnavailable,
             "The messages could not be read. Please create the export again later. If that fails too, \
              contact support with the id of this export.",
             source_reason(error),
-        )
+        );
+        Self {
+            lacks_rights: is_forbidden(error),
+            ..failed
+        }
     }
 
     /// A value cannot be written.

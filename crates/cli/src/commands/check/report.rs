@@ -1,5 +1,7 @@
 //! The findings of the checks and their output.
 
+use serde_json::json;
+
 use crate::error::Result;
 use crate::output::print;
 use crate::table::printable;
@@ -52,6 +54,10 @@ impl Finding {
         Self::new(Verdict::Skip, text)
     }
 
+    pub(super) fn is_ok(&self) -> bool {
+        self.verdict == Verdict::Ok
+    }
+
     fn new(verdict: Verdict, text: impl Into<String>) -> Self {
         let text = text.into();
         Self { verdict, text }
@@ -59,15 +65,32 @@ impl Finding {
 }
 
 /// Prints each finding immediately, and counts failures.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Report {
+    is_json: bool,
     pub(super) failures: usize,
 }
 
 impl Report {
+    /// With `is_json`, each finding is a JSON object on a line of its own.
+    pub(super) fn new(is_json: bool) -> Self {
+        Self {
+            is_json,
+            failures: 0,
+        }
+    }
+
     pub(super) fn add(&mut self, what: &str, finding: &Finding) -> Result<()> {
         if finding.verdict == Verdict::Fail {
             self.failures += 1;
+        }
+        if self.is_json {
+            let line = json!({
+                "check": what.replace([' ', '-'], "_").to_lowercase(),
+                "verdict": finding.verdict.word().to_lowercase(),
+                "text": finding.text,
+            });
+            return print(&line.to_string());
         }
         let text = printable(&finding.text);
         print(&format!("{:4}  {what:18}  {text}", finding.verdict.word()))

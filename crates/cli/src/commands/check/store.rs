@@ -1,28 +1,25 @@
-//! Checks the object store with an object of its own: writes, reads, signs and deletes it.
+//! Checks the object store with an object of its own: writes, reads, signs and deletes it. As one of the
+//! programs, only with the operations of that program.
 
-use std::time::Duration;
-
-use chrono::{DateTime, TimeDelta, Utc};
 use exports_domain::error_line;
-use exports_domain::{Clock, SystemClock};
 use exports_objects::{FileHeaders, OpenError, Store, StoreConfig, StoreError};
 use exports_service::settings::StoreSettings;
-use url::Url;
 use uuid::Uuid;
 
-use super::clock;
+use super::link;
 use super::protection;
 use super::report::{Finding, Report};
+use super::rights::As;
 use crate::error::Result;
 
-const CONTENT: &[u8] = b"exportctl check\r\n";
-const LINK_TTL: Duration = Duration::from_mins(1);
-const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
+/// The content of the object.
+pub(super) const CONTENT: &[u8] = b"exportctl check\r\n";
 
 pub(super) async fn check(
     report: &mut Report,
     settings: &StoreSettings,
     has_signing_key: bool,
+    who: Option<As>,
 ) -> Result<()> {
     let config = StoreConfig {
         url: settings.url.clone(),
@@ -46,7 +43,11 @@ pub(super) async fn check(
     report.add("store", &Finding::ok(format!("{store} is reachable")))?;
     protection::directory(report, store.mode_for_others())?;
     let key = format!("exportctl-check/{}.csv", Uuid::new_v4());
-    let checked = check_object(report, &store, &key, has_signing_key).await;
+    let checked = match who {
+        Some(As::Api) => check_reading(report, &store, &key, has_signing_key).await,
+        Some(As::Worker) => check_writing(report, &store, &key).await,
+        None => check_object(report, &store, &key, has_signing_key).await,
+    };
     let deleted = delete(&store, &key).await;
     report.add("store delete", &deleted)?;
     checked
@@ -58,20 +59,59 @@ async fn check_object(
     key: &str,
     has_signing_key: bool,
 ) -> Result<()> {
-    let headers = FileHeaders::attachment("exportctl-check.csv");
-    let written = store.put(key, CONTENT.into(), &headers).await;
-    if let Err(error) = written {
-        return report.add("store write", &failed(&error));
+    if !write(report, store, key).await? {
+        return Ok(());
     }
-    report.add("store write", &Finding::ok("an object was written"))?;
-    report.add("store look-up", &check_size(store, key).await)?;
     if store.signs() {
-        fetch_link(report, store, key).await?;
+        link::fetch(report, store, key, true).await?;
     } else {
         report.add("store read", &read_file(store, key).await)?;
         report.add("signed link", &api_serves(has_signing_key))?;
     }
-    report.add("store upload", &begin_and_abort(store, key, &headers).await)
+    report.add("store upload", &begin_and_abort(store, key).await)
+}
+
+/// What a worker does, except for deleting.
+async fn check_writing(report: &mut Report, store: &Store, key: &str) -> Result<()> {
+    if !write(report, store, key).await? {
+        return Ok(());
+    }
+    report.add("store upload", &begin_and_abort(store, key).await)
+}
+
+/// What the API does, except for deleting. It may not write, so there is no object with this key.
+async fn check_reading(
+    report: &mut Report,
+    store: &Store,
+    key: &str,
+    has_signing_key: bool,
+) -> Result<()> {
+    let finding = match store.size(key).await {
+        Ok(None) => Finding::ok("the store answers that there is no such object"),
+        Ok(Some(_)) => Finding::fail("the store reports an object that was never written"),
+        Err(error) => failed(&error),
+    };
+    report.add("store look-up", &finding)?;
+    if store.signs() {
+        return link::fetch(report, store, key, false).await;
+    }
+    report.add("signed link", &api_serves(has_signing_key))
+}
+
+/// Returns whether an object was written.
+async fn write(report: &mut Report, store: &Store, key: &str) -> Result<bool> {
+    let written = store.put(key, CONTENT.into(), &headers()).await;
+    if let Err(error) = written {
+        report.add("store write", &failed(&error))?;
+        return Ok(false);
+    }
+    report.add("store write", &Finding::ok("an object was written"))?;
+    report.add("store look-up", &check_size(store, key).await)?;
+    Ok(true)
+}
+
+fn headers() -> FileHeaders {
+    FileHeaders::attachment("exportctl-check.csv")
 }
 
 async fn check_size(store: &Store, key: &str) -> Finding {
@@ -104,70 +144,8 @@ fn api_serves(has_signing_key: bool) -> Finding {
     }
 }
 
-/// Downloads by a signed link, at the public address, as a consumer does.
-async fn fetch_link(report: &mut Report, store: &Store, key: &str) -> Result<()> {
-    let link = match store.sign(key, LINK_TTL).await {
-        Ok(Some(link)) => link,
-        Ok(None) => {
-            return report.add(
-                "signed link",
-                &Finding::skip("this store has no signed links"),
-            );
-        }
-        Err(error) => return report.add("signed link", &failed(&error)),
-    };
-    let before = SystemClock.now();
-    let fetched = tokio::time::timeout(FETCH_TIMEOUT, fetch(store, &link)).await;
-    let host = link.host_str().unwrap_or_default().to_owned();
-    let fix = "consumers cannot download: correct EXPORTS_OBJECT_STORE_PUBLIC_ENDPOINT";
-    let (status, body, date) = match fetched {
-        Ok(Ok(fetched)) => fetched,
-        Ok(Err(error)) => {
-            // Without the URL, which contains the signature.
-            let reason = error_line(&error.without_url());
-            let text = format!("{host} is not reachable: {reason}; {fix}");
-            return report.add("signed link", &Finding::fail(text));
-        }
-        Err(_) => {
-            let text = format!("{host} does not respond within 10 s; {fix}");
-            return report.add("signed link", &Finding::fail(text));
-        }
-    };
-    let finding = if status == 200 && body == CONTENT {
-        Finding::ok(format!("{host} serves the file without credentials"))
-    } else {
-        Finding::fail(format!(
-            "{host} responds {status} instead of the file: {fix}, the credentials, or the clock"
-        ))
-    };
-    report.add("signed link", &finding)?;
-    let finding = match date {
-        // The `Date` header has whole seconds.
-        Some(date) => clock::compare(date, before, SystemClock.now(), TimeDelta::seconds(1)),
-        None => Finding::skip("the store sends no Date header"),
-    };
-    report.add("store clock", &finding)
-}
-
-type Fetched = (u16, Vec<u8>, Option<DateTime<Utc>>);
-
-async fn fetch(store: &Store, link: &Url) -> std::result::Result<Fetched, reqwest::Error> {
-    let client = reqwest::Client::builder()
-        // The certificates that consumers of this store must trust.
-        .tls_certs_merge(store.roots())
-        .redirect(reqwest::redirect::Policy::none())
-        .build()?;
-    let response = client.get(link.clone()).send().await?;
-    let date = response.headers().get(reqwest::header::DATE);
-    let date = date
-        .and_then(|date| DateTime::parse_from_rfc2822(date.to_str().ok()?).ok())
-        .map(|date| date.to_utc());
-    let status = response.status().as_u16();
-    Ok((status, response.bytes().await?.to_vec(), date))
-}
-
-async fn begin_and_abort(store: &Store, key: &str, headers: &FileHeaders) -> Finding {
-    let upload = match store.begin_upload(key, headers).await {
+async fn begin_and_abort(store: &Store, key: &str) -> Finding {
+    let upload = match store.begin_upload(key, &headers()).await {
         Ok(upload) => upload,
         Err(error) => return failed(&error),
     };
@@ -185,7 +163,7 @@ async fn delete(store: &Store, key: &str) -> Finding {
         ));
     }
     match store.size(key).await {
-        Ok(None) => Finding::ok("the object was deleted"),
+        Ok(None) => Finding::ok("an object can be deleted"),
         Ok(Some(_)) => Finding::fail(format!(
             "{key} still exists after its deletion: delete it manually"
         )),
@@ -193,7 +171,7 @@ async fn delete(store: &Store, key: &str) -> Finding {
     }
 }
 
-fn failed(error: &StoreError) -> Finding {
+pub(super) fn failed(error: &StoreError) -> Finding {
     // The error itself says what to do.
     Finding::fail(error.to_string())
 }
