@@ -122,6 +122,16 @@ impl ExportRow {
         format!("{project}/{}/1-{}.csv", self.id(), self.token())
     }
 
+    /// The size of the file that a completed row describes.
+    #[must_use]
+    pub fn file_size(&self) -> Option<usize> {
+        self.columns
+            .get("object_key")
+            .filter(|key| !key.is_null())?;
+        let size = self.columns["file_size_bytes"].as_u64()?;
+        usize::try_from(size).ok()
+    }
+
     /// Derived from the id, so that a row and its clones have the same.
     fn token(&self) -> Uuid {
         Uuid::from_u128(self.id().as_u128() ^ 0xffff)

@@ -22,6 +22,7 @@ use crate::error::ApiError;
 use crate::error_code::ErrorCode;
 use crate::error_responses::{DocumentedErrors, ErrorResponses};
 use crate::file_link;
+use crate::missing_file;
 use crate::path::ExportPath;
 use crate::query::Query;
 use crate::request_id::RequestId;
@@ -84,7 +85,8 @@ impl DocumentedErrors for Errors {
 /// Get a link to the file of an export
 ///
 /// Redirects to a signed URL of the file. The URL needs no API key and is valid for at most 15 minutes,
-/// never longer than the export's `expires_at`. The file is `text/csv; charset=utf-8`.
+/// never longer than the export's `expires_at`. If the file has disappeared from the store, the answer is
+/// 410 and the export is `expired` from then on. The file is `text/csv; charset=utf-8`.
 ///
 /// A client must not send its `Authorization` header to that URL. The signature already authorizes the
 /// request, and Amazon S3, for example, answers 400 to a request with both. curl, browsers and most
@@ -137,6 +139,9 @@ pub(crate) async fn download_export(
         FileLookup::Missing => return Err(ApiError::ExportNotFound),
     };
     let ttl = ttl(remaining).ok_or(ApiError::Expired)?;
+    if missing_file::is_missing(&state, &object_key).await {
+        return Err(missing_file::expire(&state, id, &object_key).await);
+    }
     let forwards_key = redirect && forwards_authorization(&headers);
     let mut link = link(&state, id, &object_key, ttl, forwards_key).await?;
     let no_store = (CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -22,6 +22,7 @@ use crate::error_code::ErrorCode;
 use crate::error_responses::{DocumentedErrors, ErrorResponses};
 use crate::file_link::SignedParameters;
 use crate::file_readers::FileReader;
+use crate::missing_file;
 use crate::path::ExportPath;
 use crate::range::{self, RequestedRange};
 use crate::state::AppState;
@@ -110,6 +111,10 @@ pub(crate) async fn download_file(
         Err(OpenError::NotFound(reason)) => {
             // The export may have been deleted or have expired since the query.
             find(&state, id, &parameters).await?;
+            let key = &linked.object_key;
+            if missing_file::is_missing(&state, key).await {
+                return Err(missing_file::expire(&state, id, key).await);
+            }
             return Err(ApiError::FileDamaged { id, reason });
         }
         Err(OpenError::WrongSize(reason)) => return Err(ApiError::FileDamaged { id, reason }),

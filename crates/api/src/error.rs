@@ -9,6 +9,7 @@ use axum::http::HeaderName;
 use axum::http::header::{CONTENT_RANGE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
 use exports_database::{Error as DatabaseError, MigrationState, MissingRights};
+pub(crate) use exports_domain::quoted;
 use exports_domain::{Exceeded, ExportId, ExportStatus, Scope, error_line};
 use exports_objects::StoreError;
 use exports_source::Error as SourceError;
@@ -256,14 +257,6 @@ impl IntoResponse for ApiError {
         response.extensions_mut().insert(Arc::new(self));
         response
     }
-}
-
-/// Quotes text of a client for a message: escaped, and shortened if it is long.
-pub(crate) fn quoted(text: &str) -> String {
-    const MAX_CHARS: usize = 64;
-    let cut: String = text.chars().take(MAX_CHARS).collect();
-    let ellipsis = if cut.len() < text.len() { "…" } else { "" };
-    format!("\"{}{ellipsis}\"", cut.escape_debug())
 }
 
 #[cfg(test)]

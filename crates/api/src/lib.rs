@@ -34,6 +34,7 @@ mod limits;
 mod list_exports;
 mod metrics;
 mod middleware;
+mod missing_file;
 mod openapi;
 mod path;
 mod query;

@@ -19,6 +19,9 @@ pub(crate) enum Error {
     /// The process received a signal to stop.
     #[error("interrupted")]
     Interrupted { exit_code: u8 },
+    /// The command has printed what it found, and repaired nothing.
+    #[error("something is left to repair")]
+    Findings,
     /// Standard output is a closed pipe: `exportctl jobs | head -1`.
     #[error("standard output was closed")]
     BrokenPipe,
@@ -26,6 +29,8 @@ pub(crate) enum Error {
 
 /// The exit code of a program that SIGPIPE ended.
 const SIGPIPE: u8 = 128 + 13;
+/// 1 is an error of the command, and 2 an error in its arguments.
+const FINDINGS: u8 = 3;
 
 impl Error {
     pub(crate) fn new(message: impl Into<String>) -> Self {
@@ -39,6 +44,7 @@ impl Error {
         match self {
             Self::Failed { .. } => ExitCode::FAILURE,
             Self::Interrupted { exit_code } => ExitCode::from(*exit_code),
+            Self::Findings => ExitCode::from(FINDINGS),
             Self::BrokenPipe => ExitCode::from(SIGPIPE),
         }
     }

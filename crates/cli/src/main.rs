@@ -20,7 +20,7 @@ async fn main() -> ExitCode {
     let arguments: commands::Arguments = exports_service::settings::parse();
     match arguments.run().await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error @ Error::BrokenPipe) => error.exit_code(),
+        Err(error @ (Error::BrokenPipe | Error::Findings)) => error.exit_code(),
         Err(error) => {
             // The last line of the terminal is a progress bar or ^C.
             if matches!(error, Error::Interrupted { .. }) && std::io::stderr().is_terminal() {

@@ -29,7 +29,7 @@ pub use exports::{
 };
 pub use maintenance::PendingDeletion;
 pub use migrations::{MigrateError, MigrationState};
-pub use operator::{Job, JobsRequest, Overridden};
+pub use operator::{ExpectedFile, FoundObject, Job, JobsRequest, Overridden};
 pub use queue::{
     Claim, ClaimRequest, FinishedFile, Leased, Progress, QueueDepth, QueueHints, QueueListener,
     QueueState,

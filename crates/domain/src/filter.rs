@@ -19,6 +19,17 @@ named_enum! {
     }
 }
 
+impl Direction {
+    /// The name of the time by which exports select messages.
+    #[must_use]
+    pub const fn time_column(self) -> &'static str {
+        match self {
+            Self::Outbound => "created_at",
+            Self::Inbound => "received_at",
+        }
+    }
+}
+
 named_enum! {
     /// The delivery status of a message.
     enum MessageStatus: "snake_case" {

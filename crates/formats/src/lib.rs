@@ -5,7 +5,7 @@
 
 pub mod csv;
 
-use exports_domain::{Direction, MessageRow};
+use exports_domain::{Direction, InvalidValue, MessageRow};
 
 /// Moves the bytes that are written so far out of the buffer and leaves it empty.
 ///
@@ -23,21 +23,11 @@ pub trait RowFormat {
     /// The bytes before the first row.
     fn header(direction: Direction) -> Vec<u8>;
 
-    /// Appends one row to `file`.
+    /// Appends one row to `file`. After an error, the end of `file` is unusable.
     fn push_row(
         &mut self,
         file: &mut Vec<u8>,
         row: &MessageRow<'_>,
         flush: &mut Flush<'_>,
-    ) -> Result<(), UnwritableTime>;
-}
-
-/// A time that a file cannot express.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("message {message} has a {column} that is infinite or outside the years 1 to 9999")]
-pub struct UnwritableTime {
-    /// The message's id.
-    pub message: String,
-    /// The column of the time.
-    pub column: &'static str,
+    ) -> Result<(), InvalidValue>;
 }

@@ -76,6 +76,17 @@ impl Store {
         }
     }
 
+    /// Whether the store is certain that a file does not exist. A missing bucket or directory is an error: its files may
+    /// reappear.
+    pub async fn is_missing(&self, key: &str) -> Result<bool, StoreError> {
+        if self.size(key).await?.is_some() {
+            return Ok(false);
+        }
+        // The answer to a HEAD does not tell a missing bucket from a missing object.
+        self.probe().await?;
+        Ok(true)
+    }
+
     /// A URL that downloads the file without credentials, valid for `ttl` (whole seconds, at most 7 days). `None` for a directory:
     /// the API serves its files. Some credentials need a request to sign, most do not.
     pub async fn sign(&self, key: &str, ttl: Duration) -> Result<Option<Url>, StoreError> {

@@ -5,6 +5,7 @@
 
 mod cleanup;
 mod direct_io;
+mod list;
 mod probe;
 mod read;
 mod root;

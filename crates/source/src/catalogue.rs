@@ -32,6 +32,8 @@ pub struct Catalogue {
     pub policies: Vec<String>,
     /// Relations whose initial copy by logical replication is not finished.
     pub initial_copies: Vec<String>,
+    /// Tables whose `direction` has a CHECK constraint.
+    checked: Vec<String>,
     /// Views and the versions of their definitions.
     views: Vec<(String, String)>,
     /// The server refused to show its catalogue.
@@ -106,6 +108,7 @@ impl Catalogue {
                 "single_reader" => catalogue
                     .single_reader_reasons
                     .push(format!("{first} has {second}")),
+                "checked" => catalogue.checked.push(relation),
                 "view" => catalogue.views.push((first, second)),
                 "policies" => catalogue.policies.push(first),
                 "initial_copy" => catalogue.initial_copies.push(first),
@@ -124,6 +127,13 @@ impl Catalogue {
         let key = (relation.to_owned(), column.to_owned());
         let known = self.columns.get(&key).cloned();
         known.unwrap_or_else(|| ColumnType::of_ours(column))
+    }
+
+    /// Whether `messages` is a table without a CHECK constraint on its direction.
+    pub(crate) fn is_unchecked_table(&self) -> bool {
+        let messages = self.relations.get("messages");
+        messages.is_some_and(|messages| messages.kind == Kind::Table)
+            && !self.checked.iter().any(|name| name == "messages")
     }
 
     /// Whether both relations are plain tables without partitions.

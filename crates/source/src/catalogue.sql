@@ -47,10 +47,17 @@ SELECT 'column', t.name, t.attname::text,
        p.typname || CASE WHEN p.typtype = 'e' THEN ':enum' ELSE '' END
                  || CASE WHEN coalesce(o.collisdeterministic, true) THEN '' ELSE ':nondeterministic' END,
        -- A domain over an enum has no operators, so it gets no labels and is compared as text.
-       (SELECT string_agg(e.enumlabel, ',') FROM pg_enum e
-        WHERE e.enumtypid = p.oid AND NOT t.is_domain AND e.enumlabel !~ ',')
+       (SELECT json_agg(e.enumlabel ORDER BY e.enumsortorder)::text FROM pg_enum e
+        WHERE e.enumtypid = p.oid AND NOT t.is_domain)
 FROM types t JOIN pg_type p ON p.oid = t.type AND p.typtype <> 'd'
 LEFT JOIN pg_collation o ON o.oid = t.attcollation
+UNION ALL
+-- A table whose direction has a CHECK constraint of its own. The planner decides what it proves.
+SELECT 'checked', n.name, NULL, NULL, NULL
+FROM named n
+JOIN pg_attribute a ON a.attrelid = n.oid AND a.attname = 'direction'
+WHERE EXISTS (SELECT FROM pg_constraint k
+              WHERE k.conrelid = n.oid AND k.contype = 'c' AND k.convalidated AND k.conkey = ARRAY[a.attnum])
 UNION ALL
 -- Reasons why sessions or statements may read different rows under one snapshot.
 SELECT 'single_reader', b.name, b.oid::regclass::text, 'a foreign table', NULL FROM relations b WHERE b.relkind = 'f'

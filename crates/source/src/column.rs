@@ -14,7 +14,7 @@ pub(crate) enum ColumnType {
     Text(&'static str),
     /// Text that can be equal with different bytes: `char(n)`, `citext`, nondeterministic collations.
     LooseText(String),
-    /// An enum and its labels.
+    /// An enum and its labels, in their order.
     Enum(Vec<String>),
     /// A time or a date.
     Time(&'static str),
@@ -25,9 +25,10 @@ pub(crate) enum ColumnType {
 const NONDETERMINISTIC: &str = ":nondeterministic";
 
 impl ColumnType {
-    /// Parses the result of `catalogue.sql`: the name of the type, and the labels of an enum.
+    /// Parses the result of `catalogue.sql`: the name of the type, and the labels of an enum in their
+    /// order, as a JSON array.
     pub(crate) fn of(described: &str, labels: &str) -> Self {
-        let labels = || labels.split(',').map(str::to_owned).collect();
+        let labels = || serde_json::from_str(labels).unwrap_or_default();
         if let Some(loose) = described.strip_suffix(NONDETERMINISTIC) {
             return Self::LooseText(format!("{loose} with a nondeterministic collation"));
         }
@@ -156,8 +157,11 @@ mod tests {
             ColumnType::of(described, labels).is_text("m.status", "queued")
         };
         assert_eq!(is("text", ""), "m.status = 'queued'");
-        assert_eq!(is("state:enum", "queued,done"), "m.status = 'queued'");
-        assert_eq!(is("state:enum", "done"), "m.status::text = 'queued'");
+        assert_eq!(
+            is("state:enum", r#"["queued", "done"]"#),
+            "m.status = 'queued'"
+        );
+        assert_eq!(is("state:enum", r#"["done"]"#), "m.status::text = 'queued'");
         assert_eq!(is("int4", ""), "m.status::text = 'queued'");
         for loose in ["bpchar", "citext", "text:nondeterministic"] {
             let exact = "m.status = 'queued' AND m.status::text COLLATE \"C\" = 'queued'";

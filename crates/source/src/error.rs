@@ -1,5 +1,6 @@
 //! Errors of reading the source, classified by what the caller can do.
 
+use exports_domain::InvalidValue;
 use exports_postgres::StatementError;
 
 /// Reading the source failed.
@@ -49,6 +50,9 @@ pub enum Error {
     /// A text in the rows is not UTF-8.
     #[error("the stream of rows is malformed: a text is not UTF-8")]
     NotUtf8,
+    /// A message has a value that would exclude it from the file without an error.
+    #[error(transparent)]
+    InvalidValue(Box<InvalidValue>),
     /// The result of a query does not have the columns or values of that query.
     #[error("the source returned an unexpected result for {0}")]
     UnexpectedAnswer(&'static str),
@@ -74,7 +78,10 @@ impl Error {
             | Self::UnexpectedAnswer(_)
             | Self::OutOfSync
             | Self::NotBegun => true,
-            Self::UnsuitableColumns(_) | Self::MalformedCopy(_) | Self::NotUtf8 => false,
+            Self::UnsuitableColumns(_)
+            | Self::MalformedCopy(_)
+            | Self::NotUtf8
+            | Self::InvalidValue(_) => false,
         }
     }
 
@@ -84,10 +91,11 @@ impl Error {
         self.postgres()?.sql_state()
     }
 
-    /// Whether a value in the data is the reason: `SQLSTATE` class 22, or a text that is not UTF-8.
+    /// Whether a value in the data is the reason: `SQLSTATE` class 22, a text that is not UTF-8,
+    /// or an invalid value.
     #[must_use]
     pub fn is_data(&self) -> bool {
-        matches!(self, Self::NotUtf8)
+        matches!(self, Self::NotUtf8 | Self::InvalidValue(_))
             || self
                 .postgres()
                 .is_some_and(exports_postgres::Error::is_data)

@@ -49,6 +49,7 @@ impl SourceSession {
             statements.time(whole, End::First, 0),
             statements.time(whole, End::Last, 0),
             endpoints_statement(&self.catalogue, statements.project(), filter.direction, 1),
+            self.excluded_rows_statement(filter)?,
         ];
         for statement in statements {
             self.explain(&statement).await?;

@@ -7,6 +7,7 @@
 //!   prepares it, `transaction` begins and ends its transaction, `snapshot` shares its snapshot.
 //! - `catalogue`, `column`, `planned_relations`: what the relations are.
 //! - `statements`, `endpoint_urls`, `time_slice`, `estimate`, `decode`: what is read, and how.
+//! - `excluded_rows` finds messages that the conditions of an export would leave out without an error.
 //! - `connection`: every wait for the server has a `watchdog`, which asks over another connection what the
 //!   `backend` of the session does.
 //! - `replica` waits for replication. `inspect` is for `exportctl check`.
@@ -19,6 +20,7 @@ mod decode;
 mod endpoint_urls;
 mod error;
 mod estimate;
+mod excluded_rows;
 mod inspect;
 mod planned_relations;
 mod replica;

@@ -31,7 +31,7 @@ const TOO_LONG: &str = "the server may cancel long exports";
 
 /// The worker limits the duration of an export, so the server's timeouts are off. JIT costs more time
 /// than it saves here.
-const SETTINGS: [Setting; 7] = [
+const SETTINGS: [Setting; 8] = [
     Setting("statement_timeout", "SET statement_timeout = 0", TOO_LONG),
     Setting(
         "idle_in_transaction_session_timeout",
@@ -49,6 +49,12 @@ const SETTINGS: [Setting; 7] = [
         "SELECT set_config('transaction_timeout', '0', false) \
          WHERE current_setting('transaction_timeout', true) IS NOT NULL",
         TOO_LONG,
+    ),
+    // Constraints prove that no message has an unknown direction or status (see `excluded_rows`).
+    Setting(
+        "constraint_exclusion",
+        "SET constraint_exclusion = on",
+        "each export searches for messages with an unknown direction or status",
     ),
     Setting("jit", "SET jit = off", "large exports may start later"),
     Setting(
@@ -144,8 +150,8 @@ mod tests {
         let (statements, refused) = tokio::join!(serve, set);
         let names: Vec<_> = refused.iter().map(|refused| refused.name).collect();
         assert_eq!(names, ["jit"]);
-        // One batch, then six single statements. `row_security` is not set.
-        assert_eq!(statements.len(), 7);
+        // One batch, then seven single statements. `row_security` is not set.
+        assert_eq!(statements.len(), 8);
         assert!(statements.iter().all(|text| !text.contains("row_security")));
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use copy::{Message, Urls, copy, record, written_by_the_csv_crate};
 use exports_domain::Direction::{self, Inbound, Outbound};
+use exports_domain::MessageStatus;
 use exports_formats::RowFormat;
 use exports_formats::csv::{CsvWriter, EndpointFields};
 use exports_worker::{EncodeError, Encoder};
@@ -74,22 +75,25 @@ fn int() -> impl Strategy<Value = Option<i32>> {
 
 fn message() -> impl Strategy<Value = Message> {
     (
-        prop::option::of(any::<u128>().prop_map(Uuid::from_u128)),
+        any::<u128>().prop_map(Uuid::from_u128),
         prop::option::of(endpoint()),
-        prop::option::of(text()),
-        int(),
-        prop::array::uniform3(prop::option::of(YEAR_1..YEAR_10000)),
+        prop::sample::select(MessageStatus::NAMES),
+        prop_oneof![any::<i32>(), 0..1200],
+        (
+            YEAR_1..YEAR_10000,
+            prop::array::uniform2(prop::option::of(YEAR_1..YEAR_10000)),
+        ),
         prop::array::uniform3(int()),
         prop::option::of(text()),
         prop::option::of(text()),
     )
         .prop_map(
             |(id, endpoint, status, attempt_count, times, response, last_error, url)| Message {
-                id,
+                id: Some(id),
                 endpoint,
-                status,
-                attempt_count,
-                times,
+                status: Some(status.to_owned()),
+                attempt_count: Some(attempt_count),
+                times: [Some(times.0), times.1[0], times.1[1]],
                 response,
                 last_error,
                 url,
@@ -134,12 +138,13 @@ fn at(time: Option<i64>) -> Message {
 }
 
 #[test]
-fn a_row_without_values_has_empty_fields() {
+fn unset_values_are_empty_fields() {
     let csv = encoded(&mut encoder(Outbound, None), &[Message::default()]).unwrap();
-    assert_eq!(csv, b",,,,,,,,,,\r\n");
+    let plain = "00000000-0000-0000-0000-000000000000,,,queued,0,2000-01-01T00:00:00.000000Z,,,,,";
+    assert_eq!(String::from_utf8(csv).unwrap(), format!("{plain}\r\n"));
     let known = Urls::default();
     let csv = encoded(&mut encoder(Inbound, Some(&known)), &[Message::default()]).unwrap();
-    assert_eq!(csv, b",,,,,,,,,,,\r\n");
+    assert_eq!(String::from_utf8(csv).unwrap(), format!("{plain},\r\n"));
 }
 
 #[test]
@@ -160,8 +165,8 @@ fn the_header_has_the_documented_column_names() {
 fn a_time_that_cannot_be_written_is_an_error_that_names_the_message() {
     for (times, column) in [
         ([Some(i64::MAX), None, None], "received_at"),
-        ([None, Some(YEAR_10000), None], "delivered_at"),
-        ([None, None, Some(YEAR_1 - 1)], "next_attempt_at"),
+        ([Some(0), Some(YEAR_10000), None], "delivered_at"),
+        ([Some(0), None, Some(YEAR_1 - 1)], "next_attempt_at"),
     ] {
         let message = Message {
             id: Some(Uuid::max()),
@@ -176,6 +181,56 @@ fn a_time_that_cannot_be_written_is_an_error_that_names_the_message() {
                  outside the years 1 to 9999"
             )
         );
+    }
+}
+
+#[test]
+fn a_value_that_no_file_may_contain_is_an_error_that_names_message_column_and_value() {
+    let nil = "message 00000000-0000-0000-0000-000000000000";
+    let expected = "expected queued, delivering, succeeded, pending_retry or failed_permanent";
+    let plain = Message::default;
+    let status = |status: &str| Message {
+        status: Some(status.to_owned()),
+        ..plain()
+    };
+    for (message, text) in [
+        (
+            Message {
+                id: None,
+                ..plain()
+            },
+            "a message without id: message_id is NULL; expected a value".to_owned(),
+        ),
+        (
+            Message {
+                status: None,
+                ..plain()
+            },
+            format!("{nil}: status is NULL; expected a value"),
+        ),
+        (
+            Message {
+                attempt_count: None,
+                ..plain()
+            },
+            format!("{nil}: attempt_count is NULL; expected a value"),
+        ),
+        (
+            at(None),
+            format!("{nil}: received_at is NULL; expected a value"),
+        ),
+        (status(""), format!("{nil}: status is \"\"; {expected}")),
+        (
+            status("queued "),
+            format!("{nil}: status is \"queued \"; {expected}"),
+        ),
+        (
+            status("QUEUED"),
+            format!("{nil}: status is \"QUEUED\"; {expected}"),
+        ),
+    ] {
+        let error = encoded(&mut encoder(Inbound, None), &[plain(), message]).unwrap_err();
+        assert_eq!(error.to_string(), text);
     }
 }
 
@@ -223,7 +278,7 @@ fn a_row_above_the_limit_is_refused_by_its_first_bytes() {
         (
             // Two fields that are within the limit each.
             Message {
-                status: Some("s".repeat(20 * MIB)),
+                url: Some("u".repeat(20 * MIB)),
                 ..long(20 * MIB)
             },
             20 * MIB + 200,

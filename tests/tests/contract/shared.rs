@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 use exports_domain::ExportStatus;
+use exports_objects::FileHeaders;
 use exports_tests::{ExportRow, Fixture, Message, Reply, StoreKind, TIMEOUT, eventually};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -138,8 +139,20 @@ impl<'a> Consumer<'a> {
         self.until(&id, "completed").await
     }
 
-    /// Inserts a row of `exports` and returns its id.
+    /// Inserts a row of `exports` and returns its id. A completed one gets a file of the recorded size.
     pub(crate) async fn put(&self, row: ExportRow) -> String {
+        if let Some(size) = row.file_size() {
+            let headers = FileHeaders::attachment("export.csv");
+            let file = vec![b'x'; size].into();
+            let store = self.fixture.open_store();
+            let put = store.put(&row.object_key(), file, &headers).await;
+            put.expect("the store takes the file");
+        }
+        self.put_without_file(row).await
+    }
+
+    /// Inserts a row of `exports`, and nothing into the store.
+    pub(crate) async fn put_without_file(&self, row: ExportRow) -> String {
         row.insert(self.fixture.database().pool()).await.to_string()
     }
 

@@ -2,6 +2,7 @@
 
 mod any_rows;
 mod content;
+mod invalid_values;
 mod long_rows;
 mod readers;
 mod snapshot;

@@ -8,7 +8,7 @@ use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 use exports_domain::LimitName;
-use exports_service::metrics::{Counters, HistogramVec, IntGauge, Registry};
+use exports_service::metrics::{Counters, HistogramVec, IntCounter, IntGauge, Registry};
 
 use super::labels::{KeyLookup, KeyRefusal};
 
@@ -24,6 +24,8 @@ pub(crate) struct ApiMetrics {
     in_flight: IntGauge,
     /// Requests that were refused because of a limit.
     pub(crate) limited: Counters<LimitName>,
+    /// Exports that expired early because their files were missing.
+    pub(crate) files_missing: IntCounter,
     /// Database queries for API keys.
     pub(crate) key_lookups: Counters<KeyLookup>,
     /// API keys that were refused without a query.
@@ -47,6 +49,10 @@ impl ApiMetrics {
             limited: registry.counters(
                 "exports_limited_requests_total",
                 "Requests that were answered with 429, by the limit that was reached.",
+            ),
+            files_missing: registry.counter(
+                "exports_files_missing_total",
+                "Completed exports that expired early because a download found no file in the store.",
             ),
             key_lookups: registry.counters(
                 "exports_api_key_lookups_total",

@@ -1,5 +1,6 @@
 //! The commands, one per file.
 
+mod admin;
 mod check;
 mod demo;
 mod demo_export;
@@ -42,6 +43,8 @@ enum Command {
     #[command(subcommand)]
     Job(job::Job),
     Prune(prune::Prune),
+    #[command(subcommand)]
+    Admin(admin::Admin),
     Seed(seed::Seed),
     Demo(demo::Demo),
     Dev(dev::Dev),
@@ -57,6 +60,7 @@ impl Arguments {
             Command::Jobs(command) => command.run().await,
             Command::Job(command) => command.run().await,
             Command::Prune(command) => command.run().await,
+            Command::Admin(command) => command.run().await,
             Command::Seed(command) => command.run().await,
             Command::Demo(command) => command.run().await,
             Command::Dev(command) => command.run().await,

@@ -70,7 +70,7 @@ pub(super) const OWN_TABLES: [Rights; 6] = [
         // The API creates and deletes. Only a worker changes the status and deletes old records. It
         // cannot change the request or its project.
         table: "exports",
-        api: "SELECT, DELETE, UPDATE (idempotency_key), \
+        api: "SELECT, DELETE, UPDATE (idempotency_key, expires_at), \
               INSERT (id, project_id, created_at, due_at, status, direction, filter_start_time, \
                       filter_end_time, filter_status, filter_statuses, filter_endpoint_id, \
                       filter_endpoint_ids, idempotency_key)",

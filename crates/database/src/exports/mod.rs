@@ -5,6 +5,7 @@ mod batched_get;
 mod create;
 mod create_quota;
 mod delete;
+mod expire_file;
 mod insert;
 mod list;
 mod list_by_status;

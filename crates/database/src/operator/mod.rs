@@ -2,6 +2,8 @@
 
 mod jobs;
 mod override_job;
+mod reconcile;
 
 pub use jobs::{Job, JobsRequest};
 pub use override_job::Overridden;
+pub use reconcile::{ExpectedFile, FoundObject};

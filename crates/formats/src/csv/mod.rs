@@ -10,10 +10,10 @@ mod text;
 
 use std::sync::Arc;
 
-use exports_domain::{Direction, MessageRow};
+use exports_domain::{Direction, Fault, InvalidValue, MessageRow};
 use uuid::Uuid;
 
-use crate::{Flush, RowFormat, UnwritableTime};
+use crate::{Flush, RowFormat};
 use fields::{OutOfRange, TimeField, push_int, push_uuid};
 
 pub use columns::{Column, columns};
@@ -56,15 +56,17 @@ impl RowFormat for CsvWriter {
         file: &mut Vec<u8>,
         row: &MessageRow<'_>,
         flush: &mut Flush<'_>,
-    ) -> Result<(), UnwritableTime> {
-        let created_at = match self.direction {
-            Direction::Outbound => "created_at",
-            Direction::Inbound => "received_at",
-        };
+    ) -> Result<(), InvalidValue> {
+        let created_at = self.direction.time_column();
+        if row.id.is_none() || row.attempt_count.is_none() || row.created_at.is_none() {
+            return Err(missing(row, created_at));
+        }
         push_uuid(file, row.id);
         self.endpoints
             .push(file, self.direction, row.endpoint_id, row.url, flush);
-        text::push_status(file, row.status.unwrap_or_default(), flush);
+        if !text::push_status(file, row.status) {
+            return Err(InvalidValue::status(message_id(row), row.status));
+        }
         push_int(file, row.attempt_count);
         for (time, column) in [
             (row.created_at, created_at),
@@ -73,7 +75,7 @@ impl RowFormat for CsvWriter {
         ] {
             self.time
                 .push(file, time)
-                .map_err(|OutOfRange| unwritable(row.id, column))?;
+                .map_err(|OutOfRange| out_of_range(row, column))?;
         }
         push_int(file, row.response_status);
         push_int(file, row.response_latency_ms);
@@ -87,12 +89,28 @@ impl RowFormat for CsvWriter {
     }
 }
 
-fn unwritable(id: Option<[u8; 16]>, column: &'static str) -> UnwritableTime {
-    UnwritableTime {
-        message: id.map_or_else(
-            || "without id".to_owned(),
-            |id| Uuid::from_bytes(id).to_string(),
-        ),
+#[cold]
+fn missing(row: &MessageRow<'_>, created_at: &'static str) -> InvalidValue {
+    let column = match row {
+        MessageRow { id: None, .. } => "message_id",
+        MessageRow {
+            attempt_count: None,
+            ..
+        } => "attempt_count",
+        _ => created_at,
+    };
+    InvalidValue::missing(message_id(row), column)
+}
+
+#[cold]
+fn out_of_range(row: &MessageRow<'_>, column: &'static str) -> InvalidValue {
+    InvalidValue {
+        message: message_id(row),
         column,
+        fault: Fault::TimeOutOfRange,
     }
+}
+
+fn message_id(row: &MessageRow<'_>) -> Option<String> {
+    row.id.map(|id| Uuid::from_bytes(id).to_string())
 }

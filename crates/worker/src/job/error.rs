@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::time::Duration;
 
 use exports_domain::error_line;
-use exports_domain::{Failure, FailureCode};
+use exports_domain::{Failure, FailureCode, InvalidValue};
 use exports_objects::StoreError;
 use exports_service::rights::is_forbidden;
 use exports_source::Error as SourceError;
@@ -66,6 +66,9 @@ impl JobError {
 
     /// The rows could not be read: the source is unavailable, or the file cannot express a value.
     pub(crate) fn rows(error: &SourceError) -> Self {
+        if let SourceError::InvalidValue(value) = error {
+            return Self::invalid_value(value);
+        }
         if error.is_data() {
             return Self::invalid_data(
                 "A message contains a value that the file cannot express.",
@@ -91,6 +94,11 @@ impl JobError {
             lacks_rights: is_forbidden(error),
             ..failed
         }
+    }
+
+    /// A message has a value that no file may contain.
+    pub(crate) fn invalid_value(value: &InvalidValue) -> Self {
+        Self::invalid_data(&value.for_consumer(), value.to_string())
     }
 
     /// A value cannot be written.

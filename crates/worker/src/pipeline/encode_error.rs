@@ -1,6 +1,6 @@
 //! Errors of the encoder, and what they mean for the export.
 
-use exports_formats::UnwritableTime;
+use exports_domain::InvalidValue;
 
 use crate::job::JobError;
 use crate::pipeline::encoder::MAX_ROW;
@@ -11,9 +11,9 @@ pub enum EncodeError {
     /// The bytes are not a row of the query.
     #[error(transparent)]
     Decode(#[from] exports_source::Error),
-    /// A time cannot be written.
+    /// A value cannot be written.
     #[error(transparent)]
-    Time(#[from] UnwritableTime),
+    Value(#[from] InvalidValue),
     /// A row is longer than the limit.
     #[error("message {message} has at least {bytes} bytes; the limit is {MAX_ROW}")]
     RowTooLong {
@@ -44,12 +44,7 @@ impl From<EncodeError> for JobError {
     fn from(error: EncodeError) -> Self {
         match &error {
             EncodeError::Decode(decode) => Self::rows(decode),
-            EncodeError::Time(UnwritableTime { message, column }) => Self::invalid_data(
-                &format!(
-                    "Message {message} has a {column} that is infinite or outside the years 1 to 9999."
-                ),
-                error.to_string(),
-            ),
+            EncodeError::Value(value) => Self::invalid_value(value),
             EncodeError::RowTooLong { message, .. } => Self::invalid_data(
                 &format!("Message {message} has more than {} MiB.", MAX_ROW >> 20),
                 error.to_string(),

@@ -104,7 +104,10 @@ impl Readers {
         let first = async {
             readers.read_slices(session).await?;
             all_taken.cancel();
-            Ok::<_, JobError>(())
+            // Other readers may still read. The rows that have been read cannot show what the conditions
+            // exclude.
+            let complete = session.check_excluded_rows(&readers.claim.filter).await;
+            complete.map_err(|error| JobError::rows(&error))
         };
         // The first error stops all readers.
         tokio::try_join!(first, others)?;

@@ -8,7 +8,7 @@ use exports_domain::Direction;
 use uuid::Uuid;
 
 /// One message. Times are in microseconds since 2000.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Message {
     pub(crate) id: Option<Uuid>,
     pub(crate) endpoint: Option<Uuid>,
@@ -20,6 +20,22 @@ pub(crate) struct Message {
     pub(crate) response: [Option<i32>; 3],
     pub(crate) last_error: Option<String>,
     pub(crate) url: Option<String>,
+}
+
+/// A queued message with only the values that every message has.
+impl Default for Message {
+    fn default() -> Self {
+        Self {
+            id: Some(Uuid::nil()),
+            endpoint: None,
+            status: Some("queued".to_owned()),
+            attempt_count: Some(0),
+            times: [Some(0), None, None],
+            response: [None; 3],
+            last_error: None,
+            url: None,
+        }
+    }
 }
 
 /// The URLs by endpoint.
