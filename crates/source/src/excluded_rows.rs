@@ -16,6 +16,7 @@ use crate::column::ColumnType;
 use crate::error::Error;
 use crate::row::values;
 use crate::session::SourceSession;
+use crate::statements::has_endpoint;
 use crate::time_slice::{TimeSlice, literal};
 
 impl SourceSession {
@@ -64,9 +65,8 @@ impl<'a> Search<'a> {
     fn new(catalogue: &'a Catalogue, project: &ProjectId, filter: &'a MessageFilter) -> Self {
         let column = |name| catalogue.column("messages", name);
         let mut common = column("project_id").is_text("m.project_id", project.as_str());
-        if let Some(endpoint) = filter.endpoint {
-            let endpoint_id = column("endpoint_id").as_uuid("m.endpoint_id");
-            common = format!("{common} AND {endpoint_id} = '{}'::uuid", endpoint.0);
+        if let Some(endpoint) = has_endpoint(catalogue, filter) {
+            common = format!("{common} AND {endpoint}");
         }
         let time = column("created_at").as_time("m.created_at");
         let slice = TimeSlice::whole(&filter.range);
@@ -130,7 +130,7 @@ impl<'a> Search<'a> {
             .column("direction")
             .is_text("m.direction", self.filter.direction.as_str());
         let mut conditions = vec![format!("{direction} AND m.created_at IS NULL")];
-        if self.filter.status.is_some() {
+        if !self.filter.status.values().is_empty() {
             let unknown = unknown(&self.column("status"), "m.status", MessageStatus::NAMES);
             conditions.push(format!("{direction} AND {} AND {unknown}", self.is_in_time));
         }

@@ -95,7 +95,7 @@ impl<'a> Statements<'a> {
              FROM messages m{join} WHERE {}",
             self.in_slice(slice),
         );
-        for condition in [self.has_status(), self.has_endpoint()]
+        for condition in [self.has_status(), has_endpoint(self.catalogue, self.filter)]
             .into_iter()
             .flatten()
         {
@@ -111,13 +111,6 @@ impl<'a> Statements<'a> {
         let statuses = self.filter.status.values();
         let names: Vec<_> = statuses.iter().map(|status| status.as_str()).collect();
         (!names.is_empty()).then(|| self.message("status").is_one_of("m.status", &names))
-    }
-
-    fn has_endpoint(&self) -> Option<String> {
-        let endpoints = self.filter.endpoint.values().iter();
-        let ids: Vec<_> = endpoints.map(|it| format!("'{}'::uuid", it.0)).collect();
-        let column = self.message("endpoint_id").as_uuid("m.endpoint_id");
-        (!ids.is_empty()).then(|| equals_one_of(&column, &ids))
     }
 
     /// The statement for the time of one message of a slice: the one after the first `skip`, from its
@@ -195,6 +188,16 @@ fn endpoints_of(catalogue: &Catalogue, project: &ProjectId, direction: Direction
         column("project_id").is_text("e.project_id", project.as_str()),
         column("direction").is_text("e.direction", direction.as_str()),
     )
+}
+
+/// The condition on the endpoint of a message, if the filter has one.
+pub(crate) fn has_endpoint(catalogue: &Catalogue, filter: &MessageFilter) -> Option<String> {
+    let endpoints = filter.endpoint.values().iter();
+    let ids: Vec<_> = endpoints.map(|it| format!("'{}'::uuid", it.0)).collect();
+    let column = catalogue
+        .column("messages", "endpoint_id")
+        .as_uuid("m.endpoint_id");
+    (!ids.is_empty()).then(|| equals_one_of(&column, &ids))
 }
 
 #[cfg(test)]

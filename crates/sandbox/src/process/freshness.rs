@@ -16,7 +16,8 @@ pub(super) fn ensure_current(program: &Path) -> Result<()> {
     if !list.is_file() {
         return Ok(());
     }
-    let text = fs::read_to_string(&list).with_context(|| format!("cannot read {list:?}"))?;
+    let text =
+        fs::read_to_string(&list).with_context(|| format!("cannot read {}", list.display()))?;
     let built = modified(program)?;
     for source in sources(&text) {
         // A deleted source file was part of another version.

@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use exports_database::{MigrationState, MissingRights, Program};
-use exports_domain::{Direction, EndpointId, MessageFilter, ProjectId, TimeRange, error_line};
+use exports_domain::{
+    Choice, Direction, EndpointId, MessageFilter, ProjectId, TimeRange, error_line,
+};
 use exports_source::Error as SourceError;
 use tokio::time::timeout;
 
@@ -111,11 +113,11 @@ impl Dependencies {
         let (Ok(project), Some(range)) = ("proj_check".parse::<ProjectId>(), any_range()) else {
             return Ok(());
         };
-        let endpoint = EndpointId(uuid::Uuid::nil());
+        let endpoints = [EndpointId(uuid::Uuid::nil())];
         match self.rights.program() {
             Program::Api => {
                 let direction = Direction::Outbound;
-                let found = self.source.has_endpoint(&project, direction, endpoint);
+                let found = self.source.has_endpoints(&project, direction, &endpoints);
                 found.await.map(drop)
             }
             Program::Worker => {
@@ -125,8 +127,8 @@ impl Dependencies {
                     let filter = MessageFilter {
                         range,
                         direction,
-                        status: None,
-                        endpoint: None,
+                        status: Choice::Any,
+                        endpoint: Choice::Any,
                     };
                     session.try_statements(&filter).await?;
                 }

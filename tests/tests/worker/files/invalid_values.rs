@@ -1,6 +1,6 @@
 //! Sources whose values mean something else: an export fails and names the message, instead of leaving it out.
 
-use exports_domain::{Direction, FailureCode, MessageFilter, MessageStatus};
+use exports_domain::{Choice, Direction, FailureCode, MessageFilter, MessageStatus};
 use exports_tests::{StoreKind, TestDatabase, uuid};
 
 use crate::support::{Fixture, PROJECT, everything};
@@ -46,7 +46,7 @@ async fn put(fixture: &Fixture, table: &str, values: &str) {
 
 fn with_status() -> MessageFilter {
     MessageFilter {
-        status: Some(MessageStatus::Queued),
+        status: Choice::One(MessageStatus::Queued),
         ..everything(Direction::Outbound)
     }
 }
@@ -240,7 +240,7 @@ async fn a_message_of_another_endpoint_does_not_matter() {
     let _worker = fixture.start_worker(&[]);
     put(&fixture, "messages", "direction = 'out'").await;
     let endpoint = |number| MessageFilter {
-        endpoint: Some(exports_domain::EndpointId(uuid(number))),
+        endpoint: Some(exports_domain::EndpointId(uuid(number))).into(),
         ..everything(Direction::Outbound)
     };
     let set = format!(
