@@ -11,6 +11,7 @@ mod protection;
 mod report;
 mod source;
 mod store;
+mod values;
 
 use clap::Args;
 use exports_database::Database;
