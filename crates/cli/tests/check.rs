@@ -7,7 +7,9 @@ use std::process::{Command, Stdio};
 
 use chrono::TimeDelta;
 use exports_domain::ExportStatus;
-use exports_tests::{ExportRow, Message, Proxy, RunningStore, StoreKind, TestDatabase, program};
+use exports_tests::{
+    Endpoint, ExportRow, Message, Proxy, RunningStore, StoreKind, TestDatabase, program, uuid,
+};
 use serde_json::Value;
 
 use run::{Answer, exportctl};
@@ -55,6 +57,7 @@ async fn a_working_installation_passes_and_the_check_leaves_no_object() {
             "endpoints",
             "messages",
             "source statements",
+            "messages values",
             "index",
             "store",
             "store write",
@@ -180,6 +183,166 @@ async fn unusual_properties_of_a_source_are_reported() {
         "{found}"
     );
     assert!(line(&answer, "source statements").starts_with("skip"));
+}
+
+/// What `exportctl check` says about the values of a source with these rows.
+async fn values(view: &str, update: &str) -> (Answer, Vec<String>) {
+    let database = TestDatabase::create().await;
+    database.project(PROJECT).await;
+    Message::insert_many(database.pool(), PROJECT, "2025-12-01T00:00:00Z", 100).await;
+    let endpoint = Endpoint::outbound(PROJECT, uuid(1), "https://example.com");
+    Endpoint::insert(database.pool(), &[endpoint]).await;
+    database
+        .execute(format!(
+            "CREATE TABLE stored AS SELECT * FROM messages; CREATE TABLE stored_endpoints AS SELECT * FROM endpoints;
+             DROP TABLE messages, endpoints;
+             ALTER TABLE stored ALTER created_at TYPE {view};
+             CREATE VIEW messages AS SELECT * FROM stored; CREATE VIEW endpoints AS SELECT * FROM stored_endpoints;
+             {update}"
+        ))
+        .await;
+    let store = RunningStore::start(StoreKind::File);
+    let answer = check(&database, &store, &[]).await;
+    let lines = answer.out.lines().filter(|line| line.contains(" values"));
+    let lines = lines.map(str::to_owned).collect();
+    (answer, lines)
+}
+
+#[tokio::test]
+async fn values_that_make_files_wrong_fail_the_check() {
+    let tenth = "WHERE ctid IN (SELECT ctid FROM stored LIMIT 10)";
+    for (update, expected) in [
+        (
+            "UPDATE stored SET direction = 'out'".to_owned(),
+            "messages.direction has \"out\"; expected outbound or inbound (100 of all 100 rows)",
+        ),
+        (
+            format!("UPDATE stored SET direction = 'OUTBOUND' {tenth}; UPDATE stored SET direction = NULL WHERE last_error IS NULL"),
+            "messages.direction has NULL, \"OUTBOUND\"; expected outbound or inbound",
+        ),
+        (
+            format!("UPDATE stored SET status = 'on holiday' {tenth}"),
+            "messages.status has \"on holiday\"; expected queued, delivering, succeeded, pending_retry or failed_permanent (10 of all 100 rows)",
+        ),
+        (
+            format!("UPDATE stored SET status = id::text {tenth}"),
+            " and 5 more; expected queued",
+        ),
+        (format!("UPDATE stored SET id = NULL {tenth}"), "messages.id is NULL; expected a value (10 of"),
+        (format!("UPDATE stored SET attempt_count = NULL {tenth}"), "messages.attempt_count is NULL"),
+        (format!("UPDATE stored SET created_at = NULL {tenth}"), "messages.created_at is NULL"),
+        (
+            format!("UPDATE stored SET created_at = 'infinity' {tenth}"),
+            "messages.created_at is infinite or outside the years 1 to 9999 (10 of all 100 rows): these rows are in no file",
+        ),
+        (
+            format!("UPDATE stored SET delivered_at = '-infinity' {tenth}"),
+            "messages.delivered_at is infinite or outside the years 1 to 9999",
+        ),
+        (
+            "UPDATE stored SET project_id = 'abc123'".to_owned(),
+            "messages.project_id is no project of this service; expected proj_ and 1 to 64 letters",
+        ),
+        (
+            "UPDATE stored_endpoints SET direction = 'out'".to_owned(),
+            "endpoints.direction has \"out\"; expected outbound or inbound (1 of all 1 rows): files lack these URLs",
+        ),
+        ("UPDATE stored_endpoints SET url = NULL".to_owned(), "endpoints.url is NULL"),
+        (
+            "ALTER TABLE stored_endpoints RENAME id TO key; DROP VIEW endpoints; CREATE VIEW endpoints AS
+                 SELECT 'hook-' || key AS id, project_id, direction, url, created_at FROM stored_endpoints"
+                .to_owned(),
+            "a value of endpoints cannot be converted: ",
+        ),
+    ] {
+        let (answer, lines) = values("timestamptz", &update).await;
+        let failed: Vec<_> = lines.iter().filter(|line| line.starts_with("FAIL")).collect();
+        assert_eq!(failed.len(), 1, "{update}: {}", answer.out);
+        assert!(failed[0].contains(expected), "{update}: {}", failed[0]);
+        assert_eq!(answer.code, Some(1), "{}", answer.out);
+    }
+}
+
+#[tokio::test]
+async fn values_that_are_only_unusual_are_warnings() {
+    let (answer, lines) = values("timestamptz", "").await;
+    assert_eq!(answer.code, Some(0), "{}", answer.out);
+    assert!(
+        lines.iter().all(|line| line.starts_with("ok ")),
+        "{lines:?}"
+    );
+    assert!(line(&answer, "messages values").contains("all 100 rows have the expected values"));
+    for (update, expected) in [
+        (
+            "UPDATE stored SET attempt_count = -1",
+            "messages.attempt_count is negative",
+        ),
+        (
+            "UPDATE stored SET project_id = 'other' WHERE last_error IS NULL",
+            "messages.project_id is no project of this service",
+        ),
+    ] {
+        let (answer, _) = values("timestamptz", update).await;
+        let line = line(&answer, "messages values");
+        assert!(
+            line.starts_with("warn") && line.contains(expected),
+            "{line}"
+        );
+        assert_eq!(answer.code, Some(0), "{}", answer.out);
+    }
+    let (answer, _) = values("timestamp", "").await;
+    let line = line(&answer, "messages ");
+    let expected = "created_at is timestamp without time zone (read as UTC)";
+    assert!(
+        line.starts_with("warn") && line.contains(expected),
+        "{line}"
+    );
+}
+
+/// A large table is sampled in all its parts, and a slow view with fewer rows or not at all.
+#[tokio::test]
+async fn the_sample_of_values_is_bounded() {
+    let database = TestDatabase::create().await;
+    database.project(PROJECT).await;
+    Message::insert_many(database.pool(), PROJECT, "2025-01-01T00:00:00Z", 450_000).await;
+    // Only the rows at the end of the table.
+    database
+        .execute(
+            "ALTER TABLE messages DROP CONSTRAINT messages_status_check;
+             UPDATE messages SET status = 'lost' WHERE created_at > '2025-01-06T00:00:00Z'",
+        )
+        .await;
+    database.execute("VACUUM ANALYZE messages").await;
+    let store = RunningStore::start(StoreKind::File);
+    let answer = check(&database, &store, &[]).await;
+    let found = line(&answer, "messages values");
+    let parts = ["FAIL", "has \"lost\"", "of a sample of", "(there are more)"];
+    assert!(parts.iter().all(|part| found.contains(part)), "{found}");
+
+    for (seconds, verdict, expected) in [
+        ("0.0001", "FAIL", "of a sample of 2000 rows"),
+        ("0.1", "warn", "a few rows take longer than 3 s"),
+    ] {
+        database
+            .execute(format!(
+                "ALTER TABLE IF EXISTS messages RENAME TO stored;
+                 CREATE OR REPLACE FUNCTION wait(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS
+                     $$ BEGIN PERFORM pg_sleep({seconds}); RETURN 'lost'; END $$;
+                 CREATE OR REPLACE VIEW messages AS SELECT id, project_id, direction, endpoint_id, wait(id::text) AS status, attempt_count,
+                     created_at, delivered_at, next_attempt_at, response_status, response_latency_ms, total_delivery_ms,
+                     last_error FROM stored"
+            ))
+            .await;
+        let answer = check(&database, &store, &[]).await;
+        let found = line(&answer, "messages values");
+        assert!(
+            found.starts_with(verdict) && found.contains(expected),
+            "{found}"
+        );
+        database
+            .execute("DROP VIEW messages; ALTER TABLE stored RENAME TO messages")
+            .await;
+    }
 }
 
 #[tokio::test]

@@ -131,9 +131,13 @@ impl Catalogue {
 
     /// Whether `messages` is a table without a CHECK constraint on its direction.
     pub(crate) fn is_unchecked_table(&self) -> bool {
-        let messages = self.relations.get("messages");
-        messages.is_some_and(|messages| messages.kind == Kind::Table)
-            && !self.checked.iter().any(|name| name == "messages")
+        self.is_table("messages") && !self.checked.iter().any(|name| name == "messages")
+    }
+
+    /// Whether a relation is a table, so that a sample can be read from all parts of it.
+    pub(crate) fn is_table(&self, relation: &str) -> bool {
+        let relation = self.relations.get(relation);
+        relation.is_some_and(|relation| relation.kind == Kind::Table)
     }
 
     /// Whether both relations are plain tables without partitions.

@@ -79,24 +79,40 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Selects one such row, if there is any.
+    /// Selects one such row, if there is any. The branches are separate: the planner proves less about
+    /// conditions that are joined by OR.
     fn statement(&self) -> String {
-        if self.catalogue.is_unchecked_table() {
-            let branches: Vec<_> = self
-                .by_index()
-                .iter()
-                .map(|condition| format!("({} LIMIT 1)", self.select(condition)))
-                .collect();
-            return format!("{} LIMIT 1", branches.join(" UNION ALL "));
+        let is_direction = self
+            .column("direction")
+            .is_text("m.direction", self.filter.direction.as_str());
+        let mut branches = self.unknown_directions();
+        branches.push(self.scan(&format!("{is_direction} AND m.created_at IS NULL")));
+        if !self.filter.status.values().is_empty() {
+            let unknown = unknown(&self.column("status"), "m.status", MessageStatus::NAMES);
+            let condition = format!("{is_direction} AND {} AND {unknown}", self.is_in_time);
+            branches.push(self.scan(&condition));
         }
-        let conditions: Vec<_> = self
-            .at_once()
-            .iter()
-            .map(|condition| format!("({condition})"))
-            .collect();
-        // The order prevents a plan that expects to find a row soon.
-        let select = self.select(&format!("({})", conditions.join(" OR ")));
-        format!("{select} ORDER BY 1 LIMIT 1")
+        format!("{} LIMIT 1", branches.join(" UNION ALL "))
+    }
+
+    fn unknown_directions(&self) -> Vec<String> {
+        let direction = self.column("direction");
+        let gaps = gaps(&direction, "m.direction", Direction::NAMES);
+        if let Some(gaps) = gaps.filter(|_| self.catalogue.is_unchecked_table()) {
+            let range = |gap: &String| format!("({} LIMIT 1)", self.select(&self.in_time(gap)));
+            return gaps.iter().map(range).collect();
+        }
+        let unknown = unknown(&direction, "m.direction", Direction::NAMES);
+        vec![self.scan(&self.in_time(&unknown))]
+    }
+
+    fn in_time(&self, condition: &str) -> String {
+        format!("{condition} AND {}", self.is_in_time)
+    }
+
+    /// The order prevents a plan that expects to find a row soon.
+    fn scan(&self, condition: &str) -> String {
+        format!("({} ORDER BY 1 LIMIT 1)", self.select(condition))
     }
 
     fn select(&self, condition: &str) -> String {
@@ -107,43 +123,13 @@ impl<'a> Search<'a> {
         )
     }
 
-    /// Conditions of which each is one range of the index, except that on the status.
-    fn by_index(&self) -> Vec<String> {
-        let direction = self.column("direction");
-        let gaps = gaps(&direction, "m.direction", Direction::NAMES);
-        let gaps =
-            gaps.unwrap_or_else(|| vec![unknown(&direction, "m.direction", Direction::NAMES)]);
-        let in_time = |gap| format!("{gap} AND {}", self.is_in_time);
-        gaps.into_iter().map(in_time).chain(self.others()).collect()
-    }
-
-    /// Conditions that one scan can evaluate together.
-    fn at_once(&self) -> Vec<String> {
-        let unknown = unknown(&self.column("direction"), "m.direction", Direction::NAMES);
-        let unknown = format!("{unknown} AND {}", self.is_in_time);
-        [unknown].into_iter().chain(self.others()).collect()
-    }
-
-    /// A missing time, and an unknown status.
-    fn others(&self) -> Vec<String> {
-        let direction = self
-            .column("direction")
-            .is_text("m.direction", self.filter.direction.as_str());
-        let mut conditions = vec![format!("{direction} AND m.created_at IS NULL")];
-        if !self.filter.status.values().is_empty() {
-            let unknown = unknown(&self.column("status"), "m.status", MessageStatus::NAMES);
-            conditions.push(format!("{direction} AND {} AND {unknown}", self.is_in_time));
-        }
-        conditions
-    }
-
     fn column(&self, name: &str) -> ColumnType {
         self.catalogue.column("messages", name)
     }
 }
 
 /// The condition that a column is NULL or has none of these texts.
-fn unknown(column_type: &ColumnType, column: &str, known: &[&str]) -> String {
+pub(crate) fn unknown(column_type: &ColumnType, column: &str, known: &[&str]) -> String {
     let compared = match column_type {
         ColumnType::Text(_) => column.to_owned(),
         _ => format!("{column}::text COLLATE \"C\""),

@@ -10,7 +10,7 @@
 //! - `excluded_rows` finds messages that the conditions of an export would leave out without an error.
 //! - `connection`: every wait for the server has a `watchdog`, which asks over another connection what the
 //!   `backend` of the session does.
-//! - `replica` waits for replication. `inspect` is for `exportctl check`.
+//! - `replica` waits for replication. `inspect` and `value_sample` are for `exportctl check`.
 
 mod backend;
 mod catalogue;
@@ -33,6 +33,7 @@ mod source;
 mod statements;
 mod time_slice;
 mod transaction;
+mod value_sample;
 mod watchdog;
 
 pub use catalogue::Catalogue;
@@ -49,4 +50,5 @@ pub use snapshot::SnapshotId;
 pub use source::{Column, Source};
 pub use statements::{UrlColumn, copy_statement};
 pub use time_slice::TimeSlice;
+pub use value_sample::{Effect, ValueFault, ValueSample};
 pub use watchdog::WorkingTime;

@@ -176,9 +176,14 @@ fn relayed_files_behave_like_files_of_the_file_store() {
             let gone = ask(Method::GET, &[]).await;
             assert_refused(&gone, 404, "NOT_FOUND", &[]);
 
-            // The export exists, but its object does not.
-            let id = consumer.put(consumer.row(ExportStatus::Completed)).await;
+            // The object has another size than the record.
+            let row = consumer.row(ExportStatus::Completed);
+            let key = row.object_key();
+            let id = consumer.put(row).await;
             let link = link_for(&consumer, WGET, &id).await;
+            let headers = exports_objects::FileHeaders::attachment("export.csv");
+            let store = consumer.fixture.open_store();
+            store.put(&key, "short".into(), &headers).await.unwrap();
             let reply = api.get(link.as_str()).await;
             assert_refused(&reply, 500, "INTERNAL_ERROR", &[]);
         }

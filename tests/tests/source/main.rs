@@ -6,6 +6,7 @@
 mod support;
 
 mod column_types;
+mod excluded_rows;
 mod joining;
 mod messages;
 mod operator_tables;

@@ -5,15 +5,17 @@ use std::path::Path;
 use bytes::Bytes;
 use exports_objects::{ErrorKind, MAX_FILE_SIZE, PART_SIZE, Store, StoreConfig};
 use exports_tests::s3::S3Server;
+use futures_util::{StreamExt, TryStreamExt};
 use tempfile::TempDir;
 
-use crate::{KEY, bucket, bucket_set, bucket_with, content, download, headers, upload};
+use crate::{KEY, MINUTE, bucket, bucket_set, bucket_with, content, download, headers, upload};
 
 on_each_server!(
     a_bucket_that_stores_checksums_passes_the_suite,
     a_bucket_with_signed_bodies_passes_the_suite,
     a_bucket_passes_the_suite,
     a_bucket_with_a_prefix_passes_the_suite,
+    a_missing_bucket_is_no_missing_file,
 );
 
 /// The suite. `left` lists everything in the store, including data of unfinished uploads.
@@ -24,6 +26,7 @@ async fn every_store_must_pass(store: &Store, left: impl Fn() -> Vec<String>) {
     in_parts(store, &left).await;
     aborted(store, &left).await;
     completed_and_then_aborted(store, &left).await;
+    listed(store, &left).await;
     malformed(store).await;
     assert_eq!(left(), [""; 0]);
 }
@@ -112,6 +115,44 @@ async fn completed_and_then_aborted(store: &Store, left: &impl Fn() -> Vec<Strin
     assert_eq!(left(), [""; 0]);
 }
 
+/// More objects than one page of a listing has, for every store.
+async fn listed(store: &Store, left: &impl Fn() -> Vec<String>) {
+    const COUNT: usize = 1_003;
+    let list = async || {
+        let found: Vec<_> = store.list().try_collect().await.unwrap();
+        let mut found: Vec<_> = found
+            .into_iter()
+            .map(|found| {
+                let age = found.modified.elapsed().unwrap_or_default();
+                assert!(age < MINUTE, "{found:?}");
+                (found.key, found.size)
+            })
+            .collect();
+        found.sort_unstable();
+        found
+    };
+    assert_eq!(list().await, []);
+    assert!(store.is_missing(KEY).await.unwrap());
+    let key = |number: usize| format!("proj_{}/{number:04}/1-a.csv", number % 3);
+    let put = |number| async move {
+        let file = content(number % 7);
+        store.put(&key(number), file, &headers()).await.unwrap();
+    };
+    let all = futures_util::stream::iter(0..COUNT).map(put);
+    all.buffer_unordered(16).collect::<Vec<()>>().await;
+    let mut expected: Vec<_> = (0..COUNT)
+        .map(|number| (key(number), number as u64 % 7))
+        .collect();
+    expected.sort_unstable();
+    assert!(list().await == expected, "the listing differs");
+    assert!(!store.is_missing(&key(1)).await.unwrap());
+    let delete = |number| async move { store.delete(&key(number)).await.unwrap() };
+    let all = futures_util::stream::iter(0..COUNT).map(delete);
+    all.buffer_unordered(16).collect::<Vec<()>>().await;
+    assert_eq!(list().await, []);
+    assert_eq!(left(), [""; 0]);
+}
+
 async fn malformed(store: &Store) {
     for key in ["", "../x", "a//b", "/a"] {
         let error = store.put(key, Bytes::new(), &headers()).await.unwrap_err();
@@ -170,4 +211,34 @@ async fn a_bucket_that_stores_checksums_passes_the_suite(server: S3Server) {
 async fn a_bucket_with_signed_bodies_passes_the_suite(server: S3Server) {
     let store = bucket_set(&server, &[("AWS_UNSIGNED_PAYLOAD", "false")]);
     every_store_must_pass(&store, || server.objects()).await;
+}
+
+#[tokio::test]
+async fn staging_files_are_listed_and_a_missing_directory_is_an_error() {
+    let root = TempDir::new().unwrap();
+    let store = directory(root.path());
+    let mut upload = store.begin_upload(KEY, &headers()).await.unwrap();
+    upload.put_part(content(1000)).await.unwrap();
+    let found: Vec<_> = store.list().try_collect().await.unwrap();
+    let keys: Vec<_> = found.iter().map(|found| found.key.as_str()).collect();
+    assert_eq!(keys.len(), 1, "{keys:?}");
+    assert!(keys[0].starts_with(&format!("{KEY}#")), "{keys:?}");
+    drop(upload);
+
+    root.close().unwrap();
+    let listed: Result<Vec<_>, _> = store.list().try_collect().await;
+    assert_eq!(listed.unwrap_err().kind(), ErrorKind::Unavailable);
+    let missing = store.is_missing(KEY).await.unwrap_err();
+    assert_eq!(missing.kind(), ErrorKind::Unavailable);
+}
+
+async fn a_missing_bucket_is_no_missing_file(server: S3Server) {
+    let config = StoreConfig {
+        url: "s3://no-such-bucket".to_owned(),
+        public_endpoint: None,
+    };
+    let store = Store::open_with(&config, server.env()).unwrap();
+    assert!(store.is_missing(KEY).await.is_err());
+    let listed: Result<Vec<_>, _> = store.list().try_collect().await;
+    assert!(listed.is_err());
 }

@@ -1,5 +1,7 @@
 //! Runs `exportctl` as an operator would.
 
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
 use std::process::{Command, Output, Stdio};
 
 use exports_tests::program;

@@ -8,18 +8,28 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 
 use super::LocalFiles;
-use crate::error::StoreError;
+use super::root::missing;
+use crate::error::{ErrorKind, StoreError};
 use crate::list::{StoredObject, blocking_stream};
 
 impl LocalFiles {
     /// All files, also staging files.
     pub(crate) fn list(&self) -> BoxStream<'static, Result<StoredObject, StoreError>> {
         let mut walk = Walk::new(self.root.path());
-        let failed = |error| StoreError::io("cannot list the files")(error);
+        let root = self.root.path().to_owned();
         blocking_stream(move || walk.next())
-            .map(move |found| found.map_err(failed))
+            .map(move |found| found.map_err(|error| failed(&root, error)))
             .boxed()
     }
+}
+
+fn failed(root: &FsPath, error: io::Error) -> StoreError {
+    const ACTION: &str = "cannot list the files";
+    // The walk skips everything else that is not found.
+    if error.kind() == io::ErrorKind::NotFound {
+        return StoreError::new(ErrorKind::Unavailable, ACTION, missing(root));
+    }
+    StoreError::io(ACTION)(error)
 }
 
 struct Walk {

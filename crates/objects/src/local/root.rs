@@ -83,7 +83,7 @@ fn create(root: &FsPath) -> io::Result<()> {
     }
 }
 
-fn missing(root: &FsPath) -> String {
+pub(super) fn missing(root: &FsPath) -> String {
     let root = root.display();
     format!(
         "the directory of the store, {root}, is missing: mount its volume, or create the directory"

@@ -13,6 +13,7 @@ mod report;
 mod rights;
 mod source;
 mod store;
+mod values;
 mod write;
 
 use clap::Args;

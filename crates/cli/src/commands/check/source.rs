@@ -10,6 +10,7 @@ use exports_source::{Column, Error as SourceError, Source};
 use super::database::describe;
 use super::index;
 use super::report::{Finding, Report, Verdict};
+use super::values;
 use crate::error::Result;
 
 const UUID: &str = "uuid";
@@ -92,6 +93,7 @@ pub(super) async fn check(report: &mut Report, source: &Source, is_separate: boo
     };
     report.add("source statements", &finding)?;
     let is_readable = finding.verdict != Verdict::Fail;
+    values::check(report, &mut session, relations_ok && is_readable).await?;
     let finding = match index::check(source).await {
         Ok(finding) => finding,
         Err(_) if !is_readable => Finding::skip("messages cannot be read"),
@@ -220,7 +222,15 @@ fn columns(
         .iter()
         .filter_map(|(name, expected)| {
             let column = type_of(name).filter(|column| column.type_name != *expected)?;
-            Some(format!("{name} is {}, not {expected}", column.type_name))
+            // The worker's sessions have the time zone UTC.
+            let zone = match column.type_name.as_str() {
+                "timestamp without time zone" | "date" => " (read as UTC)",
+                _ => "",
+            };
+            Some(format!(
+                "{name} is {}{zone}, not {expected}",
+                column.type_name
+            ))
         })
         .collect();
     if others.is_empty() {
