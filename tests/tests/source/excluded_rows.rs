@@ -21,7 +21,13 @@ async fn is_constrained(database: &TestDatabase, filter: &MessageFilter) -> bool
 
 fn filters() -> [MessageFilter; 2] {
     let status = Some(MessageStatus::Queued);
-    [filter(), MessageFilter { status, ..filter() }]
+    [
+        filter(),
+        MessageFilter {
+            status: status.into(),
+            ..filter()
+        },
+    ]
 }
 
 #[tokio::test]
