@@ -178,11 +178,11 @@ mod tests {
         assert_eq!(is("text", "", &["queued"]), "m.status = 'queued'");
         assert_eq!(is("text", "", both), "m.status IN ('queued', 'done')");
         assert_eq!(
-            is("state:enum", "queued,done", both),
+            is("state:enum", r#"["queued", "done"]"#, both),
             "m.status IN ('queued', 'done')"
         );
         assert_eq!(
-            is("state:enum", "done", both),
+            is("state:enum", r#"["done"]"#, both),
             "m.status::text IN ('queued', 'done')",
             "a text that is no label is no error"
         );

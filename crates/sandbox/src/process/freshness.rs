@@ -21,7 +21,7 @@ pub(super) fn ensure_current(program: &Path) -> Result<()> {
     let built = modified(program)?;
     for source in sources(&text) {
         // A deleted source file was part of another version.
-        if !source.is_file() || modified(&source)? > built {
+        if !source.exists() || modified(&source)? > built {
             bail!(
                 "{} is older than {}; run: cargo build --workspace --bins{}",
                 program.display(),
