@@ -25,7 +25,7 @@ build: ## Build all programs for development
 # own server or use TEST_DATABASE_URL. TEST_GARAGE sets another Garage program. The end-to-end tests
 # need the images. Without a Docker engine (exit code 3) they report that they are skipped.
 test: postgresql pgbouncer garage build ## Run all tests with real PostgreSQL and Garage, and in containers
-	@scripts/ensure-images || [ $$? = 3 ]
+	@scripts/ensure-images prometheus || [ $$? = 3 ]
 	cargo test --workspace
 
 check: postgresql tools ## Run the CI checks: format, lints, docs, dependencies, alerts, units, manifests, query metadata

@@ -30,7 +30,7 @@ def problems(rendering: Rendering) -> Iterator[str]:
             if workload["kind"] == "Deployment":
                 values = environment(container, rendering)
                 rules += [probed(container), stops_in_time(spec, container, values), fits(container, values)]
-                rules += [listens(container, values)]
+                rules += [listens(container, values), addressed(values)]
             found += [f"{container['name']}: {text}" for rule in rules for text in rule]
         yield from (f"{title(workload)}: {text}" for text in found)
     for account in rendering.of("ServiceAccount"):
@@ -160,6 +160,12 @@ def listens(container: dict, values: dict[str, str]) -> Iterator[str]:
             yield f"{name} is {value}, but must be 0.0.0.0 with a port that the container declares"
     if len(bound) != len(declared):
         yield f"declares {len(declared)} ports but listens on {len(bound)}"
+
+
+def addressed(values: dict[str, str]) -> Iterator[str]:
+    signs = values.keys() & {"EXPORTS_SIGNING_KEY", "EXPORTS_SIGNING_KEY_FILE"}
+    if signs and "EXPORTS_PUBLIC_URL" not in values:
+        yield "EXPORTS_PUBLIC_URL must be set: the API signs links to itself, and listens on all addresses"
 
 
 def bytes_of(quantity: str) -> int:

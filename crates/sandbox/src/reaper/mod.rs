@@ -33,7 +33,7 @@ impl Reaper {
             .map_err(|reason| Error::Reaper { reason })
     }
 
-    /// Removes every container and network of the local Docker engine that has this label (`key=value`).
+    /// Removes every container, network and volume of the local Docker engine that has this label (`key=value`).
     pub fn of_docker_label(label: &str) -> Result<Self, Error> {
         let shell = Command::new("/bin/sh");
         Self::spawn(DOCKER_LABEL_SCRIPT, shell, &[OsStr::new(label)])

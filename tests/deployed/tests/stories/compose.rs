@@ -163,38 +163,47 @@ async fn secrets_are_rotated_and_images_replaced_while_exports_run() {
     compose.run("compose", &["restart", "garage"], &[]);
     completes(&it, &before).await;
 
-    // The same programs under another tag: the order of an upgrade, and of its rollback.
-    for program in ["exports-api", "exports-worker", "exportctl"] {
-        let tag = [format!("{program}:dev"), format!("{program}:e2e-next")];
-        assert!(
-            Command::new("docker")
-                .arg("tag")
-                .args(&tag)
-                .status()
-                .expect("docker")
-                .success()
-        );
+    images_are_replaced(&compose, &it).await;
+}
+
+/// The order of an upgrade, and of its rollback. The other images are the same programs under another tag.
+async fn images_are_replaced(compose: &Compose, it: &Client) {
+    const PROGRAMS: [&str; 3] = ["exports-api", "exports-worker", "exportctl"];
+    const NEXT: &str = "e2e-next";
+    let names = |tag: &str| PROGRAMS.map(|program| format!("{program}:{tag}"));
+    for (image, next) in names("dev").iter().zip(&names(NEXT)) {
+        docker(&["tag", image, next]);
     }
-    let steps = |services: [&str; 2], tag| {
-        let tag = [("IMAGE_TAG", tag)];
+    let replace = |services: [&str; 2], tag| {
         for service in services {
-            compose.run("compose", &["up", "-d", "--no-deps", service], &tag);
+            let arguments = ["up", "-d", "--no-deps", service];
+            compose.run("compose", &arguments, &[("IMAGE_TAG", tag)]);
         }
     };
-    let during = create(&it).await;
-    compose.run(
-        "compose",
-        &["run", "--rm", "-T", "migrate"],
-        &[("IMAGE_TAG", "e2e-next")],
-    );
-    steps(["worker", "api"], "e2e-next");
-    ready(&it).await;
-    completes(&it, &during).await;
-    let during = create(&it).await;
-    steps(["api", "worker"], "dev");
-    ready(&it).await;
-    completes(&it, &during).await;
-    completes(&it, &create(&it).await).await;
+
+    let during = create(it).await;
+    let migrate = ["run", "--rm", "-T", "migrate"];
+    compose.run("compose", &migrate, &[("IMAGE_TAG", NEXT)]);
+    replace(["worker", "api"], NEXT);
+    ready(it).await;
+    completes(it, &during).await;
+
+    let during = create(it).await;
+    replace(["api", "worker"], "dev");
+    ready(it).await;
+    completes(it, &during).await;
+    completes(it, &create(it).await).await;
+    // The finished container of the migration still has the image.
+    compose.run("compose", &["rm", "-f", "migrate"], &[]);
+    for next in names(NEXT) {
+        docker(&["image", "rm", &next]);
+    }
+}
+
+fn docker(arguments: &[&str]) {
+    let output = Command::new("docker").args(arguments).output();
+    let output = output.expect("docker");
+    assert!(output.status.success(), "{arguments:?}: {}", both(&output));
 }
 
 async fn ready(client: &Client) {
