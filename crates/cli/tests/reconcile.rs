@@ -278,7 +278,7 @@ async fn an_unavailable_store_is_an_error_and_repairs_nothing() {
     assert_eq!(answer.code, Some(1), "{} {}", answer.out, answer.err);
     drop(fault);
     let head = |seen: &exports_tests::s3::Seen| seen.kind == exports_tests::s3::Kind::Head;
-    let _fault = server.inject(head, refused);
+    let _fault = server.inject(head, exports_tests::s3::Fault::Answer(500));
     let answer = fixture.run("--delete").await;
     assert_eq!(answer.code, Some(1), "{} {}", answer.out, answer.err);
     assert_eq!(fixture.status(&row).await, "completed");

@@ -5,7 +5,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::StreamExt;
 use object_store::multipart::MultipartStore;
+use object_store::path::Path;
 use object_store::signer::{Method, Signer};
 use object_store::{ObjectStoreExt, PutOptions};
 use url::Url;
@@ -78,12 +80,29 @@ impl Store {
 
     /// Whether the store is certain that a file does not exist. A missing bucket or directory is an error: its files may
     /// reappear.
+    ///
+    /// The answer to a HEAD is not certain: a missing bucket is a 404 too, and Amazon S3 answers 403 for a missing object if
+    /// the permission to list depends on the prefix. So a listing of the file's neighbors confirms it.
     pub async fn is_missing(&self, key: &str) -> Result<bool, StoreError> {
-        if self.size(key).await?.is_some() {
-            return Ok(false);
+        match self.size(key).await {
+            Ok(Some(_)) => return Ok(false),
+            Ok(None) => {}
+            Err(error) if error.kind() == ErrorKind::Refused => {}
+            Err(error) => return Err(error),
         }
-        // The answer to a HEAD does not tell a missing bucket from a missing object.
-        self.probe().await?;
+        let path = self.key(key)?;
+        let client = match self.backend() {
+            Backend::Directory(files) => return Ok(files.size(&path).await?.is_none()),
+            Backend::Bucket { quick, .. } => quick,
+        };
+        let parent: Path = path.parts().take(path.parts().count() - 1).collect();
+        let mut listed = client.list(Some(&parent));
+        while let Some(found) = listed.next().await {
+            let found = found.map_err(StoreError::store("cannot look up the file"))?;
+            if found.location == path {
+                return Ok(false);
+            }
+        }
         Ok(true)
     }
 

@@ -97,7 +97,7 @@ impl Store {
             .map_err(timed_out)?
     }
 
-    pub(crate) async fn probe(&self) -> Result<(), StoreError> {
+    async fn probe(&self) -> Result<(), StoreError> {
         let client = match self.backend() {
             Backend::Directory(files) => return files.check().await,
             Backend::Bucket { quick, .. } => quick,
