@@ -309,6 +309,97 @@ async fn a_role_name_can_contain_quotes_spaces_and_semicolons() {
     assert!(storage.claim(&worker("worker-1")).await.is_ok());
 }
 
+/// Each single right that a program has is missed when it is revoked.
+#[tokio::test]
+async fn every_missing_right_is_found() {
+    let database = database().await;
+    let storage = database.storage();
+    for program in [Program::Api, Program::Worker] {
+        let (name, url) = role(&database, program).await;
+        let own = Database::new(&url, PURPOSE).unwrap();
+        let missing = async |role| own.missing_rights(program, role, true).await.unwrap();
+        assert_eq!(missing(None).await, None);
+        assert_eq!(
+            storage
+                .missing_rights(program, Some(&name), true)
+                .await
+                .unwrap(),
+            None
+        );
+        let rights = database.rows(&granted_to(&name)).await;
+        assert!(rights.len() > 20, "{program:?}: {rights:?}");
+        for right in rights {
+            let [privilege, columns, relation] = ["privilege", "columns", "relation"]
+                .map(|part| right[part].as_str().unwrap().to_owned());
+            let right = format!("{privilege}{columns} ON {relation}");
+            database
+                .execute(format!("REVOKE {right} FROM \"{name}\""))
+                .await;
+            let found = missing(None).await.expect(&right).to_string();
+            let lacks = format!(
+                "role \"{name}\" lacks {privilege}{columns} on {relation}: run exportctl migrate --"
+            );
+            assert!(
+                found.starts_with(&lacks) && found.ends_with(&name),
+                "{right}: {found}"
+            );
+            let from_outside = storage.missing_rights(program, Some(&name), true).await;
+            assert_eq!(from_outside.unwrap().unwrap().to_string(), found);
+            database
+                .execute(format!("GRANT {right} TO \"{name}\""))
+                .await;
+        }
+        assert_eq!(missing(None).await, None);
+    }
+    // The owner.
+    for program in [Program::Api, Program::Worker] {
+        let missing = storage.missing_rights(program, None, true).await;
+        assert_eq!(missing.unwrap(), None);
+    }
+    let error = storage
+        .missing_rights(Program::Api, Some("nobody_at_all"), true)
+        .await;
+    let error = exports_domain::error_line(&error.unwrap_err());
+    assert!(
+        error.contains("role \"nobody_at_all\" does not exist"),
+        "{error}"
+    );
+}
+
+/// The privileges of a role on tables and on single columns.
+fn granted_to(role: &str) -> String {
+    format!(
+        "SELECT acl.privilege_type AS privilege, '' AS columns, c.relname AS relation
+         FROM pg_class c, aclexplode(c.relacl) acl, pg_roles r
+         WHERE acl.grantee = r.oid AND r.rolname = '{role}'
+         UNION ALL
+         SELECT acl.privilege_type, format(' (%s)', a.attname), c.relname
+         FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid, aclexplode(a.attacl) acl, pg_roles r
+         WHERE acl.grantee = r.oid AND r.rolname = '{role}'"
+    )
+}
+
+/// The claim of nothing needs the same rights as a claim, and changes nothing.
+#[tokio::test]
+async fn a_trial_claim_claims_nothing() {
+    let database = database().await;
+    queue(&database, PROJECT, 1).await;
+    let (name, url) = role(&database, Program::Worker).await;
+    let storage = Database::new(&url, PURPOSE).unwrap();
+    storage.claim_nothing().await.unwrap();
+    assert_eq!(
+        database.value("SELECT status FROM exports").await,
+        "pending"
+    );
+    database
+        .execute(format!(
+            "REVOKE INSERT (state) ON export_objects FROM \"{name}\""
+        ))
+        .await;
+    let error = storage.claim_nothing().await.unwrap_err();
+    assert_eq!(error.sql_state().as_deref(), Some("42501"));
+}
+
 /// The migrator owns the service's tables; another role owns the platform's tables.
 #[tokio::test]
 async fn rights_on_tables_of_another_owner_are_reported_as_a_grant_statement() {

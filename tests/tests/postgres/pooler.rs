@@ -89,6 +89,30 @@ impl Drop for Pooler {
     }
 }
 
+/// The pooler's own refusals mean that the database is unavailable, in its words.
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_of_the_pooler_are_reported_in_its_words() {
+    let Some((postgres, program)) = prepared().await else {
+        return;
+    };
+    let pooler = Pooler::start(&program, &postgres, "pool_mode = session").await;
+    let missing = format!("{}_not_there", pooler.url());
+    let database = Database::new(&missing, PoolPurpose::Api).unwrap();
+    let requests = (0..20).map(|_| database.migration_state());
+    let mut errors = Vec::new();
+    for answer in join_all(requests).await {
+        errors.push(answer.unwrap_err());
+    }
+    errors.push(database.open_wire().await.unwrap_err().into());
+    for error in errors {
+        let line = exports_domain::error_line(&error);
+        assert!(error.is_unavailable() && error.is_transient(), "{line}");
+        assert!(line.contains("no such database"), "{line}");
+    }
+    drop(pooler);
+    stop(postgres).await;
+}
+
 fn program() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);

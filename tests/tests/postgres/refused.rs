@@ -33,7 +33,8 @@ impl Observer for Told {
 }
 
 /// Each kind of connection must be refused with these words.
-async fn assert_refused(url: &str, words: &str) {
+async fn assert_refused(url: &str, words: &[&str]) {
+    let is_one_of = |line: &str| words.iter().any(|words| line.contains(words));
     for url in [url.to_owned(), through_the_gateway(url)] {
         let storage = Database::new(&url, PURPOSE).unwrap();
         let told = Arc::new(Told::default());
@@ -45,16 +46,16 @@ async fn assert_refused(url: &str, words: &str) {
             let error = answer.unwrap_err();
             let line = error_line(&error);
             assert!(error.is_unavailable() && error.is_transient(), "{line}");
-            assert!(line.contains(words), "{words}: {line}");
+            assert!(is_one_of(&line), "{words:?}: {line}");
         }
         let error = storage.open_wire().await.unwrap_err();
         let line = error_line(&error);
         assert!(error.is_unavailable() && error.is_transient(), "{line}");
-        assert!(line.contains(words), "{words}: {line}");
+        assert!(is_one_of(&line), "{words:?}: {line}");
         let told = told.0.lock().unwrap();
         assert!(!told.is_empty());
         for line in told.iter() {
-            assert!(line.contains(words), "{words}: {line}");
+            assert!(is_one_of(line), "{words:?}: {line}");
         }
     }
 }
@@ -71,9 +72,12 @@ async fn a_refused_login_is_reported_in_the_words_of_the_server() {
         .await;
     let missing = database.url_of("not_there");
     tokio::join!(
-        assert_refused(&limited_url, "too many connections for role \""),
-        assert_refused(&changed_url, "password authentication failed for user \""),
-        assert_refused(&missing, "database \"not_there\" does not exist"),
+        assert_refused(&limited_url, &["too many connections for role \""]),
+        assert_refused(
+            &changed_url,
+            &["password authentication failed for user \""]
+        ),
+        assert_refused(&missing, &["database \"not_there\" does not exist"]),
     );
 }
 
@@ -101,11 +105,16 @@ async fn a_full_server_is_reported_in_its_words() {
     while held.len() < 7 {
         held.push(PgConnection::connect(&postgres.url()).await.unwrap());
     }
-    assert_refused(&url, "remaining connection slots are reserved").await;
+    // Connections that log in at the same moment take the reserved slots too.
+    let words = [
+        "remaining connection slots are reserved",
+        "sorry, too many clients already",
+    ];
+    assert_refused(&url, &words).await;
     while let Ok(connection) = PgConnection::connect(&postgres.url()).await {
         held.push(connection);
     }
-    assert_refused(&url, "sorry, too many clients already").await;
+    assert_refused(&url, &words[1..]).await;
     drop(held);
     stop(postgres).await;
 }

@@ -62,6 +62,11 @@ pub(super) async fn fetch(
         404 if !exists => Finding::ok(format!(
             "{host} accepts the signature, and responds that there is no such object"
         )),
+        // A store that does not allow to list the bucket answers so for every object that does not exist.
+        403 if !exists => Finding::warn(format!(
+            "{host} responds 403 for an object that does not exist: if the credentials may list the bucket, \
+             they may not read, or the clock is wrong; otherwise download an export to check it"
+        )),
         status => Finding::fail(format!(
             "{host} responds {status} instead of {}: {fix}, the credentials, or the clock",
             if exists { "the file" } else { "404" },

@@ -2,7 +2,7 @@
 //! programs, only with the operations of that program.
 
 use exports_domain::error_line;
-use exports_objects::{FileHeaders, OpenError, Store, StoreConfig, StoreError};
+use exports_objects::{ErrorKind, FileHeaders, OpenError, Store, StoreConfig, StoreError};
 use exports_service::settings::StoreSettings;
 use uuid::Uuid;
 
@@ -89,6 +89,9 @@ async fn check_reading(
     let finding = match store.size(key).await {
         Ok(None) => Finding::ok("the store answers that there is no such object"),
         Ok(Some(_)) => Finding::fail("the store reports an object that was never written"),
+        Err(error) if error.kind() == ErrorKind::Refused => Finding::warn(format!(
+            "{error}: without s3:ListBucket, the store answers so for an object that does not exist"
+        )),
         Err(error) => failed(&error),
     };
     report.add("store look-up", &finding)?;
