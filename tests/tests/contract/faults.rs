@@ -339,8 +339,8 @@ fn readiness_and_creates_make_no_store_calls_and_links_survive_an_outage() {
             .start()
             .await;
         let consumer = Consumer::owner_of(&fixture);
-        let _away = fixture.s3().inject(|_| true, Fault::Answer(503));
         let id = consumer.put(consumer.row(ExportStatus::Completed)).await;
+        let _away = fixture.s3().inject(|_| true, Fault::Answer(503));
         let before = [Kind::Get, Kind::Head, Kind::List].map(|kind| fixture.s3().count(kind));
         let _ = consumer.api.get("/readyz").await.expect(200);
         consumer.create(&request()).await;
