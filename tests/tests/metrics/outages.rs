@@ -42,7 +42,8 @@ fn assert_one_outage(log: &str, events: &[Value]) {
     let ends = with_message(events, ENDS);
     assert_eq!(ends.len(), 1, "{log}");
     assert_eq!(ends[0]["level"], "INFO");
-    assert!(ends[0]["failures"].as_u64() > Some(1), "{}", ends[0]);
+    // A worker may have tried only once.
+    assert!(ends[0]["failures"].as_u64() >= Some(1), "{}", ends[0]);
     assert!(ends[0]["duration_ms"].as_u64() > Some(1000), "{}", ends[0]);
     let loud = |event: &&Value| event["level"] == "WARN" || event["level"] == "ERROR";
     let loud: Vec<_> = events.iter().filter(loud).collect();
