@@ -194,6 +194,11 @@ async fn an_outage_of_the_store_has_two_lines() {
     const EXPORTS: usize = 4;
     let mut fixture = Fixture::builder().store(StoreKind::S3).start().await;
     fixture.insert_one_message().await;
+    // A store that refuses access at the start would end the worker.
+    fixture
+        .worker_process(0)
+        .wait_for_event("worker started")
+        .await;
     let away = fixture
         .s3()
         .inject(|_| true, exports_tests::s3::Fault::Answer(403));
