@@ -91,7 +91,7 @@ async fn a_key_is_created_with_a_scope_and_an_expiry_and_listed_with_both() {
     let row = listed(&database, &forever[..12]).await;
     assert_eq!((row[3].as_str(), row[6].as_str()), ("write", "-"));
     let bad = run(&database, "key create --project proj_a --scope admin").await;
-    assert!(bad.err.contains("read, write"), "{}", bad.err);
+    assert!(bad.err.contains("must be read or write"), "{}", bad.err);
 }
 
 #[tokio::test]

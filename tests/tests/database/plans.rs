@@ -188,7 +188,7 @@ async fn frequent_statements_do_not_scan_whole_tables() {
             5.0,
         ),
         (
-            "WITH active AS MATERIALIZED",
+            "status = 'processing' ) SELECT id, project_id",
             "text, timestamptz, uuid, int8",
             &first,
             5.0,

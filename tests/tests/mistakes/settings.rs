@@ -227,7 +227,7 @@ const OF_ONE_VARIABLE: &[(char, &str, &str, &str)] = &[
         'a',
         "EXPORTS_CORS_ORIGINS",
         "https://app.example.com/",
-        ": \"https://app.example.com/\" is no origin such as https://app.example.com: use https://app.example.com",
+        ": \"https://app.example.com/\" is no origin: use https://app.example.com",
     ),
 ];
 

@@ -59,7 +59,7 @@ async fn switch_on(postgres: LocalPostgres) -> LocalPostgres {
 
 /// Connects; on failure returns the last cause of the error.
 async fn connect(url: &str) -> Result<(), String> {
-    let database = Database::new(url, PoolPurpose::Command).unwrap();
+    let database = Database::new(url, PoolPurpose::Command).map_err(|error| error.to_string())?;
     let Err(error) = database.check().await else {
         // Connections of the pool have the same result.
         database.ping().await.unwrap();
@@ -117,7 +117,11 @@ async fn a_url_with_verify_full_connects_only_to_a_verified_server() {
     };
     assert_eq!(connect(&verified(&by_name, "ca.pem")).await, Ok(()));
     let other_name = connect(&verified(&postgres.url(), "ca.pem")).await;
-    assert!(other_name.unwrap_err().contains("not valid for name"));
+    assert!(
+        other_name
+            .unwrap_err()
+            .contains("not valid for \"127.0.0.1\"")
+    );
     let other_authority = connect(&verified(&by_name, "other-ca.pem")).await;
     assert!(other_authority.unwrap_err().contains("unknown authority"));
     let no_authority = connect(&verified(&by_name, "missing.pem")).await;
@@ -129,10 +133,8 @@ async fn a_url_with_verify_full_connects_only_to_a_verified_server() {
     ] {
         join_in_tls(&url).await;
     }
-    for authority in ["other-ca.pem", "missing.pem"] {
-        let session = verified(&by_name, "ca.pem");
-        refuse_to_join(&session, &verified(&by_name, authority)).await;
-    }
+    let session = verified(&by_name, "ca.pem");
+    refuse_to_join(&session, &verified(&by_name, "other-ca.pem")).await;
 
     stop(postgres).await;
 }

@@ -130,7 +130,8 @@ async fn fifty_long_exports_do_not_delay_other_projects() {
     tokio::time::sleep(Duration::from_secs(11)).await;
     let after = fixture.database().value(transactions).await;
     let sent = after.as_u64().unwrap() - before.as_u64().unwrap();
-    assert!(sent < 150, "{sent} statements in 11 s");
+    // Polls, heartbeats and sweeps are about 150. A claim in a loop would be thousands.
+    assert!(sent < 300, "{sent} statements in 11 s");
     assert_eq!(running(&fixture).await, 2);
 
     for project in ["proj_b", "proj_c", "proj_d"] {

@@ -2,8 +2,9 @@
 
 use sqlx::AssertSqlSafe;
 
-use crate::access::missing_rights::{grant, missing_around_own_tables, quoted};
+use crate::access::missing_rights::{grant, quoted};
 use crate::access::rights::{OWN_TABLES, Program};
+use crate::access::rights_query::{Asked, Relations, Right, find};
 use crate::database::Database;
 use crate::error::Error;
 
@@ -112,4 +113,32 @@ fn grant_own_tables(program: Program, role: &str) -> String {
         }
     }
     statements.join("; ")
+}
+
+/// The rights on the source relations, the schema and the database that `role` lacks, as they stand in a
+/// `GRANT`. The connected role may be another one.
+async fn missing_around_own_tables(
+    connection: &mut PgConnection,
+    program: Program,
+    role: &str,
+) -> Result<Vec<String>, Error> {
+    let database = sqlx::query!(
+        r#"
+        SELECT current_database()::text AS "name!",
+               has_database_privilege($1::text::name, current_database()::text, 'CONNECT') AS "connects!"
+        "#,
+        role,
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    let mut missing = Vec::new();
+    if !database.connects {
+        missing.push(format!("CONNECT ON DATABASE {}", quoted(&database.name)));
+    }
+    let asked = Asked::of(program, Relations::OwnAndSource);
+    let found = find(connection, Some(role), &asked).await?;
+    let is_own = |right: &Right| OWN_TABLES.iter().any(|own| own.table == right.object);
+    let around = found.rights.iter().filter(|right| !is_own(right));
+    missing.extend(around.map(Right::in_grant));
+    Ok(missing)
 }

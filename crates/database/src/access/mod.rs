@@ -8,6 +8,7 @@ mod missing_rights;
 mod project_limits;
 mod projects;
 mod rights;
+mod rights_query;
 
 pub use api_keys::{ApiKey, IssuedKey, NewKey, Rotated};
 pub use authentication::Authenticated;

@@ -146,6 +146,9 @@ impl Shared {
                     break connection;
                 }
                 Err(error) => {
+                    // The server's words say more than a timeout of another connection.
+                    let others = error.is_timeout().then(|| self.opening_failed_since(begun));
+                    let error = others.flatten().unwrap_or(error);
                     let can_pass = error.is_starting() && begun.elapsed() + pause < RETRY;
                     *self.opening_failed() = Some((Instant::now(), error.for_another()));
                     if !can_pass {

@@ -63,8 +63,10 @@ impl Route {
 
     /// Connects once. Returns the server, and what sqlx connects to from now on.
     pub(crate) async fn probe(&self) -> Result<(ConnectedServer, PgConnectOptions), Error> {
+        // Another probe may learn meanwhile that it is a pooler.
+        let sends_options = !self.upstream.is_pooler();
         let opened = match self.upstream.connect().await {
-            Err(error) if refuses_options(&error) && !self.upstream.is_pooler() => {
+            Err(error) if refuses_options(&error) && sends_options => {
                 self.upstream.set_pooler(true);
                 self.upstream.connect().await
             }

@@ -163,8 +163,7 @@ fn rule(error: &Error) -> String {
     if let Some(unknown) = source.downcast_ref::<UnknownName>() {
         return format!("must be {}", alternatives(unknown.known().split(", ")));
     }
-    let text = error_line(source);
-    if text.starts_with("must") { text } else { text }
+    error_line(source)
 }
 
 /// `a, b or c`.

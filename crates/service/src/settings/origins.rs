@@ -62,7 +62,7 @@ fn origin(text: &str) -> Result<String, String> {
     if origin == text {
         Ok(origin)
     } else {
-        Err(format!("{text:?} {RULE}: use {origin}"))
+        Err(format!("{text:?} is no origin: use {origin}"))
     }
 }
 

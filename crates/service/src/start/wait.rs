@@ -1,8 +1,9 @@
 //! Waits until the dependencies of a service are available.
 //!
 //! A wrong setting ends the wait at once: an address or a key that cannot be used, refused credentials, a
-//! database that does not exist. So do rights that are still missing a moment after the schema is current. Everything that can pass by itself is waited for: a server that is not
-//! started, a name that is not in DNS yet, a schema that `exportctl migrate` has not brought up to date.
+//! database that does not exist. So do rights that are still missing a moment after the schema is current.
+//! Everything that can pass by itself is waited for: a server that is not started, a name that is not in DNS
+//! yet, a schema that `exportctl migrate` has not brought up to date.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -10,7 +11,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, interval_at, sleep, sleep_until};
 
-use super::{Dependencies, StartError, Wait};
+use super::error::Wait;
+use super::{Dependencies, StartError};
 
 /// The interval of the log lines.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);

@@ -30,7 +30,7 @@ use exports_source::Source;
 use self::database::State;
 use self::report::{Finding, Report};
 use self::rights::As;
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, Result};
 
 /// Checks the configuration, the databases and the object store, as the services use them
 #[derive(Debug, Args)]
