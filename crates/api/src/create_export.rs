@@ -11,6 +11,7 @@ use axum::http::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
 use axum::response::{IntoResponse, Response};
 use exports_database::{Created, NewExport};
 use exports_domain::{ExportId, Limit, Rate, Scope};
+use exports_wire::ExportJson;
 
 use crate::audit::Subject;
 use crate::body::Body;
@@ -19,7 +20,6 @@ use crate::envelope::Envelope;
 use crate::error::ApiError;
 use crate::error_code::ErrorCode;
 use crate::error_responses::{DocumentedErrors, ErrorResponses};
-use crate::export_json::ExportJson;
 use crate::limits::Share;
 use crate::middleware::timeout::Deadline;
 use crate::query::Query;

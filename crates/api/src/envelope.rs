@@ -5,8 +5,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::error::ApiError;
+use crate::error_code_schema::ErrorCodeSchema;
 use crate::request_id::RequestId;
-use crate::schema_enums::ErrorCodeSchema;
 
 /// The response of a request that succeeded. [`crate::openapi`] names the type of each `T`.
 #[derive(Debug, Serialize, ToSchema)]

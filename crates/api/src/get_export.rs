@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, ETAG, HeaderMap, HeaderValue, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
 use exports_domain::ExportStatus;
+use exports_wire::ExportJson;
 use serde_json::value::to_raw_value;
 
 use crate::caller::Caller;
@@ -16,7 +17,6 @@ use crate::error::ApiError;
 use crate::error_code::ErrorCode;
 use crate::error_responses::{DocumentedErrors, ErrorResponses};
 use crate::etag;
-use crate::export_json::ExportJson;
 use crate::path::ExportPath;
 use crate::query::NoQuery;
 use crate::request_id::RequestId;

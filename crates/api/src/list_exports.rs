@@ -6,6 +6,7 @@ use axum::extract::{RawQuery, State};
 use axum::{Extension, Json};
 use exports_database::ListRequest;
 use exports_domain::ExportStatus;
+use exports_wire::{ExportJson, ExportStatusSchema};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -14,10 +15,8 @@ use crate::cursor;
 use crate::error::ApiError;
 use crate::error_code::ErrorCode;
 use crate::error_responses::{DocumentedErrors, ErrorResponses};
-use crate::export_json::ExportJson;
 use crate::query::Query;
 use crate::request_id::RequestId;
-use crate::schema_enums::ExportStatusSchema;
 use crate::state::AppState;
 
 /// A page of exports

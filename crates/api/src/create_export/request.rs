@@ -2,12 +2,12 @@
 
 use chrono::{DateTime, Utc};
 use exports_domain::{Choice, Direction, EndpointId, MessageFilter, TimeRange, UnknownName, time};
+use exports_wire::{DirectionSchema, MessageStatusSchema};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::error::ApiError;
 use crate::json_fields::{Field, JsonFields};
-use crate::schema_enums::{DirectionSchema, MessageStatusSchema};
 
 /// The filter for the messages to export. `null` is the same as absent.
 ///

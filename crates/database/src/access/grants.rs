@@ -1,6 +1,6 @@
 //! Grants a role exactly the rights of its program.
 
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::access::missing_rights::{grant, quoted};
 use crate::access::rights::{OWN_TABLES, Program};

@@ -7,13 +7,12 @@ use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::error_code::ErrorCode;
-
 /// Defines a type without values that stands for an enum in the document.
 macro_rules! schema_enum {
     ($type:ident, $name:literal, $names:expr, $description:literal) => {
+        #[doc = $description]
         #[derive(Debug)]
-        pub(crate) struct $type;
+        pub struct $type;
 
         impl PartialSchema for $type {
             fn schema() -> RefOr<Schema> {
@@ -48,12 +47,6 @@ schema_enum!(
     MessageStatus::NAMES,
     "The delivery status of a message: queued: no attempt yet; delivering: an attempt is running; succeeded: delivered; \
      pending_retry: the latest attempt failed, and another one follows; failed_permanent: failed, without further attempts"
-);
-schema_enum!(
-    ErrorCodeSchema,
-    "ErrorCode",
-    ErrorCode::NAMES,
-    "Machine-readable error code"
 );
 
 fn names(names: &[&str], description: &str) -> Object {

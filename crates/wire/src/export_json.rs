@@ -11,7 +11,7 @@ use crate::schema_enums::{DirectionSchema, ExportStatusSchema, MessageStatusSche
 /// An export. Unset fields are omitted.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Export)]
-pub(crate) struct ExportJson {
+pub struct ExportJson {
     /// Export job identifier (UUIDv7)
     #[schema(example = "01935abc-def0-7123-4567-890abcdef012")]
     id: Uuid,
