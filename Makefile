@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help demo dev build test check fmt tools garage images up down queries bench bench-memory sbom
+.PHONY: help demo dev build test test-quick check fmt tools garage images up down queries bench bench-memory sbom
 
 RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
 
@@ -27,6 +27,10 @@ build: ## Build all programs for development
 test: postgresql pgbouncer garage build ## Run all tests with real PostgreSQL and Garage, and in containers
 	@scripts/ensure-images prometheus || [ $$? = 3 ]
 	cargo test --workspace
+
+# Unit tests, and one suite of each program on a private PostgreSQL and in-process S3 servers.
+test-quick: postgresql build ## Run the tests that need at most a minute after the build, and no containers
+	cargo test --workspace --lib --bins --test encoder --test mistakes --test access --test operator --test demo
 
 check: postgresql tools ## Run the CI checks: format, lints, docs, dependencies, alerts, units, manifests, query metadata
 	cargo fmt --all --check
