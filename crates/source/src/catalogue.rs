@@ -36,6 +36,8 @@ pub struct Catalogue {
     checked: Vec<String>,
     /// Views and the versions of their definitions.
     views: Vec<(String, String)>,
+    /// Tables that the role may read, but not lock: it has rights on columns only.
+    unlockable: Vec<String>,
     /// The server refused to show its catalogue.
     is_unknown: bool,
 }
@@ -108,6 +110,7 @@ impl Catalogue {
                 "single_reader" => catalogue
                     .single_reader_reasons
                     .push(format!("{first} has {second}")),
+                "unlockable" => catalogue.unlockable.push(relation),
                 "checked" => catalogue.checked.push(relation),
                 "view" => catalogue.views.push((first, second)),
                 "policies" => catalogue.policies.push(first),
@@ -147,6 +150,11 @@ impl Catalogue {
                 .relations
                 .values()
                 .all(|relation| relation.kind == Kind::Table && relation.is_simple)
+    }
+
+    /// Whether the role may lock the relations by name. The planner can still lock them.
+    pub(crate) fn allows_locks(&self) -> bool {
+        self.unlockable.is_empty()
     }
 
     /// Whether `lock_statement` locks everything that is read.

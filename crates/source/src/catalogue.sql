@@ -52,6 +52,11 @@ SELECT 'column', t.name, t.attname::text,
 FROM types t JOIN pg_type p ON p.oid = t.type AND p.typtype <> 'd'
 LEFT JOIN pg_collation o ON o.oid = t.attcollation
 UNION ALL
+-- A table that the role may read only by columns: `LOCK TABLE` needs the right on the whole table.
+SELECT 'unlockable', n.name, NULL, NULL, NULL
+FROM named n JOIN pg_class c ON c.oid = n.oid AND c.relkind IN ('r', 'p')
+WHERE NOT has_table_privilege(n.oid, 'SELECT')
+UNION ALL
 -- A table whose direction has a CHECK constraint of its own. The planner decides what it proves.
 SELECT 'checked', n.name, NULL, NULL, NULL
 FROM named n

@@ -24,7 +24,7 @@ impl SourceSession {
         filter: &MessageFilter,
     ) -> Result<bool, Error> {
         self.planned = None;
-        if self.catalogue.locks_cover_all() && !self.locks_refused {
+        if self.catalogue.locks_cover_all() && !self.locks_are_refused() {
             return Ok(true);
         }
         let planned = self.planned_relations(project, filter).await?;

@@ -133,8 +133,13 @@ impl SourceSession {
         error.is_refused() && !error.is_transient() && self.lock_statement().is_some()
     }
 
+    /// Whether the relations cannot be locked by name, so that the planner must lock them.
+    pub(crate) fn locks_are_refused(&self) -> bool {
+        self.locks_refused || !self.catalogue.allows_locks()
+    }
+
     fn lock_statement(&self) -> Option<String> {
-        (!self.locks_refused)
+        (!self.locks_are_refused())
             .then(|| self.catalogue.lock_statement())
             .flatten()
     }
@@ -155,7 +160,7 @@ impl SourceSession {
     /// Commits. Returns an error if the relations have changed since the snapshot: a partition was
     /// attached, or the names mean other relations now.
     pub async fn commit_if_unchanged(&mut self) -> Result<(), Error> {
-        if self.catalogue.are_plain_tables() && !self.locks_refused {
+        if self.catalogue.are_plain_tables() && !self.locks_are_refused() {
             let statements = [Catalogue::identity_statement(), "COMMIT"].join("; ");
             let identity = self.end_transaction(&statements).await?.into_iter().next();
             let [identity] = values(identity.ok_or(NO_IDENTITY)?)?;

@@ -181,7 +181,7 @@ async fn an_export_that_waits_for_a_schema_change_reads_all_rows() {
     }
 }
 
-/// A role with column privileges only cannot lock the table.
+/// A role with column privileges only cannot lock the table, and does not try to.
 #[tokio::test]
 async fn an_export_without_lock_privilege_reads_all_rows() {
     let database = filled().await;

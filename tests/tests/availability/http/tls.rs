@@ -110,11 +110,11 @@ async fn a_certificate_without_its_key_is_refused_in_one_line() {
     for (variables, line) in [
         (
             vec![("EXPORTS_TLS_CERT", certificate)],
-            "EXPORTS_TLS_KEY: must be set with EXPORTS_TLS_CERT",
+            "EXPORTS_TLS_KEY must be set with EXPORTS_TLS_CERT",
         ),
         (
             vec![("EXPORTS_TLS_CERT", certificate), ("EXPORTS_TLS_KEY", key)],
-            "EXPORTS_TLS_KEY: the file is not usable: the key does not belong to the certificate",
+            "does not belong to the certificate of EXPORTS_TLS_CERT",
         ),
     ] {
         let mut api = Process::start("exports-api", &[], environment(&fixture, &variables));
