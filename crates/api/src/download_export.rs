@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::{RawQuery, State};
-use axum::http::header::{CACHE_CONTROL, HeaderValue, LOCATION};
+use axum::http::header::{HeaderValue, LOCATION};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use chrono::DateTime;
@@ -16,6 +16,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::authorization_forwarding::forwards_authorization;
+use crate::caching::no_store;
 use crate::caller::Caller;
 use crate::envelope::Envelope;
 use crate::error::ApiError;
@@ -144,13 +145,12 @@ pub(crate) async fn download_export(
     }
     let forwards_key = redirect && forwards_authorization(&headers);
     let mut link = link(&state, id, &object_key, ttl, forwards_key).await?;
-    let no_store = (CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if !redirect {
         link.note = None;
-        return Ok(([no_store], Envelope::json(request_id, link)).into_response());
+        return Ok(([no_store()], Envelope::json(request_id, link)).into_response());
     }
     let location = HeaderValue::try_from(&link.url).expect("a URL is a valid header value");
-    let headers = [no_store, (LOCATION, location)];
+    let headers = [no_store(), (LOCATION, location)];
     let body = Envelope::json(request_id, link);
     Ok((StatusCode::FOUND, headers, body).into_response())
 }

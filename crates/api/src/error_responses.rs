@@ -7,10 +7,11 @@ use serde_json::json;
 use utoipa::openapi::example::ExampleBuilder;
 use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::schema::{KnownFormat, Object, ObjectBuilder, SchemaFormat, Type};
-use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder, Schema};
+use utoipa::openapi::{Content, ContentBuilder, Ref, RefOr, Response, ResponseBuilder, Schema};
 use utoipa::{IntoResponses, ToSchema};
 
 use crate::envelope::ErrorEnvelope;
+use crate::error_body::{PROBLEM_JSON, ProblemDetails};
 use crate::error_code::ErrorCode;
 
 /// The errors of one endpoint. The endpoint's file implements this trait next to the handler.
@@ -57,7 +58,9 @@ fn response(codes: &[ErrorCode]) -> Response {
     let content = envelope().examples_from_iter(examples).build();
     let response = ResponseBuilder::new()
         .description(descriptions.join("; "))
-        .content("application/json", content);
+        .content("application/json", content)
+        .content(PROBLEM_JSON, problem())
+        .header("Vary", text(VARY));
     match codes[0] {
         ErrorCode::Unauthorized => response.header("WWW-Authenticate", text("`Bearer`")),
         ErrorCode::RangeNotSatisfiable => {
@@ -92,8 +95,17 @@ pub(crate) fn default_response() -> Response {
     ResponseBuilder::new()
         .description(description)
         .content("application/json", envelope().build())
+        .content(PROBLEM_JSON, problem())
+        .header("Vary", text(VARY))
         .header("Allow", text("With 405: the allowed methods"))
         .build()
+}
+
+const VARY: &str = "Contains `accept`, which chooses between the two forms of an error";
+
+fn problem() -> Content {
+    let schema = Ref::from_schema_name(ProblemDetails::name());
+    ContentBuilder::new().schema(Some(schema)).build()
 }
 
 fn envelope() -> ContentBuilder {

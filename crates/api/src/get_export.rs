@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::header::{CACHE_CONTROL, ETAG, HeaderMap, HeaderValue, RETRY_AFTER};
+use axum::http::header::{ETAG, HeaderMap, HeaderValue, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
 use exports_domain::ExportStatus;
 use exports_wire::ExportJson;
@@ -111,10 +111,7 @@ pub(crate) async fn get_export(
 
 fn headers(tag: &str, status: ExportStatus) -> HeaderMap {
     let tag = HeaderValue::try_from(tag).expect("hex digits in quotes are a valid header value");
-    let mut headers = HeaderMap::from_iter([
-        (ETAG, tag),
-        (CACHE_CONTROL, HeaderValue::from_static("private, no-cache")),
-    ]);
+    let mut headers = HeaderMap::from_iter([(ETAG, tag)]);
     if !status.is_terminal() {
         headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
     }

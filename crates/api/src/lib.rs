@@ -6,10 +6,12 @@
 //!
 //! `domain` defines exports; `database` and `objects` store them.
 
+mod accept;
 mod api_key_cache;
 mod audit;
 mod authorization_forwarding;
 mod body;
+mod caching;
 mod caller;
 mod client_address;
 mod create_export;
@@ -19,6 +21,7 @@ mod download_export;
 mod download_file;
 mod envelope;
 mod error;
+mod error_body;
 mod error_code;
 mod error_code_schema;
 mod error_responses;
@@ -29,6 +32,7 @@ mod file_readers;
 mod get_export;
 mod health;
 mod healthcheck;
+mod idempotency_key;
 mod json_fields;
 mod limits;
 mod list_exports;

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
+use axum::http::header::{HeaderValue, LINK};
+use axum::response::{AppendHeaders, IntoResponse};
 use axum::{Extension, Json};
 use exports_database::ListRequest;
 use exports_domain::ExportStatus;
 use exports_wire::{ExportJson, ExportStatusSchema};
 use serde::Serialize;
+use url::form_urlencoded;
 use utoipa::ToSchema;
 
 use crate::caller::Caller;
@@ -68,6 +71,17 @@ fn limit(text: &str) -> Result<u16, String> {
         .ok_or_else(|| format!("must be a number from 1 to {MAX_LIMIT}"))
 }
 
+/// The `Link` to the next page (RFC 8288): the same request, with another cursor.
+fn next_page(public_url: &str, raw: Option<&str>, cursor: &str) -> HeaderValue {
+    let given = form_urlencoded::parse(raw.unwrap_or_default().as_bytes());
+    let query = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(given.filter(|(name, _)| name != "cursor"))
+        .append_pair("cursor", cursor)
+        .finish();
+    let link = format!("<{public_url}/v1/exports?{query}>; rel=\"next\"");
+    HeaderValue::try_from(link).expect("a URL in brackets is a valid header value")
+}
+
 struct Errors;
 
 impl DocumentedErrors for Errors {
@@ -96,7 +110,9 @@ impl DocumentedErrors for Errors {
         ("status" = Option<ExportStatusSchema>, Query, description = "Only exports with this status"),
     ),
     responses(
-        (status = 200, description = "A page of exports", body = ExportList, example = json!({
+        (status = 200, description = "A page of exports", body = ExportList, headers(
+            ("Link" = String, description = "The URL of the next page, if there is one: `<…>; rel=\"next\"` (RFC 8288)"),
+        ), example = json!({
             "data": [{
                 "id": "01935abc-def0-7123-4567-890abcdef012",
                 "project_id": "proj_abc123",
@@ -120,7 +136,7 @@ pub(crate) async fn list_exports(
     Extension(request_id): Extension<RequestId>,
     Extension(caller): Extension<Caller>,
     RawQuery(raw): RawQuery,
-) -> Result<Json<ExportList>, ApiError> {
+) -> Result<impl IntoResponse, ApiError> {
     let request = parse(raw.as_deref())?;
     let share = state.pool_shares.take(&caller.project).await?;
     let page = state
@@ -129,14 +145,17 @@ pub(crate) async fn list_exports(
         .await?;
     drop(share);
     let next_cursor = page.next.as_ref().map(cursor::encode);
-    Ok(Json(ExportList {
+    let next = next_cursor.as_deref();
+    let next = next.map(|cursor| next_page(&state.public_url, raw.as_deref(), cursor));
+    let list = Json(ExportList {
         data: page.exports.iter().map(ExportJson::from).collect(),
         meta: ListMeta {
             request_id,
             has_more: next_cursor.is_some(),
             next_cursor,
         },
-    }))
+    });
+    Ok((AppendHeaders(next.map(|next| (LINK, next))), list))
 }
 
 #[cfg(test)]
@@ -168,6 +187,25 @@ mod tests {
         assert_eq!(request.limit, 1);
         assert_eq!(request.status, Some(ExportStatus::Expired));
         assert_eq!(request.after, Some(cursor));
+    }
+
+    #[test]
+    fn the_next_page_has_the_same_parameters() {
+        let next = |raw| next_page("https://example.com/api", raw, "01ab");
+        assert_eq!(
+            next(None),
+            "<https://example.com/api/v1/exports?cursor=01ab>; rel=\"next\""
+        );
+        assert_eq!(
+            next(Some("status=expired&cursor=00&limit=1")),
+            "<https://example.com/api/v1/exports?status=expired&limit=1&cursor=01ab>; rel=\"next\""
+        );
+        assert!(
+            next(Some("a=%3E%0A"))
+                .to_str()
+                .unwrap()
+                .contains("?a=%3E%0A&cursor=")
+        );
     }
 
     #[test]

@@ -15,11 +15,14 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use serde_json::{Value, json};
 use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::schema::{Object, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{OpenApi as Document, RefOr, Server};
+use utoipa::openapi::{OpenApi as Document, RefOr, Response, Server};
 use utoipa::{OpenApi, PartialSchema};
 
+use crate::caching;
 use crate::envelope::ErrorEnvelope;
+use crate::error_body::ProblemDetails;
 use crate::error_responses::{default_response, header};
 use crate::request_id::RequestId;
 use crate::state::AppState;
@@ -43,7 +46,7 @@ use crate::{create_export, list_exports};
         crate::health::readyz,
         openapi,
     ),
-    components(schemas(ErrorEnvelope))
+    components(schemas(ErrorEnvelope, ProblemDetails))
 )]
 struct Handlers;
 
@@ -104,19 +107,39 @@ fn build(public_url: &str) -> Document {
         let description = operation.description.get_or_insert_default();
         description.push_str(&file_columns::description());
     }
-    let paths = document.paths.paths.values_mut();
-    for operation in paths.flat_map(operations_of) {
-        let responses = &mut operation.responses.responses;
-        responses.insert("default".to_owned(), default_response().into());
-        for response in responses.values_mut() {
-            if let RefOr::T(response) = response {
-                let header = header(RequestId::schema(), "The request id, as in `meta`");
-                let name = "X-Request-Id".to_owned();
-                response.headers.insert(name, header.into());
+    for (path, item) in &mut document.paths.paths {
+        for operation in operations_of(item) {
+            let responses = &mut operation.responses.responses;
+            responses.insert("default".to_owned(), default_response().into());
+            for (status, response) in responses {
+                if let RefOr::T(response) = response {
+                    common_headers(path, status, response);
+                }
             }
         }
     }
     document
+}
+
+/// Adds the headers that every response has.
+fn common_headers(path: &str, status: &str, response: &mut Response) {
+    let is_link = path.ends_with("/download") && matches!(status, "200" | "302");
+    // `default` is for errors, too.
+    let cache_control = if status >= "400" || is_link {
+        caching::NO_STORE
+    } else {
+        caching::default_of(path)
+    };
+    let text = || Object::with_type(Type::String);
+    let request_id = header(RequestId::schema(), "The request id, as in `meta`");
+    let cache_control = header(text(), &format!("`{cache_control}`"));
+    for (name, header) in [
+        ("X-Request-Id", request_id),
+        ("Cache-Control", cache_control),
+        ("X-Content-Type-Options", header(text(), "`nosniff`")),
+    ] {
+        response.headers.insert(name.to_owned(), header.into());
+    }
 }
 
 fn operations_of(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {

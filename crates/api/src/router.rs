@@ -8,6 +8,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{any, get};
 
 use crate::error::ApiError;
+use crate::error_body::ErrorBodies;
 use crate::middleware::{
     audit, auth, cors, panics, rate_limit, request_span, starting, store_outage, timeout,
 };
@@ -46,7 +47,8 @@ pub(crate) fn router(state: Arc<AppState>) -> Router {
         Some(allowed) => api.layer(from_fn_with_state(Arc::clone(allowed), cors::cors)),
         None => api,
     };
-    api.layer(from_fn(request_span::request_span))
+    let bodies = ErrorBodies::new(&state.public_url);
+    api.layer(from_fn_with_state(bodies, request_span::request_span))
         .layer(from_fn_with_state(
             Arc::clone(&state.metrics),
             metrics::measure,

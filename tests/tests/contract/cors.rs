@@ -51,6 +51,8 @@ fn assert_readable(reply: &Reply, origin: &str) {
         "ratelimit-policy",
         "idempotency-replayed",
         "content-disposition",
+        "link",
+        "repr-digest",
     ] {
         assert!(exposed.contains(&name), "{place}: {name}");
     }

@@ -26,6 +26,7 @@ mod download_clients;
 mod envelope;
 mod faults;
 mod get;
+mod headers;
 mod health;
 mod idempotency;
 mod limits;

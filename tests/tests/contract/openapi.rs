@@ -105,7 +105,7 @@ const CONTRACT: &[(&str, &str, Answers)] = &[
         "get",
         "/v1/exports",
         &[
-            ("200", &[], &[]),
+            ("200", &[], &["Link"]),
             INVALID,
             UNAUTHORIZED,
             FORBIDDEN,
@@ -176,9 +176,10 @@ const CONTRACT: &[(&str, &str, Answers)] = &[
                     "Content-Length",
                     "ETag",
                     "Accept-Ranges",
+                    "Repr-Digest",
                 ],
             ),
-            ("206", &[], &["Content-Range"]),
+            ("206", &[], &["Content-Range", "Repr-Digest"]),
             ("403", &["FORBIDDEN", "INVALID_SIGNATURE"], &[]),
             NOT_FOUND,
             ("410", &["EXPORT_EXPIRED"], &[]),
@@ -209,7 +210,8 @@ fn the_document_describes_every_operation_status_header_and_error_code() {
                 let place = format!("{method} {path} {status}");
                 assert!(response["description"].is_string(), "{place}");
                 let described = response["headers"].as_object().expect(&place);
-                for header in headers.iter().chain(&["X-Request-Id"]) {
+                let always = ["Cache-Control", "X-Content-Type-Options", "X-Request-Id"];
+                for header in headers.iter().chain(&always) {
                     assert!(described.contains_key(*header), "{place}: {header}");
                 }
                 for code in *codes {
@@ -220,6 +222,9 @@ fn the_document_describes_every_operation_status_header_and_error_code() {
                         schema["$ref"], "#/components/schemas/ErrorResponse",
                         "{place}"
                     );
+                    let problem = &response["content"]["application/problem+json"]["schema"];
+                    assert_eq!(problem["$ref"], "#/components/schemas/ProblemDetails");
+                    assert!(described.contains_key("Vary"), "{place}");
                 }
             }
         }

@@ -9,16 +9,20 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 /// Headers with a meaning for clients. A response has them only where the document describes them.
-const HEADERS: [&str; 10] = [
+const HEADERS: [&str; 14] = [
     "allow",
+    "cache-control",
     "content-range",
     "etag",
     "idempotency-replayed",
+    "link",
     "location",
     "ratelimit",
     "ratelimit-policy",
+    "repr-digest",
     "retry-after",
     "www-authenticate",
+    "x-content-type-options",
     "x-request-id",
 ];
 
@@ -28,6 +32,7 @@ static RULES: OnceCell<ResponseRules> = OnceCell::const_new();
 pub(crate) struct ResponseRules {
     pub(crate) document: Value,
     error: Validator,
+    problem: Validator,
     /// The schema of each response body, by path, method and status.
     bodies: HashMap<(String, String, String), Validator>,
 }
@@ -54,9 +59,10 @@ impl ResponseRules {
                 }
             }
         }
-        let error = json!({ "$ref": "#/components/schemas/ErrorResponse" });
+        let named = |name| json!({ "$ref": format!("#/components/schemas/{name}") });
         Self {
-            error: validator(&document, &error),
+            error: validator(&document, &named("ErrorResponse")),
+            problem: validator(&document, &named("ProblemDetails")),
             bodies,
             document,
         }
@@ -80,6 +86,12 @@ impl ResponseRules {
             return;
         }
         let kind = reply.header("content-type");
+        if kind == Some("application/problem+json") {
+            let problem = reply.json();
+            assert!(reply.status >= 400 && problem["request_id"] == id, "{case}");
+            assert!(self.problem.is_valid(&problem), "{case}: {problem:#}");
+            return;
+        }
         assert_eq!(kind, Some("application/json"), "{case}");
         let body = reply.json();
         if path != "/openapi.json" || reply.status != 200 {
@@ -112,6 +124,9 @@ impl ResponseRules {
     }
 
     fn check_headers(&self, case: &str, method: &Method, path: &str, reply: &Reply) {
+        let nosniff = reply.header("x-content-type-options");
+        assert_eq!(nosniff, Some("nosniff"), "{case}");
+        let cache_control = reply.header("cache-control").expect(case);
         let Some((path, method)) = self.operation(method, path) else {
             return;
         };
@@ -127,6 +142,8 @@ impl ResponseRules {
                 "{case}: the header {name} is not described"
             );
         }
+        let described = &described["Cache-Control"]["description"];
+        assert_eq!(*described, format!("`{cache_control}`"), "{case}");
     }
 
     /// The path template and the method of the operation in the document.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::extract::{Request, State};
 use axum::http::header::{
     ACCEPT_RANGES, ACCESS_CONTROL_REQUEST_METHOD, ALLOW, AUTHORIZATION, CONTENT_DISPOSITION,
-    CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_NONE_MATCH, IF_RANGE, LOCATION, ORIGIN, RANGE,
+    CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_NONE_MATCH, IF_RANGE, LINK, LOCATION, ORIGIN, RANGE,
     RETRY_AFTER, VARY, WWW_AUTHENTICATE,
 };
 use axum::http::{HeaderName, HeaderValue, Method};
@@ -19,6 +19,8 @@ use exports_service::settings::CorsOrigins;
 use tower::{Layer, ServiceExt};
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
+use crate::idempotency_key::IDEMPOTENCY_KEY;
+
 /// How long a browser may use the answer to a preflight request.
 const MAX_AGE: Duration = Duration::from_hours(1);
 
@@ -26,23 +28,25 @@ const MAX_AGE: Duration = Duration::from_hours(1);
 const REQUEST_HEADERS: [HeaderName; 6] = [
     AUTHORIZATION,
     CONTENT_TYPE,
-    HeaderName::from_static("idempotency-key"),
+    IDEMPOTENCY_KEY,
     IF_NONE_MATCH,
     IF_RANGE,
     RANGE,
 ];
 
 /// The response headers that a script may read.
-const RESPONSE_HEADERS: [HeaderName; 12] = [
+const RESPONSE_HEADERS: [HeaderName; 14] = [
     ACCEPT_RANGES,
     ALLOW,
     CONTENT_DISPOSITION,
     CONTENT_RANGE,
     ETAG,
     HeaderName::from_static("idempotency-replayed"),
+    LINK,
     LOCATION,
     HeaderName::from_static("ratelimit"),
     HeaderName::from_static("ratelimit-policy"),
+    HeaderName::from_static("repr-digest"),
     RETRY_AFTER,
     WWW_AUTHENTICATE,
     HeaderName::from_static("x-request-id"),

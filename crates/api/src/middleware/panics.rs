@@ -18,12 +18,13 @@ mod tests {
     use axum::body::{Body, to_bytes};
     use axum::extract::Request;
     use axum::http::StatusCode;
-    use axum::middleware::from_fn;
+    use axum::middleware::from_fn_with_state;
     use axum::routing::get;
     use serde_json::Value;
     use tower::ServiceExt;
 
     use super::*;
+    use crate::error_body::ErrorBodies;
     use crate::middleware::request_span::request_span;
 
     async fn panics() -> StatusCode {
@@ -35,7 +36,10 @@ mod tests {
         let app = Router::new()
             .route("/", get(panics))
             .layer(catch_panics())
-            .layer(from_fn(request_span));
+            .layer(from_fn_with_state(
+                ErrorBodies::new("http://127.0.0.1"),
+                request_span,
+            ));
         let response = app.oneshot(Request::new(Body::empty())).await.unwrap();
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         let id = response.headers()["x-request-id"].clone();

@@ -1,27 +1,31 @@
-//! The request span: sets the request id, opens the tracing span, logs one line per request, and writes the error envelope.
+//! The request span: sets the request id, opens the tracing span, logs one line per request, and writes the bodies of errors and
+//! the headers of every response.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::Json;
-use axum::body::Body;
-use axum::extract::{MatchedPath, Request};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::{CACHE_CONTROL, HeaderName, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use tracing::Instrument;
 use tracing::field::Empty;
 
-use crate::envelope::ErrorEnvelope;
+use crate::caching;
 use crate::error::ApiError;
+use crate::error_body::{ErrorBodies, ErrorFormat};
 use crate::metrics::method_label;
 use crate::request_id::RequestId;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The layer.
-pub(crate) async fn request_span(mut request: Request, next: Next) -> Response {
+pub(crate) async fn request_span(
+    State(bodies): State<ErrorBodies>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let id = RequestId::generate();
     request.extensions_mut().insert(id);
     // The error level keeps the span enabled at every log level.
@@ -31,20 +35,27 @@ pub(crate) async fn request_span(mut request: Request, next: Next) -> Response {
         project.id = Empty,
         export.id = Empty
     );
-    respond(id, request, next).instrument(span).await
+    respond(id, bodies, request, next).instrument(span).await
 }
 
-async fn respond(id: RequestId, request: Request, next: Next) -> Response {
+async fn respond(id: RequestId, bodies: ErrorBodies, request: Request, next: Next) -> Response {
     let mut log_line = LogLine::begin(&request);
+    let format = ErrorFormat::wanted_by(request.headers());
+    let cache_control = caching::default_of(request.uri().path());
     let mut response = next.run(request).await;
     if let Some(error) = response.extensions_mut().remove::<Arc<ApiError>>() {
         error.log();
         log_line.error = error.cause_for_request_line();
-        response = with_error_body(response, id, &error);
+        response = bodies.write(response, id, &error, format);
     }
     let header = HeaderValue::try_from(id.to_string());
     let header = header.expect("letters, digits and an underscore are a valid header value");
-    response.headers_mut().insert(X_REQUEST_ID, header);
+    let headers = response.headers_mut();
+    headers.insert(X_REQUEST_ID, header);
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static(cache_control));
     log_line.status = Some(response.status());
     response
 }
@@ -108,14 +119,4 @@ impl Drop for LogLine {
             }
         }
     }
-}
-
-fn with_error_body(response: Response, id: RequestId, error: &ApiError) -> Response {
-    let (mut parts, _) = response.into_parts();
-    let envelope = Json(ErrorEnvelope::new(id, error)).into_response();
-    let body: Body = envelope.into_body();
-    let headers = &mut parts.headers;
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Response::from_parts(parts, body)
 }

@@ -39,10 +39,14 @@ fn every_response_has_the_request_id_and_every_error_the_envelope() {
     for (path, operation) in operations(&document) {
         for (status, response) in operation["responses"].as_object().unwrap() {
             let place = format!("{path} {status}");
-            assert!(response["headers"]["X-Request-Id"].is_object(), "{place}");
+            for name in ["X-Request-Id", "Cache-Control", "X-Content-Type-Options"] {
+                assert!(response["headers"][name].is_object(), "{place} {name}");
+            }
             if status.as_str() >= "400" {
                 let schema = &response["content"]["application/json"]["schema"]["$ref"];
                 assert_eq!(schema, "#/components/schemas/ErrorResponse", "{place}");
+                let schema = &response["content"]["application/problem+json"]["schema"]["$ref"];
+                assert_eq!(schema, "#/components/schemas/ProblemDetails", "{place}");
             }
         }
     }
