@@ -22,6 +22,7 @@ use crate::error_code::ErrorCode;
 use crate::error_responses::{DocumentedErrors, ErrorResponses};
 use crate::idempotency_key;
 use crate::limits::Share;
+use crate::middleware::request_span::TracePosition;
 use crate::middleware::timeout::Deadline;
 use crate::query::Query;
 use crate::request_id::RequestId;
@@ -54,9 +55,13 @@ impl DocumentedErrors for Errors {
     post,
     path = "/v1/exports",
     tag = "Exports",
-    params(("Idempotency-Key" = Option<String>, Header, pattern = r#"^([!#-~][!-~]{0,254}|"([!#-\[\]-~]|\\["\\]){1,255}")$"#, description = "1 to 255 visible ASCII \
+    params(
+        ("Idempotency-Key" = Option<String>, Header, pattern = r#"^([!#-~][!-~]{0,254}|"([!#-\[\]-~]|\\["\\]){1,255}")$"#, description = "1 to 255 visible ASCII \
         characters, bare or as a quoted string (RFC 8941): `\"key\"` is the same key as `key`. For 24 hours, the same key with \
-        the same request returns the first export instead of creating a second one.")),
+        the same request returns the first export instead of creating a second one."),
+        ("traceparent" = Option<String>, Header, description = "The position in a distributed trace (W3C Trace Context), \
+            accepted with every request. The export keeps it, and its processing is a part of that trace"),
+    ),
     request_body(content = CreateExport, content_type = "application/json", example = json!({
         "start_time": "2025-12-01T00:00:00Z",
         "end_time": "2025-12-06T23:59:59Z",
@@ -95,6 +100,7 @@ pub(crate) async fn create_export(
     Extension(caller): Extension<Caller>,
     Extension(subject): Extension<Subject>,
     Extension(deadline): Extension<Deadline>,
+    Extension(TracePosition(traceparent)): Extension<TracePosition>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     Body(body): Body,
@@ -109,6 +115,7 @@ pub(crate) async fn create_export(
         project: caller.project,
         filter,
         idempotency_key,
+        traceparent,
         limits: limits.into(),
     };
     subject.set_export(new.id);

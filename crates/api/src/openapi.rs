@@ -137,6 +137,13 @@ fn common_headers(path: &str, status: &str, response: &mut Response) {
         ("X-Request-Id", request_id),
         ("Cache-Control", cache_control),
         ("X-Content-Type-Options", header(text(), "`nosniff`")),
+        (
+            "X-Trace-Id",
+            header(
+                text(),
+                "The id of the trace, if the request has one: see `traceparent`",
+            ),
+        ),
     ] {
         response.headers.insert(name.to_owned(), header.into());
     }

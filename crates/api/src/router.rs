@@ -9,6 +9,7 @@ use axum::routing::{any, get};
 
 use crate::error::ApiError;
 use crate::error_body::ErrorBodies;
+use crate::middleware::request_span::Requests;
 use crate::middleware::{
     audit, auth, cors, panics, rate_limit, request_span, starting, store_outage, timeout,
 };
@@ -47,8 +48,11 @@ pub(crate) fn router(state: Arc<AppState>) -> Router {
         Some(allowed) => api.layer(from_fn_with_state(Arc::clone(allowed), cors::cors)),
         None => api,
     };
-    let bodies = ErrorBodies::new(&state.public_url);
-    api.layer(from_fn_with_state(bodies, request_span::request_span))
+    let requests = Requests {
+        bodies: ErrorBodies::new(&state.public_url),
+        tracer: state.tracer.clone(),
+    };
+    api.layer(from_fn_with_state(requests, request_span::request_span))
         .layer(from_fn_with_state(
             Arc::clone(&state.metrics),
             metrics::measure,
@@ -146,6 +150,7 @@ mod tests {
             started,
             store_outage: Outage::of("the object store"),
             cors: None,
+            tracer: exports_service::traces::Tracer::default(),
         }))
     }
 

@@ -74,6 +74,7 @@ impl Server {
             started: opened.startup.started(),
             store_outage: Outage::of("the object store"),
             cors: opened.cors_origins.map(Cors::new).map(Arc::new),
+            tracer: opened.tracer,
         };
         let max_connections = max_connections(opened.max_connections, descriptors);
         let address = url_of(opened.address, opened.tls.as_ref());
@@ -115,6 +116,7 @@ impl Server {
         };
         let finished = tokio::time::timeout(SHUTDOWN_GRACE, finished).await;
         self.state.audit.flush();
+        self.state.tracer.shutdown().await;
         tracing::info!(all_finished = finished.is_ok(), "stopped");
         Ok(())
     }

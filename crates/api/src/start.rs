@@ -16,6 +16,7 @@ use exports_service::settings::{
     StartSettings, StoreSettings,
 };
 use exports_service::start::{Dependencies, StartError, Started, in_variable, listen_error};
+use exports_service::traces::Tracer;
 use tokio::net::TcpListener;
 
 const SIGNING_KEY: &str = "EXPORTS_SIGNING_KEY";
@@ -57,6 +58,7 @@ pub(crate) struct Opened {
     pub(crate) metrics_listener: Option<TcpListener>,
     pub(crate) public_url: String,
     pub(crate) limits: Limits,
+    pub(crate) tracer: Tracer,
     pub(crate) startup: Startup,
 }
 
@@ -105,6 +107,7 @@ impl Opened {
             None => None,
             Some(address) => Some(bind(METRICS_LISTEN, address).await?),
         };
+        let tracer = Tracer::from_environment(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))?;
         // Last, so that a wrong setting prints only its error and no log lines of libraries.
         init_logging(settings.log.log_format).map_err(in_variable("RUST_LOG"))?;
         let public_url = settings
@@ -129,6 +132,7 @@ impl Opened {
             metrics_listener,
             public_url: public_url.trim_end_matches('/').to_owned(),
             limits: settings.limits.into(),
+            tracer,
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Code that both services share: settings, logging, outages, the rights of the database roles, the HTTP server, the health probe, the metrics registry, and
+//! Code that both services share: settings, logging, outages, the rights of the database roles, the HTTP server, the health probe, the metrics registry, traces, and
 //! start-up.
 
 pub mod descriptors;
@@ -11,3 +11,4 @@ pub mod readiness;
 pub mod rights;
 pub mod settings;
 pub mod start;
+pub mod traces;

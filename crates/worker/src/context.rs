@@ -10,6 +10,7 @@ use exports_service::outage::Outage;
 use exports_service::rights::Rights;
 use exports_service::settings::WorkerSettings;
 use exports_service::start::Dependencies;
+use exports_service::traces::Tracer;
 use exports_source::SessionPool;
 
 use crate::metrics::WorkerMetrics;
@@ -27,6 +28,7 @@ pub(crate) struct Context {
     pub(crate) readers: u16,
     pub(crate) metrics: Arc<WorkerMetrics>,
     pub(crate) outages: Outages,
+    pub(crate) tracer: Tracer,
     /// The name of this process, in `lease_owner` and in logs.
     pub(crate) name: String,
 }
@@ -57,6 +59,7 @@ impl Context {
         dependencies: Dependencies,
         settings: WorkerSettings,
         registry: &Registry,
+        tracer: Tracer,
     ) -> Self {
         let Dependencies {
             database,
@@ -76,6 +79,7 @@ impl Context {
             settings,
             metrics: Arc::new(WorkerMetrics::new(registry)),
             outages: Outages::new(),
+            tracer,
             name: process_name(),
         }
     }

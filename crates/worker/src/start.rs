@@ -12,6 +12,7 @@ use exports_service::settings::{
     DatabaseSettings, LogSettings, StartSettings, StoreSettings, WorkerSettings,
 };
 use exports_service::start::{Dependencies, StartError, Started, in_variable, listen_error};
+use exports_service::traces::Tracer;
 
 use crate::context::Context;
 use crate::health;
@@ -75,6 +76,7 @@ pub(crate) async fn open(settings: Settings, registry: &Registry) -> Result<Open
             Some(bound.map_err(|error| listen_error("EXPORTS_HEALTH_LISTEN", address, &error))?)
         }
     };
+    let tracer = Tracer::from_environment(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))?;
     // Last, because log lines of libraries would hide a wrong setting.
     init_logging(settings.log.log_format).map_err(in_variable("RUST_LOG"))?;
     let startup = Startup {
@@ -83,7 +85,7 @@ pub(crate) async fn open(settings: Settings, registry: &Registry) -> Result<Open
         started: Started::default(),
     };
     Ok(Opened {
-        context: Context::new(dependencies, settings.worker, registry),
+        context: Context::new(dependencies, settings.worker, registry, tracer),
         health,
         startup,
     })

@@ -89,6 +89,7 @@ impl Worker {
             }
         }
         context.database.close().await;
+        context.tracer.shutdown().await;
         tracing::info!("worker stopped");
         Ok(())
     }

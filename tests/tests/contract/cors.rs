@@ -53,6 +53,7 @@ fn assert_readable(reply: &Reply, origin: &str) {
         "content-disposition",
         "link",
         "repr-digest",
+        "x-trace-id",
     ] {
         assert!(exposed.contains(&name), "{place}: {name}");
     }
@@ -120,6 +121,7 @@ fn a_preflight_request_needs_no_key() {
                 "idempotency-key",
                 "if-none-match",
                 "range",
+                "traceparent",
             ] {
                 assert!(headers.contains(&name), "{name}: {headers:?}");
             }

@@ -242,7 +242,12 @@ fn the_document_describes_parameters_and_schema_fields() {
                 "query",
                 &["cursor", "limit", "status"][..],
             ),
-            ("post", "/v1/exports", "header", &["Idempotency-Key"]),
+            (
+                "post",
+                "/v1/exports",
+                "header",
+                &["Idempotency-Key", "traceparent"],
+            ),
             ("get", "/v1/exports/{id}", "path", &["id"]),
             ("get", "/v1/exports/{id}", "header", &["If-None-Match"]),
             ("delete", "/v1/exports/{id}", "path", &["id"]),

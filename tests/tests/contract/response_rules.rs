@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 /// Headers with a meaning for clients. A response has them only where the document describes them.
-const HEADERS: [&str; 14] = [
+const HEADERS: [&str; 15] = [
     "allow",
     "cache-control",
     "content-range",
@@ -24,6 +24,7 @@ const HEADERS: [&str; 14] = [
     "www-authenticate",
     "x-content-type-options",
     "x-request-id",
+    "x-trace-id",
 ];
 
 static RULES: OnceCell<ResponseRules> = OnceCell::const_new();

@@ -14,6 +14,7 @@ use crate::support::{PROJECT, database, new_export, project};
 fn request(key: &str) -> NewExport {
     NewExport {
         idempotency_key: Some(key.to_owned()),
+        traceparent: None,
         limits: exports_database::CreateLimits::default(),
         ..new_export()
     }

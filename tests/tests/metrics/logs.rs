@@ -151,6 +151,7 @@ async fn a_worker_works_and_stops_when_its_log_cannot_be_written() {
                 endpoint: Choice::Any,
             },
             idempotency_key: None,
+            traceparent: None,
             limits: exports_database::CreateLimits::default(),
         };
         storage.create_export(&new).await.expect("a new export");

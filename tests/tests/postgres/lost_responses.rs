@@ -132,6 +132,7 @@ async fn a_read_over_a_closed_connection_is_retried_over_another() {
     let id = ExportId(queue(&database, project.as_str(), 1).await[0]);
     let new = NewExport {
         idempotency_key: Some("a-key".into()),
+        traceparent: None,
         limits: exports_database::CreateLimits::default(),
         ..new_export()
     };

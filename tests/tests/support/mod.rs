@@ -87,6 +87,7 @@ pub(crate) fn new_export() -> NewExport {
         project: project(),
         filter: filter(),
         idempotency_key: None,
+        traceparent: None,
         limits: exports_database::CreateLimits::default(),
     }
 }

@@ -102,6 +102,7 @@ async fn queue_export_of(fixture: &Fixture, project: &str) -> ExportId {
         project: project.parse().expect("a project id"),
         filter: everything(Direction::Outbound),
         idempotency_key: None,
+        traceparent: None,
         limits: exports_database::CreateLimits::default(),
     };
     let created = fixture.storage().create_export(&new).await;

@@ -73,6 +73,7 @@ async fn seconds_to_start(fixture: &Fixture, project: &str) -> f64 {
             ..everything(Direction::Outbound)
         },
         idempotency_key: None,
+        traceparent: None,
         limits: exports_database::CreateLimits::default(),
     };
     let created = fixture.storage().create_export(&new).await;

@@ -25,17 +25,19 @@ use crate::idempotency_key::IDEMPOTENCY_KEY;
 const MAX_AGE: Duration = Duration::from_hours(1);
 
 /// The request headers that the API reads.
-const REQUEST_HEADERS: [HeaderName; 6] = [
+const REQUEST_HEADERS: [HeaderName; 8] = [
     AUTHORIZATION,
     CONTENT_TYPE,
     IDEMPOTENCY_KEY,
     IF_NONE_MATCH,
     IF_RANGE,
     RANGE,
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
 ];
 
 /// The response headers that a script may read.
-const RESPONSE_HEADERS: [HeaderName; 14] = [
+const RESPONSE_HEADERS: [HeaderName; 15] = [
     ACCEPT_RANGES,
     ALLOW,
     CONTENT_DISPOSITION,
@@ -50,6 +52,7 @@ const RESPONSE_HEADERS: [HeaderName; 14] = [
     RETRY_AFTER,
     WWW_AUTHENTICATE,
     HeaderName::from_static("x-request-id"),
+    HeaderName::from_static("x-trace-id"),
 ];
 
 /// The allowed origins, and the headers for them.

@@ -20,12 +20,13 @@ mod tests {
     use axum::http::StatusCode;
     use axum::middleware::from_fn_with_state;
     use axum::routing::get;
+    use exports_service::traces::Tracer;
     use serde_json::Value;
     use tower::ServiceExt;
 
     use super::*;
     use crate::error_body::ErrorBodies;
-    use crate::middleware::request_span::request_span;
+    use crate::middleware::request_span::{Requests, request_span};
 
     async fn panics() -> StatusCode {
         panic!("a defect");
@@ -37,7 +38,10 @@ mod tests {
             .route("/", get(panics))
             .layer(catch_panics())
             .layer(from_fn_with_state(
-                ErrorBodies::new("http://127.0.0.1"),
+                Requests {
+                    bodies: ErrorBodies::new("http://127.0.0.1"),
+                    tracer: Tracer::default(),
+                },
                 request_span,
             ));
         let response = app.oneshot(Request::new(Body::empty())).await.unwrap();

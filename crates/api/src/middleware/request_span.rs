@@ -6,9 +6,11 @@ use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{CACHE_CONTROL, HeaderName, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
+use exports_domain::TraceParent;
+use exports_service::traces::{Kind, Span, Tracer};
 use tracing::Instrument;
 use tracing::field::Empty;
 
@@ -20,44 +22,113 @@ use crate::request_id::RequestId;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// Only if the request has a trace.
+const X_TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
+
+/// Requests that come every few seconds and whose traces nobody looks for.
+const PROBES: [&str; 2] = ["/healthz", "/readyz"];
+
+/// What the layer needs.
+#[derive(Debug, Clone)]
+pub(crate) struct Requests {
+    pub(crate) bodies: ErrorBodies,
+    pub(crate) tracer: Tracer,
+}
+
+/// The position in the trace of a request. An extension of the request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TracePosition(pub(crate) Option<TraceParent>);
+
 /// The layer.
 pub(crate) async fn request_span(
-    State(bodies): State<ErrorBodies>,
+    State(requests): State<Requests>,
     mut request: Request,
     next: Next,
 ) -> Response {
     let id = RequestId::generate();
-    request.extensions_mut().insert(id);
+    let trace = trace_of(&requests.tracer, &request);
+    let extensions = request.extensions_mut();
+    extensions.insert(id);
+    extensions.insert(TracePosition(trace.position()));
     // The error level keeps the span enabled at every log level.
     let span = tracing::error_span!(
         "request",
         request_id = %id,
+        trace_id = Empty,
         project.id = Empty,
         export.id = Empty
     );
-    respond(id, bodies, request, next).instrument(span).await
+    if let Some(trace_id) = trace.trace_id() {
+        span.record("trace_id", trace_id);
+    }
+    let responding = respond(id, requests.bodies, trace, request, next);
+    responding.instrument(span).await
 }
 
-async fn respond(id: RequestId, bodies: ErrorBodies, request: Request, next: Next) -> Response {
+/// The span of the request in the trace of its client, or in a trace of its own.
+fn trace_of(tracer: &Tracer, request: &Request) -> Span {
+    let parent = trace_parent(request.headers());
+    if PROBES.contains(&request.uri().path()) {
+        return Tracer::default().span("probe", Kind::Server, parent);
+    }
+    let mut trace = tracer.span("request", Kind::Server, parent);
+    let method = method_label(request.method());
+    trace.set("http.request.method", method);
+    match request.extensions().get::<MatchedPath>() {
+        None => trace.rename(|| method.to_owned()),
+        Some(route) => {
+            trace.rename(|| format!("{method} {}", route.as_str()));
+            trace.set_text("http.route", || route.as_str().to_owned());
+        }
+    }
+    trace
+}
+
+/// A malformed or repeated header is ignored, as W3C Trace Context says.
+fn trace_parent(headers: &HeaderMap) -> Option<TraceParent> {
+    let mut values = headers.get_all("traceparent").iter();
+    let value = values.next().filter(|_| values.next().is_none())?;
+    TraceParent::parse(value.to_str().ok()?)
+}
+
+async fn respond(
+    id: RequestId,
+    bodies: ErrorBodies,
+    mut trace: Span,
+    request: Request,
+    next: Next,
+) -> Response {
     let mut log_line = LogLine::begin(&request);
     let format = ErrorFormat::wanted_by(request.headers());
     let cache_control = caching::default_of(request.uri().path());
+    trace.set_text("exports.request_id", || id.to_string());
     let mut response = next.run(request).await;
     if let Some(error) = response.extensions_mut().remove::<Arc<ApiError>>() {
         error.log();
         log_line.error = error.cause_for_request_line();
         response = bodies.write(response, id, &error, format);
     }
-    let header = HeaderValue::try_from(id.to_string());
-    let header = header.expect("letters, digits and an underscore are a valid header value");
+    let status = response.status();
+    trace.set("http.response.status_code", i64::from(status.as_u16()));
+    if status.is_server_error() {
+        trace.fail(|| status.to_string());
+    }
     let headers = response.headers_mut();
-    headers.insert(X_REQUEST_ID, header);
+    headers.insert(X_REQUEST_ID, value(id.to_string()));
+    if let Some(trace_id) = trace.trace_id() {
+        headers.insert(X_TRACE_ID, value(trace_id));
+    }
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers
         .entry(CACHE_CONTROL)
         .or_insert(HeaderValue::from_static(cache_control));
-    log_line.status = Some(response.status());
+    log_line.status = Some(status);
     response
+}
+
+/// The value of an id.
+fn value(id: String) -> HeaderValue {
+    HeaderValue::try_from(id).expect("letters, digits and an underscore are a valid header value")
 }
 
 /// The log line of one request. `drop` writes it, which also happens when the client disconnects.

@@ -73,7 +73,7 @@ pub(super) const OWN_TABLES: [Rights; 6] = [
         api: "SELECT, DELETE, UPDATE (idempotency_key, expires_at), \
               INSERT (id, project_id, created_at, due_at, status, direction, filter_start_time, \
                       filter_end_time, filter_status, filter_statuses, filter_endpoint_id, \
-                      filter_endpoint_ids, idempotency_key)",
+                      filter_endpoint_ids, idempotency_key, traceparent)",
         worker: "SELECT, DELETE, \
                  UPDATE (status, attempt, due_at, lease_token, lease_expires_at, lease_owner, \
                          attempt_error, started_at, completed_at, expires_at, row_count, \

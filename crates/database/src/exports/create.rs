@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use exports_domain::{Exceeded, Export, ExportId, ExportState, MessageFilter, ProjectId};
+use exports_domain::{
+    Exceeded, Export, ExportId, ExportState, MessageFilter, ProjectId, TraceParent,
+};
 use futures_util::future::BoxFuture;
 use sqlx::PgExecutor;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -25,6 +27,8 @@ pub struct NewExport {
     pub filter: MessageFilter,
     /// Unique per project for 24 hours.
     pub idempotency_key: Option<String>,
+    /// The position in its trace, which the workers' spans continue.
+    pub traceparent: Option<TraceParent>,
     /// Checked if the export is new.
     pub limits: CreateLimits,
 }

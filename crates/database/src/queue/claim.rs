@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use exports_domain::{ExportId, Lease, LeaseToken, MessageFilter, ProjectId, RetryPolicy};
+use exports_domain::{
+    ExportId, Lease, LeaseToken, MessageFilter, ProjectId, RetryPolicy, TraceParent,
+};
 use uuid::Uuid;
 
 use crate::database::Database;
@@ -50,6 +52,8 @@ pub struct Claim {
     pub taken_over: bool,
     /// Whether the export borrows the reserved slot: its project has other running exports.
     pub borrows_slot: bool,
+    /// The position in its trace of the request that created the export.
+    pub traceparent: Option<TraceParent>,
 }
 
 struct ClaimRow {
@@ -68,6 +72,7 @@ struct ClaimRow {
     waited: f64,
     taken_over: bool,
     borrows_slot: bool,
+    traceparent: Option<String>,
 }
 
 impl TryFrom<ClaimRow> for Claim {
@@ -97,6 +102,7 @@ impl TryFrom<ClaimRow> for Claim {
             waited: Duration::try_from_secs_f64(row.waited).unwrap_or_default(),
             taken_over: row.taken_over,
             borrows_slot: row.borrows_slot,
+            traceparent: row.traceparent.as_deref().and_then(TraceParent::parse),
         })
     }
 }
@@ -258,7 +264,7 @@ impl Database {
                       WHEN 'processing' THEN e.lease_expires_at <= clock_timestamp() AND e.attempt < $4 END
                 RETURNING e.id, e.project_id, e.direction, e.filter_start_time, e.filter_end_time,
                           e.filter_status, e.filter_statuses, e.filter_endpoint_id, e.filter_endpoint_ids,
-                          e.attempt, e.lease_token, e.due_at,
+                          e.attempt, e.lease_token, e.due_at, e.traceparent,
                           format('%s/%s/%s-%s.csv', e.project_id, e.id, e.attempt, e.lease_token) AS object_key
             ), replaced AS (
                 UPDATE export_objects SET state = 'doomed', sweep_at = clock_timestamp()
@@ -268,7 +274,7 @@ impl Database {
                 SELECT object_key, id, 'writing' FROM claimed
             )
             SELECT claimed.id, project_id, direction, filter_start_time, filter_end_time, filter_status,
-                   filter_statuses, filter_endpoint_id, filter_endpoint_ids, attempt,
+                   filter_statuses, filter_endpoint_id, filter_endpoint_ids, attempt, traceparent,
                    lease_token AS "lease_token!",
                    object_key AS "object_key!",
                    extract(epoch FROM clock_timestamp() - due_at)::float8 AS "waited!",

@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 use exports_database::{Claim, FinishedFile, Leased};
 use exports_domain::error_line;
 use exports_domain::{FailureCode, RetryPolicy};
+use exports_service::traces::{Kind, Span};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
+use tracing::field::Empty;
 
 use crate::context::{Context, jittered};
 use crate::job::export;
@@ -27,30 +29,48 @@ pub(crate) struct Attempt {
     claim: Claim,
     claimed_at: Instant,
     slot: Slot,
+    /// Its span in the trace of the export.
+    trace: Span,
 }
 
 impl Attempt {
+    /// Must be called as soon as the claim is answered, which ends the span of the claim.
     pub(crate) fn new(context: Context, claim: Claim, claimed_at: Instant, slot: Slot) -> Self {
+        let (tracer, parent) = (&context.tracer, claim.traceparent);
+        let age = claimed_at.elapsed();
+        let mut trace = tracer.span_since("export", Kind::Consumer, parent, age);
+        drop(tracer.step_since("claim", &trace, age));
+        trace.set_text("export.id", || claim.lease.export.to_string());
+        trace.set_text("project.id", || claim.project.to_string());
+        trace.set("attempt", i64::from(claim.attempt));
         Self {
             context,
             claim,
             claimed_at,
             slot,
+            trace,
         }
     }
 
     /// Runs until the outcome is recorded. `shutdown` stops the work and releases the export.
-    pub(crate) async fn run(self, shutdown: &CancellationToken) {
+    pub(crate) async fn run(mut self, shutdown: &CancellationToken) {
         let span = tracing::info_span!(
             "export",
             export.id = %self.claim.lease.export,
             attempt = self.claim.attempt,
+            trace_id = Empty,
         );
+        if let Some(trace_id) = self.trace.trace_id() {
+            span.record("trace_id", trace_id);
+        }
         let _running = Running::begin(&self.context.metrics);
         let outcome = self.run_to_completion(shutdown).instrument(span).await;
         if outcome == Outcome::Completed {
             self.slot.completed();
+        } else {
+            self.trace.fail(|| <&str>::from(outcome).to_owned());
         }
+        self.trace.set("outcome", <&str>::from(outcome));
         self.context.metrics.ended(outcome);
     }
 
@@ -115,13 +135,19 @@ impl Attempt {
             () = shutdown.cancelled() => Err(AttemptError::Shutdown),
             () = self.slot.must_be_returned() => Err(AttemptError::SlotReserved),
             error = time_limit::reached(max_duration, progress) => Err(error.into()),
-            written = export::write(&self.context, &self.claim, progress, file, &mut clock) => written,
+            written = export::write(&self.context, &self.claim, &self.trace, progress, file, &mut clock) => written,
         }
     }
 
     /// Records the file. Repeats that while the lease lasts, if the database does not answer.
     async fn complete(&self, heartbeat: &Heartbeat, file: &FinishedFile) -> Outcome {
         let key = &self.claim.object_key;
+        let mut trace = self.context.tracer.step("complete", &self.trace);
+        trace.set("rows", i64::try_from(file.row_count).unwrap_or(i64::MAX));
+        trace.set(
+            "size_bytes",
+            i64::try_from(file.size_bytes).unwrap_or(i64::MAX),
+        );
         let complete = async {
             let mut pause = COMPLETE_RETRY;
             loop {
@@ -173,6 +199,8 @@ impl Attempt {
             .is_retryable
             .then(|| policy.pause_after(self.claim.attempt, rand::random()))
             .flatten();
+        let mut trace = self.context.tracer.step("fail", &self.trace);
+        trace.fail(|| error.reason.clone());
         let (database, lease) = (&self.context.database, self.claim.lease);
         let (recorded, outcome) = if let Some(pause) = pause {
             self.log_retry(error, pause);

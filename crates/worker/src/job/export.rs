@@ -3,6 +3,7 @@
 use exports_database::{Claim, FinishedFile};
 use exports_formats::RowFormat;
 use exports_formats::csv::CsvWriter;
+use exports_service::traces::Span;
 use exports_source::Error as SourceError;
 use exports_source::{Estimate, SourceSession, TimeSlice};
 use tokio::sync::oneshot;
@@ -31,10 +32,13 @@ const SINGLE_READER_MESSAGES: u32 = 2_048;
 pub(crate) async fn write(
     context: &Context,
     claim: &Claim,
+    trace: &Span,
     progress: &SharedProgress,
     file: &mut FileUpload,
     clock: &mut PhaseClock,
 ) -> Result<FinishedFile, AttemptError> {
+    let tracer = &context.tracer;
+    let read_trace = tracer.step("read", trace);
     let source = |error: SourceError| JobError::rows(&error);
     let direction = claim.filter.direction;
     let session = context.sessions.begin(&claim.project, &claim.filter).await;
@@ -50,14 +54,21 @@ pub(crate) async fn write(
     let readers = Readers::new(claim, urls, progress, partition, buffer, first_row);
     // If one side stops, its end of the reorder buffer is dropped. That stops the encoders, and they stop the
     // other side.
-    let reading = readers.run(&mut session, joining);
-    let uploading = upload(rows, claim, file, progress);
     let timing = async {
-        if first_row_read.await.is_ok() {
+        first_row_read.await.ok().map(|()| {
             clock.ended(Phase::FirstRow);
-        }
+            tracer.step("encode", trace)
+        })
     };
-    let (read, uploaded, ()) = tokio::join!(reading, uploading, timing);
+    // The encoders end with the readers.
+    let reading = async {
+        let reading = readers.run(&mut session, joining);
+        let (read, _encode_trace) = tokio::join!(reading, timing);
+        read
+    };
+    let upload_trace = tracer.step("upload", trace);
+    let uploading = upload(rows, claim, file, progress);
+    let (read, uploaded) = tokio::join!(reading, uploading);
     uploaded?;
     // The file is complete only if every slice was read to its end.
     let row_count = read?;
@@ -65,8 +76,10 @@ pub(crate) async fn write(
     let confirmed = session.commit_if_unchanged().await;
     confirmed.map_err(|error| JobError::source(&error))?;
     context.sessions.release(session).await;
+    drop(read_trace);
 
     let uploaded = progress.waiting_for_store(file.finish()).await?;
+    drop(upload_trace);
     clock.ended(Phase::UploadCompletion);
     Ok(FinishedFile {
         row_count,
