@@ -182,7 +182,12 @@ async fn a_cancel_at_the_moment_of_a_claim_leaves_no_object_behind() {
     let storage = database.storage();
     let mut claimed_first = 0;
     for id in queue(&database, PROJECT, ROUNDS.try_into().unwrap()).await {
-        let (claimed, canceled) = tokio::join!(claim(&storage), cancel(&storage, id));
+        // A claim takes longer than a cancel. The delay makes either of them come first.
+        let late_cancel = async {
+            tokio::time::sleep(Duration::from_micros(rand::random_range(0..6_000))).await;
+            cancel(&storage, id).await
+        };
+        let (claimed, canceled) = tokio::join!(claim(&storage), late_cancel);
         assert!(matches!(canceled, Canceled::Now(_)), "{canceled:?}");
         assert_eq!(status(&storage, id).await, ExportStatus::Failed);
         let states = object_states(&database, id).await;
