@@ -340,6 +340,7 @@ fn the_document_describes_parameters_and_schema_fields() {
                 "endpoint_ids",
                 "inbound_endpoint_id",
                 "inbound_endpoint_ids"
+                "label",
             ])
         );
         assert_eq!(
@@ -367,6 +368,8 @@ fn the_document_describes_parameters_and_schema_fields() {
                 "error_code",
                 "attempt",
                 "sha256",
+                "label",
+                "retry_of",
             ])
         );
     });
@@ -453,7 +456,10 @@ fn summaries_are_sentences_without_jargon_and_operation_ids_are_names() {
         for (path, method, operation) in operations(&document) {
             let summary = operation["summary"].as_str().unwrap();
             let verb = summary.split(' ').next().unwrap();
-            let verbs = ["Check", "Create", "Delete", "Download", "Get", "List"];
+            let verbs = [
+                "Cancel", "Check", "Create", "Delete", "Download", "Estimate", "Get", "List",
+                "Retry",
+            ];
             assert!(verbs.contains(&verb), "{method} {path}: {summary}");
             assert!(summary.split(' ').count() >= 3, "{summary}");
             let id = operation["operationId"].as_str().unwrap();

@@ -184,7 +184,7 @@ async fn a_cancel_at_the_moment_of_a_claim_leaves_no_object_behind() {
     for id in queue(&database, PROJECT, ROUNDS.try_into().unwrap()).await {
         // A claim takes longer than a cancel. The delay makes either of them come first.
         let late_cancel = async {
-            tokio::time::sleep(Duration::from_micros(rand::random_range(0..6_000))).await;
+            tokio::time::sleep(Duration::from_micros(rand::random_range(0..40_000))).await;
             cancel(&storage, id).await
         };
         let (claimed, canceled) = tokio::join!(claim(&storage), late_cancel);
