@@ -339,7 +339,7 @@ fn the_document_describes_parameters_and_schema_fields() {
                 "endpoint_id",
                 "endpoint_ids",
                 "inbound_endpoint_id",
-                "inbound_endpoint_ids"
+                "inbound_endpoint_ids",
                 "label",
             ])
         );
