@@ -29,13 +29,6 @@ pub enum Canceled {
     Missing,
 }
 
-/// What one try did.
-enum Tried {
-    Settled(Canceled),
-    /// A claim, or the end of an attempt, was committed during the statement.
-    Overtaken,
-}
-
 impl Database {
     /// Fails an active export on behalf of its consumer, who sees `message`. Safe to repeat.
     ///
@@ -56,11 +49,11 @@ impl Database {
             let tried = self.repeatable(&cancel, |connection, (project, id, failure)| {
                 Box::pin(cancel_once(connection, project, *id, failure))
             });
-            match tried.await? {
-                Tried::Settled(canceled) => return Ok(canceled),
-                // Each repetition needs another change of the export's state, so there are few.
-                Tried::Overtaken => tokio::time::sleep(PAUSE).await,
+            if let Some(canceled) = tried.await? {
+                return Ok(canceled);
             }
+            // Each repetition needs another change of the export's state, so there are few.
+            tokio::time::sleep(PAUSE).await;
         }
     }
 
@@ -89,6 +82,9 @@ struct CancelRow {
     canceled: bool,
 }
 
+/// Cancels the export. `None`: a claim, or the end of an attempt, was committed during the statement, so nothing
+/// was done.
+///
 /// | CTE        | yields |
 /// |------------|--------|
 /// | `seen`     | the state of the export in the snapshot of the statement |
@@ -103,7 +99,7 @@ async fn cancel_once(
     project: &ProjectId,
     id: ExportId,
     failure: &Failure,
-) -> Result<Tried, Error> {
+) -> Result<Option<Canceled>, Error> {
     let row = sqlx::query_as!(
         CancelRow,
         r#"
@@ -142,18 +138,14 @@ async fn cancel_once(
     .fetch_optional(&mut *connection)
     .await?;
     let Some(row) = row else {
-        return Ok(Tried::Settled(Canceled::Missing));
+        return Ok(Some(Canceled::Missing));
     };
     let status: ExportStatus = known(id.0, "status", &row.status)?;
     if !row.canceled && !row.canceled_before {
-        return Ok(if status.is_terminal() {
-            Tried::Settled(Canceled::Ended(status))
-        } else {
-            Tried::Overtaken
-        });
+        return Ok(status.is_terminal().then_some(Canceled::Ended(status)));
     }
     let export = find(connection, project, id).await?;
-    Ok(Tried::Settled(match export {
+    Ok(Some(match export {
         // It was deleted in between.
         None => Canceled::Missing,
         Some(export) if row.canceled => Canceled::Now(export),
