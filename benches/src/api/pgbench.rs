@@ -10,7 +10,8 @@ use crate::fixture::{Database, Fixture};
 /// The columns that a read returns.
 const COLUMNS: &str = "id, project_id, created_at, direction, filter_start_time, filter_end_time, \
     filter_status, filter_endpoint_id, status, attempt, started_at, completed_at, expires_at, \
-    row_count, file_size_bytes, sha256, error_code, error_message";
+    row_count, file_size_bytes, sha256, error_code, error_message, \
+    label, retry_of";
 
 /// The id of an export by its number, as SQL. `pgbench` has no UUIDs.
 pub(super) fn id_of(number: &str) -> String {

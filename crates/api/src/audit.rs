@@ -1,4 +1,4 @@
-//! The audit trail: one log line (`target: "audit"`) for each create, delete, link and download, and for refused authentication.
+//! The audit trail: one log line (`target: "audit"`) for each create, cancel, retry, delete, link and download, and for refused authentication.
 //!
 //! A line names who did what from where, and how it ended. It never contains a key, a signature or text of the client. Each line is
 //! complete without the fields of the request's span, so a collector needs only the top level of the object.
@@ -36,6 +36,10 @@ pub(crate) struct Audit {
 pub(crate) enum Action {
     #[strum(serialize = "export.create")]
     CreateExport,
+    #[strum(serialize = "export.cancel")]
+    CancelExport,
+    #[strum(serialize = "export.retry")]
+    RetryExport,
     #[strum(serialize = "export.delete")]
     DeleteExport,
     #[strum(serialize = "link.create")]
@@ -49,6 +53,8 @@ impl Action {
         let route = request.extensions().get::<MatchedPath>()?.as_str();
         match (request.method(), route) {
             (&Method::POST, "/v1/exports") => Some(Self::CreateExport),
+            (&Method::POST, "/v1/exports/{id}/cancel") => Some(Self::CancelExport),
+            (&Method::POST, "/v1/exports/{id}/retry") => Some(Self::RetryExport),
             (&Method::DELETE, "/v1/exports/{id}") => Some(Self::DeleteExport),
             (&Method::GET | &Method::HEAD, "/v1/exports/{id}/download") => Some(Self::CreateLink),
             (&Method::GET, "/files/{id}") => Some(Self::DownloadFile),
@@ -129,9 +135,11 @@ impl ActionLine {
     fn is_audited(&self) -> bool {
         match self.action {
             Action::DownloadFile => self.outcome == "done",
-            Action::CreateExport | Action::DeleteExport | Action::CreateLink => {
-                self.subject.key().is_some()
-            }
+            Action::CreateExport
+            | Action::CancelExport
+            | Action::RetryExport
+            | Action::DeleteExport
+            | Action::CreateLink => self.subject.key().is_some(),
         }
     }
 }

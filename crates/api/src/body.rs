@@ -8,6 +8,7 @@ use axum::http::header::EXPECT;
 use futures_util::StreamExt;
 
 use crate::error::ApiError;
+use crate::json_fields::JsonFields;
 
 /// The maximum size of a request body, in bytes.
 const MAX_SIZE: usize = 64 * 1024;
@@ -36,6 +37,22 @@ impl<S: Sync> FromRequest<S> for Body {
             bytes.extend_from_slice(&chunk);
         }
         Ok(Self(bytes))
+    }
+}
+
+/// The body of an operation that takes no fields: nothing, or an empty JSON object, which some clients send with each POST.
+#[derive(Debug)]
+pub(crate) struct NoFields;
+
+impl<S: Sync> FromRequest<S> for NoFields {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let Body(bytes) = Body::from_request(request, state).await?;
+        if !bytes.is_empty() {
+            JsonFields::parse(&bytes, &[])?.finish()?;
+        }
+        Ok(Self)
     }
 }
 

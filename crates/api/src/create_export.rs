@@ -1,6 +1,6 @@
 //! `POST /v1/exports`: queue an export.
 
-mod request;
+pub(crate) mod request;
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use axum::http::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
 use axum::response::{IntoResponse, Response};
 use exports_database::{Created, NewExport};
-use exports_domain::{ExportId, Limit, Rate, Scope};
+use exports_domain::{Export, ExportId, Limit, Rate, Scope, TraceParent};
 use exports_wire::ExportJson;
 
 use crate::audit::Subject;
@@ -27,8 +27,8 @@ use crate::middleware::timeout::Deadline;
 use crate::query::Query;
 use crate::request_id::RequestId;
 use crate::state::AppState;
-use request::CreateExport;
 pub(crate) use request::refine_schema;
+use request::{CreateExport, ExportRequest};
 
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
@@ -108,33 +108,80 @@ pub(crate) async fn create_export(
     caller.require(Scope::Write)?;
     Query::read(query.as_deref(), &[]).finish()?;
     let idempotency_key = idempotency_key::parse(&headers)?;
-    let filter = request::parse(&body)?;
-    let limits = state.limits.with(caller.limits);
-    let new = NewExport {
-        id: ExportId::generate(),
-        project: caller.project,
-        filter,
-        idempotency_key,
+    let request = request::parse(&body)?;
+    let context = CreateContext {
+        state: &state,
+        caller: &caller,
+        subject: &subject,
         traceparent,
-        limits: limits.into(),
+        deadline,
     };
-    subject.set_export(new.id);
-    let (export, replayed) = match queue(&state, new, limits.creates, deadline).await? {
-        Created::New(export) => (export, false),
-        Created::Replayed(export) => (export, true),
-        Created::Mismatch => return Err(ApiError::IdempotencyMismatch),
-        Created::Exceeded(limit) => return Err(state.limited(limit)),
-    };
-    subject.set_export(export.id);
-    tracing::info!(export.id = %export.id, replayed, "export queued");
-    let location = format!("{}/v1/exports/{}", state.public_url, export.id);
-    let location = HeaderValue::try_from(location).expect("a URL is a valid header value");
-    let mut headers = HeaderMap::from_iter([(LOCATION, location)]);
-    if replayed {
-        headers.insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
+    let created = context.create(request, None, idempotency_key).await?;
+    Ok(created.response(&state, id))
+}
+
+/// What a create needs besides the request.
+pub(crate) struct CreateContext<'a> {
+    pub(crate) state: &'a AppState,
+    pub(crate) caller: &'a Caller,
+    pub(crate) subject: &'a Subject,
+    pub(crate) traceparent: Option<TraceParent>,
+    pub(crate) deadline: Deadline,
+}
+
+/// An export that a create, or an earlier one with the same key, has queued.
+pub(crate) struct Queued {
+    pub(crate) export: Export,
+    pub(crate) replayed: bool,
+}
+
+impl CreateContext<'_> {
+    /// Queues an export within the limits of its project, or finds the export of the key. A retry names the export
+    /// whose request it repeats.
+    pub(crate) async fn create(
+        &self,
+        request: ExportRequest,
+        retry_of: Option<ExportId>,
+        idempotency_key: Option<String>,
+    ) -> Result<Queued, ApiError> {
+        let state = self.state;
+        let limits = state.limits.with(self.caller.limits);
+        let new = NewExport {
+            id: ExportId::generate(),
+            project: self.caller.project.clone(),
+            filter: request.filter,
+            label: request.label,
+            retry_of,
+            idempotency_key,
+            traceparent: self.traceparent,
+            limits: limits.into(),
+        };
+        self.subject.set_export(new.id);
+        let (export, replayed) = match queue(state, new, limits.creates, self.deadline).await? {
+            Created::New(export) => (export, false),
+            Created::Replayed(export) => (export, true),
+            Created::Mismatch => return Err(ApiError::IdempotencyMismatch),
+            Created::Exceeded(limit) => return Err(state.limited(limit)),
+        };
+        self.subject.set_export(export.id);
+        Ok(Queued { export, replayed })
     }
-    let body = Envelope::json(id, ExportJson::from(&export));
-    Ok((StatusCode::CREATED, headers, body).into_response())
+}
+
+impl Queued {
+    /// 201 with the export, and its URL in `Location`.
+    pub(crate) fn response(&self, state: &AppState, id: RequestId) -> Response {
+        let Self { export, replayed } = self;
+        tracing::info!(export.id = %export.id, replayed, "export queued");
+        let location = format!("{}/v1/exports/{}", state.public_url, export.id);
+        let location = HeaderValue::try_from(location).expect("a URL is a valid header value");
+        let mut headers = HeaderMap::from_iter([(LOCATION, location)]);
+        if *replayed {
+            headers.insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
+        }
+        let body = Envelope::json(id, ExportJson::from(export));
+        (StatusCode::CREATED, headers, body).into_response()
+    }
 }
 
 async fn queue(
@@ -144,18 +191,13 @@ async fn queue(
     deadline: Deadline,
 ) -> Result<Created, ApiError> {
     let share = state.pool_shares.take(&new.project).await?;
-    let filter = &new.filter;
-    let endpoints = filter.endpoint.values();
-    if !endpoints.is_empty() {
-        let found = state
-            .source
-            .has_endpoints(&new.project, filter.direction, endpoints)
-            .await?;
-        if !found {
+    match state.require_endpoints(&new.project, &new.filter).await {
+        Err(ApiError::EndpointNotFound) => {
             // A replay returns the first export, even if an endpoint was deleted since.
             let first = state.database.find_replay(&new).await?;
             return first.ok_or(ApiError::EndpointNotFound);
         }
+        checked => checked?,
     }
     let Limit::At(rate) = quota else {
         return insert(state, new, share, deadline).await;

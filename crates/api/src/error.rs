@@ -15,6 +15,7 @@ use exports_objects::StoreError;
 use exports_source::Error as SourceError;
 
 use crate::error_code::ErrorCode;
+use crate::estimate_export::MAX_ESTIMATES;
 use crate::file_readers::MAX_READERS;
 use crate::limits;
 
@@ -47,6 +48,10 @@ pub(crate) enum ApiError {
     MethodNotAllowed,
     #[error("the export is pending or processing")]
     Active,
+    #[error("the export is {0}, so it cannot be canceled")]
+    NotCancelable(ExportStatus),
+    #[error("the export is {0}, so it cannot be retried")]
+    NotRetryable(ExportStatus),
     #[error("the Idempotency-Key was used with a different request")]
     IdempotencyMismatch,
     #[error("the export or the link has expired")]
@@ -83,6 +88,8 @@ pub(crate) enum ApiError {
     Limited(Exceeded),
     #[error("the file has {MAX_READERS} running downloads")]
     TooManyReaders,
+    #[error("{MAX_ESTIMATES} estimates are running")]
+    TooManyEstimates,
     /// The panic hook has logged the panic.
     #[error("the handler panicked")]
     Panicked,
@@ -121,6 +128,7 @@ impl ApiError {
             Self::ExportNotFound | Self::RouteNotFound => ErrorCode::NotFound,
             Self::MethodNotAllowed => ErrorCode::MethodNotAllowed,
             Self::Active => ErrorCode::ExportActive,
+            Self::NotCancelable(_) | Self::NotRetryable(_) => ErrorCode::ExportNotActive,
             Self::IdempotencyMismatch => ErrorCode::IdempotencyMismatch,
             Self::Expired => ErrorCode::ExportExpired,
             Self::PayloadTooLarge => ErrorCode::PayloadTooLarge,
@@ -128,7 +136,9 @@ impl ApiError {
             Self::Database(error) if error.is_transient() => ErrorCode::Unavailable,
             Self::Source(error) if error.is_transient() => ErrorCode::Unavailable,
             Self::Store(error) if error.is_transient() => ErrorCode::Unavailable,
-            Self::Limited(_) | Self::TooManyReaders => ErrorCode::RateLimited,
+            Self::Limited(_) | Self::TooManyReaders | Self::TooManyEstimates => {
+                ErrorCode::RateLimited
+            }
             Self::Schema(_)
             | Self::Rights(_)
             | Self::Starting
@@ -148,6 +158,14 @@ impl ApiError {
             Self::Invalid(message) => message.clone(),
             Self::Limited(exceeded) => exceeded.to_string(),
             Self::NotReady(status) => not_ready(*status),
+            Self::NotCancelable(status) => {
+                format!(
+                    "the export is {status}: only a pending or processing export can be canceled"
+                )
+            }
+            Self::NotRetryable(status) => {
+                format!("the export is {status}: only a failed or expired export can be retried")
+            }
             Self::ScopeTooNarrow { needed } => {
                 format!("this needs a key with the scope {needed}")
             }
@@ -156,6 +174,9 @@ impl ApiError {
             Self::TooManyReaders => format!(
                 "the limit of downloads of one file at a time is {MAX_READERS}: try again when one has ended"
             ),
+            Self::TooManyEstimates => {
+                format!("the limit of estimates at a time is {MAX_ESTIMATES}: try again in 1 s")
+            }
             Self::RangeNotSatisfiable { size } => {
                 format!("the range starts after the end of the file, which has {size} bytes")
             }
@@ -187,7 +208,8 @@ impl ApiError {
     fn headers(&self) -> HeaderMap {
         match self {
             Self::Limited(exceeded) => limits::headers(exceeded),
-            Self::TooManyReaders => too_many_readers(),
+            Self::TooManyReaders => too_many("file-downloads", MAX_READERS, 5),
+            Self::TooManyEstimates => too_many("estimates", MAX_ESTIMATES, 1),
             _ => self.header().into_iter().collect(),
         }
     }
@@ -222,20 +244,21 @@ impl ApiError {
     }
 }
 
-/// `Retry-After`, and the headers of draft-ietf-httpapi-ratelimit-headers-10. Nothing says when a download ends.
-fn too_many_readers() -> HeaderMap {
+/// `Retry-After`, and the headers of draft-ietf-httpapi-ratelimit-headers-10. Nothing says exactly when one of those that run
+/// ends.
+fn too_many(name: &str, most: usize, retry_after_s: u64) -> HeaderMap {
     let value = |text: String| {
         HeaderValue::try_from(text).expect("quotes, letters and digits are a valid header value")
     };
     HeaderMap::from_iter([
-        (RETRY_AFTER, HeaderValue::from(5)),
+        (RETRY_AFTER, HeaderValue::from(retry_after_s)),
         (
             HeaderName::from_static("ratelimit-policy"),
-            value(format!("\"file-downloads\";q={MAX_READERS}")),
+            value(format!("\"{name}\";q={most}")),
         ),
         (
             HeaderName::from_static("ratelimit"),
-            value("\"file-downloads\";r=0;t=5".to_owned()),
+            value(format!("\"{name}\";r=0;t={retry_after_s}")),
         ),
     ])
 }

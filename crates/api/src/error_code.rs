@@ -25,6 +25,7 @@ pub(crate) enum ErrorCode {
     NotFound,
     MethodNotAllowed,
     ExportActive,
+    ExportNotActive,
     IdempotencyMismatch,
     ExportExpired,
     PayloadTooLarge,
@@ -52,7 +53,9 @@ impl ErrorCode {
             Self::Forbidden | Self::InvalidSignature => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::ExportActive | Self::IdempotencyMismatch => StatusCode::CONFLICT,
+            Self::ExportActive | Self::ExportNotActive | Self::IdempotencyMismatch => {
+                StatusCode::CONFLICT
+            }
             Self::ExportExpired => StatusCode::GONE,
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::RangeNotSatisfiable => StatusCode::RANGE_NOT_SATISFIABLE,
@@ -74,6 +77,7 @@ impl ErrorCode {
             Self::NotFound => "Unknown or deleted export, or an export of another project",
             Self::MethodNotAllowed => "Method not allowed",
             Self::ExportActive => "The export is still pending or processing",
+            Self::ExportNotActive => "The state of the export does not allow it",
             Self::IdempotencyMismatch => "The key was used with a different request",
             Self::ExportExpired => "The export or its link has expired",
             Self::PayloadTooLarge => "The request body is too large",
@@ -101,6 +105,9 @@ impl ErrorCode {
             Self::MethodNotAllowed => "method not allowed: see the Allow header",
             Self::ExportActive => {
                 "the export is pending or processing: delete it after it has completed or failed"
+            }
+            Self::ExportNotActive => {
+                "the export is completed: only a pending or processing export can be canceled"
             }
             Self::IdempotencyMismatch => {
                 "this Idempotency-Key was used with a different request: use a new key"

@@ -132,8 +132,9 @@ impl JsonFields {
     /// The error for all faults. Fields that were not read are unknown.
     pub(crate) fn finish(mut self) -> Result<(), ApiError> {
         let unknown = self.given.iter().map(|(name, _)| name.as_str());
-        if let Some(fault) = unknown_names("field", unknown, || {
-            format!("the known fields are {}", self.known.join(", "))
+        if let Some(fault) = unknown_names("field", unknown, || match self.known {
+            [] => "this operation takes none".to_owned(),
+            known => format!("the known fields are {}", known.join(", ")),
         }) {
             self.faults.add(fault);
         }

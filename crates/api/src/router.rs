@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 
 use crate::error::ApiError;
 use crate::error_body::ErrorBodies;
@@ -15,8 +15,8 @@ use crate::middleware::{
 };
 use crate::state::AppState;
 use crate::{
-    body, create_export, delete_export, download_export, download_file, get_export, health,
-    list_exports, metrics, openapi,
+    body, cancel_export, create_export, delete_export, download_export, download_file,
+    estimate_export, get_export, health, list_exports, metrics, openapi, retry_export,
 };
 
 /// The router of the whole API. A layer wraps everything above it.
@@ -69,9 +69,18 @@ fn authenticated(state: &Arc<AppState>) -> Router<Arc<AppState>> {
             get(list_exports::list_exports).post(create_export::create_export),
         )
         .route(
+            "/v1/exports/estimate",
+            post(estimate_export::estimate_export),
+        )
+        .route(
             "/v1/exports/{id}",
             get(get_export::get_export).delete(delete_export::delete_export),
         )
+        .route(
+            "/v1/exports/{id}/cancel",
+            post(cancel_export::cancel_export),
+        )
+        .route("/v1/exports/{id}/retry", post(retry_export::retry_export))
         .route(
             "/v1/exports/{id}/download",
             get(download_export::download_export),
@@ -142,6 +151,7 @@ mod tests {
             store: Store::open_with(&config, []).unwrap(),
             signer: Some(LinkSigner::new(&[0; 32])),
             file_readers: Arc::default(),
+            estimates: crate::estimate_export::Estimates::default(),
             public_url: "http://127.0.0.1".to_owned(),
             clock: Arc::new(SystemClock),
             tasks: tokio_util::task::TaskTracker::new(),

@@ -66,6 +66,7 @@ impl Server {
             store: opened.dependencies.store,
             signer: opened.signer,
             file_readers: Arc::default(),
+            estimates: crate::estimate_export::Estimates::default(),
             openapi_document: openapi::document(&opened.public_url),
             public_url: opened.public_url,
             clock: Arc::new(SystemClock),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use exports_database::{BatchLoader, Database};
-use exports_domain::{Clock, Exceeded, Limits};
+use exports_domain::{Clock, Exceeded, Limits, MessageFilter, ProjectId};
 use exports_objects::{LinkSigner, Store};
 use exports_service::outage::Outage;
 use exports_service::readiness::Readiness;
@@ -17,6 +17,7 @@ use tracing::Instrument;
 use crate::api_key_cache::ApiKeyCache;
 use crate::audit::Audit;
 use crate::error::ApiError;
+use crate::estimate_export::Estimates;
 use crate::file_readers::FileReaders;
 use crate::limits::{ActiveRoom, CreateQuotas, KeyLookups, PoolShares, RequestRates};
 use crate::metrics::ApiMetrics;
@@ -41,6 +42,7 @@ pub(crate) struct AppState {
     pub(crate) signer: Option<LinkSigner>,
     /// The running downloads of `/files/{id}`.
     pub(crate) file_readers: Arc<FileReaders>,
+    pub(crate) estimates: Estimates,
     /// The address of the API as consumers see it, without a trailing slash.
     pub(crate) public_url: String,
     pub(crate) clock: Arc<dyn Clock>,
@@ -60,6 +62,27 @@ impl AppState {
     pub(crate) fn limited(&self, exceeded: Exceeded) -> ApiError {
         self.metrics.limited.inc(exceeded.limit());
         ApiError::Limited(exceeded)
+    }
+
+    /// An error unless the project has all endpoints of a filter.
+    pub(crate) async fn require_endpoints(
+        &self,
+        project: &ProjectId,
+        filter: &MessageFilter,
+    ) -> Result<(), ApiError> {
+        let endpoints = filter.endpoint.values();
+        if endpoints.is_empty() {
+            return Ok(());
+        }
+        let found = self
+            .source
+            .has_endpoints(project, filter.direction, endpoints)
+            .await?;
+        if found {
+            Ok(())
+        } else {
+            Err(ApiError::EndpointNotFound)
+        }
     }
 
     /// Runs `work` to completion, even if the client disconnects.

@@ -24,13 +24,13 @@ pub use access::{
 pub use database::Database;
 pub use error::Error;
 pub use exports::{
-    BatchLoader, CreateLimits, Created, Cursor, Deleted, FileLookup, ListRequest, LoadResult,
-    NewExport, Page, Reserved,
+    BatchLoader, Canceled, CreateLimits, Created, Cursor, Deleted, FileLookup, ListRequest,
+    LoadResult, NewExport, Page, Reserved,
 };
 pub use maintenance::PendingDeletion;
 pub use migrations::{MigrateError, MigrationState};
 pub use operator::{ExpectedFile, FoundObject, Job, JobsRequest, Overridden};
 pub use queue::{
-    Claim, ClaimRequest, FinishedFile, Leased, Progress, QueueDepth, QueueHints, QueueListener,
-    QueueState,
+    Claim, ClaimRequest, FinishedFile, Leased, Notifications, Progress, QueueDepth, QueueHints,
+    QueueListener, QueueState,
 };

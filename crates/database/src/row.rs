@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use exports_domain::{
     Choice, EndpointId, Export, ExportFile, ExportId, ExportState, ExportStatus, Failure,
-    FailureCode, MessageFilter, MessageStatus, TimeRange, ValueSet,
+    FailureCode, Label, MessageFilter, MessageStatus, TimeRange, ValueSet,
 };
 use sqlx::postgres::types::PgInterval;
 use uuid::Uuid;
@@ -34,6 +34,8 @@ pub(crate) struct ExportRow {
     pub(crate) sha256: Option<Vec<u8>>,
     pub(crate) error_code: Option<String>,
     pub(crate) error_message: Option<String>,
+    pub(crate) label: Option<String>,
+    pub(crate) retry_of: Option<Uuid>,
 }
 
 /// The columns of an export's message filter.
@@ -112,6 +114,8 @@ impl TryFrom<ExportRow> for Export {
                 endpoint_ids: row.filter_endpoint_ids.as_deref(),
             }
             .try_into()?,
+            label: label(row.id, row.label.as_deref())?,
+            retry_of: row.retry_of.map(ExportId),
             attempt: u32::try_from(row.attempt)
                 .map_err(|_| corrupt(row.id, "attempt", &row.attempt))?,
             created_at: row.created_at,
@@ -161,6 +165,11 @@ impl ExportRow {
                 .map_err(|bytes: Vec<u8>| corrupt(id, "sha256", &bytes.len()))?,
         })
     }
+}
+
+fn label(id: Uuid, text: Option<&str>) -> Result<Option<Label>, Error> {
+    let parse = |text: &str| text.parse().map_err(|_| corrupt(id, "label", &text));
+    text.map(parse).transpose()
 }
 
 pub(crate) fn known<T: std::str::FromStr>(

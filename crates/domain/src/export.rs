@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use crate::failure::Failure;
 use crate::filter::MessageFilter;
 use crate::ids::{ExportId, ProjectId};
+use crate::label::Label;
 use crate::status::ExportStatus;
 
 /// A request for a file of messages, and its result.
@@ -19,6 +20,10 @@ pub struct Export {
     pub project: ProjectId,
     /// Which messages it contains.
     pub filter: MessageFilter,
+    /// What its consumer calls it.
+    pub label: Option<Label>,
+    /// The export whose request it repeats. That export may be deleted.
+    pub retry_of: Option<ExportId>,
     /// Number of attempts so far. Attempts that were released at shutdown do not count.
     pub attempt: u32,
     /// Time of creation.

@@ -21,6 +21,8 @@ named_enum! {
         AttemptsExhausted,
         /// An operator ended it.
         EndedByOperator,
+        /// Its consumer canceled it.
+        Canceled,
         /// A bug in the service.
         InternalError,
     }

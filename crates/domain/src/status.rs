@@ -22,8 +22,9 @@ impl ExportStatus {
     /// Whether `next` is a valid transition.
     ///
     /// `processing → processing` is the takeover of an expired lease. `processing → pending` is a retry, a
-    /// release at shutdown, or an operator's override. `pending → pending` and `pending → failed` are
-    /// overrides too. `failed` is final: the consumer may have seen it and created another export.
+    /// release at shutdown, or an operator's override. `pending → pending` is an override too. `pending →
+    /// failed` is a cancel by the consumer, or an override. `failed` is final: the consumer may have seen it
+    /// and created another export.
     #[must_use]
     pub const fn can_become(self, next: Self) -> bool {
         match (self, next) {

@@ -36,6 +36,23 @@ impl SourceConnection {
         })
     }
 
+    /// Opens a connection, and a transaction with these statements. Behind a pooler in transaction mode, the server
+    /// process of the session is only known within the transaction.
+    pub(crate) async fn begin(
+        client: &Client,
+        stall_timeout: Duration,
+        begin: &str,
+    ) -> Result<Self, Error> {
+        let mut wire = client.open_wire().await?;
+        wire.query(begin).await?;
+        let backend = Backend::of(&mut wire, client).await?;
+        Ok(Self {
+            wire,
+            watchdog: Watchdog::new(backend, stall_timeout),
+            is_lost: false,
+        })
+    }
+
     #[cfg(test)]
     pub(crate) fn over(socket: impl exports_postgres::Socket + 'static) -> Self {
         let purpose = exports_postgres::PoolPurpose::Command;

@@ -10,6 +10,7 @@
 //! - `excluded_rows` finds messages that the conditions of an export would leave out without an error.
 //! - `connection`: every wait for the server has a `watchdog`, which asks over another connection what the
 //!   `backend` of the session does.
+//! - `row_count` estimates the size of an export before it is created.
 //! - `replica` waits for replication. `inspect` and `value_sample` are for `exportctl check`.
 
 mod backend;
@@ -25,6 +26,7 @@ mod inspect;
 mod planned_relations;
 mod replica;
 mod row;
+mod row_count;
 mod session;
 mod session_pool;
 mod settings;
@@ -43,6 +45,7 @@ pub use endpoint_urls::EndpointUrls;
 pub use error::Error;
 pub use estimate::Estimate;
 pub use inspect::Sample;
+pub use row_count::RowCount;
 pub use session::SourceSession;
 pub use session_pool::SessionPool;
 pub use settings::{RefusedSetting, RowSecurity};

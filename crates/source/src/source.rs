@@ -80,6 +80,10 @@ impl Source {
         &self.client
     }
 
+    pub(crate) fn row_security(&self) -> RowSecurity {
+        self.row_security
+    }
+
     /// Connects once outside the pool, so that an error has its exact reason.
     pub async fn check(&self) -> Result<ConnectedServer, Error> {
         Ok(self.client.check().await?)

@@ -95,6 +95,25 @@ impl<'a> Statements<'a> {
              FROM messages m{join} WHERE {}",
             self.in_slice(slice),
         );
+        self.push_filters(&mut text);
+        text.push_str(" ORDER BY ");
+        text.push_str(&self.order(""));
+        text
+    }
+
+    /// The query for the messages of the filter without their columns, or for at most `limit` of them.
+    pub(crate) fn matching(&self, limit: Option<u64>) -> String {
+        let whole = TimeSlice::whole(&self.filter.range);
+        let mut text = format!("SELECT 1 FROM messages m WHERE {}", self.in_slice(whole));
+        self.push_filters(&mut text);
+        if let Some(limit) = limit {
+            text.push_str(" LIMIT ");
+            text.push_str(&limit.to_string());
+        }
+        text
+    }
+
+    fn push_filters(&self, text: &mut String) {
         for condition in [self.has_status(), has_endpoint(self.catalogue, self.filter)]
             .into_iter()
             .flatten()
@@ -102,9 +121,6 @@ impl<'a> Statements<'a> {
             text.push_str(" AND ");
             text.push_str(&condition);
         }
-        text.push_str(" ORDER BY ");
-        text.push_str(&self.order(""));
-        text
     }
 
     fn has_status(&self) -> Option<String> {

@@ -72,6 +72,19 @@ pub struct ExportJson {
     #[schema(nullable = false, example = "SOURCE_UNAVAILABLE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     error_code: Option<&'static str>,
+    /// What the consumer calls the export (if specified)
+    #[schema(
+        nullable = false,
+        min_length = 1,
+        max_length = 200,
+        example = "December, for the auditors"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<String>,
+    /// The export whose request this one repeats (if it was created by a retry)
+    #[schema(nullable = false, example = "01935abc-def0-7123-4567-890abcdef011")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_of: Option<Uuid>,
     /// The number of attempts so far
     #[schema(example = 1)]
     attempt: u32,
@@ -143,6 +156,8 @@ impl ExportJson {
             sha256: None,
             error_message: None,
             error_code: None,
+            label: export.label.as_ref().map(ToString::to_string),
+            retry_of: export.retry_of.map(|export| export.0),
             attempt: export.attempt,
             started_at: None,
             completed_at: None,
@@ -185,6 +200,8 @@ mod tests {
                     EndpointId::parse_inbound("550e8400-e29b-41d4-a716-446655440000").unwrap(),
                 ),
             },
+            label: None,
+            retry_of: None,
             attempt: 1,
             created_at: at("2025-12-06T12:00:00Z"),
             state,
@@ -236,11 +253,15 @@ mod tests {
         let mut export = export(Direction::Inbound, ExportState::Pending);
         let id = Uuid::from_u128(1);
         export.filter.endpoint = Choice::OneOf(ValueSet::new(vec![EndpointId(id)]).unwrap());
+        export.label = Some("For the auditors".parse().unwrap());
+        export.retry_of = Some(exports_domain::ExportId(id));
         let statuses = vec![MessageStatus::PendingRetry, MessageStatus::Queued];
         export.filter.status = Choice::OneOf(ValueSet::new(statuses).unwrap());
         let shown = serde_json::to_value(ExportJson::from(&export)).unwrap();
         assert_eq!(shown["filter_statuses"], json!(["queued", "pending_retry"]));
         assert_eq!(shown["filter_inbound_endpoint_ids"], json!([id]));
+        assert_eq!(shown["label"], "For the auditors");
+        assert_eq!(shown["retry_of"], json!(id));
         for absent in [
             "filter_status",
             "filter_endpoint_id",
@@ -259,6 +280,8 @@ mod tests {
             "550e8400-e29b-41d4-a716-446655440000"
         );
         for absent in [
+            "label",
+            "retry_of",
             "filter_endpoint_id",
             "started_at",
             "completed_at",

@@ -13,6 +13,7 @@ use exports_service::start::Dependencies;
 use exports_service::traces::Tracer;
 use exports_source::SessionPool;
 
+use crate::lease_checks::LeaseChecks;
 use crate::metrics::WorkerMetrics;
 
 /// Dependencies, settings and metrics of a worker. Clones share everything.
@@ -26,6 +27,8 @@ pub(crate) struct Context {
     pub(crate) settings: WorkerSettings,
     /// How many sessions read one large export at the same time.
     pub(crate) readers: u16,
+    /// The running attempts, which notifications can reach.
+    pub(crate) lease_checks: LeaseChecks,
     pub(crate) metrics: Arc<WorkerMetrics>,
     pub(crate) outages: Outages,
     pub(crate) tracer: Tracer,
@@ -77,6 +80,7 @@ impl Context {
             store,
             readers,
             settings,
+            lease_checks: LeaseChecks::default(),
             metrics: Arc::new(WorkerMetrics::new(registry)),
             outages: Outages::new(),
             tracer,

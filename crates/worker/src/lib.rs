@@ -10,6 +10,7 @@ mod context;
 mod health;
 mod healthcheck;
 mod job;
+mod lease_checks;
 mod metrics;
 mod pipeline;
 mod slots;

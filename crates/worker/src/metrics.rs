@@ -122,6 +122,7 @@ impl WorkerMetrics {
             Outcome::Completed
             | Outcome::Released
             | Outcome::SlotReturned
+            | Outcome::Canceled
             | Outcome::LeaseLost
             | Outcome::Unknown => {}
         }

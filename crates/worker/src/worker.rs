@@ -63,7 +63,7 @@ impl Worker {
         }
         tracing::info!(worker = context.name, "worker started");
 
-        let wakeup = notify::spawn(context.database.clone(), stop.clone());
+        let wakeup = notify::spawn(&context, shutdown.clone());
         let hints = queue_hints::spawn(context.database.clone(), stop.clone());
         let janitor = tokio::spawn(janitor::run(context.clone(), hints.clone(), stop.clone()));
         let claims = ClaimLoop::new(context.clone(), wakeup, hints, shutdown.clone());

@@ -77,6 +77,34 @@ fn creates_links_downloads_and_deletes_are_recorded_with_key_project_and_address
 }
 
 #[test]
+fn cancels_and_retries_are_recorded_with_the_export() {
+    story(async |_| {
+        let fixture = Fixture::builder().workers(0).start().await;
+        let consumer = Consumer::owner_of(&fixture);
+        let id = id_of(&consumer.create(&request()).await);
+        let body = serde_json::json!({});
+        let (cancel, retry) = (
+            format!("{}/cancel", path(&id)),
+            format!("{}/retry", path(&id)),
+        );
+        consumer.api.post(&retry, &body).await.expect(409);
+        consumer.api.post(&cancel, &body).await.expect(200);
+        let new = id_of(&consumer.api.post(&retry, &body).await.expect(201).data());
+        let cancels = wait_for_lines(&fixture, "export.cancel", 1).await;
+        let retries = wait_for_lines(&fixture, "export.retry", 2).await;
+        for (line, outcome, export) in [
+            (&cancels[0], "done", &id),
+            (&retries[0], "EXPORT_NOT_ACTIVE", &id),
+            (&retries[1], "done", &new),
+        ] {
+            assert_eq!(line["outcome"], outcome, "{line}");
+            assert_eq!(line["export.id"], *export, "{line}");
+            assert_eq!(line["project.id"], fixture.project(), "{line}");
+        }
+    });
+}
+
+#[test]
 fn refused_requests_are_recorded_without_the_key() {
     story(async |_| {
         let fixture = Fixture::builder().workers(0).start().await;

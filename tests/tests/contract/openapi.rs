@@ -148,6 +148,52 @@ const CONTRACT: &[(&str, &str, Answers)] = &[
         ],
     ),
     (
+        "post",
+        "/v1/exports/{id}/cancel",
+        &[
+            ("200", &[], &[]),
+            INVALID,
+            UNAUTHORIZED,
+            FORBIDDEN,
+            NOT_FOUND,
+            ("409", &["EXPORT_NOT_ACTIVE"], &[]),
+            LIMITED,
+            INTERNAL,
+            UNAVAILABLE,
+            METHOD,
+        ],
+    ),
+    (
+        "post",
+        "/v1/exports/{id}/retry",
+        &[
+            ("201", &[], &["Location", "Idempotency-Replayed"]),
+            ("400", &["INVALID_REQUEST", "ENDPOINT_NOT_FOUND"], &[]),
+            UNAUTHORIZED,
+            FORBIDDEN,
+            NOT_FOUND,
+            ("409", &["EXPORT_NOT_ACTIVE", "IDEMPOTENCY_MISMATCH"], &[]),
+            LIMITED,
+            INTERNAL,
+            UNAVAILABLE,
+            METHOD,
+        ],
+    ),
+    (
+        "post",
+        "/v1/exports/estimate",
+        &[
+            ("200", &[], &[]),
+            ("400", &["INVALID_REQUEST", "ENDPOINT_NOT_FOUND"], &[]),
+            UNAUTHORIZED,
+            FORBIDDEN,
+            LIMITED,
+            INTERNAL,
+            UNAVAILABLE,
+            METHOD,
+        ],
+    ),
+    (
         "get",
         "/v1/exports/{id}/download",
         &[
@@ -251,6 +297,14 @@ fn the_document_describes_parameters_and_schema_fields() {
             ("get", "/v1/exports/{id}", "path", &["id"]),
             ("get", "/v1/exports/{id}", "header", &["If-None-Match"]),
             ("delete", "/v1/exports/{id}", "path", &["id"]),
+            ("post", "/v1/exports/{id}/cancel", "path", &["id"]),
+            ("post", "/v1/exports/{id}/retry", "path", &["id"]),
+            (
+                "post",
+                "/v1/exports/{id}/retry",
+                "header",
+                &["Idempotency-Key"],
+            ),
             ("get", "/v1/exports/{id}/download", "query", &["redirect"]),
             ("get", "/files/{id}", "query", &["expires", "signature"]),
             ("get", "/files/{id}", "header", &["If-Range", "Range"]),
@@ -295,7 +349,8 @@ fn the_document_describes_parameters_and_schema_fields() {
                 "endpoint_id",
                 "endpoint_ids",
                 "inbound_endpoint_id",
-                "inbound_endpoint_ids"
+                "inbound_endpoint_ids",
+                "label",
             ])
         );
         assert_eq!(
@@ -323,6 +378,8 @@ fn the_document_describes_parameters_and_schema_fields() {
                 "error_code",
                 "attempt",
                 "sha256",
+                "label",
+                "retry_of",
             ])
         );
     });
@@ -409,7 +466,10 @@ fn summaries_are_sentences_without_jargon_and_operation_ids_are_names() {
         for (path, method, operation) in operations(&document) {
             let summary = operation["summary"].as_str().unwrap();
             let verb = summary.split(' ').next().unwrap();
-            let verbs = ["Check", "Create", "Delete", "Download", "Get", "List"];
+            let verbs = [
+                "Cancel", "Check", "Create", "Delete", "Download", "Estimate", "Get", "List",
+                "Retry",
+            ];
             assert!(verbs.contains(&verb), "{method} {path}: {summary}");
             assert!(summary.split(' ').count() >= 3, "{summary}");
             let id = operation["operationId"].as_str().unwrap();

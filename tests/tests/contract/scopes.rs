@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use exports_database::{NewKey, Rotated};
-use exports_domain::ExportStatus::{Completed, Pending};
+use exports_domain::ExportStatus::{Completed, Failed, Pending};
 use exports_domain::{ProjectId, Scope};
 use exports_tests::{Fixture, Reply, eventually};
 use reqwest::Method;
@@ -13,7 +13,12 @@ use crate::api::{Api, assert_refused};
 use crate::shared::{Consumer, SIGNING_KEY, id_of, path, request, story};
 
 /// The operations under `/v1` that change something; the others need only the scope `read`.
-const WRITES: [(&str, &str); 2] = [("post", "/v1/exports"), ("delete", "/v1/exports/{id}")];
+const WRITES: [(&str, &str); 4] = [
+    ("post", "/v1/exports"),
+    ("delete", "/v1/exports/{id}"),
+    ("post", "/v1/exports/{id}/cancel"),
+    ("post", "/v1/exports/{id}/retry"),
+];
 /// A change of a key or a project holds everywhere within this time.
 const NOTICED: Duration = Duration::from_secs(5);
 
@@ -48,10 +53,14 @@ async fn operations(api: &Api) -> Vec<(String, String)> {
 
 /// Sends an operation, each on an export of its own.
 async fn send(api: &Api, consumer: &Consumer<'_>, method: &str, template: &str) -> Reply {
-    let id = consumer.put(consumer.row(Completed)).await;
+    let (status, body) = match template {
+        "/v1/exports/{id}/cancel" => (Pending, None),
+        "/v1/exports/{id}/retry" => (Failed, None),
+        _ => (Completed, (method == "post").then(request)),
+    };
+    let id = consumer.put(consumer.row(status)).await;
     let path = template.replace("{id}", &id);
     let method: Method = method.to_uppercase().parse().unwrap();
-    let body = (method == Method::POST).then(request);
     api.send(method, &path, |request| match body {
         Some(body) => request.json(&body),
         None => request,

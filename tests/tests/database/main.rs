@@ -6,6 +6,7 @@
 mod support;
 
 mod autoscaling;
+mod cancels;
 mod claim_parts;
 mod claims;
 mod constraints;

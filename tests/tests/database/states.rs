@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use exports_database::{Database, Leased, Overridden, Progress};
+use exports_database::{Canceled, Database, Leased, Overridden, Progress};
 use exports_domain::{ExportId, ExportStatus};
 use exports_tests::{ExportRow, TestDatabase};
 use uuid::Uuid;
@@ -23,10 +23,11 @@ enum Step {
     FailExhausted,
     RequeueByHand,
     FailByHand,
+    Cancel,
 }
 
 impl Step {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Claim,
         Self::Heartbeat,
         Self::Complete,
@@ -37,13 +38,16 @@ impl Step {
         Self::FailExhausted,
         Self::RequeueByHand,
         Self::FailByHand,
+        Self::Cancel,
     ];
 
     fn leads_to(self) -> ExportStatus {
         match self {
             Self::Claim | Self::Heartbeat => ExportStatus::Processing,
             Self::Complete => ExportStatus::Completed,
-            Self::Fail | Self::FailExhausted | Self::FailByHand => ExportStatus::Failed,
+            Self::Fail | Self::FailExhausted | Self::FailByHand | Self::Cancel => {
+                ExportStatus::Failed
+            }
             Self::Retry | Self::Release | Self::RequeueByHand => ExportStatus::Pending,
             Self::ExpireDue => ExportStatus::Expired,
         }
@@ -105,6 +109,10 @@ impl Step {
             Self::FailByHand => {
                 let answer = storage.force_fail(id, &failure()).await.unwrap();
                 matches!(answer, Overridden::Done { .. })
+            }
+            Self::Cancel => {
+                let answer = storage.cancel_export(&project(), id, "why").await.unwrap();
+                matches!(answer, Canceled::Now(_))
             }
         }
     }

@@ -150,6 +150,8 @@ async fn a_worker_works_and_stops_when_its_log_cannot_be_written() {
                 status: Choice::Any,
                 endpoint: Choice::Any,
             },
+            label: None,
+            retry_of: None,
             idempotency_key: None,
             traceparent: None,
             limits: exports_database::CreateLimits::default(),

@@ -131,6 +131,8 @@ async fn a_read_over_a_closed_connection_is_retried_over_another() {
     let project = project();
     let id = ExportId(queue(&database, project.as_str(), 1).await[0]);
     let new = NewExport {
+        label: None,
+        retry_of: None,
         idempotency_key: Some("a-key".into()),
         traceparent: None,
         limits: exports_database::CreateLimits::default(),

@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
-use exports_database::{Created, Database, Leased, ListRequest};
+use exports_database::{Canceled, Created, Database, Leased, ListRequest};
 use exports_postgres::PoolPurpose;
 use exports_sandbox::LocalPostgres;
 use exports_source::Source;
@@ -161,7 +161,7 @@ async fn a_worker_works_with_pgbouncer_in_session_mode() {
 
         let mut listener = database.listen().await.unwrap();
         database.create_export(&new_export()).await.unwrap();
-        timeout(TIMEOUT, listener.queued())
+        timeout(TIMEOUT, listener.next())
             .await
             .expect("a notification arrives")
             .unwrap();
@@ -219,6 +219,8 @@ async fn the_api_works_with_pgbouncer_in_transaction_mode() {
                     .unwrap()
                     .is_none()
             );
+            let canceled = database.cancel_export(&project(), new.id, "why").await;
+            assert!(matches!(canceled, Ok(Canceled::Now(_))), "{canceled:?}");
             database.delete_export(&project(), new.id).await.unwrap();
             // A lookup for a missing project does not affect the other statements.
             let nobody = "proj_nobody".parse().unwrap();
@@ -232,6 +234,13 @@ async fn the_api_works_with_pgbouncer_in_transaction_mode() {
         };
         for _ in 0..5 {
             join_all((0..20).map(|_| one())).await;
+        }
+        // Each uses its own connection to the pooler.
+        let (project, filter) = (project(), filter());
+        let counts = (0..4).map(|_| source.count_rows(&project, &filter, TIMEOUT));
+        for counted in join_all(counts).await {
+            let counted = counted.unwrap();
+            assert_eq!((counted.rows, counted.is_exact), (5_000, true));
         }
         database.close().await;
     }

@@ -86,6 +86,8 @@ pub(crate) fn new_export() -> NewExport {
         id: ExportId::generate(),
         project: project(),
         filter: filter(),
+        label: None,
+        retry_of: None,
         idempotency_key: None,
         traceparent: None,
         limits: exports_database::CreateLimits::default(),

@@ -3,6 +3,7 @@
 //! The tests create exports through `exports-database` and read files from the store, so they do not need the API.
 
 mod bucket;
+mod cancels;
 mod expiry;
 mod failures;
 mod files;

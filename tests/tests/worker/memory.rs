@@ -101,6 +101,8 @@ async fn queue_export_of(fixture: &Fixture, project: &str) -> ExportId {
         id: ExportId::generate(),
         project: project.parse().expect("a project id"),
         filter: everything(Direction::Outbound),
+        label: None,
+        retry_of: None,
         idempotency_key: None,
         traceparent: None,
         limits: exports_database::CreateLimits::default(),

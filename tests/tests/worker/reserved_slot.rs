@@ -72,6 +72,8 @@ async fn seconds_to_start(fixture: &Fixture, project: &str) -> f64 {
             range: range("2025-12-03T00:00:00Z", "2025-12-04T00:00:00Z"),
             ..everything(Direction::Outbound)
         },
+        label: None,
+        retry_of: None,
         idempotency_key: None,
         traceparent: None,
         limits: exports_database::CreateLimits::default(),

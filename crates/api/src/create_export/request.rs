@@ -1,7 +1,9 @@
-//! The request body of `POST /v1/exports`, and its validation.
+//! The request body of `POST /v1/exports` and of `POST /v1/exports/estimate`, and its validation.
 
 use chrono::{DateTime, Utc};
-use exports_domain::{Choice, Direction, EndpointId, MessageFilter, TimeRange, UnknownName, time};
+use exports_domain::{
+    Choice, Direction, EndpointId, Label, MessageFilter, TimeRange, UnknownName, time,
+};
 use exports_wire::{DirectionSchema, MessageStatusSchema};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -60,6 +62,21 @@ pub(crate) struct CreateExport {
         example = json!(["01935abc-def0-7123-4567-890abcdef012"])
     )]
     inbound_endpoint_ids: Option<Vec<uuid::Uuid>>,
+    /// What you call the export, without control characters; returned as it is
+    #[schema(
+        nullable = false,
+        min_length = 1,
+        max_length = 200,
+        example = "December, for the auditors"
+    )]
+    label: Option<String>,
+}
+
+/// What a body asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ExportRequest {
+    pub(crate) filter: MessageFilter,
+    pub(crate) label: Option<Label>,
 }
 
 const FIELDS: &[&str] = &[
@@ -72,10 +89,11 @@ const FIELDS: &[&str] = &[
     "endpoint_ids",
     "inbound_endpoint_id",
     "inbound_endpoint_ids",
+    "label",
 ];
 
 /// Parses a body, in the order of the fields. The error has all its faults.
-pub(super) fn parse(body: &[u8]) -> Result<MessageFilter, ApiError> {
+pub(crate) fn parse(body: &[u8]) -> Result<ExportRequest, ApiError> {
     let mut fields = JsonFields::parse(body, FIELDS)?;
     let range = range(&mut fields);
     let direction = match fields.text("direction", name) {
@@ -97,6 +115,10 @@ pub(super) fn parse(body: &[u8]) -> Result<MessageFilter, ApiError> {
         "must be given with direction inbound only: use endpoint_id with outbound",
         |id| EndpointId::parse_inbound(id).map_err(|error| error.to_string()),
     );
+    let label = fields.text("label", |text| {
+        text.parse()
+            .map_err(|error: exports_domain::LabelError| error.to_string())
+    });
     fields.finish()?;
     let valid = range.zip(direction);
     let (range, direction) = valid.expect("each is set, because there are no faults");
@@ -104,11 +126,14 @@ pub(super) fn parse(body: &[u8]) -> Result<MessageFilter, ApiError> {
         Direction::Outbound => outbound,
         Direction::Inbound => inbound,
     };
-    Ok(MessageFilter {
-        range,
-        direction,
-        status,
-        endpoint,
+    Ok(ExportRequest {
+        filter: MessageFilter {
+            range,
+            direction,
+            status,
+            endpoint,
+        },
+        label: label.value(),
     })
 }
 
@@ -207,7 +232,9 @@ mod tests {
     use super::*;
 
     fn filter(body: &serde_json::Value) -> Result<MessageFilter, String> {
-        parse(body.to_string().as_bytes()).map_err(|error| error.message())
+        parse(body.to_string().as_bytes())
+            .map(|request| request.filter)
+            .map_err(|error| error.message())
     }
 
     /// A valid request with some fields changed.
@@ -327,6 +354,15 @@ mod tests {
                 json!({"statuses": ["queued", "delivering", "sent"]}),
                 "statuses[2] must be one of queued, delivering, succeeded, pending_retry, failed_permanent",
             ),
+            (json!({"label": ""}), "label must not be empty"),
+            (
+                json!({"label": "x".repeat(201)}),
+                "label must have 1 to 200 characters",
+            ),
+            (
+                json!({"label": "a\tb"}),
+                "label must not have control characters, such as line breaks or tabs",
+            ),
             (json!({"statuses": []}), "statuses must have 1 to 50 values"),
             (
                 json!({"statuses": ["queued", "queued"]}),
@@ -379,7 +415,7 @@ mod tests {
              endpoint_id must be in format ep_xxx; \
              inbound_endpoint_id must be a UUID; \
              unknown fields \"limit\", \"page\": the known fields are start_time, end_time, direction, \
-             status, statuses, endpoint_id, endpoint_ids, inbound_endpoint_id, inbound_endpoint_ids"
+             status, statuses, endpoint_id, endpoint_ids, inbound_endpoint_id, inbound_endpoint_ids, label"
         );
     }
 

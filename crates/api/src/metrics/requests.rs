@@ -24,6 +24,8 @@ pub(crate) struct ApiMetrics {
     in_flight: IntGauge,
     /// Requests that were refused because of a limit.
     pub(crate) limited: Counters<LimitName>,
+    /// Exports that their consumers have canceled.
+    pub(crate) canceled: IntCounter,
     /// Exports that expired early because their files were missing.
     pub(crate) files_missing: IntCounter,
     /// Database queries for API keys.
@@ -49,6 +51,10 @@ impl ApiMetrics {
             limited: registry.counters(
                 "exports_limited_requests_total",
                 "Requests that were answered with 429, by the limit that was reached.",
+            ),
+            canceled: registry.counter(
+                "exports_canceled_total",
+                "Exports that were canceled by their consumers while pending or processing.",
             ),
             files_missing: registry.counter(
                 "exports_files_missing_total",

@@ -8,13 +8,21 @@ use crate::file_readers::MAX_READERS;
 /// The message of a code in an operation; `None`: the general one.
 fn message(operation: &str, code: ErrorCode) -> Option<String> {
     let message = match (operation, code) {
-        ("create_export", ErrorCode::InvalidRequest) => "end_time must be after start_time",
+        ("create_export" | "estimate_export", ErrorCode::InvalidRequest) => {
+            "end_time must be after start_time"
+        }
         ("list_exports", ErrorCode::InvalidRequest) => "limit must be a number from 1 to 500",
         ("download_export", ErrorCode::InvalidRequest) => "redirect must be true or false",
-        ("get_export" | "delete_export", ErrorCode::InvalidRequest) => "id must be a UUID",
+        (
+            "get_export" | "delete_export" | "cancel_export" | "retry_export",
+            ErrorCode::InvalidRequest,
+        ) => "id must be a UUID",
+        ("retry_export", ErrorCode::ExportNotActive) => {
+            "the export is completed: only a failed or expired export can be retried"
+        }
         // Every key may read, so only a suspended project is refused.
         (
-            "list_exports" | "get_export" | "download_export" | "download_file",
+            "list_exports" | "get_export" | "estimate_export" | "download_export" | "download_file",
             ErrorCode::Forbidden,
         ) => "the project is suspended: contact support",
         ("download_file", ErrorCode::RateLimited) => {

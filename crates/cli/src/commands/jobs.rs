@@ -139,6 +139,8 @@ pub(super) fn object(job: &Job) -> Value {
         "error_code": code,
         "error_message": message,
         "attempt_error": job.attempt_error,
+        "label": job.label,
+        "retry_of": job.retry_of.map(|export| export.to_string()),
     })
 }
 

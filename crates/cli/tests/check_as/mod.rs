@@ -161,8 +161,10 @@ async fn as_the_api_it_writes_nothing_to_the_store_and_needs_no_right_to_message
         assert_eq!(answer.err, "error: 1 check failed", "{}", answer.out);
         let (verdict, text) = finding(&findings, "source_rights");
         assert_eq!(verdict, "fail");
-        let grant =
-            format!("GRANT SELECT (id, project_id, direction) ON endpoints TO \"{reader}\"");
+        let grant = format!(
+            "GRANT SELECT (id, project_id, direction) ON endpoints TO \"{reader}\"; \
+             GRANT SELECT (project_id, direction, endpoint_id, status, created_at) ON messages TO \"{reader}\""
+        );
         assert!(text.ends_with(&grant), "{text}");
 
         source.execute(grant).await;

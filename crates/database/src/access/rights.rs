@@ -1,7 +1,7 @@
 //! Least privilege: the rights that each program needs in the database.
 //!
 //! `exports-api` and `exports-worker` each run as a role that owns nothing. An attacker who controls
-//! `exports-api` cannot read messages, create keys or complete an export. One who controls
+//! `exports-api` cannot read the content of messages, create keys or complete an export. One who controls
 //! `exports-worker` cannot read keys or change requests.
 
 /// A program with its own role.
@@ -67,13 +67,15 @@ pub(super) const OWN_TABLES: [Rights; 6] = [
         worker: "",
     },
     Rights {
-        // The API creates and deletes. Only a worker changes the status and deletes old records. It
-        // cannot change the request or its project.
+        // The API creates, cancels and deletes. Only a worker completes an export and deletes old records.
+        // It cannot change the request or its project.
         table: "exports",
-        api: "SELECT, DELETE, UPDATE (idempotency_key, expires_at), \
+        api: "SELECT, DELETE, \
+              UPDATE (idempotency_key, expires_at, status, lease_expires_at, lease_owner, error_code, \
+                      error_message), \
               INSERT (id, project_id, created_at, due_at, status, direction, filter_start_time, \
                       filter_end_time, filter_status, filter_statuses, filter_endpoint_id, \
-                      filter_endpoint_ids, idempotency_key, traceparent)",
+                      filter_endpoint_ids, idempotency_key, traceparent, label, retry_of)",
         worker: "SELECT, DELETE, \
                  UPDATE (status, attempt, due_at, lease_token, lease_expires_at, lease_owner, \
                          attempt_error, started_at, completed_at, expires_at, row_count, \
@@ -115,7 +117,14 @@ pub(super) const SOURCE: [SourceColumns; 2] = [
     },
     SourceColumns {
         relation: "messages",
-        api: &[],
+        // What filters select by, for estimates. Nothing of the content.
+        api: &[
+            "project_id",
+            "direction",
+            "endpoint_id",
+            "status",
+            "created_at",
+        ],
         worker: &[
             "id",
             "project_id",

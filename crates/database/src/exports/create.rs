@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use exports_domain::{
-    Exceeded, Export, ExportId, ExportState, MessageFilter, ProjectId, TraceParent,
+    Exceeded, Export, ExportId, ExportState, Label, MessageFilter, ProjectId, TraceParent,
 };
 use futures_util::future::BoxFuture;
 use sqlx::PgExecutor;
@@ -25,12 +25,24 @@ pub struct NewExport {
     pub project: ProjectId,
     /// Which messages.
     pub filter: MessageFilter,
+    /// What the consumer calls it.
+    pub label: Option<Label>,
+    /// The export whose request it repeats.
+    pub retry_of: Option<ExportId>,
     /// Unique per project for 24 hours.
     pub idempotency_key: Option<String>,
     /// The position in its trace, which the workers' spans continue.
     pub traceparent: Option<TraceParent>,
     /// Checked if the export is new.
     pub limits: CreateLimits,
+}
+
+impl NewExport {
+    /// Whether an export was created by the same request.
+    fn is_request_of(&self, export: &Export) -> bool {
+        (&self.filter, &self.label, self.retry_of)
+            == (&export.filter, &export.label, export.retry_of)
+    }
 }
 
 /// The result of a create.
@@ -119,6 +131,30 @@ impl Database {
     }
 }
 
+impl Database {
+    /// The export that a retry of `retry_of` with this key has created, if the key is still valid.
+    pub async fn find_retry(
+        &self,
+        project: &ProjectId,
+        key: &str,
+        retry_of: ExportId,
+    ) -> Result<Option<Export>, Error> {
+        self.repeatable(&(project, key), |connection, (project, key)| {
+            Box::pin(async move {
+                if clear_stale_key(&mut *connection, project, key).await? {
+                    return Ok(None);
+                }
+                let Some(id) = find_by_key(&mut *connection, project, key).await? else {
+                    return Ok(None);
+                };
+                let first = find(connection, project, id).await?;
+                Ok(first.filter(|export| export.retry_of == Some(retry_of)))
+            })
+        })
+        .await
+    }
+}
+
 fn create_boxed<'c>(
     connection: &'c mut PooledConnection,
     new: &'c NewExport,
@@ -135,6 +171,8 @@ async fn create(connection: &mut PooledConnection, new: &NewExport) -> Result<Cr
                     id: new.id,
                     project: new.project.clone(),
                     filter: new.filter.clone(),
+                    label: new.label.clone(),
+                    retry_of: new.retry_of,
                     attempt: 0,
                     created_at,
                     state: ExportState::Pending,
@@ -171,7 +209,7 @@ async fn replay(
     };
     let first = find(&mut *connection, &new.project, id).await?;
     Ok(first.map(|first| {
-        if first.filter == new.filter {
+        if new.is_request_of(&first) {
             Created::Replayed(first)
         } else {
             Created::Mismatch

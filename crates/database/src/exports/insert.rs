@@ -4,7 +4,7 @@
 //! the same request before it reports [`Exceeded`].
 
 use chrono::{DateTime, Utc};
-use exports_domain::{Count, Exceeded, Limits};
+use exports_domain::{Count, Exceeded, Label, Limits};
 use exports_postgres::is_foreign_key_violation;
 use sqlx::PgExecutor;
 
@@ -77,8 +77,9 @@ pub(super) async fn insert(
         ), created AS (
             INSERT INTO exports (id, project_id, created_at, due_at, status, direction,
                                  filter_start_time, filter_end_time, filter_status, filter_statuses,
-                                 filter_endpoint_id, filter_endpoint_ids, idempotency_key, traceparent)
-            SELECT $1, $2, at, at, 'pending', $3, $4, $5, $6, $11::text[], $7, $12::uuid[], $8, $13 FROM admitted
+                                 filter_endpoint_id, filter_endpoint_ids, idempotency_key, traceparent,
+                                 label, retry_of)
+            SELECT $1, $2, at, at, 'pending', $3, $4, $5, $6, $11::text[], $7, $12::uuid[], $8, $13, $14, $15 FROM admitted
             ON CONFLICT DO NOTHING
             RETURNING created_at
         ), notified AS MATERIALIZED (
@@ -101,6 +102,8 @@ pub(super) async fn insert(
         statuses.as_deref() as Option<&[&str]>,
         endpoints.as_deref(),
         new.traceparent.map(|position| position.to_string()),
+        new.label.as_ref().map(Label::as_str),
+        new.retry_of.map(|export| export.0),
     )
     .fetch_one(executor)
     .await

@@ -1,7 +1,8 @@
-//! What consumers do with exports: create, get, list, delete.
+//! What consumers do with exports: create, get, list, cancel, delete.
 
 mod active;
 mod batched_get;
+mod cancel;
 mod create;
 mod create_quota;
 mod delete;
@@ -12,6 +13,8 @@ mod list_by_status;
 mod read;
 
 pub use batched_get::{BatchLoader, LoadResult};
+pub(crate) use cancel::CANCELED_CHANNEL;
+pub use cancel::Canceled;
 pub use create::{Created, NewExport};
 pub use create_quota::Reserved;
 pub use delete::Deleted;

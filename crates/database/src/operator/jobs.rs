@@ -51,6 +51,10 @@ pub struct Job {
     pub failure: Option<(String, String)>,
     /// Why the latest attempt ended early.
     pub attempt_error: Option<String>,
+    /// What its consumer calls it.
+    pub label: Option<String>,
+    /// The export whose request it repeats.
+    pub retry_of: Option<ExportId>,
 }
 
 struct JobRow {
@@ -68,6 +72,8 @@ struct JobRow {
     error_code: Option<String>,
     error_message: Option<String>,
     attempt_error: Option<String>,
+    label: Option<String>,
+    retry_of: Option<Uuid>,
 }
 
 impl TryFrom<JobRow> for Job {
@@ -93,6 +99,8 @@ impl TryFrom<JobRow> for Job {
                 .error_code
                 .map(|code| (code, row.error_message.unwrap_or_default())),
             attempt_error: row.attempt_error,
+            label: row.label,
+            retry_of: row.retry_of.map(ExportId),
         })
     }
 }
@@ -136,7 +144,8 @@ impl Database {
                    extract(epoch FROM e.lease_expires_at - now.at)::float8 AS lease_left,
                    coalesce(e.row_count, e.progress_rows) AS rows,
                    coalesce(e.file_size_bytes, e.progress_bytes) AS bytes,
-                   e.error_code, e.error_message, e.attempt_error
+                   e.error_code, e.error_message, e.attempt_error,
+                   e.label, e.retry_of
             FROM chosen JOIN exports e ON e.id = chosen.id
             CROSS JOIN (SELECT clock_timestamp() AS at) now
             ORDER BY chosen.turn, chosen.place, e.id

@@ -1,21 +1,47 @@
-//! LISTEN for new exports. It only makes claims faster: polling finds every export, so a lost
-//! notification does no harm.
+//! LISTEN for queued and canceled exports. It only makes workers faster: polling finds every queued export,
+//! and heartbeats find every canceled one, so a lost notification does no harm.
 
 use std::time::Duration;
 
-use sqlx::postgres::{PgListener, PgPoolOptions};
+use exports_domain::ExportId;
+use sqlx::postgres::{PgListener, PgNotification, PgPoolOptions};
 use tokio::time::timeout;
 
 use exports_postgres::{ACQUIRE_TIMEOUT, check_writable};
 
 use crate::database::Database;
 use crate::error::Error;
+use crate::exports::CANCELED_CHANNEL;
 
 /// Check the connection after this time without a notification: it may be dead, or the server may have
 /// become a standby.
 const CHECK_AFTER: Duration = Duration::from_secs(15);
 
-/// A dedicated connection that receives notifications about queued exports. Replace it after any error.
+/// The channel of notifications about queued exports. They have no payload.
+const PENDING_CHANNEL: &str = "exports_pending";
+
+/// What has happened since the last notifications.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Notifications {
+    /// Exports were queued.
+    pub queued: bool,
+    /// These exports were canceled while a worker had them. Anyone who can connect can send a notification,
+    /// so it is only a reason to ask.
+    pub canceled: Vec<ExportId>,
+}
+
+impl Notifications {
+    fn add(&mut self, notification: &PgNotification) {
+        match notification.channel() {
+            CANCELED_CHANNEL => self
+                .canceled
+                .extend(notification.payload().parse::<ExportId>()),
+            _ => self.queued = true,
+        }
+    }
+}
+
+/// A dedicated connection that receives notifications about exports. Replace it after any error.
 pub struct QueueListener {
     listener: PgListener,
 }
@@ -34,7 +60,8 @@ impl Database {
         listener.eager_reconnect(false);
         // A standby refuses LISTEN. A read-only primary accepts it but never notifies.
         check_writable(&mut listener).await?;
-        match timeout(ACQUIRE_TIMEOUT, listener.listen("exports_pending")).await {
+        let channels = [PENDING_CHANNEL, CANCELED_CHANNEL];
+        match timeout(ACQUIRE_TIMEOUT, listener.listen_all(channels)).await {
             Ok(listening) => listening?,
             Err(_) => return Err(exports_postgres::Error::timed_out(ACQUIRE_TIMEOUT).into()),
         }
@@ -43,18 +70,20 @@ impl Database {
 }
 
 impl QueueListener {
-    /// Waits until an export is queued, and drops further notifications that have arrived already.
+    /// Waits for a notification. Returns it together with those that have arrived since.
     /// After an error the listener cannot be used again.
-    pub async fn queued(&mut self) -> Result<(), Error> {
+    pub async fn next(&mut self) -> Result<Notifications, Error> {
         loop {
             // Cancel-safe: a partly received message is kept.
             match timeout(CHECK_AFTER, self.listener.try_recv()).await {
                 Ok(received) => {
-                    if received?.is_none() {
-                        return Err(Error::from(sqlx::Error::WorkerCrashed));
+                    let first = received?.ok_or(sqlx::Error::WorkerCrashed)?;
+                    let mut notifications = Notifications::default();
+                    notifications.add(&first);
+                    while let Some(more) = self.listener.next_buffered() {
+                        notifications.add(&more);
                     }
-                    while self.listener.next_buffered().is_some() {}
-                    return Ok(());
+                    return Ok(notifications);
                 }
                 Err(_elapsed) => check_writable(&mut self.listener).await?,
             }

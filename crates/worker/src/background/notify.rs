@@ -1,5 +1,7 @@
-//! Wakes the claim loop: immediately when an export is queued (LISTEN/NOTIFY), and after a poll interval in
-//! any case. Correctness depends only on polling; notifications reduce the latency.
+//! Receives notifications (LISTEN/NOTIFY): an export is queued, or a running one is canceled.
+//!
+//! Correctness does not depend on them: the claim loop polls, and heartbeats find lost leases. Notifications
+//! reduce the latency.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +10,8 @@ use exports_database::Database;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::context::jittered;
+use crate::context::{Context, jittered};
+use crate::lease_checks::LeaseChecks;
 
 /// The poll interval. Including sweeps and queue hints, an idle worker sends fewer than two statements per
 /// second.
@@ -31,17 +34,19 @@ impl QueueWakeup {
     }
 }
 
-/// Listens for notifications until `stop`.
-pub(crate) fn spawn(database: Database, stop: CancellationToken) -> QueueWakeup {
+/// Listens for notifications until `shutdown`, which is when running exports are released: until then they can
+/// be canceled.
+pub(crate) fn spawn(context: &Context, shutdown: CancellationToken) -> QueueWakeup {
+    let (database, checks) = (context.database.clone(), context.lease_checks.clone());
     let queued = Arc::new(Notify::new());
     let wakeup = QueueWakeup {
         queued: queued.clone(),
     };
     tokio::spawn(async move {
-        stop.run_until_cancelled(async {
+        shutdown.run_until_cancelled(async {
             loop {
-                let error = listen(&database, &queued).await;
-                tracing::debug!(%error, "the listener for new exports failed, polling continues");
+                let error = listen(&database, &queued, &checks).await;
+                tracing::debug!(%error, "the listener for notifications failed, polling continues");
                 tokio::time::sleep(jittered(RECONNECT)).await;
             }
         })
@@ -51,17 +56,28 @@ pub(crate) fn spawn(database: Database, stop: CancellationToken) -> QueueWakeup 
 }
 
 /// Runs one listener until it fails.
-async fn listen(database: &Database, queued: &Notify) -> exports_database::Error {
+async fn listen(
+    database: &Database,
+    queued: &Notify,
+    checks: &LeaseChecks,
+) -> exports_database::Error {
     let mut listener = match database.listen().await {
         Ok(listener) => listener,
         Err(error) => return error,
     };
     // Notifications that were sent before the connection was open are lost.
     queued.notify_one();
+    checks.request_all();
     loop {
-        match listener.queued().await {
-            Ok(()) => queued.notify_one(),
+        let notifications = match listener.next().await {
+            Ok(notifications) => notifications,
             Err(error) => return error,
+        };
+        if notifications.queued {
+            queued.notify_one();
+        }
+        for export in notifications.canceled {
+            checks.request(export);
         }
     }
 }

@@ -22,6 +22,10 @@ use crate::slots::{QUICK, Slot};
 /// The pause before a completion that could not be recorded is recorded again. It doubles each time.
 const COMPLETE_RETRY: Duration = Duration::from_millis(100);
 const MAX_COMPLETE_RETRY: Duration = Duration::from_secs(2);
+/// How long an answer to a completion is awaited after the lease is lost.
+const LAST_ANSWER: Duration = Duration::from_secs(1);
+/// The limit for the question whether an export was canceled, which only decides what is logged and counted.
+const ASK_LIMIT: Duration = Duration::from_secs(2);
 
 /// A claimed export.
 pub(crate) struct Attempt {
@@ -82,15 +86,13 @@ impl Attempt {
             self.context.settings.lease,
             self.claimed_at,
             progress.clone(),
+            self.context.lease_checks.register(self.claim.lease),
         );
         let mut file = FileUpload::new(&self.context, &self.claim);
         let written = self.write(&heartbeat, shutdown, &progress, &mut file);
         let outcome = match written.await {
             Ok(written) => self.complete(&heartbeat, &written).await,
-            Err(AttemptError::LeaseLost) => {
-                tracing::warn!("the lease was lost, the work stops");
-                Outcome::LeaseLost
-            }
+            Err(AttemptError::LeaseLost) => Outcome::LeaseLost,
             Err(AttemptError::Shutdown) => {
                 file.abort().await;
                 tracing::info!("the export is released");
@@ -115,8 +117,20 @@ impl Attempt {
         // next claim marks the file as pending deletion.
         if outcome == Outcome::LeaseLost {
             file.abort().await;
+            return self.lease_lost().await;
         }
         outcome
+    }
+
+    /// The lease is lost, and the work has stopped. Finds out whether the consumer has canceled the export.
+    async fn lease_lost(&self) -> Outcome {
+        let canceled = self.context.database.is_canceled(self.claim.lease.export);
+        if let Ok(Ok(true)) = tokio::time::timeout(ASK_LIMIT, canceled).await {
+            tracing::info!("the export was canceled, the work stops");
+            return Outcome::Canceled;
+        }
+        tracing::warn!("the lease was lost, the work stops");
+        Outcome::LeaseLost
     }
 
     /// Writes the file, until something stops that.
@@ -168,6 +182,12 @@ impl Attempt {
                 pause = (pause * 2).min(MAX_COMPLETE_RETRY);
             }
         };
+        // After the lease is lost, the answer may be on its way: a heartbeat at the same time finds no lease if
+        // the export is completed or canceled.
+        let lost = async {
+            heartbeat.lost().await;
+            tokio::time::sleep(LAST_ANSWER).await;
+        };
         tokio::select! {
             biased;
             completed = complete => match completed {
@@ -176,12 +196,9 @@ impl Attempt {
                     self.context.metrics.completed(file);
                     Outcome::Completed
                 }
-                Leased::Lost => {
-                    tracing::warn!("the lease was lost before the file was recorded");
-                    Outcome::LeaseLost
-                }
+                Leased::Lost => Outcome::LeaseLost,
             },
-            () = heartbeat.lost() => {
+            () = lost => {
                 tracing::warn!(
                     "it is unknown whether the export is completed: \
                      the database did not answer before the lease expired"
@@ -211,7 +228,7 @@ impl Attempt {
             let recorded = database.fail(lease, &error.failure, &error.reason).await;
             (recorded, Outcome::Failed)
         };
-        let outcome = if_recorded(recorded, outcome);
+        let outcome = self.if_recorded(recorded, outcome).await;
         self.context.metrics.failed(outcome, error.failure.code);
         outcome
     }
@@ -228,7 +245,27 @@ impl Attempt {
 
     async fn release(&self, outcome: Outcome) -> Outcome {
         let recorded = self.context.database.release(self.claim.lease).await;
-        if_recorded(recorded, outcome)
+        self.if_recorded(recorded, outcome).await
+    }
+
+    /// The outcome, if the database has recorded it. Otherwise the export is claimed again when its lease
+    /// expires.
+    async fn if_recorded(
+        &self,
+        recorded: Result<Leased, exports_database::Error>,
+        outcome: Outcome,
+    ) -> Outcome {
+        match recorded {
+            Ok(Leased::Held(())) => outcome,
+            Ok(Leased::Lost) => self.lease_lost().await,
+            Err(error) => {
+                tracing::warn!(
+                    error = error_line(&error),
+                    "the outcome could not be recorded; the lease expires instead"
+                );
+                Outcome::Unknown
+            }
+        }
     }
 
     /// An unavailable source or store fails many attempts, so its outage is logged once. The line of the
@@ -275,24 +312,5 @@ fn log_failed(error: &JobError) {
             tracing::warn!(error, %error_code, "the export failed");
         }
         _ => tracing::error!(error, %error_code, "the export failed"),
-    }
-}
-
-/// The outcome, if the database has recorded it. Otherwise the export is claimed again when its lease
-/// expires.
-fn if_recorded(recorded: Result<Leased, exports_database::Error>, outcome: Outcome) -> Outcome {
-    match recorded {
-        Ok(Leased::Held(())) => outcome,
-        Ok(Leased::Lost) => {
-            tracing::warn!("the lease was lost before the outcome was recorded");
-            Outcome::LeaseLost
-        }
-        Err(error) => {
-            tracing::warn!(
-                error = error_line(&error),
-                "the outcome could not be recorded; the lease expires instead"
-            );
-            Outcome::Unknown
-        }
     }
 }

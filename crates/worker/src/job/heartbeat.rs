@@ -1,4 +1,5 @@
-//! Renews the lease while its export runs, and reports when the lease is lost.
+//! Renews the lease while its export runs, and reports when the lease is lost. A notification that the export
+//! was canceled makes the next heartbeat come at once.
 //!
 //! The worker considers a lease lost before the database does: it counts on a monotonic clock, from the time
 //! at which the last successful heartbeat was *sent*, minus a margin. A worker process that was suspended
@@ -14,6 +15,7 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::job::SharedProgress;
+use crate::lease_checks::LeaseCheck;
 
 /// How many heartbeats are sent per lease duration.
 const HEARTBEATS_PER_LEASE: u32 = 4;
@@ -33,10 +35,11 @@ impl Heartbeat {
         duration: Duration,
         claimed_at: std::time::Instant,
         progress: SharedProgress,
+        check: LeaseCheck,
     ) -> Self {
         let held_until = safe_deadline(Instant::from_std(claimed_at), duration);
         let (sender, deadline) = watch::channel(held_until);
-        let task = tokio::spawn(renew(database, lease, duration, sender, progress));
+        let task = tokio::spawn(renew(database, lease, duration, sender, progress, check));
         Self {
             deadline,
             _task: AbortOnDropHandle::new(task),
@@ -82,11 +85,16 @@ async fn renew(
     duration: Duration,
     deadline: watch::Sender<Instant>,
     progress: SharedProgress,
+    check: LeaseCheck,
 ) {
     let interval = duration / HEARTBEATS_PER_LEASE;
     let mut pause = interval;
     loop {
-        tokio::time::sleep(pause).await;
+        // A requested check is an early heartbeat.
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = check.requested() => {}
+        }
         let until = *deadline.borrow();
         let sent = Instant::now();
         let heartbeat = database.heartbeat(lease, duration, progress.load());

@@ -14,6 +14,8 @@ pub(crate) enum Outcome {
     Released,
     /// It borrowed the reserved slot, was not quick, and was released.
     SlotReturned,
+    /// The consumer canceled the export.
+    Canceled,
     LeaseLost,
     /// The database did not answer before the lease expired.
     Unknown,

@@ -40,6 +40,8 @@ pub(crate) struct FileUpload {
     upload: Option<Upload>,
     /// The request that creates it: see [`FileUpload::create_upload`].
     creating: Option<JoinHandle<Result<Upload, StoreError>>>,
+    /// The request that makes the file exist: see [`FileUpload::finish`].
+    finishing: Option<JoinHandle<(Option<Upload>, Result<(), StoreError>)>>,
     in_flight: JoinSet<Result<(), StoreError>>,
     /// A request was sent, so the store may have something of the file.
     is_started: bool,
@@ -70,6 +72,7 @@ impl FileUpload {
             parts: 0,
             upload: None,
             creating: None,
+            finishing: None,
             in_flight: JoinSet::new(),
             is_started: false,
             hash: Sha256::new(),
@@ -96,26 +99,47 @@ impl FileUpload {
     }
 
     /// Sends the rest and completes the upload.
+    ///
+    /// The last request runs in a separate task. If the attempt stops during it, the store may process it
+    /// anyway, and a file that is deleted before that would come back. So [`FileUpload::abort`] waits for it.
     pub(crate) async fn finish(&mut self) -> Result<UploadedFile, AttemptError> {
         if self.upload.is_none() {
             let part = std::mem::replace(&mut self.part, self.buffers.take_unallocated());
             let body = Bytes::from_owner(part);
             self.is_started = true;
-            let stored = self.store.put(&self.key, body, &self.headers).await;
-            stored.map_err(|error| self.failed(UploadOperation::Put, &error))?;
+            let (store, key, headers) =
+                (self.store.clone(), self.key.clone(), self.headers.clone());
+            let put = async move { (None, store.put(&key, body, &headers).await) };
+            self.run_last_request(UploadOperation::Put, put).await?;
             self.metrics.bytes_uploaded.inc_by(self.size);
         } else {
             self.send_part().await?;
             while self.next_sent().await? {}
-            if let Some(upload) = &mut self.upload {
-                let completed = upload.complete().await;
-                completed.map_err(|error| self.failed(UploadOperation::Complete, &error))?;
+            if let Some(mut upload) = self.upload.take() {
+                let complete = async move {
+                    let completed = upload.complete().await;
+                    (Some(upload), completed)
+                };
+                self.run_last_request(UploadOperation::Complete, complete)
+                    .await?;
             }
         }
         Ok(UploadedFile {
             size_bytes: self.size,
             sha256: self.hash.clone().finalize().into(),
         })
+    }
+
+    async fn run_last_request(
+        &mut self,
+        operation: UploadOperation,
+        request: impl Future<Output = (Option<Upload>, Result<(), StoreError>)> + Send + 'static,
+    ) -> Result<(), AttemptError> {
+        let answer = self.finishing.insert(tokio::spawn(request)).await;
+        self.finishing = None;
+        let (upload, finished) = answer.map_err(|panicked| JobError::internal(&panicked))?;
+        self.upload = upload;
+        Ok(finished.map_err(|error| self.failed(operation, &error))?)
     }
 
     /// Aborts the upload and deletes the object, within [`ABORT_TIMEOUT`].
@@ -128,6 +152,11 @@ impl FileUpload {
         let aborted = tokio::time::timeout(ABORT_TIMEOUT, async {
             if let Some(creating) = self.creating.take() {
                 abort_once_created(creating).await;
+            }
+            if let Some(finishing) = self.finishing.take()
+                && let Ok((upload, _)) = finishing.await
+            {
+                self.upload = upload;
             }
             if let Some(upload) = self.upload.take() {
                 upload.abort().await?;

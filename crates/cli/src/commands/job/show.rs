@@ -49,6 +49,8 @@ fn lines(job: &Job) -> String {
     let number = |number: Option<u64>| number.map(|number| number.to_string());
     let properties = [
         ("id", Some(job.id.to_string())),
+        ("label", job.label.clone()),
+        ("retry of", job.retry_of.map(|export| export.to_string())),
         ("project", Some(job.project.clone())),
         ("status", Some(job.status.to_string())),
         ("age", Some(span(job.age))),
