@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 
 use crate::error::ApiError;
 use crate::middleware::{
@@ -14,7 +14,7 @@ use crate::middleware::{
 use crate::state::AppState;
 use crate::{
     body, create_export, delete_export, download_export, download_file, get_export, health,
-    list_exports, metrics, openapi,
+    list_exports, metrics, openapi, webhooks,
 };
 
 /// The router of the whole API. A layer wraps everything above it.
@@ -70,6 +70,7 @@ fn authenticated(state: &Arc<AppState>) -> Router<Arc<AppState>> {
             "/v1/exports/{id}/download",
             get(download_export::download_export),
         )
+        .merge(webhook_routes())
         .method_not_allowed_fallback(method_not_allowed)
         .route("/v1", any(route_not_found))
         .route("/v1/", any(route_not_found))
@@ -79,6 +80,34 @@ fn authenticated(state: &Arc<AppState>) -> Router<Arc<AppState>> {
             rate_limit::limit_requests,
         ))
         .layer(from_fn_with_state(Arc::clone(state), auth::require_key))
+}
+
+fn webhook_routes() -> Router<Arc<AppState>> {
+    Router::new()
+        .route(
+            "/v1/export-webhooks",
+            get(webhooks::list::list_webhooks).post(webhooks::create::create_webhook),
+        )
+        .route(
+            "/v1/export-webhooks/{id}",
+            get(webhooks::get::get_webhook).delete(webhooks::delete::delete_webhook),
+        )
+        .route(
+            "/v1/export-webhooks/{id}/rotate",
+            post(webhooks::rotate::rotate_webhook),
+        )
+        .route(
+            "/v1/export-webhooks/{id}/test",
+            post(webhooks::test::test_webhook),
+        )
+        .route(
+            "/v1/export-webhooks/{id}/enable",
+            post(webhooks::enable::enable_webhook),
+        )
+        .route(
+            "/v1/export-webhooks/{id}/deliveries",
+            get(webhooks::deliveries::list_deliveries),
+        )
 }
 
 async fn route_not_found(request: Request) -> ApiError {
@@ -144,6 +173,7 @@ mod tests {
             started,
             store_outage: Outage::of("the object store"),
             cors: None,
+            webhook_networks: exports_service::webhooks::WebhookNetworks::default(),
         }))
     }
 

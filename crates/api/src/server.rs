@@ -73,6 +73,7 @@ impl Server {
             metrics,
             started: opened.startup.started(),
             store_outage: Outage::of("the object store"),
+            webhook_networks: opened.webhook_networks,
             cors: opened.cors_origins.map(Cors::new).map(Arc::new),
         };
         let max_connections = max_connections(opened.max_connections, descriptors);

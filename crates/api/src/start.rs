@@ -13,9 +13,10 @@ use exports_service::http_server::Tls;
 use exports_service::logging::init_logging;
 use exports_service::settings::{
     ApiSettings, CorsOrigins, DatabaseSettings, ExposeSecret, LimitSettings, LogSettings, Networks,
-    StartSettings, StoreSettings,
+    StartSettings, StoreSettings, WebhookSettings,
 };
 use exports_service::start::{Dependencies, StartError, Started, in_variable, listen_error};
+use exports_service::webhooks::WebhookNetworks;
 use tokio::net::TcpListener;
 
 const SIGNING_KEY: &str = "EXPORTS_SIGNING_KEY";
@@ -39,6 +40,8 @@ pub struct Settings {
     #[command(flatten)]
     limits: LimitSettings,
     #[command(flatten)]
+    webhooks: WebhookSettings,
+    #[command(flatten)]
     start: StartSettings,
     #[command(flatten)]
     log: LogSettings,
@@ -57,6 +60,7 @@ pub(crate) struct Opened {
     pub(crate) metrics_listener: Option<TcpListener>,
     pub(crate) public_url: String,
     pub(crate) limits: Limits,
+    pub(crate) webhook_networks: WebhookNetworks,
     pub(crate) startup: Startup,
 }
 
@@ -129,6 +133,12 @@ impl Opened {
             metrics_listener,
             public_url: public_url.trim_end_matches('/').to_owned(),
             limits: settings.limits.into(),
+            webhook_networks: WebhookNetworks::new(
+                settings
+                    .webhooks
+                    .webhook_allowed_networks
+                    .unwrap_or_default(),
+            ),
         })
     }
 }

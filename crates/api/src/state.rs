@@ -9,6 +9,7 @@ use exports_objects::{LinkSigner, Store};
 use exports_service::outage::Outage;
 use exports_service::readiness::Readiness;
 use exports_service::start::Started;
+use exports_service::webhooks::WebhookNetworks;
 use exports_source::Source;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -51,6 +52,8 @@ pub(crate) struct AppState {
     pub(crate) store_outage: Outage,
     /// Web pages of other origins that may use the API.
     pub(crate) cors: Option<Arc<Cors>>,
+    /// Where webhooks may lead.
+    pub(crate) webhook_networks: WebhookNetworks,
 }
 
 impl AppState {

@@ -18,6 +18,7 @@ mod scope;
 mod status;
 mod suggestion;
 pub mod time;
+mod webhook;
 
 pub use choice::{Choice, ValueSet, ValueSetError};
 pub use clock::{Clock, SystemClock};
@@ -35,3 +36,7 @@ pub use retry::RetryPolicy;
 pub use scope::Scope;
 pub use status::ExportStatus;
 pub use suggestion::most_similar;
+pub use webhook::{
+    DeliveryId, DeliveryStatus, DisabledReason, MAX_WEBHOOKS, WebhookEvent, WebhookId,
+    WebhookStatus, pause_after_delivery,
+};

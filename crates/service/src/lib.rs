@@ -11,3 +11,4 @@ pub mod readiness;
 pub mod rights;
 pub mod settings;
 pub mod start;
+pub mod webhooks;

@@ -140,7 +140,7 @@ async fn the_worker_role_can_run_every_worker_operation() {
     assert_eq!(retried.unwrap(), Leased::Held(()));
     let released = storage.release(fourth.lease).await;
     assert_eq!(released.unwrap(), Leased::Held(()));
-    listener.queued().await.unwrap();
+    listener.notified().await.unwrap();
 
     sweeps(&database, &storage).await;
     reads(&storage).await;

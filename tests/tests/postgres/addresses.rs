@@ -355,7 +355,7 @@ async fn a_connection_lost_behind_the_gateway_is_replaced() {
     storage.ping().await.unwrap();
     let mut listener = storage.listen().await.unwrap();
     proxy.cut();
-    let heard = timeout(TIMEOUT, listener.queued())
+    let heard = timeout(TIMEOUT, listener.notified())
         .await
         .expect("the listener ends");
     assert!(heard.unwrap_err().is_transient());

@@ -58,7 +58,7 @@ async fn connections_to_a_standby_are_rejected_until_the_address_moves() {
     for _ in 0..2 {
         proxy.redirect_to(&standby.url_for(name));
         proxy.cut();
-        assert!(listener.queued().await.unwrap_err().is_transient());
+        assert!(listener.notified().await.unwrap_err().is_transient());
         is_read_only(storage.ping().await, ReadOnly::Standby);
         is_read_only(
             storage.create_export(&new_export()).await,

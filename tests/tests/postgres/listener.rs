@@ -16,7 +16,7 @@ async fn a_create_and_a_release_notify_the_listener() {
     let mut listener = storage.listen().await.unwrap();
 
     storage.create_export(&new_export()).await.unwrap();
-    timeout(TIMEOUT, listener.queued())
+    timeout(TIMEOUT, listener.notified())
         .await
         .expect("a notification arrives")
         .unwrap();
@@ -26,7 +26,7 @@ async fn a_create_and_a_release_notify_the_listener() {
         storage.release(claimed.lease).await.unwrap(),
         Leased::Held(())
     );
-    timeout(TIMEOUT, listener.queued())
+    timeout(TIMEOUT, listener.notified())
         .await
         .expect("a notification arrives")
         .unwrap();
@@ -43,7 +43,7 @@ async fn a_listener_with_a_lost_connection_returns_a_retryable_error() {
     .unwrap();
     let mut listener = storage.listen().await.unwrap();
     proxy.cut();
-    let heard = timeout(TIMEOUT, listener.queued())
+    let heard = timeout(TIMEOUT, listener.notified())
         .await
         .expect("the listener ends");
     assert!(heard.unwrap_err().is_transient());
@@ -54,7 +54,7 @@ async fn a_listener_with_a_lost_connection_returns_a_retryable_error() {
         .create_export(&new_export())
         .await
         .unwrap();
-    timeout(TIMEOUT, listener.queued())
+    timeout(TIMEOUT, listener.notified())
         .await
         .expect("a notification arrives")
         .unwrap();
@@ -69,7 +69,7 @@ async fn a_silent_listener_returns_an_error_within_thirty_seconds() {
     let storage = Database::new(&url, PoolPurpose::Worker { concurrency: 1 }).unwrap();
     let mut listener = storage.listen().await.unwrap();
     proxy.blackhole();
-    let heard = timeout(Duration::from_secs(30), listener.queued())
+    let heard = timeout(Duration::from_secs(30), listener.notified())
         .await
         .expect("the listener ends");
     assert!(heard.unwrap_err().is_transient());

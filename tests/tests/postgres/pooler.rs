@@ -161,7 +161,7 @@ async fn a_worker_works_with_pgbouncer_in_session_mode() {
 
         let mut listener = database.listen().await.unwrap();
         database.create_export(&new_export()).await.unwrap();
-        timeout(TIMEOUT, listener.queued())
+        timeout(TIMEOUT, listener.notified())
             .await
             .expect("a notification arrives")
             .unwrap();

@@ -11,10 +11,39 @@ fn message(operation: &str, code: ErrorCode) -> Option<String> {
         ("create_export", ErrorCode::InvalidRequest) => "end_time must be after start_time",
         ("list_exports", ErrorCode::InvalidRequest) => "limit must be a number from 1 to 500",
         ("download_export", ErrorCode::InvalidRequest) => "redirect must be true or false",
-        ("get_export" | "delete_export", ErrorCode::InvalidRequest) => "id must be a UUID",
+        ("create_webhook", ErrorCode::InvalidRequest) => "url must start with https://",
+        ("list_webhooks", ErrorCode::InvalidRequest) => {
+            "unknown query parameter \"page\": this operation takes none"
+        }
+        (
+            "get_export"
+            | "delete_export"
+            | "get_webhook"
+            | "delete_webhook"
+            | "rotate_webhook"
+            | "test_webhook"
+            | "enable_webhook"
+            | "list_webhook_deliveries",
+            ErrorCode::InvalidRequest,
+        ) => "id must be a UUID",
+        (
+            "get_webhook"
+            | "delete_webhook"
+            | "rotate_webhook"
+            | "test_webhook"
+            | "enable_webhook"
+            | "list_webhook_deliveries",
+            ErrorCode::NotFound,
+        ) => "Webhook not found",
         // Every key may read, so only a suspended project is refused.
         (
-            "list_exports" | "get_export" | "download_export" | "download_file",
+            "list_exports"
+            | "get_export"
+            | "download_export"
+            | "download_file"
+            | "list_webhooks"
+            | "get_webhook"
+            | "list_webhook_deliveries",
             ErrorCode::Forbidden,
         ) => "the project is suspended: contact support",
         ("download_file", ErrorCode::RateLimited) => {

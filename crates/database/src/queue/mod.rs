@@ -12,4 +12,4 @@ pub use depth::{QueueDepth, QueueState};
 pub use finish::FinishedFile;
 pub use hints::QueueHints;
 pub use lease::{Leased, Progress};
-pub use notify::QueueListener;
+pub use notify::{Notified, QueueListener};

@@ -1,5 +1,5 @@
-//! LISTEN for new exports. It only makes claims faster: polling finds every export, so a lost
-//! notification does no harm.
+//! LISTEN for new exports and new deliveries of webhooks. It only makes claims faster: polling finds all of
+//! them, so a lost notification does no harm.
 
 use std::time::Duration;
 
@@ -15,7 +15,27 @@ use crate::error::Error;
 /// become a standby.
 const CHECK_AFTER: Duration = Duration::from_secs(15);
 
-/// A dedicated connection that receives notifications about queued exports. Replace it after any error.
+const QUEUE: &str = "exports_pending";
+const WEBHOOKS: &str = "exports_webhooks";
+
+/// What notifications said.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Notified {
+    /// An export is queued.
+    pub queue: bool,
+    /// A delivery of a webhook is due.
+    pub webhooks: bool,
+}
+
+impl Notified {
+    fn add(&mut self, channel: &str) {
+        self.queue |= channel == QUEUE;
+        self.webhooks |= channel == WEBHOOKS;
+    }
+}
+
+/// A dedicated connection that receives notifications about queued exports and due deliveries. Replace it
+/// after any error.
 pub struct QueueListener {
     listener: PgListener,
 }
@@ -34,7 +54,7 @@ impl Database {
         listener.eager_reconnect(false);
         // A standby refuses LISTEN. A read-only primary accepts it but never notifies.
         check_writable(&mut listener).await?;
-        match timeout(ACQUIRE_TIMEOUT, listener.listen("exports_pending")).await {
+        match timeout(ACQUIRE_TIMEOUT, listener.listen_all([QUEUE, WEBHOOKS])).await {
             Ok(listening) => listening?,
             Err(_) => return Err(exports_postgres::Error::timed_out(ACQUIRE_TIMEOUT).into()),
         }
@@ -43,18 +63,22 @@ impl Database {
 }
 
 impl QueueListener {
-    /// Waits until an export is queued, and drops further notifications that have arrived already.
-    /// After an error the listener cannot be used again.
-    pub async fn queued(&mut self) -> Result<(), Error> {
+    /// Waits for notifications, and returns what all that have arrived say. After an error the listener
+    /// cannot be used again.
+    pub async fn notified(&mut self) -> Result<Notified, Error> {
         loop {
             // Cancel-safe: a partly received message is kept.
             match timeout(CHECK_AFTER, self.listener.try_recv()).await {
                 Ok(received) => {
-                    if received?.is_none() {
+                    let Some(first) = received? else {
                         return Err(Error::from(sqlx::Error::WorkerCrashed));
+                    };
+                    let mut notified = Notified::default();
+                    notified.add(first.channel());
+                    while let Some(more) = self.listener.next_buffered() {
+                        notified.add(more.channel());
                     }
-                    while self.listener.next_buffered().is_some() {}
-                    return Ok(());
+                    return Ok(notified);
                 }
                 Err(_elapsed) => check_writable(&mut self.listener).await?,
             }

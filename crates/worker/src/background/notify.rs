@@ -59,7 +59,7 @@ async fn listen(database: &Database, queued: &Notify) -> exports_database::Error
     // Notifications that were sent before the connection was open are lost.
     queued.notify_one();
     loop {
-        match listener.queued().await {
+        match listener.notified().await {
             Ok(()) => queued.notify_one(),
             Err(error) => return error,
         }
