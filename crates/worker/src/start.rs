@@ -9,10 +9,13 @@ use exports_service::healthcheck;
 use exports_service::logging::init_logging;
 use exports_service::metrics::Registry;
 use exports_service::settings::{
-    DatabaseSettings, LogSettings, StartSettings, StoreSettings, WorkerSettings,
+    DatabaseSettings, LogSettings, StartSettings, StoreSettings, WebhookSendSettings,
+    WebhookSettings, WorkerSettings,
 };
 use exports_service::start::{Dependencies, StartError, Started, in_variable, listen_error};
+use exports_service::webhooks::WebhookNetworks;
 
+use crate::background::webhooks::Clients;
 use crate::context::Context;
 use crate::health;
 
@@ -27,6 +30,10 @@ pub struct Settings {
     #[command(flatten)]
     worker: WorkerSettings,
     #[command(flatten)]
+    webhooks: WebhookSettings,
+    #[command(flatten)]
+    webhook_sending: WebhookSendSettings,
+    #[command(flatten)]
     start: StartSettings,
     #[command(flatten)]
     log: LogSettings,
@@ -35,8 +42,15 @@ pub struct Settings {
 /// What a worker has before its dependencies are available.
 pub(crate) struct Opened {
     pub(crate) context: Context,
+    pub(crate) webhooks: WebhookSender,
     pub(crate) health: Option<health::Server>,
     pub(crate) startup: Startup,
+}
+
+/// How webhooks are sent.
+pub(crate) struct WebhookSender {
+    pub(crate) clients: Clients,
+    pub(crate) networks: WebhookNetworks,
 }
 
 /// The rest of the start, which needs the dependencies. The health listener answers meanwhile.
@@ -75,6 +89,13 @@ pub(crate) async fn open(settings: Settings, registry: &Registry) -> Result<Open
             Some(bound.map_err(|error| listen_error("EXPORTS_HEALTH_LISTEN", address, &error))?)
         }
     };
+    let networks = settings
+        .webhooks
+        .webhook_allowed_networks
+        .unwrap_or_default();
+    let networks = WebhookNetworks::new(networks);
+    let clients = Clients::new(&networks, settings.webhook_sending.webhook_proxy.as_ref())
+        .map_err(in_variable("EXPORTS_WEBHOOK_PROXY"))?;
     // Last, because log lines of libraries would hide a wrong setting.
     init_logging(settings.log.log_format).map_err(in_variable("RUST_LOG"))?;
     let startup = Startup {
@@ -83,6 +104,7 @@ pub(crate) async fn open(settings: Settings, registry: &Registry) -> Result<Open
         started: Started::default(),
     };
     Ok(Opened {
+        webhooks: WebhookSender { clients, networks },
         context: Context::new(dependencies, settings.worker, registry),
         health,
         startup,

@@ -11,7 +11,7 @@ use crate::envelope::Meta;
 /// A webhook
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Webhook)]
-pub(super) struct WebhookJson {
+pub(crate) struct WebhookJson {
     /// Webhook identifier (UUIDv7)
     #[schema(example = "01935abc-def0-7123-4567-890abcdef012")]
     id: Uuid,
@@ -37,7 +37,7 @@ pub(super) struct WebhookJson {
 /// What a delivery reports
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[schema(as = WebhookEvent)]
-pub(super) enum EventSchema {
+pub(crate) enum EventSchema {
     #[serde(rename = "export.completed")]
     Completed,
     #[serde(rename = "export.failed")]
@@ -52,7 +52,7 @@ pub(super) enum EventSchema {
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[schema(as = WebhookStatus)]
 #[serde(rename_all = "snake_case")]
-enum StatusSchema {
+pub(crate) enum StatusSchema {
     Enabled,
     Disabled,
 }
@@ -95,7 +95,7 @@ impl From<&Webhook> for WebhookJson {
 }
 
 impl WebhookJson {
-    pub(super) fn with_secret(self, secret: &WebhookSecret) -> Self {
+    pub(crate) fn with_secret(self, secret: &WebhookSecret) -> Self {
         Self {
             secret: Some(secret.to_text()),
             ..self
@@ -106,7 +106,7 @@ impl WebhookJson {
 /// A delivery: one event for one webhook
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = WebhookDelivery)]
-pub(super) struct DeliveryJson {
+pub(crate) struct DeliveryJson {
     /// Delivery identifier: the header `webhook-id` of every attempt
     #[schema(example = "550e8400-e29b-41d4-a716-446655440000")]
     id: Uuid,
@@ -136,7 +136,7 @@ pub(super) struct DeliveryJson {
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[schema(as = WebhookDeliveryStatus)]
 #[serde(rename_all = "snake_case")]
-enum DeliveryStatusSchema {
+pub(crate) enum DeliveryStatusSchema {
     Pending,
     Delivered,
     Failed,
@@ -165,7 +165,7 @@ impl From<&Delivery> for DeliveryJson {
 /// The webhooks of a project
 #[derive(Debug, ToSchema)]
 #[expect(dead_code, reason = "only the schema of the response")]
-pub(super) struct WebhookList {
+pub(crate) struct WebhookList {
     data: Vec<WebhookJson>,
     meta: Meta,
 }
@@ -173,7 +173,7 @@ pub(super) struct WebhookList {
 /// The latest deliveries of a webhook
 #[derive(Debug, ToSchema)]
 #[expect(dead_code, reason = "only the schema of the response")]
-pub(super) struct WebhookDeliveryList {
+pub(crate) struct WebhookDeliveryList {
     data: Vec<DeliveryJson>,
     meta: Meta,
 }

@@ -62,6 +62,8 @@ pub struct ClaimedDelivery {
     pub url: String,
     /// Whether the webhook is enabled. Otherwise only tests are sent.
     pub is_enabled: bool,
+    /// Whether its latest attempt failed.
+    pub is_failing: bool,
     /// What signs it: the secret, and during 24 hours after a rotation the one before.
     pub secrets: Vec<WebhookSecret>,
 }
@@ -86,6 +88,7 @@ struct ClaimRow {
     created_at: Option<DateTime<Utc>>,
     url: Option<String>,
     is_enabled: Option<bool>,
+    is_failing: Option<bool>,
     secret: Option<Vec<u8>>,
     previous_secret: Option<Vec<u8>>,
     export_id: Option<Uuid>,
@@ -173,7 +176,8 @@ impl Database {
                     WHERE webhook_id <> ALL ($4) AND webhook_id <> ALL (ARRAY (SELECT webhook_id FROM claimed))) AS next_due,
                    claimed.id AS "id?", claimed.lease_token AS "lease_token?", claimed.webhook_id AS "webhook_id?",
                    claimed.attempt AS "attempt?", claimed.event AS "event?", claimed.created_at AS "created_at?",
-                   w.url AS "url?", w.status = 'enabled' AS is_enabled, w.secret AS "secret?",
+                   w.url AS "url?", w.status = 'enabled' AS is_enabled,
+                   w.failing_since IS NOT NULL AS is_failing, w.secret AS "secret?",
                    CASE WHEN w.previous_secret_until > clock_timestamp() THEN w.previous_secret END AS previous_secret,
                    claimed.export_id AS "export_id?", e.project_id AS "project_id?", e.created_at AS "export_created_at?",
                    e.direction AS "direction?", e.filter_start_time AS "filter_start_time?",
@@ -225,6 +229,7 @@ impl ClaimRow {
             created_at: set(id, "created_at", self.created_at)?,
             url: set(id, "url", self.url.clone())?,
             is_enabled: self.is_enabled.unwrap_or(false),
+            is_failing: self.is_failing.unwrap_or(false),
             secrets: secrets.map(WebhookSecret::stored).collect(),
             export_id: self.export_id.map(ExportId),
             export: match self.export_id {

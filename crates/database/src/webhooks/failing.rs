@@ -8,9 +8,8 @@ use crate::error::Error;
 /// The webhooks of all projects.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct WebhookHealth {
-    /// Time since the oldest delivery that is not delivered was written, counting only enabled webhooks that
-    /// do not fail: how late workers are.
-    pub oldest_pending: Duration,
+    /// How long the oldest delivery has been due, of webhooks that do not fail: how late workers are.
+    pub late: Duration,
     /// The longest time for which every attempt to an enabled webhook failed.
     pub failing: Duration,
 }
@@ -39,7 +38,7 @@ impl Database {
         .fetch_one(&mut self.connection().await?)
         .await?;
         Ok(WebhookHealth {
-            oldest_pending: seconds(row.late),
+            late: seconds(row.late),
             failing: seconds(row.failing),
         })
     }

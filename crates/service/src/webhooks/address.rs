@@ -85,7 +85,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         // The internal services of Azure. The address looks public.
         | [168, 63, 129, 16]
         // Multicast, reserved, broadcast.
-        | [224.., ..]
+        | [224..=255, ..]
     )
 }
 

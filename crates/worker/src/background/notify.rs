@@ -1,5 +1,5 @@
-//! Wakes the claim loop: immediately when an export is queued (LISTEN/NOTIFY), and after a poll interval in
-//! any case. Correctness depends only on polling; notifications reduce the latency.
+//! Wakes the claim loop when an export is queued, and the deliverer when a webhook is due (LISTEN/NOTIFY).
+//! Both also poll. Correctness depends only on polling; notifications reduce the latency.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +21,13 @@ pub(crate) struct QueueWakeup {
     queued: Arc<Notify>,
 }
 
+/// What notifications wake.
+#[derive(Clone)]
+struct Wakeups {
+    queued: Arc<Notify>,
+    webhooks: Arc<Notify>,
+}
+
 impl QueueWakeup {
     /// Waits for a notification or for the poll interval.
     pub(crate) async fn wait(&self) {
@@ -32,15 +39,20 @@ impl QueueWakeup {
 }
 
 /// Listens for notifications until `stop`.
-pub(crate) fn spawn(database: Database, stop: CancellationToken) -> QueueWakeup {
+pub(crate) fn spawn(
+    database: Database,
+    webhooks: Arc<Notify>,
+    stop: CancellationToken,
+) -> QueueWakeup {
     let queued = Arc::new(Notify::new());
     let wakeup = QueueWakeup {
         queued: queued.clone(),
     };
+    let wakeups = Wakeups { queued, webhooks };
     tokio::spawn(async move {
         stop.run_until_cancelled(async {
             loop {
-                let error = listen(&database, &queued).await;
+                let error = listen(&database, &wakeups).await;
                 tracing::debug!(%error, "the listener for new exports failed, polling continues");
                 tokio::time::sleep(jittered(RECONNECT)).await;
             }
@@ -51,16 +63,24 @@ pub(crate) fn spawn(database: Database, stop: CancellationToken) -> QueueWakeup 
 }
 
 /// Runs one listener until it fails.
-async fn listen(database: &Database, queued: &Notify) -> exports_database::Error {
+async fn listen(database: &Database, wakeups: &Wakeups) -> exports_database::Error {
     let mut listener = match database.listen().await {
         Ok(listener) => listener,
         Err(error) => return error,
     };
     // Notifications that were sent before the connection was open are lost.
-    queued.notify_one();
+    wakeups.queued.notify_one();
+    wakeups.webhooks.notify_one();
     loop {
         match listener.notified().await {
-            Ok(()) => queued.notify_one(),
+            Ok(notified) => {
+                if notified.queue {
+                    wakeups.queued.notify_one();
+                }
+                if notified.webhooks {
+                    wakeups.webhooks.notify_one();
+                }
+            }
             Err(error) => return error,
         }
     }
