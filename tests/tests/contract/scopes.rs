@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use exports_database::{NewKey, Rotated};
+use exports_database::{NewKey, NewWebhook, Rotated, WebhookSecret};
 use exports_domain::ExportStatus::{Completed, Pending};
-use exports_domain::{ProjectId, Scope};
+use exports_domain::{ProjectId, Scope, WebhookEvent, WebhookId};
 use exports_tests::{Fixture, Reply, eventually};
 use reqwest::Method;
 use serde_json::json;
@@ -13,7 +13,15 @@ use crate::api::{Api, assert_refused};
 use crate::shared::{Consumer, SIGNING_KEY, id_of, path, request, story};
 
 /// The operations under `/v1` that change something; the others need only the scope `read`.
-const WRITES: [(&str, &str); 2] = [("post", "/v1/exports"), ("delete", "/v1/exports/{id}")];
+const WRITES: [(&str, &str); 7] = [
+    ("post", "/v1/exports"),
+    ("delete", "/v1/exports/{id}"),
+    ("post", "/v1/export-webhooks"),
+    ("delete", "/v1/export-webhooks/{id}"),
+    ("post", "/v1/export-webhooks/{id}/rotate"),
+    ("post", "/v1/export-webhooks/{id}/test"),
+    ("post", "/v1/export-webhooks/{id}/enable"),
+];
 /// A change of a key or a project holds everywhere within this time.
 const NOTICED: Duration = Duration::from_secs(5);
 
@@ -48,15 +56,40 @@ async fn operations(api: &Api) -> Vec<(String, String)> {
 
 /// Sends an operation, each on an export of its own.
 async fn send(api: &Api, consumer: &Consumer<'_>, method: &str, template: &str) -> Reply {
-    let id = consumer.put(consumer.row(Completed)).await;
+    let is_webhook = template.starts_with("/v1/export-webhooks");
+    let id = if is_webhook {
+        webhook(consumer).await
+    } else {
+        consumer.put(consumer.row(Completed)).await
+    };
     let path = template.replace("{id}", &id);
     let method: Method = method.to_uppercase().parse().unwrap();
-    let body = (method == Method::POST).then(request);
+    let body = (method == Method::POST).then(|| match is_webhook {
+        true => json!({"url": "https://example.com/webhooks"}),
+        false => request(),
+    });
     api.send(method, &path, |request| match body {
         Some(body) => request.json(&body),
         None => request,
     })
     .await
+}
+
+/// A webhook of the consumer. A project has at most 10, so there is only one.
+async fn webhook(consumer: &Consumer<'_>) -> String {
+    let (storage, project) = (consumer.fixture.storage(), project(consumer));
+    for webhook in storage.list_webhooks(&project).await.unwrap() {
+        storage.delete_webhook(&project, webhook.id).await.unwrap();
+    }
+    let new = NewWebhook {
+        id: WebhookId::generate(),
+        project,
+        url: "https://example.com/webhooks".to_owned(),
+        events: WebhookEvent::DEFAULT.to_vec(),
+        secret: WebhookSecret::generate(),
+    };
+    storage.create_webhook(&new).await.unwrap();
+    new.id.to_string()
 }
 
 fn is_write(method: &str, template: &str) -> bool {

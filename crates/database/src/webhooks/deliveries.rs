@@ -1,4 +1,4 @@
-//! The latest deliveries of a webhook.
+//! The latest deliveries of a webhook, and tests.
 
 use chrono::{DateTime, Utc};
 use exports_domain::{DeliveryId, DeliveryStatus, ExportId, ProjectId, WebhookEvent, WebhookId};
@@ -93,5 +93,43 @@ impl Database {
         })
         .await
         .map(Some)
+    }
+
+    /// Writes a test event and returns it, or the one that is waiting already. `None`: the project has no
+    /// such webhook.
+    pub async fn test_webhook(
+        &self,
+        project: &ProjectId,
+        id: WebhookId,
+    ) -> Result<Option<Delivery>, Error> {
+        let row = sqlx::query_as!(
+            DeliveryRow,
+            r#"
+            WITH target AS (
+                SELECT id FROM webhooks WHERE id = $1 AND project_id = $2
+            ), waiting AS (
+                SELECT d.* FROM target
+                CROSS JOIN LATERAL (
+                    SELECT id, event, export_id, attempt, status, response_status, error, created_at, next_attempt_at
+                    FROM webhook_deliveries
+                    WHERE webhook_id = target.id AND status = 'pending' AND event = $3 LIMIT 1) d
+            ), written AS (
+                INSERT INTO webhook_deliveries (webhook_id, event)
+                SELECT id, $3 FROM target WHERE NOT EXISTS (SELECT FROM waiting)
+                RETURNING id, event, export_id, attempt, status, response_status, error, created_at, next_attempt_at
+            )
+            SELECT id AS "id!", event AS "event!", export_id, attempt AS "attempt!", status AS "status!",
+                   response_status, error, created_at AS "created_at!", next_attempt_at
+            FROM written WHERE pg_notify('exports_webhooks', '')::text IS NOT NULL
+            UNION ALL
+            SELECT * FROM waiting
+            "#,
+            id.0,
+            project.as_str(),
+            WebhookEvent::Test.as_str(),
+        )
+        .fetch_optional(&mut self.connection().await?)
+        .await?;
+        row.map(Delivery::try_from).transpose()
     }
 }

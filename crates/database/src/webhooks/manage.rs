@@ -188,29 +188,4 @@ impl Database {
         .await?;
         row.map(Webhook::try_from).transpose()
     }
-
-    /// Writes a test event, unless one is waiting already. `false`: the project has no such webhook.
-    pub async fn test_webhook(&self, project: &ProjectId, id: WebhookId) -> Result<bool, Error> {
-        let row = sqlx::query!(
-            r#"
-            WITH target AS (
-                SELECT id FROM webhooks WHERE id = $1 AND project_id = $2
-            ), written AS (
-                INSERT INTO webhook_deliveries (webhook_id, event)
-                SELECT id, $3 FROM target
-                WHERE NOT EXISTS (SELECT FROM webhook_deliveries d
-                                  WHERE d.webhook_id = target.id AND d.status = 'pending' AND d.event = $3)
-                RETURNING id
-            )
-            SELECT EXISTS (SELECT FROM target) AS "found!",
-                   CASE WHEN EXISTS (SELECT FROM written) THEN pg_notify('exports_webhooks', '')::text END AS notified
-            "#,
-            id.0,
-            project.as_str(),
-            WebhookEvent::Test.as_str(),
-        )
-        .fetch_one(&mut self.connection().await?)
-        .await?;
-        Ok(row.found)
-    }
 }
