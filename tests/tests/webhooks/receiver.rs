@@ -148,7 +148,7 @@ async fn answer_all(
             });
             answer
         };
-        let head = match answer {
+        let head = match &answer {
             Answer::Status(status) => format!("HTTP/1.1 {status} Any\r\n"),
             Answer::Redirect(to) => {
                 format!("HTTP/1.1 307 Temporary Redirect\r\nlocation: {to}\r\n")
@@ -156,8 +156,12 @@ async fn answer_all(
             Answer::Hang => return std::future::pending().await,
             Answer::Reset => return,
         };
-        let sent = stream.write_all(format!("{head}content-length: 2\r\n\r\nok").as_bytes());
-        if sent.await.is_err() {
+        let body = match answer {
+            Answer::Status(204) => "\r\n",
+            _ => "content-length: 2\r\n\r\nok",
+        };
+        let response = format!("{head}{body}");
+        if stream.write_all(response.as_bytes()).await.is_err() {
             return;
         }
     }
