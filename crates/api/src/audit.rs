@@ -1,4 +1,4 @@
-//! The audit trail: one log line (`target: "audit"`) for each create, cancel, retry, delete, link and download, and for refused authentication.
+//! The audit trail: one log line (`target: "audit"`) for each create, cancel, retry, delete, link, download and change of a webhook, and for refused authentication.
 //!
 //! A line names who did what from where, and how it ended. It never contains a key, a signature or text of the client. Each line is
 //! complete without the fields of the request's span, so a collector needs only the top level of the object.
@@ -46,6 +46,16 @@ pub(crate) enum Action {
     CreateLink,
     #[strum(serialize = "file.download")]
     DownloadFile,
+    #[strum(serialize = "webhook.create")]
+    CreateWebhook,
+    #[strum(serialize = "webhook.delete")]
+    DeleteWebhook,
+    #[strum(serialize = "webhook.rotate")]
+    RotateWebhook,
+    #[strum(serialize = "webhook.test")]
+    TestWebhook,
+    #[strum(serialize = "webhook.enable")]
+    EnableWebhook,
 }
 
 impl Action {
@@ -58,6 +68,11 @@ impl Action {
             (&Method::DELETE, "/v1/exports/{id}") => Some(Self::DeleteExport),
             (&Method::GET | &Method::HEAD, "/v1/exports/{id}/download") => Some(Self::CreateLink),
             (&Method::GET, "/files/{id}") => Some(Self::DownloadFile),
+            (&Method::POST, "/v1/export-webhooks") => Some(Self::CreateWebhook),
+            (&Method::DELETE, "/v1/export-webhooks/{id}") => Some(Self::DeleteWebhook),
+            (&Method::POST, "/v1/export-webhooks/{id}/rotate") => Some(Self::RotateWebhook),
+            (&Method::POST, "/v1/export-webhooks/{id}/test") => Some(Self::TestWebhook),
+            (&Method::POST, "/v1/export-webhooks/{id}/enable") => Some(Self::EnableWebhook),
             _ => None,
         }
     }
@@ -139,7 +154,12 @@ impl ActionLine {
             | Action::CancelExport
             | Action::RetryExport
             | Action::DeleteExport
-            | Action::CreateLink => self.subject.key().is_some(),
+            | Action::CreateLink
+            | Action::CreateWebhook
+            | Action::DeleteWebhook
+            | Action::RotateWebhook
+            | Action::TestWebhook
+            | Action::EnableWebhook => self.subject.key().is_some(),
         }
     }
 }
@@ -161,6 +181,7 @@ impl Drop for ActionLine {
             key.id = subject.key().map(tracing::field::display),
             project.id = subject.project().map(tracing::field::display),
             export.id = export.map(tracing::field::display),
+            webhook.id = subject.webhook().map(tracing::field::display),
             "audit"
         );
     }

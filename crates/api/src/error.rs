@@ -42,6 +42,10 @@ pub(crate) enum ApiError {
     InvalidSignature,
     #[error("export not found")]
     ExportNotFound,
+    #[error("webhook not found")]
+    WebhookNotFound,
+    #[error("the project has the maximum number of webhooks")]
+    TooManyWebhooks,
     #[error("route not found")]
     RouteNotFound,
     #[error("method not allowed")]
@@ -125,11 +129,14 @@ impl ApiError {
             Self::Unauthorized => ErrorCode::Unauthorized,
             Self::ScopeTooNarrow { .. } | Self::ProjectSuspended => ErrorCode::Forbidden,
             Self::InvalidSignature => ErrorCode::InvalidSignature,
-            Self::ExportNotFound | Self::RouteNotFound => ErrorCode::NotFound,
+            Self::ExportNotFound | Self::WebhookNotFound | Self::RouteNotFound => {
+                ErrorCode::NotFound
+            }
             Self::MethodNotAllowed => ErrorCode::MethodNotAllowed,
             Self::Active => ErrorCode::ExportActive,
             Self::NotCancelable(_) | Self::NotRetryable(_) => ErrorCode::ExportNotActive,
             Self::IdempotencyMismatch => ErrorCode::IdempotencyMismatch,
+            Self::TooManyWebhooks => ErrorCode::TooManyWebhooks,
             Self::Expired => ErrorCode::ExportExpired,
             Self::PayloadTooLarge => ErrorCode::PayloadTooLarge,
             Self::RangeNotSatisfiable { .. } => ErrorCode::RangeNotSatisfiable,
@@ -171,6 +178,7 @@ impl ApiError {
             }
             Self::ProjectSuspended => "the project is suspended: contact support".to_owned(),
             Self::RouteNotFound => "Route not found".to_owned(),
+            Self::WebhookNotFound => "Webhook not found".to_owned(),
             Self::TooManyReaders => format!(
                 "the limit of downloads of one file at a time is {MAX_READERS}: try again when one has ended"
             ),
@@ -190,6 +198,7 @@ impl ApiError {
             | Self::MethodNotAllowed
             | Self::Active
             | Self::IdempotencyMismatch
+            | Self::TooManyWebhooks
             | Self::Expired
             | Self::PayloadTooLarge
             | Self::Database(_)

@@ -27,6 +27,7 @@ pub(crate) enum ErrorCode {
     ExportActive,
     ExportNotActive,
     IdempotencyMismatch,
+    TooManyWebhooks,
     ExportExpired,
     PayloadTooLarge,
     RangeNotSatisfiable,
@@ -53,7 +54,10 @@ impl ErrorCode {
             Self::Forbidden | Self::InvalidSignature => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::ExportActive | Self::ExportNotActive | Self::IdempotencyMismatch => {
+            Self::ExportActive
+            | Self::ExportNotActive
+            | Self::IdempotencyMismatch
+            | Self::TooManyWebhooks => {
                 StatusCode::CONFLICT
             }
             Self::ExportExpired => StatusCode::GONE,
@@ -74,11 +78,12 @@ impl ErrorCode {
             Self::Unauthorized => "Invalid or missing API key",
             Self::Forbidden => "The key's scope does not allow it, or the project is suspended",
             Self::InvalidSignature => "Invalid link signature",
-            Self::NotFound => "Unknown or deleted export, or an export of another project",
+            Self::NotFound => "Unknown or deleted, or of another project",
             Self::MethodNotAllowed => "Method not allowed",
             Self::ExportActive => "The export is still pending or processing",
             Self::ExportNotActive => "The state of the export does not allow it",
             Self::IdempotencyMismatch => "The key was used with a different request",
+            Self::TooManyWebhooks => "The project has 10 webhooks",
             Self::ExportExpired => "The export or its link has expired",
             Self::PayloadTooLarge => "The request body is too large",
             Self::RangeNotSatisfiable => "The range starts after the end of the file",
@@ -111,6 +116,9 @@ impl ErrorCode {
             }
             Self::IdempotencyMismatch => {
                 "this Idempotency-Key was used with a different request: use a new key"
+            }
+            Self::TooManyWebhooks => {
+                "a project has at most 10 webhooks: delete one that is no longer needed"
             }
             Self::ExportExpired => {
                 "the export or its link has expired: request a new link, or create a new export"

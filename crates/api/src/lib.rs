@@ -51,6 +51,7 @@ mod router;
 mod server;
 mod start;
 mod state;
+mod webhooks;
 
 pub use healthcheck::HealthCheck;
 pub use server::Server;

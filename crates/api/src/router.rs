@@ -16,7 +16,7 @@ use crate::middleware::{
 use crate::state::AppState;
 use crate::{
     body, cancel_export, create_export, delete_export, download_export, download_file,
-    estimate_export, get_export, health, list_exports, metrics, openapi, retry_export,
+    estimate_export, get_export, health, list_exports, metrics, openapi, retry_export, webhooks,
 };
 
 /// The router of the whole API. A layer wraps everything above it.
@@ -85,6 +85,7 @@ fn authenticated(state: &Arc<AppState>) -> Router<Arc<AppState>> {
             "/v1/exports/{id}/download",
             get(download_export::download_export),
         )
+        .merge(webhook_routes())
         .method_not_allowed_fallback(method_not_allowed)
         .route("/v1", any(route_not_found))
         .route("/v1/", any(route_not_found))
@@ -94,6 +95,34 @@ fn authenticated(state: &Arc<AppState>) -> Router<Arc<AppState>> {
             rate_limit::limit_requests,
         ))
         .layer(from_fn_with_state(Arc::clone(state), auth::require_key))
+}
+
+fn webhook_routes() -> Router<Arc<AppState>> {
+    Router::new()
+        .route(
+            "/v1/export-webhooks",
+            get(webhooks::list::list_webhooks).post(webhooks::create::create_webhook),
+        )
+        .route(
+            "/v1/export-webhooks/{id}",
+            get(webhooks::get::get_webhook).delete(webhooks::delete::delete_webhook),
+        )
+        .route(
+            "/v1/export-webhooks/{id}/rotate",
+            post(webhooks::rotate::rotate_webhook),
+        )
+        .route(
+            "/v1/export-webhooks/{id}/test",
+            post(webhooks::test::test_webhook),
+        )
+        .route(
+            "/v1/export-webhooks/{id}/enable",
+            post(webhooks::enable::enable_webhook),
+        )
+        .route(
+            "/v1/export-webhooks/{id}/deliveries",
+            get(webhooks::deliveries::list_deliveries),
+        )
 }
 
 async fn route_not_found(request: Request) -> ApiError {
@@ -161,6 +190,7 @@ mod tests {
             store_outage: Outage::of("the object store"),
             cors: None,
             tracer: exports_service::traces::Tracer::default(),
+            webhook_networks: exports_service::webhooks::WebhookNetworks::default(),
         }))
     }
 

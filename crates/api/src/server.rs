@@ -74,6 +74,7 @@ impl Server {
             metrics,
             started: opened.startup.started(),
             store_outage: Outage::of("the object store"),
+            webhook_networks: opened.webhook_networks,
             cors: opened.cors_origins.map(Cors::new).map(Arc::new),
             tracer: opened.tracer,
         };

@@ -13,10 +13,11 @@ use exports_service::http_server::Tls;
 use exports_service::logging::init_logging;
 use exports_service::settings::{
     ApiSettings, CorsOrigins, DatabaseSettings, ExposeSecret, LimitSettings, LogSettings, Networks,
-    StartSettings, StoreSettings,
+    StartSettings, StoreSettings, WebhookSettings,
 };
 use exports_service::start::{Dependencies, StartError, Started, in_variable, listen_error};
 use exports_service::traces::Tracer;
+use exports_service::webhooks::WebhookNetworks;
 use tokio::net::TcpListener;
 
 const SIGNING_KEY: &str = "EXPORTS_SIGNING_KEY";
@@ -40,6 +41,8 @@ pub struct Settings {
     #[command(flatten)]
     limits: LimitSettings,
     #[command(flatten)]
+    webhooks: WebhookSettings,
+    #[command(flatten)]
     start: StartSettings,
     #[command(flatten)]
     log: LogSettings,
@@ -59,6 +62,7 @@ pub(crate) struct Opened {
     pub(crate) public_url: String,
     pub(crate) limits: Limits,
     pub(crate) tracer: Tracer,
+    pub(crate) webhook_networks: WebhookNetworks,
     pub(crate) startup: Startup,
 }
 
@@ -133,6 +137,12 @@ impl Opened {
             public_url: public_url.trim_end_matches('/').to_owned(),
             limits: settings.limits.into(),
             tracer,
+            webhook_networks: WebhookNetworks::new(
+                settings
+                    .webhooks
+                    .webhook_allowed_networks
+                    .unwrap_or_default(),
+            ),
         })
     }
 }

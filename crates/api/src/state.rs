@@ -10,6 +10,7 @@ use exports_service::outage::Outage;
 use exports_service::readiness::Readiness;
 use exports_service::start::Started;
 use exports_service::traces::Tracer;
+use exports_service::webhooks::WebhookNetworks;
 use exports_source::Source;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -55,6 +56,8 @@ pub(crate) struct AppState {
     /// Web pages of other origins that may use the API.
     pub(crate) cors: Option<Arc<Cors>>,
     pub(crate) tracer: Tracer,
+    /// Where webhooks may lead.
+    pub(crate) webhook_networks: WebhookNetworks,
 }
 
 impl AppState {

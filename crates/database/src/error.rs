@@ -30,7 +30,10 @@ pub enum Error {
     /// Concurrent requests created and deleted exports with the same idempotency key.
     #[error("conflict: exports with this idempotency key were created and deleted concurrently")]
     KeyContended,
-    /// The project of a new export was deleted after the request was authenticated.
+    /// Concurrent requests created and deleted webhooks of the same project.
+    #[error("conflict: webhooks of this project were created and deleted concurrently")]
+    SlotContended,
+    /// The project of a new export or webhook was deleted after the request was authenticated.
     #[error("the project was deleted")]
     ProjectDeleted,
 }
@@ -41,7 +44,7 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Postgres(error) => error.is_transient(),
-            Self::WrongExport { .. } | Self::KeyContended => true,
+            Self::WrongExport { .. } | Self::KeyContended | Self::SlotContended => true,
             Self::Corrupt { .. } | Self::ProjectDeleted => false,
         }
     }
@@ -86,6 +89,7 @@ impl StatementError for Error {
             Self::Corrupt { .. }
             | Self::WrongExport { .. }
             | Self::KeyContended
+            | Self::SlotContended
             | Self::ProjectDeleted => None,
         }
     }

@@ -1,7 +1,7 @@
 //! The service's own tables and the SQL on them. The messages are read in `exports-source`.
 //!
 //! [`Database`] is the client. Its methods are grouped by caller: `exports` for requests of consumers,
-//! `queue` for workers, `maintenance` for janitors, `operator` and `access` for `exportctl`,
+//! `queue` for workers, `webhooks` for both, `maintenance` for janitors, `operator` and `access` for `exportctl`,
 //! `migrations` for the schema.
 //!
 //! Every write is one statement, so it commits or it does not. No code here opens a transaction on a
@@ -16,6 +16,7 @@ mod migrations;
 mod operator;
 mod queue;
 mod row;
+mod webhooks;
 
 pub use access::{
     ApiKey, Authenticated, DeletedExports, GrantError, Held, IssuedKey, ListedProject,
@@ -33,4 +34,8 @@ pub use operator::{ExpectedFile, FoundObject, Job, JobsRequest, Overridden};
 pub use queue::{
     Claim, ClaimRequest, FinishedFile, Leased, Notifications, Progress, QueueDepth, QueueHints,
     QueueListener, QueueState,
+};
+pub use webhooks::{
+    ClaimedDelivery, CreatedWebhook, Delivery, DeliveryClaims, DeliveryRequest, FailedDelivery,
+    ListedWebhook, NewWebhook, Webhook, WebhookHealth, WebhookSecret, WebhookUse,
 };

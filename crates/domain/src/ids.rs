@@ -128,7 +128,7 @@ pub struct LeaseToken(pub Uuid);
 
 /// Accepts only the hyphenated form. `Uuid::try_parse` alone also accepts braces, `urn:uuid:` and bare
 /// digits.
-fn parse_hyphenated(text: &str) -> Result<Uuid, IdError> {
+pub(crate) fn parse_hyphenated(text: &str) -> Result<Uuid, IdError> {
     if text.len() != 36 {
         return Err(IdError::Uuid);
     }

@@ -20,6 +20,7 @@ mod status;
 mod suggestion;
 pub mod time;
 mod trace_parent;
+mod webhook;
 
 pub use choice::{Choice, ValueSet, ValueSetError};
 pub use clock::{Clock, SystemClock};
@@ -39,3 +40,7 @@ pub use scope::Scope;
 pub use status::ExportStatus;
 pub use suggestion::most_similar;
 pub use trace_parent::TraceParent;
+pub use webhook::{
+    DeliveryId, DeliveryStatus, DisabledReason, MAX_WEBHOOKS, WebhookEvent, WebhookId,
+    WebhookStatus, pause_after_delivery,
+};

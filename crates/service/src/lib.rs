@@ -12,3 +12,4 @@ pub mod rights;
 pub mod settings;
 pub mod start;
 pub mod traces;
+pub mod webhooks;

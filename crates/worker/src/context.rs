@@ -41,9 +41,10 @@ pub(crate) struct Context {
 pub(crate) struct Outages {
     pub(crate) source: Outage,
     pub(crate) store: Outage,
-    /// Claims and sweeps that the database refuses. Its own outages are logged for all activities together.
+    /// Claims, sweeps and claims of deliveries that the database refuses. Its own outages are logged for all activities together.
     pub(crate) claims: Outage,
     pub(crate) sweeps: Outage,
+    pub(crate) webhooks: Outage,
 }
 
 impl Outages {
@@ -53,6 +54,7 @@ impl Outages {
             store: Outage::of("the object store"),
             claims: Outage::of_activity("the claim"),
             sweeps: Outage::of_activity("the sweep"),
+            webhooks: Outage::of_activity("the claim of webhook deliveries"),
         }
     }
 }

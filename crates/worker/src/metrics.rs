@@ -11,7 +11,7 @@ use exports_database::{Claim, FinishedFile};
 use exports_domain::FailureCode;
 use exports_service::metrics::{Counters, Histograms, IntCounter, IntGauge, Registry};
 
-pub(crate) use labels::{Outcome, Phase, SweepResult, UploadOperation};
+pub(crate) use labels::{DeliveryOutcome, Outcome, Phase, SweepResult, UploadOperation};
 pub(crate) use phases::PhaseClock;
 pub(crate) use sampler::Sampler;
 
@@ -38,6 +38,7 @@ pub(crate) struct WorkerMetrics {
     pub(crate) phases: Histograms<Phase>,
     pub(crate) upload_failures: Counters<UploadOperation>,
     pub(crate) janitor: JanitorMetrics,
+    pub(crate) webhooks: WebhookMetrics,
 }
 
 /// The metrics of the janitor.
@@ -97,6 +98,7 @@ impl WorkerMetrics {
                 "Failed requests to the object store, including retries, by operation.",
             ),
             janitor: JanitorMetrics::new(registry),
+            webhooks: WebhookMetrics::new(registry),
         }
     }
 
@@ -160,6 +162,33 @@ impl JanitorMetrics {
             records_pruned: counter(
                 "exports_janitor_records_pruned_total",
                 "Old export records that were deleted.",
+            ),
+        }
+    }
+}
+
+/// The metrics of webhooks.
+#[derive(Debug)]
+pub(crate) struct WebhookMetrics {
+    pub(crate) deliveries: Counters<DeliveryOutcome>,
+    pub(crate) forbidden: IntCounter,
+    pub(crate) disabled: IntCounter,
+}
+
+impl WebhookMetrics {
+    fn new(registry: &Registry) -> Self {
+        Self {
+            deliveries: registry.counters(
+                "exports_webhook_deliveries_total",
+                "Attempts to deliver webhooks, by outcome.",
+            ),
+            forbidden: registry.counter(
+                "exports_webhook_forbidden_total",
+                "Attempts to deliver webhooks that were refused because the address is not public.",
+            ),
+            disabled: registry.counter(
+                "exports_webhooks_disabled_total",
+                "Webhooks that were disabled because their receiver is gone or failed for 5 days.",
             ),
         }
     }

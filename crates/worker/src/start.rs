@@ -9,11 +9,14 @@ use exports_service::healthcheck;
 use exports_service::logging::init_logging;
 use exports_service::metrics::Registry;
 use exports_service::settings::{
-    DatabaseSettings, LogSettings, StartSettings, StoreSettings, WorkerSettings,
+    DatabaseSettings, LogSettings, StartSettings, StoreSettings, WebhookSendSettings,
+    WebhookSettings, WorkerSettings,
 };
 use exports_service::start::{Dependencies, StartError, Started, in_variable, listen_error};
 use exports_service::traces::Tracer;
+use exports_service::webhooks::WebhookNetworks;
 
+use crate::background::webhooks::Clients;
 use crate::context::Context;
 use crate::health;
 
@@ -28,6 +31,10 @@ pub struct Settings {
     #[command(flatten)]
     worker: WorkerSettings,
     #[command(flatten)]
+    webhooks: WebhookSettings,
+    #[command(flatten)]
+    webhook_sending: WebhookSendSettings,
+    #[command(flatten)]
     start: StartSettings,
     #[command(flatten)]
     log: LogSettings,
@@ -36,8 +43,15 @@ pub struct Settings {
 /// What a worker has before its dependencies are available.
 pub(crate) struct Opened {
     pub(crate) context: Context,
+    pub(crate) webhooks: WebhookSender,
     pub(crate) health: Option<health::Server>,
     pub(crate) startup: Startup,
+}
+
+/// How webhooks are sent.
+pub(crate) struct WebhookSender {
+    pub(crate) clients: Clients,
+    pub(crate) networks: WebhookNetworks,
 }
 
 /// The rest of the start, which needs the dependencies. The health listener answers meanwhile.
@@ -77,6 +91,13 @@ pub(crate) async fn open(settings: Settings, registry: &Registry) -> Result<Open
         }
     };
     let tracer = Tracer::from_environment(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))?;
+    let networks = settings
+        .webhooks
+        .webhook_allowed_networks
+        .unwrap_or_default();
+    let networks = WebhookNetworks::new(networks);
+    let clients = Clients::new(&networks, settings.webhook_sending.webhook_proxy.as_ref())
+        .map_err(in_variable("EXPORTS_WEBHOOK_PROXY"))?;
     // Last, because log lines of libraries would hide a wrong setting.
     init_logging(settings.log.log_format).map_err(in_variable("RUST_LOG"))?;
     let startup = Startup {
@@ -85,6 +106,7 @@ pub(crate) async fn open(settings: Settings, registry: &Registry) -> Result<Open
         started: Started::default(),
     };
     Ok(Opened {
+        webhooks: WebhookSender { clients, networks },
         context: Context::new(dependencies, settings.worker, registry, tracer),
         health,
         startup,

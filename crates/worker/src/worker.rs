@@ -1,21 +1,26 @@
 //! Runs a worker process: start, work, graceful shutdown.
 
+use std::sync::Arc;
+
 use exports_service::descriptors::Descriptors;
 use exports_service::metrics::Registry;
 use exports_service::readiness::Readiness;
 use exports_service::start::{Signals, StartError, in_variable};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::background::webhooks::Deliverer;
 use crate::background::{janitor, notify, queue_hints};
 use crate::claim_loop::ClaimLoop;
 use crate::context::Context;
 use crate::health;
 use crate::metrics::Sampler;
-use crate::start::{self, Settings, Startup};
+use crate::start::{self, Settings, Startup, WebhookSender};
 
 /// A worker whose health listener is open.
 pub struct Worker {
     context: Context,
+    webhooks: WebhookSender,
     registry: Registry,
     health: Option<health::Server>,
     signals: Signals,
@@ -32,6 +37,7 @@ impl Worker {
         let opened = start::open(settings, &registry).await?;
         Ok(Self {
             context: opened.context,
+            webhooks: opened.webhooks,
             registry,
             health: opened.health,
             signals,
@@ -63,9 +69,13 @@ impl Worker {
         }
         tracing::info!(worker = context.name, "worker started");
 
-        let wakeup = notify::spawn(&context, shutdown.clone());
+        let webhooks_due = Arc::new(Notify::new());
+        let wakeup = notify::spawn(&context, Arc::clone(&webhooks_due), shutdown.clone());
         let hints = queue_hints::spawn(context.database.clone(), stop.clone());
         let janitor = tokio::spawn(janitor::run(context.clone(), hints.clone(), stop.clone()));
+        let WebhookSender { clients, networks } = self.webhooks;
+        let deliverer = Deliverer::new(context.clone(), clients, networks, webhooks_due);
+        let mut deliveries = tokio::spawn(deliverer.run(stop.clone(), shutdown.clone()));
         let claims = ClaimLoop::new(context.clone(), wakeup, hints, shutdown.clone());
         let mut claims = tokio::spawn(claims.run(stop.clone()));
 
@@ -73,7 +83,7 @@ impl Worker {
         tracing::info!("stopping: no more claims");
         stop.cancel();
         tokio::select! {
-            _ = &mut claims => {}
+            _ = async { tokio::join!(&mut claims, &mut deliveries) } => {}
             () = tokio::time::sleep(context.settings.shutdown_grace) => {
                 tracing::info!("the grace period is over: running exports are released");
             }
@@ -83,7 +93,10 @@ impl Worker {
         }
         shutdown.cancel();
         // Each task ends within bounded time. The runtime has logged a panic.
-        for task in [Some(claims), Some(janitor), health].into_iter().flatten() {
+        for task in [Some(claims), Some(deliveries), Some(janitor), health]
+            .into_iter()
+            .flatten()
+        {
             if !task.is_finished() {
                 task.await.ok();
             }

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use exports_database::{NewKey, Rotated};
+use exports_database::{NewKey, NewWebhook, Rotated, WebhookSecret};
 use exports_domain::ExportStatus::{Completed, Failed, Pending};
-use exports_domain::{ProjectId, Scope};
+use exports_domain::{ProjectId, Scope, WebhookEvent, WebhookId};
 use exports_tests::{Fixture, Reply, eventually};
 use reqwest::Method;
 use serde_json::json;
@@ -13,11 +13,16 @@ use crate::api::{Api, assert_refused};
 use crate::shared::{Consumer, SIGNING_KEY, id_of, path, request, story};
 
 /// The operations under `/v1` that change something; the others need only the scope `read`.
-const WRITES: [(&str, &str); 4] = [
+const WRITES: [(&str, &str); 9] = [
     ("post", "/v1/exports"),
     ("delete", "/v1/exports/{id}"),
     ("post", "/v1/exports/{id}/cancel"),
     ("post", "/v1/exports/{id}/retry"),
+    ("post", "/v1/export-webhooks"),
+    ("delete", "/v1/export-webhooks/{id}"),
+    ("post", "/v1/export-webhooks/{id}/rotate"),
+    ("post", "/v1/export-webhooks/{id}/test"),
+    ("post", "/v1/export-webhooks/{id}/enable"),
 ];
 /// A change of a key or a project holds everywhere within this time.
 const NOTICED: Duration = Duration::from_secs(5);
@@ -53,12 +58,21 @@ async fn operations(api: &Api) -> Vec<(String, String)> {
 
 /// Sends an operation, each on an export of its own.
 async fn send(api: &Api, consumer: &Consumer<'_>, method: &str, template: &str) -> Reply {
+    let is_webhook = template.starts_with("/v1/export-webhooks");
     let (status, body) = match template {
         "/v1/exports/{id}/cancel" => (Pending, None),
         "/v1/exports/{id}/retry" => (Failed, None),
+        _ if is_webhook => (
+            Completed,
+            (method == "post").then(|| json!({"url": "https://example.com/webhooks"})),
+        ),
         _ => (Completed, (method == "post").then(request)),
     };
-    let id = consumer.put(consumer.row(status)).await;
+    let id = if is_webhook {
+        webhook(consumer).await
+    } else {
+        consumer.put(consumer.row(status)).await
+    };
     let path = template.replace("{id}", &id);
     let method: Method = method.to_uppercase().parse().unwrap();
     api.send(method, &path, |request| match body {
@@ -66,6 +80,23 @@ async fn send(api: &Api, consumer: &Consumer<'_>, method: &str, template: &str) 
         None => request,
     })
     .await
+}
+
+/// A webhook of the consumer. A project has at most 10, so there is only one.
+async fn webhook(consumer: &Consumer<'_>) -> String {
+    let (storage, project) = (consumer.fixture.storage(), project(consumer));
+    for webhook in storage.list_webhooks(&project).await.unwrap() {
+        storage.delete_webhook(&project, webhook.id).await.unwrap();
+    }
+    let new = NewWebhook {
+        id: WebhookId::generate(),
+        project,
+        url: "https://example.com/webhooks".to_owned(),
+        events: WebhookEvent::DEFAULT.to_vec(),
+        secret: WebhookSecret::generate(),
+    };
+    storage.create_webhook(&new).await.unwrap();
+    new.id.to_string()
 }
 
 fn is_write(method: &str, template: &str) -> bool {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use exports_domain::{ExportId, KeyId, ProjectId};
+use exports_domain::{ExportId, KeyId, ProjectId, WebhookId};
 
 use crate::caller::Caller;
 
@@ -15,6 +15,7 @@ struct Known {
     key: OnceLock<KeyId>,
     project: OnceLock<ProjectId>,
     export: Mutex<Option<ExportId>>,
+    webhook: OnceLock<WebhookId>,
 }
 
 impl Subject {
@@ -30,6 +31,14 @@ impl Subject {
 
     pub(crate) fn set_export(&self, export: ExportId) {
         *self.0.export.lock().unwrap_or_else(PoisonError::into_inner) = Some(export);
+    }
+
+    pub(crate) fn set_webhook(&self, webhook: WebhookId) {
+        self.0.webhook.set(webhook).ok();
+    }
+
+    pub(crate) fn webhook(&self) -> Option<WebhookId> {
+        self.0.webhook.get().copied()
     }
 
     pub(crate) fn key(&self) -> Option<KeyId> {

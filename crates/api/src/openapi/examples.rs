@@ -13,16 +13,45 @@ fn message(operation: &str, code: ErrorCode) -> Option<String> {
         }
         ("list_exports", ErrorCode::InvalidRequest) => "limit must be a number from 1 to 500",
         ("download_export", ErrorCode::InvalidRequest) => "redirect must be true or false",
+        ("create_webhook", ErrorCode::InvalidRequest) => "url must start with https://",
+        ("list_webhooks", ErrorCode::InvalidRequest) => {
+            "unknown query parameter \"page\": this operation takes none"
+        }
         (
-            "get_export" | "delete_export" | "cancel_export" | "retry_export",
+            "get_export"
+            | "delete_export"
+            | "cancel_export"
+            | "retry_export"
+            | "get_webhook"
+            | "delete_webhook"
+            | "rotate_webhook"
+            | "test_webhook"
+            | "enable_webhook"
+            | "list_webhook_deliveries",
             ErrorCode::InvalidRequest,
         ) => "id must be a UUID",
+        (
+            "get_webhook"
+            | "delete_webhook"
+            | "rotate_webhook"
+            | "test_webhook"
+            | "enable_webhook"
+            | "list_webhook_deliveries",
+            ErrorCode::NotFound,
+        ) => "Webhook not found",
         ("retry_export", ErrorCode::ExportNotActive) => {
             "the export is completed: only a failed or expired export can be retried"
         }
         // Every key may read, so only a suspended project is refused.
         (
-            "list_exports" | "get_export" | "estimate_export" | "download_export" | "download_file",
+            "list_exports"
+            | "get_export"
+            | "estimate_export"
+            | "download_export"
+            | "download_file"
+            | "list_webhooks"
+            | "get_webhook"
+            | "list_webhook_deliveries",
             ErrorCode::Forbidden,
         ) => "the project is suspended: contact support",
         ("download_file", ErrorCode::RateLimited) => {

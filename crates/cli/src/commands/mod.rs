@@ -13,6 +13,7 @@ mod migrate;
 mod project;
 mod prune;
 mod seed;
+mod webhook;
 
 use clap::{Parser, Subcommand};
 use exports_database::{Database, MigrationState};
@@ -45,6 +46,8 @@ enum Command {
     Jobs(jobs::Jobs),
     #[command(subcommand)]
     Job(job::Job),
+    #[command(subcommand)]
+    Webhook(webhook::Webhook),
     Prune(prune::Prune),
     #[command(subcommand)]
     Admin(admin::Admin),
@@ -62,6 +65,7 @@ impl Arguments {
             Command::Key(command) => command.run().await,
             Command::Jobs(command) => command.run().await,
             Command::Job(command) => command.run().await,
+            Command::Webhook(command) => command.run().await,
             Command::Prune(command) => command.run().await,
             Command::Admin(command) => command.run().await,
             Command::Seed(command) => command.run().await,

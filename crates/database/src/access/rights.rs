@@ -40,7 +40,7 @@ impl Rights {
 }
 
 /// Our tables. A row lock (`FOR UPDATE`) needs UPDATE on at least one column.
-pub(super) const OWN_TABLES: [Rights; 6] = [
+pub(super) const OWN_TABLES: [Rights; 8] = [
     Rights {
         // For the check of the schema, at the start and for /readyz.
         table: "_sqlx_migrations",
@@ -88,6 +88,24 @@ pub(super) const OWN_TABLES: [Rights; 6] = [
         api: "SELECT, DELETE, UPDATE (state, sweep_at, sweeps_left)",
         worker: "SELECT, DELETE, INSERT (key, export_id, state), \
                  UPDATE (state, upload_id, sweep_at, sweeps_left)",
+    },
+    Rights {
+        // The API writes secrets and cannot read them. A worker signs with them and cannot change them, nor
+        // where deliveries go.
+        table: "webhooks",
+        api: "SELECT (id, project_id, slot, url, events, status, disabled_reason, created_at), DELETE, \
+              INSERT (id, project_id, slot, url, events, secret), \
+              UPDATE (secret, status, disabled_reason, failing_since)",
+        worker: "SELECT, UPDATE (status, disabled_reason, failing_since)",
+    },
+    Rights {
+        // A trigger with the rights of the owner writes the events. The API writes only tests.
+        table: "webhook_deliveries",
+        api: "SELECT (id, webhook_id, event, export_id, status, attempt, next_attempt_at, lease_token, \
+                      response_status, error, created_at), \
+              INSERT (webhook_id, event)",
+        worker: "SELECT, DELETE, \
+                 UPDATE (status, attempt, next_attempt_at, lease_token, response_status, error)",
     },
 ];
 

@@ -1,5 +1,6 @@
-//! LISTEN for queued and canceled exports. It only makes workers faster: polling finds every queued export,
-//! and heartbeats find every canceled one, so a lost notification does no harm.
+//! LISTEN for queued and canceled exports, and for due deliveries of webhooks. It only makes workers faster:
+//! polling finds every queued export and every due delivery, and heartbeats find every canceled export, so a
+//! lost notification does no harm.
 
 use std::time::Duration;
 
@@ -19,12 +20,16 @@ const CHECK_AFTER: Duration = Duration::from_secs(15);
 
 /// The channel of notifications about queued exports. They have no payload.
 const PENDING_CHANNEL: &str = "exports_pending";
+/// The channel of notifications about due deliveries of webhooks. They have no payload.
+const WEBHOOKS_CHANNEL: &str = "exports_webhooks";
 
 /// What has happened since the last notifications.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Notifications {
     /// Exports were queued.
     pub queued: bool,
+    /// Deliveries of webhooks are due.
+    pub webhooks: bool,
     /// These exports were canceled while a worker had them. Anyone who can connect can send a notification,
     /// so it is only a reason to ask.
     pub canceled: Vec<ExportId>,
@@ -36,12 +41,13 @@ impl Notifications {
             CANCELED_CHANNEL => self
                 .canceled
                 .extend(notification.payload().parse::<ExportId>()),
+            WEBHOOKS_CHANNEL => self.webhooks = true,
             _ => self.queued = true,
         }
     }
 }
 
-/// A dedicated connection that receives notifications about exports. Replace it after any error.
+/// A dedicated connection that receives notifications about exports and due deliveries. Replace it after any error.
 pub struct QueueListener {
     listener: PgListener,
 }
@@ -60,7 +66,7 @@ impl Database {
         listener.eager_reconnect(false);
         // A standby refuses LISTEN. A read-only primary accepts it but never notifies.
         check_writable(&mut listener).await?;
-        let channels = [PENDING_CHANNEL, CANCELED_CHANNEL];
+        let channels = [PENDING_CHANNEL, CANCELED_CHANNEL, WEBHOOKS_CHANNEL];
         match timeout(ACQUIRE_TIMEOUT, listener.listen_all(channels)).await {
             Ok(listening) => listening?,
             Err(_) => return Err(exports_postgres::Error::timed_out(ACQUIRE_TIMEOUT).into()),

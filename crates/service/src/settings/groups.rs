@@ -122,6 +122,24 @@ pub struct WorkerSettings {
     pub shutdown_grace: Duration,
 }
 
+/// The webhooks, in the API and in the worker.
+#[derive(Debug, Clone, Args)]
+pub struct WebhookSettings {
+    /// Networks and addresses, separated by commas, that webhooks may lead to besides public addresses; only
+    /// to these also without TLS
+    #[arg(long, env = "EXPORTS_WEBHOOK_ALLOWED_NETWORKS", value_name = "NETWORKS", value_parser = trimmed(str::parse::<Networks>))]
+    pub webhook_allowed_networks: Option<Networks>,
+}
+
+/// How a worker sends webhooks.
+#[derive(Debug, Clone, Args)]
+pub struct WebhookSendSettings {
+    /// The proxy through which webhooks are sent: http://host:port. It must refuse internal addresses itself
+    // A refused value may contain a password.
+    #[arg(long, env = "EXPORTS_WEBHOOK_PROXY", value_name = "URL", hide_env_values = true, value_parser = trimmed(parse_proxy_url))]
+    pub webhook_proxy: Option<Url>,
+}
+
 /// The start of a service.
 #[derive(Debug, Clone, Args)]
 pub struct StartSettings {
@@ -179,6 +197,8 @@ pub(crate) const NAMES: &[&str] = &[
     "EXPORTS_TLS_CERT",
     "EXPORTS_TLS_KEY",
     "EXPORTS_TRUSTED_PROXIES",
+    "EXPORTS_WEBHOOK_ALLOWED_NETWORKS",
+    "EXPORTS_WEBHOOK_PROXY",
 ];
 
 fn parse_address(text: &str) -> Result<SocketAddr, String> {
@@ -199,6 +219,18 @@ fn parse_public_url(text: &str) -> Result<Url, String> {
     url.ok_or_else(|| {
         "must be http:// or https://, a host, and at most a port and a path".to_owned()
     })
+}
+
+fn parse_proxy_url(text: &str) -> Result<Url, String> {
+    let is_proxy = |url: &Url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.path() == "/"
+            && url.query().is_none()
+            && url.fragment().is_none()
+    };
+    let url = Url::parse(text).ok().filter(is_proxy);
+    url.ok_or_else(|| "must be a proxy such as http://proxy.internal:3128".to_owned())
 }
 
 /// The parser of addresses is in `exports_postgres`.
@@ -237,6 +269,10 @@ mod tests {
         limits: crate::settings::LimitSettings,
         #[command(flatten)]
         worker: WorkerSettings,
+        #[command(flatten)]
+        webhooks: WebhookSettings,
+        #[command(flatten)]
+        webhook_sending: WebhookSendSettings,
         #[command(flatten)]
         start: StartSettings,
         #[command(flatten)]

@@ -19,7 +19,7 @@ mod trimmed;
 pub use duration::parse_duration;
 pub use groups::{
     ApiSettings, DatabaseSettings, LogFormat, LogSettings, SourceRowSecurity, StartSettings,
-    StoreSettings, WorkerSettings,
+    StoreSettings, WebhookSendSettings, WebhookSettings, WorkerSettings,
 };
 pub use limits::LimitSettings;
 pub use networks::Networks;

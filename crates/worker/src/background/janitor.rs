@@ -97,6 +97,12 @@ async fn prune_records(context: &Context) -> Result<(), Error> {
     if pruned > 0 {
         tracing::info!(records = pruned, "old export records deleted");
     }
+    prune_deliveries(context).await
+}
+
+async fn prune_deliveries(context: &Context) -> Result<(), Error> {
+    let (database, age) = (&context.database, context.settings.record_ttl);
+    while database.prune_deliveries(age, BATCH).await? >= u64::from(BATCH) {}
     Ok(())
 }
 

@@ -21,6 +21,24 @@ pub(crate) enum Outcome {
     Unknown,
 }
 
+/// How an attempt to deliver a webhook ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "snake_case")]
+pub(crate) enum DeliveryOutcome {
+    Delivered,
+    /// It failed and is retried.
+    Retried,
+    /// It failed, and no attempt is left.
+    Failed,
+    /// Its webhook is disabled.
+    Dropped,
+    /// It was released at shutdown.
+    Released,
+    LeaseLost,
+    /// The database did not record the result.
+    Unknown,
+}
+
 /// The phases of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
 #[strum(serialize_all = "snake_case")]
@@ -53,6 +71,10 @@ pub(crate) enum SweepResult {
 }
 
 impl Label for Outcome {
+    const NAME: &'static str = "outcome";
+}
+
+impl Label for DeliveryOutcome {
     const NAME: &'static str = "outcome";
 }
 

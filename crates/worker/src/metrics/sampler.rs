@@ -1,8 +1,8 @@
-//! The metrics that a scrape reads from the database: the queue, and whether the database is available.
+//! The metrics that a scrape reads from the database: the queue, the webhooks, and whether the database is available.
 
 use std::time::Duration;
 
-use exports_database::{Database, QueueDepth};
+use exports_database::{Database, QueueDepth, WebhookHealth};
 use exports_service::metrics::{DatabaseMetrics, Gauges, Label, Registry, Sample};
 
 /// Timeout of the query. Scrapes usually have a timeout of a few seconds.
@@ -14,6 +14,7 @@ pub(crate) struct Sampler {
     metrics: DatabaseMetrics,
     exports: Gauges<QueueState>,
     oldest_age: Gauges<QueueState>,
+    webhook_age: Gauges<WebhookState>,
 }
 
 #[derive(Debug, Clone, Copy, strum::IntoStaticStr, strum::VariantArray)]
@@ -22,6 +23,17 @@ enum QueueState {
     Pending,
     Retrying,
     Processing,
+}
+
+#[derive(Debug, Clone, Copy, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "snake_case")]
+enum WebhookState {
+    Due,
+    Failing,
+}
+
+impl Label for WebhookState {
+    const NAME: &'static str = "state";
 }
 
 impl Label for QueueState {
@@ -43,6 +55,12 @@ impl Sampler {
                 "Age of the oldest export in each state: since it was due (pending), since it was created \
                  (retrying), since its attempt started (processing). 0 if there is none.",
             ),
+            webhook_age: registry.gauges(
+                "exports_webhook_oldest_age_seconds",
+                "How long the oldest delivery to a working webhook has been due (due), and for how long every \
+                 attempt to an enabled webhook has failed, of the one that fails for the longest time \
+                 (failing). 0 if there is none.",
+            ),
         }
     }
 
@@ -59,10 +77,29 @@ impl Sampler {
     }
 }
 
+impl Sampler {
+    fn set_webhooks(&self, health: Option<WebhookHealth>) {
+        match health {
+            Some(WebhookHealth { late, failing }) => {
+                let ages = [(WebhookState::Due, late), (WebhookState::Failing, failing)];
+                for (label, age) in ages {
+                    self.webhook_age.set(label, age.as_secs_f64());
+                }
+            }
+            None => self.webhook_age.clear(),
+        }
+    }
+}
+
 impl Sample for Sampler {
     async fn sample(&self) {
-        let depth = tokio::time::timeout(TIMEOUT, self.database.queue_depth()).await;
-        let depth = depth.ok().and_then(Result::ok);
+        let queries =
+            async { tokio::join!(self.database.queue_depth(), self.database.webhook_health()) };
+        let answered = tokio::time::timeout(TIMEOUT, queries).await.ok();
+        let (depth, webhooks) = answered.map_or((None, None), |(depth, webhooks)| {
+            (depth.ok(), webhooks.ok())
+        });
+        self.set_webhooks(webhooks);
         if let Some(depth) = &depth {
             self.set_queue(depth);
         } else {
