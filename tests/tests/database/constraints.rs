@@ -118,6 +118,10 @@ async fn invalid_exports_are_rejected() {
             "exports_idempotency_key_check",
             row(Pending).with("idempotency_key", long_key),
         ),
+        (
+            "exports_traceparent_check",
+            row(Pending).with("traceparent", "00-short"),
+        ),
         // Leases.
         (
             "exports_lease",

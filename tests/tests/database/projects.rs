@@ -333,6 +333,7 @@ async fn the_previous_release_works_with_the_new_schema() {
         include_str!("../../../migrations/0007_limits.sql"),
         include_str!("../../../migrations/0009_takeovers.sql"),
         include_str!("../../../migrations/0010_filter_lists.sql"),
+        include_str!("../../../migrations/0014_traces.sql"),
     ] {
         database.execute(migration).await;
     }

@@ -106,6 +106,8 @@ async fn a_wrong_variable_ends_the_start_with_its_name() {
     ] {
         let variables = [
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1"),
+            ("EXPORTS_SIGNING_KEY", exports_tests::SIGNING_KEY),
+            ("EXPORTS_LISTEN", "127.0.0.1:0"),
             (name, value),
         ];
         for program in ["exports-api", "exports-worker"] {

@@ -6,8 +6,9 @@
 //! through, and its id is in the log, without a collector.
 //!
 //! The trace of an export begins with the request that creates it. The row of the export keeps the position of
-//! that request (`exports.traceparent`), and everything that happens to the export later is a span below it:
-//! the attempts of the workers, and whatever else reads the row.
+//! that request (`exports.traceparent`), and everything that happens to the export later is a span below it.
+//! The attempts of the workers are spans of [`Kind::Consumer`]. A request that tells somebody else about the
+//! export is one of [`Kind::Client`], and its header `traceparent` is the [`Span::position`] of that span.
 //!
 //! Spans are explicit, and no layer of `tracing`: the levels of the log do not decide about traces, log lines have
 //! no fields of traces except the id, and while tracing is off, nothing is added to what is logged.
