@@ -41,13 +41,16 @@ pub(crate) struct FileUpload {
     /// The request that creates it: see [`FileUpload::create_upload`].
     creating: Option<JoinHandle<Result<Upload, StoreError>>>,
     /// The request that makes the file exist: see [`FileUpload::finish`].
-    finishing: Option<JoinHandle<(Option<Upload>, Result<(), StoreError>)>>,
+    finishing: Option<JoinHandle<Finished>>,
     in_flight: JoinSet<Result<(), StoreError>>,
     /// A request was sent, so the store may have something of the file.
     is_started: bool,
     hash: Sha256,
     size: u64,
 }
+
+/// The answer to the last request, and the upload if there is one.
+type Finished = (Option<Upload>, Result<(), StoreError>);
 
 pub(crate) struct UploadedFile {
     pub(crate) size_bytes: u64,
@@ -133,7 +136,7 @@ impl FileUpload {
     async fn run_last_request(
         &mut self,
         operation: UploadOperation,
-        request: impl Future<Output = (Option<Upload>, Result<(), StoreError>)> + Send + 'static,
+        request: impl Future<Output = Finished> + Send + 'static,
     ) -> Result<(), AttemptError> {
         let answer = self.finishing.insert(tokio::spawn(request)).await;
         self.finishing = None;
