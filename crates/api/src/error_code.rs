@@ -57,9 +57,7 @@ impl ErrorCode {
             Self::ExportActive
             | Self::ExportNotActive
             | Self::IdempotencyMismatch
-            | Self::TooManyWebhooks => {
-                StatusCode::CONFLICT
-            }
+            | Self::TooManyWebhooks => StatusCode::CONFLICT,
             Self::ExportExpired => StatusCode::GONE,
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::RangeNotSatisfiable => StatusCode::RANGE_NOT_SATISFIABLE,

@@ -111,6 +111,8 @@ struct ClaimRow {
     sha256: Option<Vec<u8>>,
     error_code: Option<String>,
     error_message: Option<String>,
+    label: Option<String>,
+    retry_of: Option<Uuid>,
 }
 
 impl Database {
@@ -186,7 +188,8 @@ impl Database {
                    e.filter_endpoint_ids AS "filter_endpoint_ids?", e.status AS "export_status?",
                    e.attempt AS "export_attempt?", e.started_at AS "started_at?", e.completed_at AS "completed_at?",
                    e.expires_at AS "expires_at?", e.row_count AS "row_count?", e.file_size_bytes AS "file_size_bytes?",
-                   e.sha256 AS "sha256?", e.error_code AS "error_code?", e.error_message AS "error_message?"
+                   e.sha256 AS "sha256?", e.error_code AS "error_code?", e.error_message AS "error_message?",
+                   e.label AS "label?", e.retry_of AS "retry_of?"
             FROM (SELECT) one
             LEFT JOIN (claimed JOIN webhooks w ON w.id = claimed.webhook_id
                        LEFT JOIN LATERAL jsonb_populate_record(NULL::exports, claimed.snapshot) e ON true) ON true
@@ -261,6 +264,8 @@ impl ClaimRow {
             sha256: self.sha256,
             error_code: self.error_code,
             error_message: self.error_message,
+            label: self.label,
+            retry_of: self.retry_of,
         }
         .try_into()
     }
