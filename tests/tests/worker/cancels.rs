@@ -20,14 +20,19 @@ async fn cancel(fixture: &Fixture, id: ExportId) -> Canceled {
         fixture
             .storage()
             .cancel_export(fixture.project_id(), id, "Canceled by the test.");
-    canceled.await.unwrap()
+    canceled.await.expect("the database answers")
 }
 
 /// How many statements read messages.
 async fn copies(fixture: &Fixture) -> u64 {
     let sql = "SELECT count(*) FROM pg_stat_activity
                WHERE datname = current_database() AND state = 'active' AND query LIKE 'COPY (%'";
-    fixture.database().value(sql).await.as_u64().unwrap()
+    fixture
+        .database()
+        .value(sql)
+        .await
+        .as_u64()
+        .expect("a count")
 }
 
 /// Waits until no statement reads messages, and returns after how long that was.
@@ -193,7 +198,7 @@ impl Story<'_> {
             panic!("it was completed")
         };
         let whole = file.completed_at - export.created_at;
-        self.whole = whole.to_std().unwrap();
+        self.whole = whole.to_std().expect("it was completed after its create");
         self.completed.push(id);
     }
 }
