@@ -31,6 +31,6 @@ pub use maintenance::PendingDeletion;
 pub use migrations::{MigrateError, MigrationState};
 pub use operator::{ExpectedFile, FoundObject, Job, JobsRequest, Overridden};
 pub use queue::{
-    Claim, ClaimRequest, FinishedFile, Leased, Progress, QueueDepth, QueueHints, QueueListener,
-    QueueState,
+    Change, ChangeListener, Changes, Claim, ClaimRequest, FinishedFile, Leased, Progress,
+    ProgressReport, QueueDepth, QueueHints, QueueListener, QueueState,
 };

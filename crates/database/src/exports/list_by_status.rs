@@ -55,6 +55,7 @@ async fn pending(
         )
         SELECT id, project_id, created_at, direction, filter_start_time, filter_end_time,
                filter_status, filter_statuses, filter_endpoint_id, filter_endpoint_ids,
+               snapshot_at,
                attempt, started_at, completed_at, expires_at, row_count, file_size_bytes, sha256, error_code, error_message, status
         FROM exports
         WHERE id = ANY (ARRAY (SELECT id FROM page ORDER BY created_at DESC, id DESC LIMIT $4))
@@ -84,6 +85,7 @@ async fn processing(
         )
         SELECT id, project_id, created_at, direction, filter_start_time, filter_end_time,
                filter_status, filter_statuses, filter_endpoint_id, filter_endpoint_ids,
+               snapshot_at,
                attempt, started_at, completed_at, expires_at, row_count, file_size_bytes, sha256, error_code, error_message, status
         FROM exports
         WHERE id = ANY (ARRAY (
@@ -113,6 +115,7 @@ async fn failed(
         r#"
         SELECT id, project_id, created_at, direction, filter_start_time, filter_end_time,
                filter_status, filter_statuses, filter_endpoint_id, filter_endpoint_ids,
+               snapshot_at,
                attempt, started_at, completed_at, expires_at, row_count, file_size_bytes, sha256, error_code, error_message, status
         FROM exports
         WHERE project_id = $1 AND status = 'failed'
@@ -142,6 +145,7 @@ async fn completed(
         r#"
         SELECT id, project_id, created_at, direction, filter_start_time, filter_end_time,
                filter_status, filter_statuses, filter_endpoint_id, filter_endpoint_ids,
+               snapshot_at,
                attempt, started_at, completed_at, expires_at, row_count, file_size_bytes, sha256, error_code, error_message, status
         FROM exports
         WHERE project_id = $1 AND status = 'completed'
@@ -197,6 +201,7 @@ async fn expired(
         )
         SELECT id, project_id, created_at, direction, filter_start_time, filter_end_time,
                filter_status, filter_statuses, filter_endpoint_id, filter_endpoint_ids,
+               snapshot_at,
                attempt, started_at, completed_at, expires_at, row_count, file_size_bytes, sha256, error_code, error_message, 'expired' AS "status!"
         FROM exports
         WHERE id = ANY (ARRAY (SELECT id FROM page ORDER BY created_at DESC, id DESC LIMIT $4))

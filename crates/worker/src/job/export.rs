@@ -39,6 +39,7 @@ pub(crate) async fn write(
     let direction = claim.filter.direction;
     let session = context.sessions.begin(&claim.project, &claim.filter).await;
     let mut session = session.map_err(|error| JobError::source(&error))?;
+    let snapshot_at = session.snapshot_at();
     let urls = session
         .endpoint_urls(direction, MAX_ENDPOINTS_IN_MEMORY)
         .await
@@ -72,6 +73,7 @@ pub(crate) async fn write(
         row_count,
         size_bytes: uploaded.size_bytes,
         sha256: uploaded.sha256,
+        snapshot_at,
         ttl: context.settings.file_ttl,
     })
 }
