@@ -88,6 +88,7 @@ impl Worker {
                 task.await.ok();
             }
         }
+        context.changes.flush().await;
         context.database.close().await;
         tracing::info!("worker stopped");
         Ok(())

@@ -45,7 +45,9 @@ pub(crate) async fn write(
         .await
         .map_err(source)?;
 
-    let (partition, joining) = plan(context, claim, &mut session).await.map_err(source)?;
+    let (partition, joining) = plan(context, claim, progress, &mut session)
+        .await
+        .map_err(source)?;
     let (buffer, rows) = reorder_buffer::new(usize::from(context.readers) + EXTRA_SLOTS);
     let (first_row, first_row_read) = oneshot::channel();
     let readers = Readers::new(claim, urls, progress, partition, buffer, first_row);
@@ -62,6 +64,7 @@ pub(crate) async fn write(
     uploaded?;
     // The file is complete only if every slice was read to its end.
     let row_count = read?;
+    progress.set_read();
     clock.ended(Phase::Streaming);
     let confirmed = session.commit_if_unchanged().await;
     confirmed.map_err(|error| JobError::source(&error))?;
@@ -102,14 +105,21 @@ async fn upload(
 async fn plan(
     context: &Context,
     claim: &Claim,
+    progress: &SharedProgress,
     session: &mut SourceSession,
 ) -> Result<(TimePartition, Option<JoiningReaders>), SourceError> {
     let whole = TimePartition::whole(TimeSlice::whole(&claim.filter.range));
     let readers = context.readers;
-    match session
+    let estimate = session
         .estimate(&claim.filter, SINGLE_READER_MESSAGES)
-        .await?
+        .await?;
+    // Few messages are read before anything is reported.
+    if estimate != Estimate::Few
+        && let Some(rows) = session.planned_rows(&claim.filter).await?
     {
+        progress.set_planned_rows(rows);
+    }
+    match estimate {
         Estimate::Few | Estimate::Unordered => Ok((whole, None)),
         Estimate::SingleStatement(reason) => {
             tracing::info!(
