@@ -10,8 +10,9 @@ use axum::http::StatusCode;
 use axum::http::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
 use axum::response::{IntoResponse, Response};
 use exports_database::{Created, NewExport};
-use exports_domain::{ExportId, Limit, Rate, Scope};
+use exports_domain::{Export, ExportId, Limit, Rate, Scope};
 use exports_wire::ExportJson;
+use tokio::time::{Instant, timeout_at};
 
 use crate::audit::Subject;
 use crate::body::Body;
@@ -21,10 +22,13 @@ use crate::error::ApiError;
 use crate::error_code::ErrorCode;
 use crate::error_responses::{DocumentedErrors, ErrorResponses};
 use crate::limits::Share;
+use crate::live::{Rendered, Waiter, WaiterKind};
 use crate::middleware::timeout::Deadline;
+use crate::prefer::Wait;
 use crate::query::Query;
 use crate::request_id::RequestId;
 use crate::state::AppState;
+use crate::wait::{self, Waited};
 use request::CreateExport;
 pub(crate) use request::refine_schema;
 
@@ -72,9 +76,14 @@ impl DocumentedErrors for Errors {
     post,
     path = "/v1/exports",
     tag = "Exports",
-    params(("Idempotency-Key" = Option<String>, Header, pattern = "^[!-~]{1,255}$", description = "1 to 255 visible ASCII \
-        characters. For 24 hours, the same key with the same request returns the first export \
-        instead of creating a second one.")),
+    params(
+        ("Idempotency-Key" = Option<String>, Header, pattern = "^[!-~]{1,255}$", description = "1 to 255 visible ASCII \
+            characters. For 24 hours, the same key with the same request returns the first export \
+            instead of creating a second one."),
+        ("Prefer" = Option<String>, Header, description = "`wait=10`: the response comes as soon as the export has ended, or \
+            after so many seconds with the export as it is. A longer time than 60 seconds counts as 60; a value that is no \
+            whole number is ignored"),
+    ),
     request_body(content = CreateExport, content_type = "application/json", example = json!({
         "start_time": "2025-12-01T00:00:00Z",
         "end_time": "2025-12-06T23:59:59Z",
@@ -85,6 +94,7 @@ impl DocumentedErrors for Errors {
             ("Location" = String, description = "The URL of the export"),
             ("Idempotency-Replayed" = bool, description = "`true` if an earlier request created \
                 the export; otherwise absent"),
+            ("Preference-Applied" = String, description = "The preference of `Prefer` that was applied"),
         ), example = json!({
             "data": {
                 "id": "01935abc-def0-7123-4567-890abcdef012",
@@ -121,6 +131,14 @@ pub(crate) async fn create_export(
     Query::read(query.as_deref(), &[]).finish()?;
     let idempotency_key = idempotency_key(&headers)?;
     let filter = request::parse(&body)?;
+    // Before the export is created, because it may be refused.
+    let waiting = match Wait::preferred(&headers) {
+        None => None,
+        Some(wait) => {
+            let waiter = state.live.enter(&caller, WaiterKind::Wait);
+            Some((wait, waiter.map_err(|exceeded| state.limited(exceeded))?))
+        }
+    };
     let limits = state.limits.with(caller.limits);
     let new = NewExport {
         id: ExportId::generate(),
@@ -138,14 +156,38 @@ pub(crate) async fn create_export(
     };
     subject.set_export(export.id);
     tracing::info!(export.id = %export.id, replayed, "export queued");
+    if !replayed {
+        state.changes.announce(&export.project, export.id);
+    }
     let location = format!("{}/v1/exports/{}", state.public_url, export.id);
     let location = HeaderValue::try_from(location).expect("a URL is a valid header value");
     let mut headers = HeaderMap::from_iter([(LOCATION, location)]);
     if replayed {
         headers.insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
     }
-    let body = Envelope::json(id, ExportJson::from(&export));
-    Ok((StatusCode::CREATED, headers, body).into_response())
+    let Some((wait, waiter)) = waiting else {
+        let body = Envelope::json(id, ExportJson::from(&export));
+        return Ok((StatusCode::CREATED, headers, body).into_response());
+    };
+    headers.extend([wait.applied()]);
+    let begun = Instant::now();
+    let body = Envelope::json(id, ended(&state, &waiter, &export, wait).await.json());
+    let mut response = (StatusCode::CREATED, headers, body).into_response();
+    response.extensions_mut().insert(Waited::since(begun));
+    Ok(response)
+}
+
+/// The export once it has ended, or after the wait as it is. Whatever fails, the export was created.
+async fn ended(state: &AppState, waiter: &Waiter, export: &Export, time: Wait) -> Arc<Rendered> {
+    let deadline = Instant::now() + time.duration();
+    let watch = state.live.watch(&export.project, export.id);
+    let is_enough = |export: &Rendered| export.status.is_terminal();
+    let waiting = wait::wait(waiter, watch, deadline, is_enough);
+    // Also at the first read, which may fail.
+    match timeout_at(deadline, waiting).await {
+        Ok(Ok(Some(latest))) => latest,
+        Ok(Ok(None) | Err(_)) | Err(_) => Arc::new(Rendered::of(export)),
+    }
 }
 
 async fn queue(

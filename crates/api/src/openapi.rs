@@ -36,6 +36,8 @@ use crate::{create_export, list_exports};
         crate::create_export::create_export,
         crate::list_exports::list_exports,
         crate::get_export::get_export,
+        crate::export_events::export_events,
+        crate::project_events::project_events,
         crate::delete_export::delete_export,
         crate::download_export::download_export,
         crate::download_file::download_file,

@@ -13,8 +13,8 @@ use crate::middleware::{
 };
 use crate::state::AppState;
 use crate::{
-    body, create_export, delete_export, download_export, download_file, get_export, health,
-    list_exports, metrics, openapi,
+    body, create_export, delete_export, download_export, download_file, export_events, get_export,
+    health, list_exports, metrics, openapi, project_events,
 };
 
 /// The router of the whole API. A layer wraps everything above it.
@@ -62,6 +62,8 @@ fn authenticated(state: &Arc<AppState>) -> Router<Arc<AppState>> {
             "/v1/exports",
             get(list_exports::list_exports).post(create_export::create_export),
         )
+        .route("/v1/exports/events", get(project_events::project_events))
+        .route("/v1/exports/{id}/events", get(export_events::export_events))
         .route(
             "/v1/exports/{id}",
             get(get_export::get_export).delete(delete_export::delete_export),
@@ -96,7 +98,7 @@ mod tests {
     use axum::body::{Body, to_bytes};
     use axum::http::{Method, StatusCode, header};
     use exports_database::{Database, Program};
-    use exports_domain::{Limits, SystemClock};
+    use exports_domain::{Limit, Limits, SystemClock};
     use exports_objects::{LinkSigner, Store, StoreConfig};
     use exports_postgres::PoolPurpose;
     use exports_service::metrics::Registry;
@@ -132,6 +134,8 @@ mod tests {
             readiness: Readiness::new(Rights::new(Program::Api, database.clone(), None)),
             audit: crate::audit::Audit::default(),
             batch_loader: exports_database::BatchLoader::new(database.clone()),
+            changes: exports_database::Changes::new(database.clone()),
+            live: crate::live::Hub::new(database.clone(), Limit::Off, metrics.waiters.clone()),
             database,
             store: Store::open_with(&config, []).unwrap(),
             signer: Some(LinkSigner::new(&[0; 32])),

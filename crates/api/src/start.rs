@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use exports_database::Program;
-use exports_domain::Limits;
+use exports_domain::{Count, Limit, Limits};
 use exports_objects::{LinkSigner, Store};
 use exports_postgres::PoolPurpose;
 use exports_service::http_server::Tls;
@@ -57,6 +57,7 @@ pub(crate) struct Opened {
     pub(crate) metrics_listener: Option<TcpListener>,
     pub(crate) public_url: String,
     pub(crate) limits: Limits,
+    pub(crate) max_streams: Limit<Count>,
     pub(crate) startup: Startup,
 }
 
@@ -129,6 +130,7 @@ impl Opened {
             metrics_listener,
             public_url: public_url.trim_end_matches('/').to_owned(),
             limits: settings.limits.into(),
+            max_streams: settings.api.max_streams_per_project,
         })
     }
 }

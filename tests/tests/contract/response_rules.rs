@@ -9,12 +9,13 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 /// Headers with a meaning for clients. A response has them only where the document describes them.
-const HEADERS: [&str; 10] = [
+const HEADERS: [&str; 11] = [
     "allow",
     "content-range",
     "etag",
     "idempotency-replayed",
     "location",
+    "preference-applied",
     "ratelimit",
     "ratelimit-policy",
     "retry-after",

@@ -23,17 +23,19 @@ use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 const MAX_AGE: Duration = Duration::from_hours(1);
 
 /// The request headers that the API reads.
-const REQUEST_HEADERS: [HeaderName; 6] = [
+const REQUEST_HEADERS: [HeaderName; 8] = [
     AUTHORIZATION,
     CONTENT_TYPE,
     HeaderName::from_static("idempotency-key"),
     IF_NONE_MATCH,
     IF_RANGE,
+    HeaderName::from_static("last-event-id"),
+    HeaderName::from_static("prefer"),
     RANGE,
 ];
 
 /// The response headers that a script may read.
-const RESPONSE_HEADERS: [HeaderName; 12] = [
+const RESPONSE_HEADERS: [HeaderName; 13] = [
     ACCEPT_RANGES,
     ALLOW,
     CONTENT_DISPOSITION,
@@ -41,6 +43,7 @@ const RESPONSE_HEADERS: [HeaderName; 12] = [
     ETAG,
     HeaderName::from_static("idempotency-replayed"),
     LOCATION,
+    HeaderName::from_static("preference-applied"),
     HeaderName::from_static("ratelimit"),
     HeaderName::from_static("ratelimit-policy"),
     RETRY_AFTER,

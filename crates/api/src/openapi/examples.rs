@@ -11,10 +11,19 @@ fn message(operation: &str, code: ErrorCode) -> Option<String> {
         ("create_export", ErrorCode::InvalidRequest) => "end_time must be after start_time",
         ("list_exports", ErrorCode::InvalidRequest) => "limit must be a number from 1 to 500",
         ("download_export", ErrorCode::InvalidRequest) => "redirect must be true or false",
-        ("get_export" | "delete_export", ErrorCode::InvalidRequest) => "id must be a UUID",
+        ("get_export" | "delete_export" | "export_events", ErrorCode::InvalidRequest) => {
+            "id must be a UUID"
+        }
+        ("project_events", ErrorCode::InvalidRequest) => {
+            "unknown query parameter \"wait\": this operation takes none"
+        }
+        ("export_events" | "project_events", ErrorCode::RateLimited) => {
+            "the limit of waiting and event-stream requests at a time per project is 100: end some of them"
+        }
         // Every key may read, so only a suspended project is refused.
         (
-            "list_exports" | "get_export" | "download_export" | "download_file",
+            "list_exports" | "get_export" | "download_export" | "download_file" | "export_events"
+            | "project_events",
             ErrorCode::Forbidden,
         ) => "the project is suspended: contact support",
         ("download_file", ErrorCode::RateLimited) => {
