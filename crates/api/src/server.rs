@@ -13,7 +13,7 @@ use exports_service::readiness::Readiness;
 use exports_service::start::{Signals, StartError};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::api_key_cache::ApiKeyCache;
 use crate::audit::Audit;
@@ -107,7 +107,8 @@ impl Server {
         let serving = self.http.serve(self.listener, routes, shutdown.clone());
         let serving = tokio::spawn(serving);
         let clock = Arc::clone(&self.state.clock);
-        tokio::spawn(Arc::clone(&self.state.live).run(move || clock.now()));
+        let live = Arc::clone(&self.state.live).run(move || clock.now());
+        let _live = AbortOnDropHandle::new(tokio::spawn(live));
         let address = self.address;
         let ended = tokio::select! {
             biased;

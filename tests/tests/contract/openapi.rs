@@ -119,8 +119,8 @@ const CONTRACT: &[(&str, &str, Answers)] = &[
         "get",
         "/v1/exports/{id}",
         &[
-            ("200", &[], &["ETag", "Retry-After"]),
-            ("304", &[], &["ETag", "Retry-After"]),
+            ("200", &[], &["ETag", "Retry-After", "Preference-Applied"]),
+            ("304", &[], &["ETag", "Retry-After", "Preference-Applied"]),
             INVALID,
             UNAUTHORIZED,
             FORBIDDEN,
@@ -141,6 +141,35 @@ const CONTRACT: &[(&str, &str, Answers)] = &[
             FORBIDDEN,
             NOT_FOUND,
             ("409", &["EXPORT_ACTIVE"], &[]),
+            LIMITED,
+            INTERNAL,
+            UNAVAILABLE,
+            METHOD,
+        ],
+    ),
+    (
+        "get",
+        "/v1/exports/{id}/events",
+        &[
+            ("200", &[], &[]),
+            INVALID,
+            UNAUTHORIZED,
+            FORBIDDEN,
+            NOT_FOUND,
+            LIMITED,
+            INTERNAL,
+            UNAVAILABLE,
+            METHOD,
+        ],
+    ),
+    (
+        "get",
+        "/v1/exports/events",
+        &[
+            ("200", &[], &[]),
+            INVALID,
+            UNAUTHORIZED,
+            FORBIDDEN,
             LIMITED,
             INTERNAL,
             UNAVAILABLE,
@@ -237,9 +266,27 @@ fn the_document_describes_parameters_and_schema_fields() {
                 "query",
                 &["cursor", "limit", "status"][..],
             ),
-            ("post", "/v1/exports", "header", &["Idempotency-Key"]),
+            (
+                "post",
+                "/v1/exports",
+                "header",
+                &["Idempotency-Key", "Prefer"],
+            ),
             ("get", "/v1/exports/{id}", "path", &["id"]),
-            ("get", "/v1/exports/{id}", "header", &["If-None-Match"]),
+            ("get", "/v1/exports/{id}", "query", &["wait"]),
+            (
+                "get",
+                "/v1/exports/{id}",
+                "header",
+                &["If-None-Match", "Prefer"],
+            ),
+            (
+                "get",
+                "/v1/exports/{id}/events",
+                "header",
+                &["Last-Event-ID"],
+            ),
+            ("get", "/v1/exports/events", "header", &["Last-Event-ID"]),
             ("delete", "/v1/exports/{id}", "path", &["id"]),
             ("get", "/v1/exports/{id}/download", "query", &["redirect"]),
             ("get", "/files/{id}", "query", &["expires", "signature"]),
@@ -313,6 +360,19 @@ fn the_document_describes_parameters_and_schema_fields() {
                 "error_code",
                 "attempt",
                 "sha256",
+                "snapshot_at",
+                "progress",
+            ])
+        );
+        assert_eq!(
+            named("ExportProgress"),
+            set(&[
+                "queue_position",
+                "rows_written",
+                "bytes_written",
+                "percent",
+                "estimated_seconds_remaining",
+                "updated_at",
             ])
         );
     });
@@ -399,7 +459,9 @@ fn summaries_are_sentences_without_jargon_and_operation_ids_are_names() {
         for (path, method, operation) in operations(&document) {
             let summary = operation["summary"].as_str().unwrap();
             let verb = summary.split(' ').next().unwrap();
-            let verbs = ["Check", "Create", "Delete", "Download", "Get", "List"];
+            let verbs = [
+                "Check", "Create", "Delete", "Download", "Get", "List", "Stream",
+            ];
             assert!(verbs.contains(&verb), "{method} {path}: {summary}");
             assert!(summary.split(' ').count() >= 3, "{summary}");
             let id = operation["operationId"].as_str().unwrap();

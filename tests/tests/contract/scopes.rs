@@ -50,6 +50,15 @@ async fn operations(api: &Api) -> Vec<(String, String)> {
 async fn send(api: &Api, consumer: &Consumer<'_>, method: &str, template: &str) -> Reply {
     let id = consumer.put(consumer.row(Completed)).await;
     let path = template.replace("{id}", &id);
+    if template.ends_with("/events") {
+        // An event stream that is accepted does not end.
+        let reply = api.head(&path).await;
+        return if reply.status < 400 {
+            reply
+        } else {
+            api.get(&path).await
+        };
+    }
     let method: Method = method.to_uppercase().parse().unwrap();
     let body = (method == Method::POST).then(request);
     api.send(method, &path, |request| match body {

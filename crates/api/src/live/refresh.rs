@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use exports_database::Error;
 use exports_domain::error_line;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
@@ -29,14 +30,16 @@ const RECENT: Duration = Duration::from_mins(1);
 const TICK_LIMIT: Duration = Duration::from_secs(3);
 
 impl Hub {
-    /// Runs until the process stops.
-    pub(crate) async fn run(self: Arc<Self>, now: impl Fn() -> chrono::DateTime<chrono::Utc>) {
-        tokio::select! {
-            () = self.stopping() => {}
-            () = self.listen_forever() => {}
-            () = self.read_forever() => {}
-            () = self.tick_forever(now) => {}
-        }
+    /// Runs until it is dropped. When the process stops, it only reads what the last requests need for their answers.
+    pub(crate) async fn run(self: Arc<Self>, now: impl Fn() -> DateTime<Utc>) {
+        let until_stop = async {
+            tokio::select! {
+                () = self.stopping() => {}
+                () = self.listen_forever() => {}
+                () = self.tick_forever(now) => {}
+            }
+        };
+        tokio::join!(until_stop, self.read_forever());
     }
 
     async fn listen_forever(&self) {
@@ -96,7 +99,7 @@ impl Hub {
         }
     }
 
-    async fn tick_forever(&self, now: impl Fn() -> chrono::DateTime<chrono::Utc>) {
+    async fn tick_forever(&self, now: impl Fn() -> DateTime<Utc>) {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut is_used = self.is_used.subscribe();
@@ -123,11 +126,7 @@ impl Hub {
         }
     }
 
-    async fn tick(
-        &self,
-        is_full: bool,
-        now: &impl Fn() -> chrono::DateTime<chrono::Utc>,
-    ) -> Result<(), Error> {
+    async fn tick(&self, is_full: bool, now: &impl Fn() -> DateTime<Utc>) -> Result<(), Error> {
         if is_full {
             self.mark_all(Vec::new());
         }

@@ -54,7 +54,8 @@ impl Known {
         if self.is_read {
             return Some(rows);
         }
-        let planned = self.planned.map(float);
+        // With more rows than planned, the plan was wrong.
+        let planned = self.planned.map(float).filter(|planned| rows <= *planned);
         match (self.share.filter(|share| *share > 0.0), planned) {
             (Some(share), None) => Some(rows / share),
             (Some(share), Some(planned)) => {
@@ -62,8 +63,7 @@ impl Known {
                 let rest = 1.0 - share;
                 Some(rows + rest * (rest * planned + rows))
             }
-            // More rows than planned: the plan was wrong.
-            (None, Some(planned)) => (rows <= planned).then_some(planned),
+            (None, Some(planned)) => Some(planned),
             (None, None) => None,
         }
     }
@@ -102,7 +102,8 @@ mod tests {
         assert_eq!(percent(500, Some(1000), None), Some(50));
         assert_eq!(percent(500, Some(1000), Some(0.5)), Some(50));
         assert_eq!(percent(500, None, Some(0.25)), Some(25));
-        // The planner expects far too few rows, and is corrected.
+        // The planner expects far too few rows.
+        assert_eq!(percent(10_000, Some(10), Some(0.1)), Some(10));
         assert_eq!(percent(90_000, Some(10), Some(0.9)), Some(90));
         // Far too many.
         assert_eq!(percent(90_000, Some(1_000_000), Some(0.9)), Some(82));
