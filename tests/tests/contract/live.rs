@@ -522,6 +522,7 @@ fn a_shutdown_answers_waiting_requests_at_once() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "the story of one export")]
 fn progress_is_that_of_the_queue_or_of_the_running_attempt() {
     story(async |_| {
         let fixture = idle().start().await;

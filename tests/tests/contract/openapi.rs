@@ -256,6 +256,7 @@ fn the_document_describes_every_operation_status_header_and_error_code() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "it is mostly lists")]
 fn the_document_describes_parameters_and_schema_fields() {
     story(async |fixtures| {
         let document = document(&fixtures).await;

@@ -96,10 +96,10 @@ impl Changes {
         if waiting.changes.len() < MAX_WAITING {
             waiting.changes.insert(change);
         }
-        if !mem::replace(&mut waiting.has_announcer, true) {
-            tokio::spawn(Arc::clone(&self.0).run());
-        } else {
+        if mem::replace(&mut waiting.has_announcer, true) {
             self.0.wake.notify_one();
+        } else {
+            tokio::spawn(Arc::clone(&self.0).run());
         }
     }
 }
