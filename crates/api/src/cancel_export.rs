@@ -95,6 +95,7 @@ async fn cancel(state: &AppState, project: &ProjectId, id: ExportId) -> Result<E
         Canceled::Now(export) => {
             state.metrics.canceled.inc();
             tracing::info!("export canceled");
+            state.changes.announce(project, id);
             Ok(export)
         }
         Canceled::Before(export) => Ok(export),

@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use exports_database::{Created, NewExport};
 use exports_domain::{Export, ExportId, Limit, Rate, Scope, TraceParent};
 use exports_wire::ExportJson;
+use tokio::time::{Instant, timeout_at};
 
 use crate::audit::Subject;
 use crate::body::Body;
@@ -23,10 +24,13 @@ use crate::error_responses::{DocumentedErrors, ErrorResponses};
 use crate::idempotency_key;
 use crate::limits::Share;
 use crate::middleware::request_span::TracePosition;
+use crate::live::{Rendered, Waiter, WaiterKind};
 use crate::middleware::timeout::Deadline;
+use crate::prefer::Wait;
 use crate::query::Query;
 use crate::request_id::RequestId;
 use crate::state::AppState;
+use crate::wait::{self, Waited};
 pub(crate) use request::refine_schema;
 use request::{CreateExport, ExportRequest};
 
@@ -61,6 +65,9 @@ impl DocumentedErrors for Errors {
         the same request returns the first export instead of creating a second one."),
         ("traceparent" = Option<String>, Header, description = "The position in a distributed trace (W3C Trace Context), \
             accepted with every request. The export keeps it, and its processing is a part of that trace"),
+        ("Prefer" = Option<String>, Header, description = "`wait=10`: the response comes as soon as the export has ended, or \
+            after so many seconds with the export as it is. A longer time than 60 seconds counts as 60; a value that is no \
+            whole number is ignored"),
     ),
     request_body(content = CreateExport, content_type = "application/json", example = json!({
         "start_time": "2025-12-01T00:00:00Z",
@@ -72,6 +79,7 @@ impl DocumentedErrors for Errors {
             ("Location" = String, description = "The URL of the export"),
             ("Idempotency-Replayed" = bool, description = "`true` if an earlier request created \
                 the export; otherwise absent"),
+            ("Preference-Applied" = String, description = "The preference of `Prefer` that was applied"),
         ), example = json!({
             "data": {
                 "id": "01935abc-def0-7123-4567-890abcdef012",
@@ -109,6 +117,14 @@ pub(crate) async fn create_export(
     Query::read(query.as_deref(), &[]).finish()?;
     let idempotency_key = idempotency_key::parse(&headers)?;
     let request = request::parse(&body)?;
+    // Before the export is created, because it may be refused.
+    let waiting = match Wait::preferred(&headers) {
+        None => None,
+        Some(wait) => {
+            let waiter = state.live.enter(&caller, WaiterKind::Wait);
+            Some((wait, waiter.map_err(|exceeded| state.limited(exceeded))?))
+        }
+    };
     let context = CreateContext {
         state: &state,
         caller: &caller,
@@ -116,8 +132,18 @@ pub(crate) async fn create_export(
         traceparent,
         deadline,
     };
-    let created = context.create(request, None, idempotency_key).await?;
-    Ok(created.response(&state, id))
+    let queued = context.create(request, None, idempotency_key).await?;
+    let Some((wait, waiter)) = waiting else {
+        return Ok(queued.response(&state, id));
+    };
+    let mut headers = queued.headers(&state);
+    headers.extend([wait.applied()]);
+    let begun = Instant::now();
+    let export = ended(&state, &waiter, &queued.export, wait).await;
+    let body = Envelope::json(id, export.json());
+    let mut response = (StatusCode::CREATED, headers, body).into_response();
+    response.extensions_mut().insert(Waited::since(begun));
+    Ok(response)
 }
 
 /// What a create needs besides the request.
@@ -164,6 +190,10 @@ impl CreateContext<'_> {
             Created::Exceeded(limit) => return Err(state.limited(limit)),
         };
         self.subject.set_export(export.id);
+        tracing::info!(export.id = %export.id, replayed, "export queued");
+        if !replayed {
+            state.changes.announce(&export.project, export.id);
+        }
         Ok(Queued { export, replayed })
     }
 }
@@ -171,16 +201,31 @@ impl CreateContext<'_> {
 impl Queued {
     /// 201 with the export, and its URL in `Location`.
     pub(crate) fn response(&self, state: &AppState, id: RequestId) -> Response {
-        let Self { export, replayed } = self;
-        tracing::info!(export.id = %export.id, replayed, "export queued");
-        let location = format!("{}/v1/exports/{}", state.public_url, export.id);
+        let body = Envelope::json(id, ExportJson::from(&self.export));
+        (StatusCode::CREATED, self.headers(state), body).into_response()
+    }
+
+    fn headers(&self, state: &AppState) -> HeaderMap {
+        let location = format!("{}/v1/exports/{}", state.public_url, self.export.id);
         let location = HeaderValue::try_from(location).expect("a URL is a valid header value");
         let mut headers = HeaderMap::from_iter([(LOCATION, location)]);
-        if *replayed {
+        if self.replayed {
             headers.insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
         }
-        let body = Envelope::json(id, ExportJson::from(export));
-        (StatusCode::CREATED, headers, body).into_response()
+        headers
+    }
+}
+
+/// The export once it has ended, or after the wait as it is. Whatever fails, the export was created.
+async fn ended(state: &AppState, waiter: &Waiter, export: &Export, time: Wait) -> Arc<Rendered> {
+    let deadline = Instant::now() + time.duration();
+    let watch = state.live.watch(&export.project, export.id);
+    let is_enough = |export: &Rendered| export.status.is_terminal();
+    let waiting = wait::wait(waiter, watch, deadline, is_enough);
+    // Also at the first read, which may fail.
+    match timeout_at(deadline, waiting).await {
+        Ok(Ok(Some(latest))) => latest,
+        Ok(Ok(None) | Err(_)) | Err(_) => Arc::new(Rendered::of(export)),
     }
 }
 

@@ -65,7 +65,10 @@ async fn delete(state: &AppState, project: &ProjectId, id: ExportId) -> Result<(
     let deleted = state.database.delete_export(project, id).await?;
     drop(share);
     let object_keys = match deleted {
-        Deleted::Gone { object_keys } => object_keys,
+        Deleted::Gone { object_keys } => {
+            state.changes.announce(project, id);
+            object_keys
+        }
         Deleted::Active => return Err(ApiError::Active),
         Deleted::Missing => return Err(ApiError::ExportNotFound),
     };

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
-use axum::http::header::{ETAG, HeaderMap, HeaderValue, RETRY_AFTER};
+use axum::http::header::{CACHE_CONTROL, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
-use exports_domain::ExportStatus;
+use exports_domain::{ExportId, ExportStatus};
 use exports_wire::ExportJson;
-use serde_json::value::to_raw_value;
+use tokio::time::Instant;
 
 use crate::caller::Caller;
 use crate::envelope::Envelope;
@@ -17,10 +17,13 @@ use crate::error::ApiError;
 use crate::error_code::ErrorCode;
 use crate::error_responses::{DocumentedErrors, ErrorResponses};
 use crate::etag;
+use crate::live::{Rendered, WaiterKind};
 use crate::path::ExportPath;
-use crate::query::NoQuery;
+use crate::prefer::Wait;
+use crate::query::Query;
 use crate::request_id::RequestId;
 use crate::state::AppState;
+use crate::wait::{self, Waited};
 
 /// The polling interval for an export that is pending or processing, in seconds.
 const RETRY_AFTER_SECONDS: u64 = 1;
@@ -42,7 +45,7 @@ impl DocumentedErrors for Errors {
 /// Get an export
 ///
 /// Retrieve details of a specific export job including its status, row count, and file size when
-/// completed.
+/// completed. With `wait`, the response comes as soon as the export has ended, or after that time with the export as it is.
 #[utoipa::path(
     get,
     path = "/v1/exports/{id}",
@@ -50,6 +53,10 @@ impl DocumentedErrors for Errors {
     params(
         ("id" = Uuid, Path, description = "Export job identifier (UUIDv7)",
             example = "01935abc-def0-7123-4567-890abcdef012"),
+        ("wait" = Option<u8>, Query, minimum = 0, maximum = 60,
+            description = "How many seconds to wait until the export has ended or, with `If-None-Match`, until it has changed"),
+        ("Prefer" = Option<String>, Header, description = "`wait=30`: like the query parameter, which has precedence. A \
+            longer time than 60 seconds counts as 60; a value that is no whole number is ignored"),
         ("If-None-Match" = Option<String>, Header,
             description = "The `ETag` of an earlier response: if nothing has changed, the response is 304"),
     ),
@@ -60,6 +67,7 @@ impl DocumentedErrors for Errors {
                 ("ETag" = String, description = "Weak, over `data`"),
                 ("Retry-After" = u64, description = "While the export is pending or processing: \
                     the number of seconds to wait before the next request"),
+                ("Preference-Applied" = String, description = "The preference of `Prefer` that was applied"),
             ),
             example = json!({
                 "data": {
@@ -84,6 +92,7 @@ impl DocumentedErrors for Errors {
             headers(
                 ("ETag" = String, description = "The same tag"),
                 ("Retry-After" = u64, description = "As with 200"),
+                ("Preference-Applied" = String, description = "As with 200"),
             )),
         ErrorResponses::<Errors>,
     ),
@@ -94,19 +103,66 @@ pub(crate) async fn get_export(
     Extension(request_id): Extension<RequestId>,
     Extension(caller): Extension<Caller>,
     ExportPath(id): ExportPath,
-    _: NoQuery,
+    RawQuery(query): RawQuery,
     request_headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let export = state.batch_loader.get(&caller.project, id).await?;
-    let export = export.ok_or(ApiError::ExportNotFound)?;
-    let data = to_raw_value(&ExportJson::from(&export))
-        .expect("an export has only text keys and serializable values");
-    let tag = etag::weak(&data);
-    let headers = headers(&tag, export.state.status());
-    if etag::matches(&request_headers, &tag) {
-        return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
+    let mut query = Query::read(query.as_deref(), &["wait"]);
+    let asked = query.value("wait", Wait::parse);
+    query.finish()?;
+    let preferred = Wait::preferred(&request_headers).filter(|_| asked.is_none());
+    let mut response = match asked.or(preferred) {
+        None => {
+            let export = state.batch_loader.get(&caller.project, id).await?;
+            let export = export.ok_or(ApiError::ExportNotFound)?;
+            respond(request_id, &request_headers, &Rendered::of(&export))
+        }
+        Some(wait) => {
+            let begun = Instant::now();
+            let export = wait_for(
+                &state,
+                &caller,
+                id,
+                begun + wait.duration(),
+                &request_headers,
+            );
+            let mut response = respond(request_id, &request_headers, &*export.await?);
+            response.extensions_mut().insert(Waited::since(begun));
+            response
+        }
+    };
+    response.headers_mut().extend(preferred.map(Wait::applied));
+    Ok(response)
+}
+
+/// The export once it has ended or, with `If-None-Match`, once it differs from that.
+async fn wait_for(
+    state: &AppState,
+    caller: &Caller,
+    id: ExportId,
+    deadline: Instant,
+    request_headers: &HeaderMap,
+) -> Result<Arc<Rendered>, ApiError> {
+    let waiter = state.live.enter(caller, WaiterKind::Wait);
+    let waiter = waiter.map_err(|exceeded| state.limited(exceeded))?;
+    let watch = state.live.watch(&caller.project, id);
+    let is_conditional = request_headers.contains_key(IF_NONE_MATCH);
+    let is_enough = |export: &Rendered| {
+        if is_conditional {
+            !etag::matches(request_headers, export.etag())
+        } else {
+            export.status.is_terminal()
+        }
+    };
+    let export = wait::wait(&waiter, watch, deadline, is_enough).await?;
+    export.ok_or(ApiError::ExportNotFound)
+}
+
+fn respond(request_id: RequestId, request_headers: &HeaderMap, export: &Rendered) -> Response {
+    let headers = headers(export.etag(), export.status);
+    if etag::matches(request_headers, export.etag()) {
+        return (StatusCode::NOT_MODIFIED, headers).into_response();
     }
-    Ok((headers, Envelope::json(request_id, data)).into_response())
+    (headers, Envelope::json(request_id, export.json())).into_response()
 }
 
 fn headers(tag: &str, status: ExportStatus) -> HeaderMap {

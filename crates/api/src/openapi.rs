@@ -42,6 +42,8 @@ use crate::{create_export, list_exports};
         crate::estimate_export::estimate_export,
         crate::cancel_export::cancel_export,
         crate::retry_export::retry_export,
+        crate::export_events::export_events,
+        crate::project_events::project_events,
         crate::delete_export::delete_export,
         crate::download_export::download_export,
         crate::download_file::download_file,

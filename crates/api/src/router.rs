@@ -16,7 +16,8 @@ use crate::middleware::{
 use crate::state::AppState;
 use crate::{
     body, cancel_export, create_export, delete_export, download_export, download_file,
-    estimate_export, get_export, health, list_exports, metrics, openapi, retry_export, webhooks,
+    estimate_export, export_events, get_export, health, list_exports, metrics, openapi,
+    project_events, retry_export, webhooks,
 };
 
 /// The router of the whole API. A layer wraps everything above it.
@@ -68,6 +69,8 @@ fn authenticated(state: &Arc<AppState>) -> Router<Arc<AppState>> {
             "/v1/exports",
             get(list_exports::list_exports).post(create_export::create_export),
         )
+        .route("/v1/exports/events", get(project_events::project_events))
+        .route("/v1/exports/{id}/events", get(export_events::export_events))
         .route(
             "/v1/exports/estimate",
             post(estimate_export::estimate_export),
@@ -140,7 +143,7 @@ mod tests {
     use axum::body::{Body, to_bytes};
     use axum::http::{Method, StatusCode, header};
     use exports_database::{Database, Program};
-    use exports_domain::{Limits, SystemClock};
+    use exports_domain::{Limit, Limits, SystemClock};
     use exports_objects::{LinkSigner, Store, StoreConfig};
     use exports_postgres::PoolPurpose;
     use exports_service::metrics::Registry;
@@ -176,6 +179,8 @@ mod tests {
             readiness: Readiness::new(Rights::new(Program::Api, database.clone(), None)),
             audit: crate::audit::Audit::default(),
             batch_loader: exports_database::BatchLoader::new(database.clone()),
+            changes: exports_database::Changes::new(database.clone()),
+            live: crate::live::Hub::new(database.clone(), Limit::Off, metrics.waiters.clone()),
             database,
             store: Store::open_with(&config, []).unwrap(),
             signer: Some(LinkSigner::new(&[0; 32])),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use exports_database::BatchLoader;
+use exports_database::{BatchLoader, Changes};
 use exports_domain::SystemClock;
 use exports_service::descriptors::Descriptors;
 use exports_service::http_server::{ConnectionMetrics, HttpServer};
@@ -13,11 +13,12 @@ use exports_service::readiness::Readiness;
 use exports_service::start::{Signals, StartError};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::api_key_cache::ApiKeyCache;
 use crate::audit::Audit;
 use crate::limits::{CreateQuotas, KeyLookups, PoolShares, RequestRates};
+use crate::live::Hub;
 use crate::metrics::{ApiMetrics, MetricsServer};
 use crate::middleware::cors::Cors;
 use crate::openapi;
@@ -50,8 +51,15 @@ impl Server {
             MetricsServer::new(listener, registry, opened.dependencies.database.clone())
         });
         let pool_size = opened.dependencies.database.pool_use().max;
+        let live = Hub::new(
+            opened.dependencies.database.clone(),
+            opened.max_streams,
+            metrics.waiters.clone(),
+        );
         let state = AppState {
             batch_loader: BatchLoader::new(opened.dependencies.database.clone()),
+            changes: Changes::new(opened.dependencies.database.clone()),
+            live,
             database: opened.dependencies.database,
             source: opened.dependencies.source,
             api_keys: ApiKeyCache::default(),
@@ -101,6 +109,9 @@ impl Server {
         let routes = router(Arc::clone(&self.state));
         let serving = self.http.serve(self.listener, routes, shutdown.clone());
         let serving = tokio::spawn(serving);
+        let clock = Arc::clone(&self.state.clock);
+        let live = Arc::clone(&self.state.live).run(move || clock.now());
+        let _live = AbortOnDropHandle::new(tokio::spawn(live));
         let address = self.address;
         let ended = tokio::select! {
             biased;
@@ -110,10 +121,12 @@ impl Server {
         ended?;
         tracing::info!("stopping: completing open requests");
         shutdown.cancel();
+        self.state.live.stop();
         let finished = async {
             serving.await.ok();
             self.state.tasks.close();
             self.state.tasks.wait().await;
+            self.state.changes.flush().await;
             self.state.database.close().await;
         };
         let finished = tokio::time::timeout(SHUTDOWN_GRACE, finished).await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use exports_database::Program;
-use exports_domain::Limits;
+use exports_domain::{Count, Limit, Limits};
 use exports_objects::{LinkSigner, Store};
 use exports_postgres::PoolPurpose;
 use exports_service::http_server::Tls;
@@ -63,6 +63,7 @@ pub(crate) struct Opened {
     pub(crate) limits: Limits,
     pub(crate) tracer: Tracer,
     pub(crate) webhook_networks: WebhookNetworks,
+    pub(crate) max_streams: Limit<Count>,
     pub(crate) startup: Startup,
 }
 
@@ -143,6 +144,7 @@ impl Opened {
                     .webhook_allowed_networks
                     .unwrap_or_default(),
             ),
+            max_streams: settings.api.max_streams_per_project,
         })
     }
 }

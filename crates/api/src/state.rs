@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use exports_database::{BatchLoader, Database};
+use exports_database::{BatchLoader, Changes, Database};
 use exports_domain::{Clock, Exceeded, Limits, MessageFilter, ProjectId};
 use exports_objects::{LinkSigner, Store};
 use exports_service::outage::Outage;
@@ -21,12 +21,17 @@ use crate::error::ApiError;
 use crate::estimate_export::Estimates;
 use crate::file_readers::FileReaders;
 use crate::limits::{ActiveRoom, CreateQuotas, KeyLookups, PoolShares, RequestRates};
+use crate::live::Hub;
 use crate::metrics::ApiMetrics;
 use crate::middleware::cors::Cors;
 
 pub(crate) struct AppState {
     pub(crate) database: Database,
     pub(crate) batch_loader: BatchLoader,
+    /// Announces the exports that this process changes.
+    pub(crate) changes: Changes,
+    /// The requests that wait for changes.
+    pub(crate) live: Arc<Hub>,
     pub(crate) source: Source,
     pub(crate) api_keys: ApiKeyCache,
     pub(crate) key_lookups: Arc<KeyLookups>,

@@ -32,8 +32,8 @@ pub use maintenance::PendingDeletion;
 pub use migrations::{MigrateError, MigrationState};
 pub use operator::{ExpectedFile, FoundObject, Job, JobsRequest, Overridden};
 pub use queue::{
-    Claim, ClaimRequest, FinishedFile, Leased, Notifications, Progress, QueueDepth, QueueHints,
-    QueueListener, QueueState,
+    Change, ChangeListener, Changes, Claim, ClaimRequest, FinishedFile, Leased, Notifications,
+    Progress, ProgressReport, QueueDepth, QueueHints, QueueListener, QueueState,
 };
 pub use webhooks::{
     ClaimedDelivery, CreatedWebhook, Delivery, DeliveryClaims, DeliveryRequest, FailedDelivery,

@@ -36,6 +36,7 @@ pub(crate) struct ExportRow {
     pub(crate) error_message: Option<String>,
     pub(crate) label: Option<String>,
     pub(crate) retry_of: Option<Uuid>,
+    pub(crate) snapshot_at: Option<DateTime<Utc>>,
 }
 
 /// The columns of an export's message filter.
@@ -120,6 +121,7 @@ impl TryFrom<ExportRow> for Export {
                 .map_err(|_| corrupt(row.id, "attempt", &row.attempt))?,
             created_at: row.created_at,
             state: row.state()?,
+            progress: None,
         })
     }
 }
@@ -158,6 +160,7 @@ impl ExportRow {
             started_at: set(id, "started_at", self.started_at)?,
             completed_at: set(id, "completed_at", self.completed_at)?,
             expires_at: set(id, "expires_at", self.expires_at)?,
+            snapshot_at: self.snapshot_at,
             row_count: count("row_count", self.row_count)?,
             size_bytes: count("file_size_bytes", self.file_size_bytes)?,
             sha256: sha256

@@ -9,6 +9,7 @@ use crate::failure::Failure;
 use crate::filter::MessageFilter;
 use crate::ids::{ExportId, ProjectId};
 use crate::label::Label;
+use crate::progress::Progress;
 use crate::status::ExportStatus;
 
 /// A request for a file of messages, and its result.
@@ -30,6 +31,8 @@ pub struct Export {
     pub created_at: DateTime<Utc>,
     /// Its state.
     pub state: ExportState,
+    /// How far it has come, if it is pending or processing and the read has looked.
+    pub progress: Option<Progress>,
 }
 
 /// A finished file. The values are kept after it expired.
@@ -47,6 +50,8 @@ pub struct ExportFile {
     pub size_bytes: u64,
     /// SHA-256 of the bytes.
     pub sha256: [u8; 32],
+    /// When its snapshot was taken; `None` for files of earlier releases.
+    pub snapshot_at: Option<DateTime<Utc>>,
 }
 
 /// The state of an export and its data.

@@ -26,6 +26,8 @@ named_enum! {
         Active,
         /// Bytes of a project's files that are completed and not expired.
         StoredBytes,
+        /// Waiting and event-stream requests of a project at a time, per API process.
+        Streams,
     }
 }
 

@@ -7,6 +7,7 @@
 //!   prepares it, `transaction` begins and ends its transaction, `snapshot` shares its snapshot.
 //! - `catalogue`, `column`, `planned_relations`: what the relations are.
 //! - `statements`, `endpoint_urls`, `time_slice`, `estimate`, `decode`: what is read, and how.
+//! - `planned_rows`: how many rows the planner expects.
 //! - `excluded_rows` finds messages that the conditions of an export would leave out without an error.
 //! - `connection`: every wait for the server has a `watchdog`, which asks over another connection what the
 //!   `backend` of the session does.
@@ -24,6 +25,7 @@ mod estimate;
 mod excluded_rows;
 mod inspect;
 mod planned_relations;
+mod planned_rows;
 mod replica;
 mod row;
 mod row_count;

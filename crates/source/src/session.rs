@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use exports_domain::{Direction, MessageFilter, PgTimestamp, ProjectId};
 use exports_postgres::Client;
 
@@ -36,6 +37,8 @@ pub struct SourceSession {
     pub(crate) project: Option<ProjectId>,
     /// A filter and the relations that the planner locked for it, if locks by name do not cover them.
     pub(crate) planned: Option<(MessageFilter, RelationOids)>,
+    /// When the snapshot of the transaction was taken.
+    pub(crate) snapshot_at: Option<DateTime<Utc>>,
     /// Whether it has served another export.
     pub(crate) is_reused: bool,
     opened_at: Instant,
@@ -60,6 +63,7 @@ impl SourceSession {
             locks_refused: false,
             project: None,
             planned: None,
+            snapshot_at: None,
             is_reused: false,
             opened_at: Instant::now(),
         })
@@ -75,6 +79,13 @@ impl SourceSession {
     #[must_use]
     pub fn refused_settings(&self) -> &[RefusedSetting] {
         &self.refused_settings
+    }
+
+    /// When the snapshot of the transaction was taken, by the clock of the server: what was committed later is not
+    /// in it. `None` if the session has begun none of its own.
+    #[must_use]
+    pub fn snapshot_at(&self) -> Option<DateTime<Utc>> {
+        self.snapshot_at
     }
 
     /// The statements for a filter in the project of the transaction.

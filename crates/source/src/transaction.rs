@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use exports_domain::{MessageFilter, ProjectId};
 use exports_postgres::TextRow;
 
@@ -19,7 +20,7 @@ use crate::row::values;
 use crate::session::SourceSession;
 use crate::snapshot::SnapshotId;
 use crate::statements::{Statements, UrlColumn};
-use crate::time_slice::TimeSlice;
+use crate::time_slice::{TimeSlice, micros_of, parse_micros};
 
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /// How often a transaction begins. It begins again only if a relation has changed.
@@ -85,6 +86,7 @@ impl SourceSession {
         snapshot: &SnapshotId,
         project: &ProjectId,
     ) -> Result<(), Error> {
+        self.snapshot_at = None;
         self.catalogue = Arc::clone(&snapshot.catalogue);
         self.locks_refused = snapshot.locks_refused;
         // The server accepts the snapshot only before the first query.
@@ -110,8 +112,11 @@ impl SourceSession {
     async fn try_begin(&mut self) -> Result<bool, Error> {
         let lock = self.lock_statement();
         let is_plain = self.catalogue.are_plain_tables();
+        // The first query takes the snapshot. The clock is read afterwards.
+        let clock = format!("SELECT {}", micros_of("clock_timestamp()"));
         let mut statements = vec![BEGIN];
         statements.extend(lock.as_deref());
+        statements.push(&clock);
         if is_plain {
             statements.push(Catalogue::identity_statement());
         }
@@ -119,8 +124,10 @@ impl SourceSession {
         let mut rows = self.connection.query(&statements).await?;
         if is_plain {
             let [identity] = values(rows.pop().ok_or(NO_IDENTITY)?)?;
+            self.snapshot_at = clock_of(rows)?;
             return Ok(identity == Some(self.catalogue.identity()));
         }
+        self.snapshot_at = clock_of(rows)?;
         if self.catalogue.is_unknown() {
             return Ok(true);
         }
@@ -209,6 +216,14 @@ impl SourceSession {
         self.connection.query("ROLLBACK").await?;
         Ok(())
     }
+}
+
+/// The time in the only row.
+fn clock_of(rows: Vec<TextRow>) -> Result<Option<DateTime<Utc>>, Error> {
+    const NO_TIME: Error = Error::UnexpectedAnswer("a query for the time of the snapshot");
+    let row = rows.into_iter().next().ok_or(NO_TIME)?;
+    let [micros] = values(row)?;
+    Ok(parse_micros(&micros.ok_or(NO_TIME)?)?.to_utc())
 }
 
 fn changed(what: &str) -> Error {

@@ -139,6 +139,7 @@ impl Claimer {
         // The limit of the claim was the number of permits.
         for (claim, permit) in claims.into_iter().zip(permits) {
             context.metrics.claimed(&claim);
+            context.changes.announce(&claim.project, claim.lease.export);
             let project = claim.project.clone();
             let slot = self
                 .slots

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use exports_database::Database;
+use exports_database::{Changes, Database};
 use exports_objects::Store;
 use exports_service::metrics::Registry;
 use exports_service::outage::Outage;
@@ -20,6 +20,8 @@ use crate::metrics::WorkerMetrics;
 #[derive(Debug, Clone)]
 pub(crate) struct Context {
     pub(crate) database: Database,
+    /// Announces the exports that this worker changes.
+    pub(crate) changes: Changes,
     /// Names the rights that are missing when a statement is refused.
     pub(crate) rights: Rights,
     pub(crate) sessions: SessionPool,
@@ -76,6 +78,7 @@ impl Context {
         let source = source.with_stall_timeout(settings.stall_timeout);
         let readers = settings.readers.unwrap_or_else(default_readers);
         Self {
+            changes: Changes::new(database.clone()),
             database,
             rights,
             sessions: SessionPool::new(source, settings.concurrency, readers),

@@ -101,6 +101,7 @@ impl Worker {
                 task.await.ok();
             }
         }
+        context.changes.flush().await;
         context.database.close().await;
         context.tracer.shutdown().await;
         tracing::info!("worker stopped");

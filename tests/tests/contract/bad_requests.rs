@@ -162,7 +162,7 @@ fn single(id: &str) -> Vec<Bad> {
     vec![
         get(
             format!("{export}?x=1"),
-            &["unknown query parameter", "takes none"],
+            &["unknown query parameter", "takes wait"],
         ),
         get(format!("{export}?expand="), &["expand"]),
         bad(

@@ -86,8 +86,8 @@ fn each_status_has_exactly_its_fields() {
         let consumer = fixtures.consumer().await;
         let row = |status| consumer.row(status);
         for (row, further) in [
-            (row(ExportStatus::Pending), &[][..]),
-            (row(ExportStatus::Processing), &["started_at"]),
+            (row(ExportStatus::Pending), &["progress"][..]),
+            (row(ExportStatus::Processing), &["progress", "started_at"]),
             (row(ExportStatus::Completed), &FILE),
             (row(ExportStatus::Expired), &FILE),
             (

@@ -34,6 +34,7 @@ mod idempotency;
 mod limits;
 mod links;
 mod list;
+mod live;
 mod missing_files;
 mod openapi;
 mod protocol;

@@ -119,8 +119,8 @@ const CONTRACT: &[(&str, &str, Answers)] = &[
         "get",
         "/v1/exports/{id}",
         &[
-            ("200", &[], &["ETag", "Retry-After"]),
-            ("304", &[], &["ETag", "Retry-After"]),
+            ("200", &[], &["ETag", "Retry-After", "Preference-Applied"]),
+            ("304", &[], &["ETag", "Retry-After", "Preference-Applied"]),
             INVALID,
             UNAUTHORIZED,
             FORBIDDEN,
@@ -185,6 +185,35 @@ const CONTRACT: &[(&str, &str, Answers)] = &[
         &[
             ("200", &[], &[]),
             ("400", &["INVALID_REQUEST", "ENDPOINT_NOT_FOUND"], &[]),
+            UNAUTHORIZED,
+            FORBIDDEN,
+            LIMITED,
+            INTERNAL,
+            UNAVAILABLE,
+            METHOD,
+        ],
+    ),
+    (
+        "get",
+        "/v1/exports/{id}/events",
+        &[
+            ("200", &[], &[]),
+            INVALID,
+            UNAUTHORIZED,
+            FORBIDDEN,
+            NOT_FOUND,
+            LIMITED,
+            INTERNAL,
+            UNAVAILABLE,
+            METHOD,
+        ],
+    ),
+    (
+        "get",
+        "/v1/exports/events",
+        &[
+            ("200", &[], &[]),
+            INVALID,
             UNAUTHORIZED,
             FORBIDDEN,
             LIMITED,
@@ -278,6 +307,7 @@ fn the_document_describes_every_operation_status_header_and_error_code() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "it is mostly lists")]
 fn the_document_describes_parameters_and_schema_fields() {
     story(async |fixtures| {
         let document = document(&fixtures).await;
@@ -292,10 +322,27 @@ fn the_document_describes_parameters_and_schema_fields() {
                 "post",
                 "/v1/exports",
                 "header",
+<<<<<<< HEAD
                 &["Idempotency-Key", "traceparent"],
+=======
+                &["Idempotency-Key", "Prefer"],
+>>>>>>> live
             ),
             ("get", "/v1/exports/{id}", "path", &["id"]),
-            ("get", "/v1/exports/{id}", "header", &["If-None-Match"]),
+            ("get", "/v1/exports/{id}", "query", &["wait"]),
+            (
+                "get",
+                "/v1/exports/{id}",
+                "header",
+                &["If-None-Match", "Prefer"],
+            ),
+            (
+                "get",
+                "/v1/exports/{id}/events",
+                "header",
+                &["Last-Event-ID"],
+            ),
+            ("get", "/v1/exports/events", "header", &["Last-Event-ID"]),
             ("delete", "/v1/exports/{id}", "path", &["id"]),
             ("post", "/v1/exports/{id}/cancel", "path", &["id"]),
             ("post", "/v1/exports/{id}/retry", "path", &["id"]),
@@ -378,8 +425,24 @@ fn the_document_describes_parameters_and_schema_fields() {
                 "error_code",
                 "attempt",
                 "sha256",
+<<<<<<< HEAD
                 "label",
                 "retry_of",
+=======
+                "snapshot_at",
+                "progress",
+            ])
+        );
+        assert_eq!(
+            named("ExportProgress"),
+            set(&[
+                "queue_position",
+                "rows_written",
+                "bytes_written",
+                "percent",
+                "estimated_seconds_remaining",
+                "updated_at",
+>>>>>>> live
             ])
         );
     });
@@ -467,8 +530,12 @@ fn summaries_are_sentences_without_jargon_and_operation_ids_are_names() {
             let summary = operation["summary"].as_str().unwrap();
             let verb = summary.split(' ').next().unwrap();
             let verbs = [
+<<<<<<< HEAD
                 "Cancel", "Check", "Create", "Delete", "Download", "Estimate", "Get", "List",
                 "Retry",
+=======
+                "Check", "Create", "Delete", "Download", "Get", "List", "Stream",
+>>>>>>> live
             ];
             assert!(verbs.contains(&verb), "{method} {path}: {summary}");
             assert!(summary.split(' ').count() >= 3, "{summary}");

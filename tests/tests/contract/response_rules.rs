@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 /// Headers with a meaning for clients. A response has them only where the document describes them.
-const HEADERS: [&str; 15] = [
+const HEADERS: [&str; 16] = [
     "allow",
     "cache-control",
     "content-range",
@@ -17,6 +17,7 @@ const HEADERS: [&str; 15] = [
     "idempotency-replayed",
     "link",
     "location",
+    "preference-applied",
     "ratelimit",
     "ratelimit-policy",
     "repr-digest",

@@ -74,6 +74,15 @@ async fn send(api: &Api, consumer: &Consumer<'_>, method: &str, template: &str) 
         consumer.put(consumer.row(status)).await
     };
     let path = template.replace("{id}", &id);
+    if template.ends_with("/events") {
+        // An event stream that is accepted does not end.
+        let reply = api.head(&path).await;
+        return if reply.status < 400 {
+            reply
+        } else {
+            api.get(&path).await
+        };
+    }
     let method: Method = method.to_uppercase().parse().unwrap();
     api.send(method, &path, |request| match body {
         Some(body) => request.json(&body),

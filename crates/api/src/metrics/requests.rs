@@ -1,16 +1,18 @@
 //! The metrics of HTTP requests, and the outermost layer, which measures every request.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 use exports_domain::LimitName;
-use exports_service::metrics::{Counters, HistogramVec, IntCounter, IntGauge, Registry};
+use exports_service::metrics::{Counters, Gauges, HistogramVec, IntCounter, IntGauge, Registry};
 
 use super::labels::{KeyLookup, KeyRefusal};
+use crate::live::WaiterKind;
+use crate::wait::Waited;
 
 /// Histogram buckets in seconds. The last one is the request timeout.
 const DURATION_BOUNDS: [f64; 12] = [
@@ -32,6 +34,8 @@ pub(crate) struct ApiMetrics {
     pub(crate) key_lookups: Counters<KeyLookup>,
     /// API keys that were refused without a query.
     pub(crate) key_refusals: Counters<KeyRefusal>,
+    /// Requests that wait for changes.
+    pub(crate) waiters: Gauges<WaiterKind>,
 }
 
 impl ApiMetrics {
@@ -40,7 +44,8 @@ impl ApiMetrics {
             durations: registry.histogram_family(
                 "exports_http_request_duration_seconds",
                 "Seconds from the head of the request to the head of the response, by route and status \
-                 (`abandoned`: the client disconnected before the response).",
+                 (`abandoned`: the client disconnected before the response). Without the time that a \
+                 request waited because it asked for that.",
                 &["method", "route", "status"],
                 &DURATION_BOUNDS,
             ),
@@ -69,6 +74,10 @@ impl ApiMetrics {
                 "Well-formed API keys that were refused without a database query, by reason (`remembered`: refused \
                  a moment ago; `budget`: too many unknown keys).",
             ),
+            waiters: registry.gauges(
+                "exports_open_waiters",
+                "Requests that wait for changes of exports, by kind (`wait`: for a response; `stream`: event streams).",
+            ),
         }
     }
 }
@@ -82,6 +91,7 @@ pub(crate) async fn measure(
     let mut measurement = Measurement::begin(metrics, &request);
     let response = next.run(request).await;
     measurement.status = Some(response.status());
+    measurement.waited = Waited::of(&response);
     response
 }
 
@@ -92,6 +102,7 @@ struct Measurement {
     method: &'static str,
     route: Option<MatchedPath>,
     status: Option<StatusCode>,
+    waited: Duration,
 }
 
 impl Measurement {
@@ -103,6 +114,7 @@ impl Measurement {
             method: method_label(request.method()),
             route: request.extensions().get().cloned(),
             status: None,
+            waited: Duration::ZERO,
         }
     }
 }
@@ -114,7 +126,7 @@ impl Drop for Measurement {
         self.metrics
             .durations
             .with_label_values(&[self.method, route, status])
-            .observe(self.started.elapsed().as_secs_f64());
+            .observe((self.started.elapsed().saturating_sub(self.waited)).as_secs_f64());
         self.metrics.in_flight.dec();
     }
 }

@@ -25,19 +25,21 @@ use crate::idempotency_key::IDEMPOTENCY_KEY;
 const MAX_AGE: Duration = Duration::from_hours(1);
 
 /// The request headers that the API reads.
-const REQUEST_HEADERS: [HeaderName; 8] = [
+const REQUEST_HEADERS: [HeaderName; 10] = [
     AUTHORIZATION,
     CONTENT_TYPE,
     IDEMPOTENCY_KEY,
     IF_NONE_MATCH,
     IF_RANGE,
+    HeaderName::from_static("last-event-id"),
+    HeaderName::from_static("prefer"),
     RANGE,
     HeaderName::from_static("traceparent"),
     HeaderName::from_static("tracestate"),
 ];
 
 /// The response headers that a script may read.
-const RESPONSE_HEADERS: [HeaderName; 15] = [
+const RESPONSE_HEADERS: [HeaderName; 16] = [
     ACCEPT_RANGES,
     ALLOW,
     CONTENT_DISPOSITION,
@@ -46,6 +48,7 @@ const RESPONSE_HEADERS: [HeaderName; 15] = [
     HeaderName::from_static("idempotency-replayed"),
     LINK,
     LOCATION,
+    HeaderName::from_static("preference-applied"),
     HeaderName::from_static("ratelimit"),
     HeaderName::from_static("ratelimit-policy"),
     HeaderName::from_static("repr-digest"),

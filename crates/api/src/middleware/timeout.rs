@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use tokio::time::Instant;
 
 use crate::error::ApiError;
+use crate::prefer::Wait;
 
 /// From the end of the request's head to the start of the response. It includes the request body, but not the response body.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -23,14 +24,15 @@ impl Deadline {
     }
 }
 
-/// The layer.
+/// The layer. A request may wait longer if it asks for that.
 pub(crate) async fn limit_time(mut request: Request, next: Next) -> Response {
     let deadline = Deadline(Instant::now() + TIMEOUT);
+    let limit = TIMEOUT + Wait::at_most(&request);
     request.extensions_mut().insert(deadline);
-    match tokio::time::timeout(TIMEOUT, next.run(request)).await {
+    match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
         Err(_) => ApiError::TimedOut {
-            seconds: TIMEOUT.as_secs(),
+            seconds: limit.as_secs(),
         }
         .into_response(),
     }

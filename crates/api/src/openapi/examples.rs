@@ -20,6 +20,7 @@ fn message(operation: &str, code: ErrorCode) -> Option<String> {
         (
             "get_export"
             | "delete_export"
+            | "export_events"
             | "cancel_export"
             | "retry_export"
             | "get_webhook"
@@ -42,6 +43,12 @@ fn message(operation: &str, code: ErrorCode) -> Option<String> {
         ("retry_export", ErrorCode::ExportNotActive) => {
             "the export is completed: only a failed or expired export can be retried"
         }
+        ("project_events", ErrorCode::InvalidRequest) => {
+            "unknown query parameter \"wait\": this operation takes none"
+        }
+        ("export_events" | "project_events", ErrorCode::RateLimited) => {
+            "the limit of waiting and event-stream requests at a time per project is 100: end some of them"
+        }
         // Every key may read, so only a suspended project is refused.
         (
             "list_exports"
@@ -51,7 +58,9 @@ fn message(operation: &str, code: ErrorCode) -> Option<String> {
             | "download_file"
             | "list_webhooks"
             | "get_webhook"
-            | "list_webhook_deliveries",
+            | "list_webhook_deliveries"
+            | "export_events"
+            | "project_events",
             ErrorCode::Forbidden,
         ) => "the project is suspended: contact support",
         ("download_file", ErrorCode::RateLimited) => {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use exports_database::{Job, JobsRequest};
+use exports_domain::time::to_wire;
 use exports_domain::{ExportStatus, ProjectId};
 use exports_service::settings::{DatabaseSettings, number};
 use indicatif::{BinaryBytes, HumanCount};
@@ -14,7 +15,7 @@ use crate::error::{Context, Result};
 use crate::output::{note, print};
 use crate::table::{printable, table};
 
-const COLUMNS: [&str; 11] = [
+const COLUMNS: [&str; 12] = [
     "ID",
     "PROJECT",
     "STATUS",
@@ -25,6 +26,7 @@ const COLUMNS: [&str; 11] = [
     "LEASE",
     "ROWS",
     "SIZE",
+    "DONE",
     "DUE OR FAILURE",
 ];
 
@@ -106,8 +108,18 @@ fn cells(job: &Job) -> [String; COLUMNS.len()] {
         })),
         or_dash(job.rows.map(|rows| HumanCount(rows).to_string())),
         or_dash(job.bytes.map(|bytes| BinaryBytes(bytes).to_string())),
+        or_dash(done(job)),
         or_dash((!remarks.is_empty()).then(|| remarks.join("; "))),
     ]
+}
+
+/// How far a running export has come, if that can be estimated.
+pub(super) fn done(job: &Job) -> Option<String> {
+    let percent = job.percent?;
+    Some(match job.remaining {
+        None => format!("{percent}%"),
+        Some(remaining) => format!("{percent}%, {} left", span(remaining)),
+    })
 }
 
 /// What the consumer sees of a failed export, and why the latest attempt ended early.
@@ -136,6 +148,9 @@ pub(super) fn object(job: &Job) -> Value {
         "lease_left_s": job.lease_left.map(|span| span.as_secs_f64()),
         "rows": job.rows,
         "bytes": job.bytes,
+        "percent": job.percent,
+        "remaining_s": job.remaining.map(|span| span.as_secs_f64()),
+        "snapshot_at": job.snapshot_at.map(to_wire),
         "error_code": code,
         "error_message": message,
         "attempt_error": job.attempt_error,

@@ -40,7 +40,7 @@ impl Rights {
 }
 
 /// Our tables. A row lock (`FOR UPDATE`) needs UPDATE on at least one column.
-pub(super) const OWN_TABLES: [Rights; 8] = [
+pub(super) const OWN_TABLES: [Rights; 9] = [
     Rights {
         // For the check of the schema, at the start and for /readyz.
         table: "_sqlx_migrations",
@@ -80,7 +80,13 @@ pub(super) const OWN_TABLES: [Rights; 8] = [
                  UPDATE (status, attempt, due_at, lease_token, lease_expires_at, lease_owner, \
                          attempt_error, started_at, completed_at, expires_at, row_count, \
                          file_size_bytes, sha256, object_key, error_code, error_message, \
-                         idempotency_key, progress_rows, progress_bytes, takeovers)",
+                         idempotency_key, progress_rows, progress_bytes, takeovers, snapshot_at)",
+    },
+    Rights {
+        // Workers report their progress, and remove the reports of exports that have ended.
+        table: "export_progress",
+        api: "SELECT",
+        worker: "SELECT, INSERT, UPDATE, DELETE",
     },
     Rights {
         // The API marks and removes objects that it deletes. Workers record objects that they write.

@@ -135,8 +135,14 @@ async fn load(database: Database, batch: Vec<Request>) {
         Box::pin(find_all(connection, ids))
     });
     // A failed send means that the caller was cancelled.
-    match rows.await {
-        Ok(rows) => reply(batch, rows),
+    let loaded = async {
+        let mut exports: Vec<_> = rows.await?.into_iter().map(converted).collect();
+        let found = exports.iter_mut().filter_map(|(_, _, it)| it.as_mut().ok());
+        database.add_progress(found).await?;
+        Ok::<_, Error>(exports)
+    };
+    match loaded.await {
+        Ok(exports) => reply(batch, exports),
         Err(error) => {
             let error = Arc::new(error);
             for request in batch {
@@ -146,14 +152,18 @@ async fn load(database: Database, batch: Vec<Request>) {
     }
 }
 
-fn reply(batch: Vec<Request>, rows: Vec<ExportRow>) {
-    // Each row has its own result: a row with an unknown value fails only its own requests.
-    let found: HashMap<_, _> = rows
+/// The id, the project and the export of a row. A row with an unknown value fails only its own requests.
+type Loaded = (Uuid, String, Result<Export, Arc<Error>>);
+
+fn converted(row: ExportRow) -> Loaded {
+    let (id, project) = (row.id, row.project_id.clone());
+    (id, project, Export::try_from(row).map_err(Arc::new))
+}
+
+fn reply(batch: Vec<Request>, exports: Vec<Loaded>) {
+    let found: HashMap<_, _> = exports
         .into_iter()
-        .map(|row| {
-            let (id, project) = (row.id, row.project_id.clone());
-            (id, (project, Export::try_from(row).map_err(Arc::new)))
-        })
+        .map(|(id, project, export)| (id, (project, export)))
         .collect();
     for request in batch {
         let result = match found.get(&request.id.0) {

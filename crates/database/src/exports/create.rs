@@ -176,6 +176,7 @@ async fn create(connection: &mut PooledConnection, new: &NewExport) -> Result<Cr
                     attempt: 0,
                     created_at,
                     state: ExportState::Pending,
+                    progress: None,
                 }));
             }
             Inserted::Conflict => None,

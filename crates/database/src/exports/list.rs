@@ -52,11 +52,12 @@ impl Database {
             })
             .await?;
         let more = rows.len() > limit;
-        let exports = rows
+        let mut exports = rows
             .into_iter()
             .take(limit)
             .map(Export::try_from)
             .collect::<Result<Vec<_>, _>>()?;
+        self.add_progress(&mut exports).await?;
         let next = exports.last().filter(|_| more).map(|last| Cursor {
             created_at: last.created_at,
             id: last.id,
@@ -87,7 +88,7 @@ async fn list_all(
         r#"
         SELECT id, project_id, created_at, direction, filter_start_time, filter_end_time,
                filter_status, filter_statuses, filter_endpoint_id, filter_endpoint_ids,
-               attempt, started_at, completed_at, expires_at, row_count, file_size_bytes, sha256, error_code, error_message, label, retry_of,
+               attempt, started_at, completed_at, expires_at, row_count, file_size_bytes, sha256, error_code, error_message, label, retry_of, snapshot_at,
                CASE WHEN status = 'completed' AND expires_at <= clock_timestamp()
                     THEN 'expired' ELSE status END AS "status!"
         FROM exports

@@ -7,9 +7,12 @@ mod create;
 mod create_quota;
 mod delete;
 mod expire_file;
+mod get_many;
 mod insert;
 mod list;
 mod list_by_status;
+mod progress;
+mod queue_order;
 mod read;
 
 pub use batched_get::{BatchLoader, LoadResult};
@@ -20,4 +23,5 @@ pub use create_quota::Reserved;
 pub use delete::Deleted;
 pub use insert::CreateLimits;
 pub use list::{Cursor, ListRequest, Page};
+pub(crate) use queue_order::SharedQueueOrder;
 pub use read::FileLookup;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use exports_domain::{ExportId, ExportStatus, ProjectId};
 use uuid::Uuid;
 
@@ -43,10 +44,16 @@ pub struct Job {
     pub started_ago: Option<Duration>,
     /// Processing: time until the lease expires. Zero: expired, any worker may take it over.
     pub lease_left: Option<Duration>,
-    /// Rows: of the file, or of the attempt as of the latest heartbeat.
+    /// Rows: of the file, or of the attempt as of its latest report.
     pub rows: Option<u64>,
     /// Bytes, likewise.
     pub bytes: Option<u64>,
+    /// Processing: the part that is done, in percent, if it can be estimated.
+    pub percent: Option<u8>,
+    /// Processing: the estimated time until it is completed.
+    pub remaining: Option<Duration>,
+    /// Completed and expired: when the snapshot of the file was taken.
+    pub snapshot_at: Option<DateTime<Utc>>,
     /// Failed: the code and the message that its consumer sees. An operator's own reason is such a message.
     pub failure: Option<(String, String)>,
     /// Why the latest attempt ended early.
@@ -69,6 +76,9 @@ struct JobRow {
     lease_left: Option<f64>,
     rows: Option<i64>,
     bytes: Option<i64>,
+    percent: Option<i16>,
+    seconds_remaining: Option<i32>,
+    snapshot_at: Option<DateTime<Utc>>,
     error_code: Option<String>,
     error_message: Option<String>,
     attempt_error: Option<String>,
@@ -95,6 +105,9 @@ impl TryFrom<JobRow> for Job {
             lease_left: row.lease_left.map(span),
             rows: row.rows.and_then(|count| u64::try_from(count).ok()),
             bytes: row.bytes.and_then(|count| u64::try_from(count).ok()),
+            percent: row.percent.and_then(|percent| u8::try_from(percent).ok()),
+            remaining: row.seconds_remaining.map(|seconds| span(seconds.into())),
+            snapshot_at: row.snapshot_at,
             failure: row
                 .error_code
                 .map(|code| (code, row.error_message.unwrap_or_default())),
@@ -142,11 +155,13 @@ impl Database {
                    CASE WHEN e.status = 'pending' THEN extract(epoch FROM e.due_at - now.at) ELSE 0 END::float8 AS "due_in!",
                    extract(epoch FROM now.at - e.started_at)::float8 AS started_ago,
                    extract(epoch FROM e.lease_expires_at - now.at)::float8 AS lease_left,
-                   coalesce(e.row_count, e.progress_rows) AS rows,
-                   coalesce(e.file_size_bytes, e.progress_bytes) AS bytes,
-                   e.error_code, e.error_message, e.attempt_error,
-                   e.label, e.retry_of
+                   coalesce(e.row_count, p.rows_written, e.progress_rows) AS rows,
+                   coalesce(e.file_size_bytes, p.bytes_written, e.progress_bytes) AS bytes,
+                   p.percent AS "percent?", p.seconds_remaining AS "seconds_remaining?", e.snapshot_at,
+                   e.error_code, e.error_message, e.attempt_error, e.label, e.retry_of
             FROM chosen JOIN exports e ON e.id = chosen.id
+            LEFT JOIN export_progress p
+                   ON p.export_id = e.id AND p.lease_token = e.lease_token AND e.status = 'processing'
             CROSS JOIN (SELECT clock_timestamp() AS at) now
             ORDER BY chosen.turn, chosen.place, e.id
             LIMIT $3

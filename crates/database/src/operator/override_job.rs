@@ -37,13 +37,14 @@ impl Database {
                     due_at = clock_timestamp(),
                     attempt_error = coalesce('an operator took it from ' || target.lease_owner, e.attempt_error)
                 FROM target WHERE e.id = target.id AND e.status IN ('pending', 'processing')
-                RETURNING e.id
+                RETURNING e.id, e.project_id
             ), doomed AS (
                 UPDATE export_objects SET state = 'doomed', sweep_at = clock_timestamp()
                 WHERE state = 'writing' AND export_id IN (SELECT id FROM requeued)
             )
             SELECT status, lease_owner AS holder, EXISTS (SELECT FROM requeued) AS "done!",
-                   CASE WHEN EXISTS (SELECT FROM requeued) THEN pg_notify('exports_pending', '')::text END AS notified
+                   CASE WHEN EXISTS (SELECT FROM requeued) THEN pg_notify('exports_pending', '')::text END AS notified,
+                   (SELECT pg_notify('exports_changed', project_id || ' ' || id)::text FROM requeued) AS announced
             FROM target
             "#,
             id.0,
@@ -65,12 +66,14 @@ impl Database {
                     lease_token = gen_random_uuid(), error_code = $2, error_message = $3,
                     attempt_error = coalesce('an operator took it from ' || target.lease_owner, e.attempt_error)
                 FROM target WHERE e.id = target.id AND e.status IN ('pending', 'processing')
-                RETURNING e.id
+                RETURNING e.id, e.project_id
             ), doomed AS (
                 UPDATE export_objects SET state = 'doomed', sweep_at = clock_timestamp()
                 WHERE state = 'writing' AND export_id IN (SELECT id FROM failed)
             )
-            SELECT status, lease_owner AS holder, EXISTS (SELECT FROM failed) AS "done!" FROM target
+            SELECT status, lease_owner AS holder, EXISTS (SELECT FROM failed) AS "done!",
+                   (SELECT pg_notify('exports_changed', project_id || ' ' || id)::text FROM failed) AS announced
+            FROM target
             "#,
             id.0,
             failure.code.as_str(),

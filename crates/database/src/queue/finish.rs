@@ -22,6 +22,8 @@ pub struct FinishedFile {
     pub size_bytes: u64,
     /// SHA-256 of the bytes.
     pub sha256: [u8; 32],
+    /// When its snapshot was taken.
+    pub snapshot_at: Option<DateTime<Utc>>,
     /// How long it can be downloaded, counted from its completion.
     pub ttl: Duration,
 }
@@ -42,7 +44,7 @@ impl Database {
                 UPDATE exports e
                 SET status = 'completed', lease_expires_at = NULL, lease_owner = NULL,
                     attempt_error = NULL, object_key = $3, row_count = $4, file_size_bytes = $5,
-                    sha256 = $6, completed_at = greatest(e.started_at, now.at),
+                    sha256 = $6, snapshot_at = $8, completed_at = greatest(e.started_at, now.at),
                     expires_at = greatest(e.started_at, now.at) + $7
                 FROM (SELECT clock_timestamp() AS at) now
                 WHERE e.id = $1 AND e.lease_token = CASE e.status WHEN 'processing' THEN $2::uuid END
@@ -65,6 +67,7 @@ impl Database {
             i64::try_from(file.size_bytes).unwrap_or(i64::MAX),
             file.sha256.as_slice(),
             interval(file.ttl),
+            file.snapshot_at,
         )
         .fetch_optional(&mut self.connection().await?)
         .await?;

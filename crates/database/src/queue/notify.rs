@@ -1,18 +1,18 @@
-//! LISTEN for queued and canceled exports, and for due deliveries of webhooks. It only makes workers faster:
-//! polling finds every queued export and every due delivery, and heartbeats find every canceled export, so a
-//! lost notification does no harm.
+//! LISTEN for queued and canceled exports, for due deliveries of webhooks, and for changes of exports. It only
+//! makes workers and answers faster: polling finds every queued export, every due delivery and every change, and
+//! heartbeats find every canceled export, so a lost notification does no harm.
 
 use std::time::Duration;
 
 use exports_domain::ExportId;
+use exports_postgres::{ACQUIRE_TIMEOUT, check_writable};
 use sqlx::postgres::{PgListener, PgNotification, PgPoolOptions};
 use tokio::time::timeout;
-
-use exports_postgres::{ACQUIRE_TIMEOUT, check_writable};
 
 use crate::database::Database;
 use crate::error::Error;
 use crate::exports::CANCELED_CHANNEL;
+use crate::queue::changes::{self, Change};
 
 /// Check the connection after this time without a notification: it may be dead, or the server may have
 /// become a standby.
@@ -47,14 +47,29 @@ impl Notifications {
     }
 }
 
-/// A dedicated connection that receives notifications about exports and due deliveries. Replace it after any error.
-pub struct QueueListener {
-    listener: PgListener,
-}
+/// A dedicated connection that receives notifications for a worker. Replace it after any error.
+pub struct QueueListener(Listener);
+
+/// A dedicated connection that receives the changes of exports. Replace it after any error.
+pub struct ChangeListener(Listener);
+
+struct Listener(PgListener);
 
 impl Database {
-    /// Opens a connection and sends LISTEN.
+    /// Opens a connection and listens for queued and canceled exports and due deliveries.
     pub async fn listen(&self) -> Result<QueueListener, Error> {
+        let channels = [PENDING_CHANNEL, CANCELED_CHANNEL, WEBHOOKS_CHANNEL];
+        self.listen_to(&channels).await.map(QueueListener)
+    }
+
+    /// Opens a connection and listens for the changes of exports.
+    pub async fn listen_for_changes(&self) -> Result<ChangeListener, Error> {
+        self.listen_to(&[changes::CHANNEL])
+            .await
+            .map(ChangeListener)
+    }
+
+    async fn listen_to(&self, channels: &[&str]) -> Result<Listener, Error> {
         // Its own pool, so that it does not use a connection of the shared one.
         let pool = PgPoolOptions::new()
             .max_connections(1)
@@ -66,12 +81,12 @@ impl Database {
         listener.eager_reconnect(false);
         // A standby refuses LISTEN. A read-only primary accepts it but never notifies.
         check_writable(&mut listener).await?;
-        let channels = [PENDING_CHANNEL, CANCELED_CHANNEL, WEBHOOKS_CHANNEL];
-        match timeout(ACQUIRE_TIMEOUT, listener.listen_all(channels)).await {
+        let listening = listener.listen_all(channels.iter().copied());
+        match timeout(ACQUIRE_TIMEOUT, listening).await {
             Ok(listening) => listening?,
             Err(_) => return Err(exports_postgres::Error::timed_out(ACQUIRE_TIMEOUT).into()),
         }
-        Ok(QueueListener { listener })
+        Ok(Listener(listener))
     }
 }
 
@@ -79,19 +94,39 @@ impl QueueListener {
     /// Waits for a notification. Returns it together with those that have arrived since.
     /// After an error the listener cannot be used again.
     pub async fn next(&mut self) -> Result<Notifications, Error> {
+        let mut notifications = Notifications::default();
+        self.0
+            .next(|notification| notifications.add(notification))
+            .await?;
+        Ok(notifications)
+    }
+}
+
+impl ChangeListener {
+    /// Waits for the next changes. After an error the listener cannot be used again.
+    pub async fn changed(&mut self) -> Result<Vec<Change>, Error> {
+        let mut changed = Vec::new();
+        self.0
+            .next(|notification| changed.extend(changes::parse(notification.payload())))
+            .await?;
+        Ok(changed)
+    }
+}
+
+impl Listener {
+    /// Waits for a notification, and passes on all that have arrived.
+    async fn next(&mut self, mut pass_on: impl FnMut(&PgNotification)) -> Result<(), Error> {
         loop {
             // Cancel-safe: a partly received message is kept.
-            match timeout(CHECK_AFTER, self.listener.try_recv()).await {
+            match timeout(CHECK_AFTER, self.0.try_recv()).await {
                 Ok(received) => {
-                    let first = received?.ok_or(sqlx::Error::WorkerCrashed)?;
-                    let mut notifications = Notifications::default();
-                    notifications.add(&first);
-                    while let Some(more) = self.listener.next_buffered() {
-                        notifications.add(&more);
+                    pass_on(&received?.ok_or(sqlx::Error::WorkerCrashed)?);
+                    while let Some(next) = self.0.next_buffered() {
+                        pass_on(&next);
                     }
-                    return Ok(notifications);
+                    return Ok(());
                 }
-                Err(_elapsed) => check_writable(&mut self.listener).await?,
+                Err(_elapsed) => check_writable(&mut self.0).await?,
             }
         }
     }

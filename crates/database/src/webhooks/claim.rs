@@ -113,6 +113,7 @@ struct ClaimRow {
     error_message: Option<String>,
     label: Option<String>,
     retry_of: Option<Uuid>,
+    snapshot_at: Option<DateTime<Utc>>,
 }
 
 impl Database {
@@ -189,7 +190,7 @@ impl Database {
                    e.attempt AS "export_attempt?", e.started_at AS "started_at?", e.completed_at AS "completed_at?",
                    e.expires_at AS "expires_at?", e.row_count AS "row_count?", e.file_size_bytes AS "file_size_bytes?",
                    e.sha256 AS "sha256?", e.error_code AS "error_code?", e.error_message AS "error_message?",
-                   e.label AS "label?", e.retry_of AS "retry_of?"
+                   e.label AS "label?", e.retry_of AS "retry_of?", e.snapshot_at AS "snapshot_at?"
             FROM (SELECT) one
             LEFT JOIN (claimed JOIN webhooks w ON w.id = claimed.webhook_id
                        LEFT JOIN LATERAL jsonb_populate_record(NULL::exports, claimed.snapshot) e ON true) ON true
@@ -266,6 +267,7 @@ impl ClaimRow {
             error_message: self.error_message,
             label: self.label,
             retry_of: self.retry_of,
+            snapshot_at: self.snapshot_at,
         }
         .try_into()
     }

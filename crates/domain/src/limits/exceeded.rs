@@ -39,6 +39,11 @@ pub enum Exceeded {
         "the limit of stored bytes per project is {0}: delete exports, or wait until files have expired"
     )]
     StoredBytes(Count),
+    /// Too many waiting and event-stream requests.
+    #[error(
+        "the limit of waiting and event-stream requests at a time per project is {0}: end some of them"
+    )]
+    Streams(Count),
 }
 
 impl Exceeded {
@@ -50,6 +55,7 @@ impl Exceeded {
             Self::Creates { .. } => LimitName::Creates,
             Self::Active(_) => LimitName::Active,
             Self::StoredBytes(_) => LimitName::StoredBytes,
+            Self::Streams(_) => LimitName::Streams,
         }
     }
 
@@ -58,7 +64,7 @@ impl Exceeded {
     pub const fn quota(&self) -> u64 {
         match self {
             Self::Requests { rate, .. } | Self::Creates { rate, .. } => rate.count().get() as u64,
-            Self::Active(most) | Self::StoredBytes(most) => most.get(),
+            Self::Active(most) | Self::StoredBytes(most) | Self::Streams(most) => most.get(),
         }
     }
 
@@ -67,7 +73,7 @@ impl Exceeded {
     pub const fn window(&self) -> Option<Duration> {
         match self {
             Self::Requests { rate, .. } | Self::Creates { rate, .. } => Some(rate.period()),
-            Self::Active(_) | Self::StoredBytes(_) => None,
+            Self::Active(_) | Self::StoredBytes(_) | Self::Streams(_) => None,
         }
     }
 
@@ -78,7 +84,7 @@ impl Exceeded {
             Self::Requests { retry_after, .. } | Self::Creates { retry_after, .. } => {
                 seconds(*retry_after)
             }
-            Self::Active(_) => seconds(WAIT_FOR_EXPORT),
+            Self::Active(_) | Self::Streams(_) => seconds(WAIT_FOR_EXPORT),
             Self::StoredBytes(_) => seconds(WAIT_FOR_EXPIRY),
         }
     }

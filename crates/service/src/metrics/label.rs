@@ -41,6 +41,13 @@ pub struct Labeled<F, L> {
     label: PhantomData<fn(L)>,
 }
 
+impl<F: Clone, L> Clone for Labeled<F, L> {
+    fn clone(&self) -> Self {
+        let (family, label) = (self.family.clone(), PhantomData);
+        Self { family, label }
+    }
+}
+
 /// A counter for each value of a label.
 pub type Counters<L> = Labeled<IntCounterVec, L>;
 /// A gauge for each value of a label.

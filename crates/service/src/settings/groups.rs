@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use clap::builder::{EnumValueParser, StringValueParser};
 use clap::{Args, ValueEnum};
+use exports_domain::{Count, Limit};
 use secrecy::SecretString;
 use url::Url;
 
 use crate::settings::duration::parse_duration;
+use crate::settings::limits;
 use crate::settings::networks::Networks;
 use crate::settings::number::number;
 use crate::settings::origins::CorsOrigins;
@@ -57,6 +59,9 @@ pub struct ApiSettings {
     /// How many connections may be open at a time; more wait
     #[arg(long, env = "EXPORTS_MAX_CONNECTIONS", value_name = "COUNT", default_value_t = 2048, value_parser = trimmed(number(1_u32..=1_000_000)))]
     pub max_connections: u32,
+    /// Waiting and event-stream requests of a project at a time per API process: a number, or `off`
+    #[arg(long, env = "EXPORTS_MAX_STREAMS_PER_PROJECT", value_name = "COUNT", default_value = "100", value_parser = trimmed(limits::parse::<Limit<Count>>))]
+    pub max_streams_per_project: Limit<Count>,
     /// A file with the certificate chain (PEM), to serve HTTPS; with the key
     #[arg(long, env = "EXPORTS_TLS_CERT", value_name = "FILE", value_parser = trimmed(StringValueParser::new()))]
     pub tls_cert: Option<String>,
@@ -180,6 +185,7 @@ pub(crate) const NAMES: &[&str] = &[
     "EXPORTS_MAX_CONNECTIONS",
     "EXPORTS_MAX_DURATION",
     "EXPORTS_MAX_STORED_BYTES_PER_PROJECT",
+    "EXPORTS_MAX_STREAMS_PER_PROJECT",
     "EXPORTS_METRICS_LISTEN",
     "EXPORTS_OBJECT_STORE_PUBLIC_ENDPOINT",
     "EXPORTS_OBJECT_STORE_URL",

@@ -35,7 +35,7 @@ impl From<LimitSettings> for Limits {
     }
 }
 
-fn parse<T: FromStr<Err = LimitError>>(text: &str) -> Result<T, LimitError> {
+pub(super) fn parse<T: FromStr<Err = LimitError>>(text: &str) -> Result<T, LimitError> {
     text.parse()
 }
 

@@ -26,6 +26,7 @@ const PRUNE_INTERVAL: Duration = Duration::from_mins(1);
 struct LastRuns {
     idempotency_keys: Option<Instant>,
     records: Option<Instant>,
+    progress: Option<Instant>,
 }
 
 /// Sweeps until `stop`.
@@ -70,6 +71,10 @@ async fn sweep(context: &Context, hints: &SharedHints, last: &mut LastRuns) -> R
         context.database.clear_stale_idempotency_keys(BATCH).await?;
         last.idempotency_keys = Some(Instant::now());
     }
+    if is_due(last.progress) {
+        context.database.remove_stale_progress(BATCH).await?;
+        last.progress = Some(Instant::now());
+    }
     if is_due(last.records) {
         prune_records(context).await?;
         last.records = Some(Instant::now());
@@ -111,6 +116,7 @@ async fn expire(context: &Context) -> Result<(), Error> {
         let expired = context.database.expire_due(BATCH).await?;
         context.metrics.janitor.expired.inc_by(expired.len() as u64);
         for id in &expired {
+            context.changes.announce_id(*id);
             tracing::info!(export.id = %id, "export expired");
         }
         if expired.len() < usize::from(BATCH) {
@@ -136,6 +142,7 @@ async fn fail_exhausted(context: &Context) -> Result<(), Error> {
     context.metrics.janitor.exhausted.inc_by(count);
     context.metrics.failures.inc_by(failure.code, count);
     for id in failed {
+        context.changes.announce_id(id);
         tracing::error!(
             export.id = %id,
             "the export failed: its lease expired and no attempts are left"

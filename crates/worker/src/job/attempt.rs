@@ -13,6 +13,7 @@ use tracing::field::Empty;
 use crate::context::{Context, jittered};
 use crate::job::export;
 use crate::job::heartbeat::Heartbeat;
+use crate::job::reporter::Reporter;
 use crate::job::time_limit;
 use crate::job::{AttemptError, JobError, SharedProgress};
 use crate::metrics::{Outcome, PhaseClock, Running};
@@ -68,7 +69,15 @@ impl Attempt {
             span.record("trace_id", trace_id);
         }
         let _running = Running::begin(&self.context.metrics);
-        let outcome = self.run_to_completion(shutdown).instrument(span).await;
+        let progress = SharedProgress::default();
+        let reporter = Reporter::start(&self.context, &self.claim, self.claimed_at, &progress);
+        let outcome = self
+            .run_to_completion(shutdown, progress)
+            .instrument(span)
+            .await;
+        let (changes, export) = (&self.context.changes, self.claim.lease.export);
+        changes.announce(&self.claim.project, export);
+        reporter.end();
         if outcome == Outcome::Completed {
             self.slot.completed();
         } else {
@@ -78,8 +87,11 @@ impl Attempt {
         self.context.metrics.ended(outcome);
     }
 
-    async fn run_to_completion(&self, shutdown: &CancellationToken) -> Outcome {
-        let progress = SharedProgress::default();
+    async fn run_to_completion(
+        &self,
+        shutdown: &CancellationToken,
+        progress: SharedProgress,
+    ) -> Outcome {
         let heartbeat = Heartbeat::start(
             self.context.database.clone(),
             self.claim.lease,

@@ -43,12 +43,15 @@ pub(crate) async fn write(
     let direction = claim.filter.direction;
     let session = context.sessions.begin(&claim.project, &claim.filter).await;
     let mut session = session.map_err(|error| JobError::source(&error))?;
+    let snapshot_at = session.snapshot_at();
     let urls = session
         .endpoint_urls(direction, MAX_ENDPOINTS_IN_MEMORY)
         .await
         .map_err(source)?;
 
-    let (partition, joining) = plan(context, claim, &mut session).await.map_err(source)?;
+    let (partition, joining) = plan(context, claim, progress, &mut session)
+        .await
+        .map_err(source)?;
     let (buffer, rows) = reorder_buffer::new(usize::from(context.readers) + EXTRA_SLOTS);
     let (first_row, first_row_read) = oneshot::channel();
     let readers = Readers::new(claim, urls, progress, partition, buffer, first_row);
@@ -72,6 +75,7 @@ pub(crate) async fn write(
     uploaded?;
     // The file is complete only if every slice was read to its end.
     let row_count = read?;
+    progress.set_read();
     clock.ended(Phase::Streaming);
     let confirmed = session.commit_if_unchanged().await;
     confirmed.map_err(|error| JobError::source(&error))?;
@@ -85,6 +89,7 @@ pub(crate) async fn write(
         row_count,
         size_bytes: uploaded.size_bytes,
         sha256: uploaded.sha256,
+        snapshot_at,
         ttl: context.settings.file_ttl,
     })
 }
@@ -113,14 +118,21 @@ async fn upload(
 async fn plan(
     context: &Context,
     claim: &Claim,
+    progress: &SharedProgress,
     session: &mut SourceSession,
 ) -> Result<(TimePartition, Option<JoiningReaders>), SourceError> {
     let whole = TimePartition::whole(TimeSlice::whole(&claim.filter.range));
     let readers = context.readers;
-    match session
+    let estimate = session
         .estimate(&claim.filter, SINGLE_READER_MESSAGES)
-        .await?
+        .await?;
+    // Few messages are read before anything is reported.
+    if estimate != Estimate::Few
+        && let Some(rows) = session.planned_rows(&claim.filter).await?
     {
+        progress.set_planned_rows(rows);
+    }
+    match estimate {
         Estimate::Few | Estimate::Unordered => Ok((whole, None)),
         Estimate::SingleStatement(reason) => {
             tracing::info!(

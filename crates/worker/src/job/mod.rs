@@ -1,10 +1,12 @@
 //! Runs one export from its claim to its recorded outcome.
 
 mod attempt;
+mod completion;
 mod error;
 mod export;
 mod heartbeat;
 mod progress;
+mod reporter;
 mod time_limit;
 
 pub(crate) use attempt::Attempt;

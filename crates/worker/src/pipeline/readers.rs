@@ -36,6 +36,9 @@ pub(crate) struct Readers {
 
 struct State {
     partition: TimePartition,
+    /// The width of the whole time range, and of the slices that are being read, in microseconds.
+    whole: i64,
+    in_progress: i64,
     /// The rows of the finished slices.
     rows: u64,
     /// Notified once: at the first row, or at the end of a slice without rows.
@@ -72,6 +75,8 @@ impl Readers {
             buffers: BufferPool::new(0),
             reorder_buffer,
             state: Mutex::new(State {
+                whole: partition.remaining().map_or(0, |whole| whole.width()),
+                in_progress: 0,
                 partition,
                 rows: 0,
                 first_row: Some(first_row),
@@ -163,6 +168,7 @@ impl Readers {
         // Both under one lock: slices must be opened in time order.
         let mut state = self.lock();
         let slice = state.partition.next_slice()?;
+        state.in_progress += slice.width();
         Some((slice, self.reorder_buffer.open(slot)))
     }
 
@@ -170,6 +176,11 @@ impl Readers {
         let mut state = self.lock();
         state.partition.adjust_width(slice, size.rows, size.bytes);
         state.rows += size.rows;
+        state.in_progress -= slice.width();
+        // On average, half of the slices in progress is read.
+        let left = state.partition.remaining().map_or(0, |left| left.width());
+        let read = state.whole - left - state.in_progress / 2;
+        self.progress.set_share(read, state.whole);
     }
 
     /// After a slice without rows, continues at the next row.

@@ -3,10 +3,11 @@
 use clap::Args;
 use exports_database::{Job, JobsRequest};
 use exports_domain::ExportId;
+use exports_domain::time::to_wire;
 use exports_service::settings::DatabaseSettings;
 
 use super::unknown_export;
-use crate::commands::jobs::{object, span};
+use crate::commands::jobs::{done, object, span};
 use crate::commands::open;
 use crate::error::{Context, Result};
 use crate::output::print;
@@ -62,6 +63,8 @@ fn lines(job: &Job) -> String {
         ),
         ("rows", number(job.rows)),
         ("bytes", number(job.bytes)),
+        ("done", done(job)),
+        ("snapshot at", job.snapshot_at.map(to_wire)),
         ("error code", code),
         ("error message", message),
         ("last attempt", job.attempt_error.clone()),
