@@ -322,11 +322,7 @@ fn the_document_describes_parameters_and_schema_fields() {
                 "post",
                 "/v1/exports",
                 "header",
-<<<<<<< HEAD
-                &["Idempotency-Key", "traceparent"],
-=======
-                &["Idempotency-Key", "Prefer"],
->>>>>>> live
+                &["Idempotency-Key", "Prefer", "traceparent"],
             ),
             ("get", "/v1/exports/{id}", "path", &["id"]),
             ("get", "/v1/exports/{id}", "query", &["wait"]),
@@ -425,10 +421,8 @@ fn the_document_describes_parameters_and_schema_fields() {
                 "error_code",
                 "attempt",
                 "sha256",
-<<<<<<< HEAD
                 "label",
                 "retry_of",
-=======
                 "snapshot_at",
                 "progress",
             ])
@@ -442,7 +436,6 @@ fn the_document_describes_parameters_and_schema_fields() {
                 "percent",
                 "estimated_seconds_remaining",
                 "updated_at",
->>>>>>> live
             ])
         );
     });
@@ -530,12 +523,8 @@ fn summaries_are_sentences_without_jargon_and_operation_ids_are_names() {
             let summary = operation["summary"].as_str().unwrap();
             let verb = summary.split(' ').next().unwrap();
             let verbs = [
-<<<<<<< HEAD
                 "Cancel", "Check", "Create", "Delete", "Download", "Estimate", "Get", "List",
-                "Retry",
-=======
-                "Check", "Create", "Delete", "Download", "Get", "List", "Stream",
->>>>>>> live
+                "Retry", "Stream",
             ];
             assert!(verbs.contains(&verb), "{method} {path}: {summary}");
             assert!(summary.split(' ').count() >= 3, "{summary}");
