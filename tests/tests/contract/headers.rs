@@ -101,14 +101,17 @@ fn a_file_has_the_digest_of_the_whole_file() {
 fn from_base64(text: &str) -> Vec<u8> {
     const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     assert_eq!(text.len() % 4, 0, "{text}");
-    let digits = text.trim_end_matches('=').chars();
-    let bits: String = digits
-        .map(|digit| format!("{:06b}", ALPHABET.find(digit).expect("a digit")))
-        .collect();
-    let bytes = bits.as_bytes().chunks_exact(8);
+    let (mut bits, mut count, mut bytes) = (0_u32, 0, Vec::new());
+    for digit in text.trim_end_matches('=').chars() {
+        let value = ALPHABET.find(digit).expect("a digit");
+        bits = ((bits << 6) | u32::try_from(value).unwrap()) & 0xffff;
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push(u8::try_from((bits >> count) & 0xff).unwrap());
+        }
+    }
     bytes
-        .map(|byte| u8::from_str_radix(std::str::from_utf8(byte).unwrap(), 2).unwrap())
-        .collect()
 }
 
 #[test]
