@@ -64,9 +64,12 @@ async fn send(api: &Api, consumer: &Consumer<'_>, method: &str, template: &str) 
     };
     let path = template.replace("{id}", &id);
     let method: Method = method.to_uppercase().parse().unwrap();
-    let body = (method == Method::POST).then(|| match is_webhook {
-        true => json!({"url": "https://example.com/webhooks"}),
-        false => request(),
+    let body = (method == Method::POST).then(|| {
+        if is_webhook {
+            json!({"url": "https://example.com/webhooks"})
+        } else {
+            request()
+        }
     });
     api.send(method, &path, |request| match body {
         Some(body) => request.json(&body),
