@@ -268,6 +268,126 @@ const CONTRACT: &[(&str, &str, Answers)] = &[
     ("get", "/healthz", &[("200", &[], &[]), METHOD]),
     ("get", "/readyz", &[("200", &[], &[]), UNAVAILABLE, METHOD]),
     ("get", "/openapi.json", &[("200", &[], &[]), METHOD]),
+    (
+        "post",
+        "/v1/export-webhooks",
+        &[
+            ("201", &[], &["Location"]),
+            INVALID,
+            UNAUTHORIZED,
+            FORBIDDEN,
+            ("409", &["TOO_MANY_WEBHOOKS"], &[]),
+            ("413", &["PAYLOAD_TOO_LARGE"], &[]),
+            LIMITED,
+            INTERNAL,
+            UNAVAILABLE,
+            METHOD,
+        ],
+    ),
+    (
+        "get",
+        "/v1/export-webhooks",
+        &[
+            ("200", &[], &[]),
+            INVALID,
+            UNAUTHORIZED,
+            FORBIDDEN,
+            LIMITED,
+            INTERNAL,
+            UNAVAILABLE,
+            METHOD,
+        ],
+    ),
+    (
+        "get",
+        "/v1/export-webhooks/{id}",
+        &[
+            ("200", &[], &[]),
+            INVALID,
+            UNAUTHORIZED,
+            FORBIDDEN,
+            NOT_FOUND,
+            LIMITED,
+            INTERNAL,
+            UNAVAILABLE,
+            METHOD,
+        ],
+    ),
+    (
+        "delete",
+        "/v1/export-webhooks/{id}",
+        &[
+            ("204", &[], &[]),
+            INVALID,
+            UNAUTHORIZED,
+            FORBIDDEN,
+            NOT_FOUND,
+            LIMITED,
+            INTERNAL,
+            UNAVAILABLE,
+            METHOD,
+        ],
+    ),
+    (
+        "post",
+        "/v1/export-webhooks/{id}/rotate",
+        &[
+            ("200", &[], &[]),
+            INVALID,
+            UNAUTHORIZED,
+            FORBIDDEN,
+            NOT_FOUND,
+            LIMITED,
+            INTERNAL,
+            UNAVAILABLE,
+            METHOD,
+        ],
+    ),
+    (
+        "post",
+        "/v1/export-webhooks/{id}/test",
+        &[
+            ("202", &[], &[]),
+            INVALID,
+            UNAUTHORIZED,
+            FORBIDDEN,
+            NOT_FOUND,
+            LIMITED,
+            INTERNAL,
+            UNAVAILABLE,
+            METHOD,
+        ],
+    ),
+    (
+        "post",
+        "/v1/export-webhooks/{id}/enable",
+        &[
+            ("200", &[], &[]),
+            INVALID,
+            UNAUTHORIZED,
+            FORBIDDEN,
+            NOT_FOUND,
+            LIMITED,
+            INTERNAL,
+            UNAVAILABLE,
+            METHOD,
+        ],
+    ),
+    (
+        "get",
+        "/v1/export-webhooks/{id}/deliveries",
+        &[
+            ("200", &[], &[]),
+            INVALID,
+            UNAUTHORIZED,
+            FORBIDDEN,
+            NOT_FOUND,
+            LIMITED,
+            INTERNAL,
+            UNAVAILABLE,
+            METHOD,
+        ],
+    ),
 ];
 
 #[test]
@@ -485,7 +605,15 @@ fn a_generator_makes_one_type_of_each_thing() {
             .filter(|(_, schema)| schema.get("enum").is_some())
             .map(|(name, _)| name.as_str())
             .collect();
-        let expected = ["Direction", "ErrorCode", "ExportStatus", "MessageStatus"];
+        let expected = [
+            "Direction",
+            "ErrorCode",
+            "ExportStatus",
+            "MessageStatus",
+            "WebhookDeliveryStatus",
+            "WebhookEvent",
+            "WebhookStatus",
+        ];
         assert_eq!(enums, expected.into());
         let referred = |pointer: &str| document.pointer(pointer).unwrap()["$ref"].clone();
         for place in [
@@ -523,8 +651,8 @@ fn summaries_are_sentences_without_jargon_and_operation_ids_are_names() {
             let summary = operation["summary"].as_str().unwrap();
             let verb = summary.split(' ').next().unwrap();
             let verbs = [
-                "Cancel", "Check", "Create", "Delete", "Download", "Estimate", "Get", "List",
-                "Retry", "Stream",
+                "Cancel", "Check", "Create", "Delete", "Download", "Enable", "Estimate", "Get",
+                "List", "Retry", "Rotate", "Stream", "Test",
             ];
             assert!(verbs.contains(&verb), "{method} {path}: {summary}");
             assert!(summary.split(' ').count() >= 3, "{summary}");

@@ -25,9 +25,9 @@ async fn a_completed_export_is_delivered_signed_and_as_the_api_shows_it() {
         .await;
 
     let delivery = until_delivery(&fixture, &id, "delivered").await;
-    let received = receiver.received();
-    assert_eq!(received.len(), 1);
-    let request = &received[0];
+    let requests = receiver.received();
+    assert_eq!(requests.len(), 1);
+    let request = &requests[0];
     request.assert_signed_with(&secret);
     let body = request.json();
     assert_eq!(body["type"], "export.completed");
@@ -105,7 +105,7 @@ async fn for_a_day_after_a_rotation_both_secrets_sign() {
     let new = rotated.data()["secret"].as_str().unwrap().to_owned();
     assert_ne!(old, new);
     let test = format!("{}/test", path(&id));
-    fixture.api().post(&test, &json!({})).await.expect(202);
+    assert_eq!(fixture.api().post(&test, &json!({})).await.status, 202);
     let request = until_received(&receiver, 1).await.remove(0);
     request.assert_signed_with(&old);
     request.assert_signed_with(&new);
@@ -115,7 +115,7 @@ async fn for_a_day_after_a_rotation_both_secrets_sign() {
 
     let later = "UPDATE webhooks SET previous_secret_until = clock_timestamp()";
     fixture.database().execute(later).await;
-    fixture.api().post(&test, &json!({})).await.expect(202);
+    assert_eq!(fixture.api().post(&test, &json!({})).await.status, 202);
     let request = until_received(&receiver, 2).await.remove(1);
     request.assert_signed_with(&new);
     assert!(!request.header("webhook-signature").contains(' '));
@@ -152,12 +152,12 @@ async fn a_delivery_is_repeated_with_the_same_id_and_body_and_no_redirect_is_fol
         retry_now(&fixture).await;
     }
     assert_eq!(until_recorded(4).await["status"], "delivered");
-    let received = receiver.received();
-    assert_eq!(received.len(), 4);
-    for request in &received {
+    let requests = receiver.received();
+    assert_eq!(requests.len(), 4);
+    for request in &requests {
         request.assert_signed_with(&secret);
-        assert_eq!(request.id(), received[0].id());
-        assert_eq!(request.body, received[0].body);
+        assert_eq!(request.id(), requests[0].id());
+        assert_eq!(request.body, requests[0].body);
     }
     holds_within(
         "no redirect is followed",

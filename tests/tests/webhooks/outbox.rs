@@ -153,11 +153,26 @@ async fn each_webhook_has_a_share_and_a_failing_one_has_one_place() {
         ))
         .await;
     fail_exports(&database, 9).await;
-    let claims = storage.claim_deliveries(&request(&[])).await.unwrap();
+    let four = DeliveryRequest {
+        limit: 4,
+        ..request(&[])
+    };
+    let claims = storage.claim_deliveries(&four).await.unwrap();
     let claimed: Vec<_> = claims.claimed.into_iter().map(Result::unwrap).collect();
-    let of = |id| claimed.iter().filter(|it| it.webhook == id).count();
-    assert_eq!((of(busy), of(failing)), (4, 1));
-    assert_eq!(claimed.last().unwrap().webhook, failing, "the last in turn");
+    assert!(
+        claimed
+            .iter()
+            .all(|it| it.webhook == busy && !it.is_failing)
+    );
+    assert_eq!(claimed.len(), 4);
+    let used = [WebhookUse {
+        webhook: busy,
+        running: 4,
+    }];
+    let claims = storage.claim_deliveries(&request(&used)).await.unwrap();
+    let claimed: Vec<_> = claims.claimed.into_iter().map(Result::unwrap).collect();
+    assert_eq!(claimed.len(), 1, "a failing one has one place");
+    assert!(claimed[0].webhook == failing && claimed[0].is_failing);
     let running =
         [(busy, 4), (failing, 1)].map(|(webhook, running)| WebhookUse { webhook, running });
     let more = storage.claim_deliveries(&request(&running)).await.unwrap();

@@ -62,8 +62,8 @@ pub(crate) async fn until_received(
     count: usize,
 ) -> Vec<Received> {
     eventually(&format!("{count} requests"), TIMEOUT, async || {
-        let received = receiver.received();
-        (received.len() >= count).then_some(received)
+        let requests = receiver.received();
+        (requests.len() >= count).then_some(requests)
     })
     .await
 }

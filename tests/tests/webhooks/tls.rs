@@ -41,7 +41,7 @@ async fn test_with(ca: &str, status: &str) -> (Fixture, Receiver) {
     let url = format!("https://localhost:{}/webhooks?of=tests", receiver.port());
     let (id, _) = create(&fixture, &url, &["export.completed"]).await;
     let test = format!("{}/test", path(&id));
-    fixture.api().post(&test, &json!({})).await.expect(202);
+    assert_eq!(fixture.api().post(&test, &json!({})).await.status, 202);
     until_delivery(&fixture, &id, status).await;
     (fixture, receiver)
 }

@@ -72,9 +72,9 @@ async fn each_event_is_delivered_despite_faults_of_receivers_and_killed_workers(
     })
     .await;
 
-    let received = receiver.received();
+    let requests = receiver.received();
     let mut exports_of: HashMap<&str, Value> = HashMap::new();
-    for request in &received {
+    for request in &requests {
         request.assert_signed_with(&secret);
         let body = request.json();
         assert_eq!(body["type"], "export.completed");
@@ -90,6 +90,6 @@ async fn each_event_is_delivered_despite_faults_of_receivers_and_killed_workers(
         .map(|id| exports_of[id.as_str()].as_str().unwrap().to_owned())
         .collect();
     assert_eq!(delivered, ids, "each export is accepted at least once");
-    assert!(received.len() > exports, "there were faults");
+    assert!(requests.len() > exports, "there were faults");
     assert!(forbidden.received().is_empty(), "no redirect is followed");
 }

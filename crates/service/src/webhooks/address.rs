@@ -63,6 +63,10 @@ fn is_public(address: IpAddr) -> bool {
     }
 }
 
+#[expect(
+    clippy::unnested_or_patterns,
+    reason = "one line for each entry of the registry"
+)]
 fn is_public_v4(address: Ipv4Addr) -> bool {
     !matches!(
         address.octets(),
@@ -89,20 +93,26 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
     )
 }
 
+#[expect(
+    clippy::unnested_or_patterns,
+    reason = "one line for each entry of the registry"
+)]
 fn is_public_v6(address: Ipv6Addr) -> bool {
-    match address.segments() {
-        // Protocol assignments with Teredo and ORCHID, documentation, and 6to4, which contains an IPv4 address.
+    // Everything outside of global unicast is loopback, unspecified, IPv4-compatible, unique local, link-local,
+    // site-local, multicast, or not assigned.
+    let is_global = matches!(address.segments(), [0x2000..=0x3fff, ..]);
+    let is_special = matches!(
+        address.segments(),
+        // Protocol assignments with Teredo and ORCHID.
         [0x2001, 0..=0x01ff, ..]
+        // Documentation.
         | [0x2001, 0x0db8, ..]
+        | [0x3fff, 0..=0x0fff, ..]
+        // 6to4 and ISATAP contain an IPv4 address.
         | [0x2002, ..]
-        | [0x3fff, 0..=0x0fff, ..] => false,
-        // ISATAP contains an IPv4 address.
-        [_, _, _, _, 0 | 0x0200, 0x5efe, ..] => false,
-        // Global unicast. Everything else is loopback, unspecified, IPv4-compatible, unique local, link-local,
-        // site-local, multicast, or not assigned.
-        [0x2000..=0x3fff, ..] => true,
-        _ => false,
-    }
+        | [_, _, _, _, 0 | 0x0200, 0x5efe, ..]
+    );
+    is_global && !is_special
 }
 
 #[cfg(test)]

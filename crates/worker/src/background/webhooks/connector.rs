@@ -101,12 +101,16 @@ enum Rule {
     Allowed,
 }
 
+/// The addresses of each name, in tests.
+#[cfg(test)]
+type Table = dyn Fn(&str) -> Vec<std::net::IpAddr> + Send + Sync;
+
 /// Where names are looked up.
 #[derive(Clone)]
 enum Lookup {
     System,
     #[cfg(test)]
-    Table(Arc<dyn Fn(&str) -> Vec<std::net::IpAddr> + Send + Sync>),
+    Table(Arc<Table>),
 }
 
 impl Lookup {
@@ -164,7 +168,6 @@ impl Resolve for Resolver {
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use exports_domain::error_line;
@@ -172,16 +175,14 @@ mod tests {
 
     use super::*;
 
-    type Table = Box<dyn Fn(&str) -> Vec<IpAddr> + Send + Sync>;
-
-    fn client_with(networks: &str, rule: Rule, table: Table) -> Client {
+    fn client_with(networks: &str, rule: Rule, table: Arc<Table>) -> Client {
         // An error means that a provider is installed already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let networks = match networks {
             "" => WebhookNetworks::default(),
             networks => WebhookNetworks::new(networks.parse().unwrap()),
         };
-        let lookup = Lookup::Table(Arc::from(table));
+        let lookup = Lookup::Table(table);
         let resolver = Resolver {
             networks,
             rule,
@@ -190,8 +191,8 @@ mod tests {
         builder().dns_resolver(Arc::new(resolver)).build().unwrap()
     }
 
-    fn to(addresses: &'static [&'static str]) -> Table {
-        Box::new(|_| addresses.iter().map(|it| it.parse().unwrap()).collect())
+    fn to(addresses: &'static [&'static str]) -> Arc<Table> {
+        Arc::new(|_| addresses.iter().map(|it| it.parse().unwrap()).collect())
     }
 
     async fn refusal(client: &Client, url: &str) -> String {
@@ -232,7 +233,7 @@ mod tests {
         let (trap, port) = trap().await;
         let lookups = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&lookups);
-        let table: Table = Box::new(move |_| {
+        let table: Arc<Table> = Arc::new(move |_| {
             let first = counted.fetch_add(1, Ordering::Relaxed) == 0;
             // The first is in the allowed network, and nothing listens there.
             vec![

@@ -7,7 +7,9 @@ use std::time::Duration;
 use exports_database::{
     ClaimedDelivery, DeliveryClaims, DeliveryRequest, Error, FailedDelivery, Leased, WebhookUse,
 };
-use exports_domain::{DeliveryId, LeaseToken, WebhookId, error_line, pause_after_delivery};
+use exports_domain::{
+    DeliveryId, LeaseToken, WebhookEvent, WebhookId, error_line, pause_after_delivery,
+};
 use exports_service::webhooks::WebhookNetworks;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -154,7 +156,7 @@ impl Deliverer {
     }
 
     async fn run_one(&self, delivery: &ClaimedDelivery, shutdown: &CancellationToken) {
-        let is_test = delivery.event == exports_domain::WebhookEvent::Test;
+        let is_test = delivery.event == WebhookEvent::Test;
         if !delivery.is_enabled && !is_test {
             let dropped = failed("the webhook is disabled", None, None);
             self.record_failure(delivery, &dropped, DeliveryOutcome::Dropped)
@@ -180,6 +182,8 @@ impl Deliverer {
         } else {
             DeliveryOutcome::Failed
         };
+        // A failed test says nothing about events.
+        let counts = delivery.event != WebhookEvent::Test;
         match sent {
             Sent::Delivered(status) => {
                 let database = &self.context.database;
@@ -196,7 +200,10 @@ impl Deliverer {
             }
             Sent::Refused(status) => {
                 let reason = format!("the receiver answered {}", status.as_u16());
-                let refused = self.counted(delivery, failed(&reason, Some(status.as_u16()), pause));
+                let refused = FailedDelivery {
+                    counts,
+                    ..failed(&reason, Some(status.as_u16()), pause)
+                };
                 self.record_failure(delivery, &refused, outcome).await;
             }
             Sent::Failed {
@@ -206,21 +213,12 @@ impl Deliverer {
                 if *is_forbidden {
                     self.context.metrics.webhooks.forbidden.inc();
                 }
-                let unsent = self.counted(delivery, failed(reason, None, pause));
+                let unsent = FailedDelivery {
+                    counts,
+                    ..failed(reason, None, pause)
+                };
                 self.record_failure(delivery, &unsent, outcome).await;
             }
-        }
-    }
-
-    /// A failed test says nothing about events.
-    fn counted<'a>(
-        &self,
-        delivery: &ClaimedDelivery,
-        failed: FailedDelivery<'a>,
-    ) -> FailedDelivery<'a> {
-        FailedDelivery {
-            counts: delivery.event != exports_domain::WebhookEvent::Test,
-            ..failed
         }
     }
 
