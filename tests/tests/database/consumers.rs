@@ -5,8 +5,8 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use exports_database::{Created, Database, Deleted, Error, FileLookup, ListRequest};
 use exports_domain::{
-    Choice, Direction, EndpointId, ExportId, ExportState, ExportStatus, MessageStatus, ProjectId,
-    ValueSet,
+    Choice, Direction, EndpointId, Export, ExportId, ExportState, ExportStatus, MessageStatus,
+    Progress, ProjectId, ValueSet,
 };
 use exports_tests::{ExportRow, TestDatabase};
 use serde_json::json;
@@ -40,7 +40,9 @@ async fn a_new_export_is_pending_and_keeps_the_requested_filter() {
     assert_eq!((export.attempt, &export.state), (0, &ExportState::Pending));
     assert!(before <= export.created_at && export.created_at <= database.now().await);
     let read = storage.get_export(&project(), new.id).await.unwrap();
-    assert_eq!(read, Some(export));
+    // Only a read knows the position in the queue.
+    let progress = Some(Progress::Queued { position: 1 });
+    assert_eq!(read, Some(Export { progress, ..export }));
 }
 
 #[tokio::test]

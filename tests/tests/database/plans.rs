@@ -312,8 +312,8 @@ async fn worker_statements_skip_dead_index_entries_during_a_long_snapshot() {
         ),
         (
             "sha256 = $6",
-            "uuid, uuid, text, int8, int8, bytea, interval",
-            format!("{lease}, 'the-key', 1, 1, sha256('x'), '7 days'"),
+            "uuid, uuid, text, int8, int8, bytea, interval, timestamptz",
+            format!("{lease}, 'the-key', 1, 1, sha256('x'), '7 days', now()"),
             1.0,
         ),
         (
