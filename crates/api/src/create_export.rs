@@ -183,7 +183,7 @@ impl CreateContext<'_> {
             limits: limits.into(),
         };
         self.subject.set_export(new.id);
-        let (export, replayed) = match queue(state, new, limits.creates, self.deadline).await? {
+        let (mut export, replayed) = match queue(state, new, limits.creates, self.deadline).await? {
             Created::New(export) => (export, false),
             Created::Replayed(export) => (export, true),
             Created::Mismatch => return Err(ApiError::IdempotencyMismatch),
@@ -191,7 +191,10 @@ impl CreateContext<'_> {
         };
         self.subject.set_export(export.id);
         tracing::info!(export.id = %export.id, replayed, "export queued");
-        if !replayed {
+        if replayed {
+            // As in every other read. The export exists, so an error here must not fail the request.
+            state.database.add_progress(Some(&mut export)).await.ok();
+        } else {
             state.changes.announce(&export.project, export.id);
         }
         Ok(Queued { export, replayed })

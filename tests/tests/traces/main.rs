@@ -4,6 +4,7 @@
 
 mod collector;
 mod outages;
+mod webhook;
 
 use exports_tests::{Fixture, FixtureBuilder, Message, Reply, TIMEOUT, eventually};
 use reqwest::Method;

@@ -100,6 +100,8 @@ mod tests {
             attempt: 0,
             created_at: at("2025-12-06T12:00:00Z"),
             state: ExportState::Pending,
+            label: None,
+            retry_of: None,
             progress: None,
         };
         let first = Rendered::of(&export);

@@ -6,7 +6,9 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use exports_domain::{DeliveryId, Export, ExportId, LeaseToken, WebhookEvent, WebhookId};
+use exports_domain::{
+    DeliveryId, Export, ExportId, LeaseToken, TraceParent, WebhookEvent, WebhookId,
+};
 use sqlx::types::Uuid;
 
 use crate::database::Database;
@@ -58,6 +60,8 @@ pub struct ClaimedDelivery {
     pub export: Option<Box<Export>>,
     /// The export of the event; `None` for a test.
     pub export_id: Option<ExportId>,
+    /// The position of the export in its trace.
+    pub traceparent: Option<TraceParent>,
     /// Where to send it.
     pub url: String,
     /// Whether the webhook is enabled. Otherwise only tests are sent.
@@ -114,6 +118,7 @@ struct ClaimRow {
     label: Option<String>,
     retry_of: Option<Uuid>,
     snapshot_at: Option<DateTime<Utc>>,
+    traceparent: Option<String>,
 }
 
 impl Database {
@@ -190,7 +195,8 @@ impl Database {
                    e.attempt AS "export_attempt?", e.started_at AS "started_at?", e.completed_at AS "completed_at?",
                    e.expires_at AS "expires_at?", e.row_count AS "row_count?", e.file_size_bytes AS "file_size_bytes?",
                    e.sha256 AS "sha256?", e.error_code AS "error_code?", e.error_message AS "error_message?",
-                   e.label AS "label?", e.retry_of AS "retry_of?", e.snapshot_at AS "snapshot_at?"
+                   e.label AS "label?", e.retry_of AS "retry_of?", e.snapshot_at AS "snapshot_at?",
+                   e.traceparent AS "traceparent?"
             FROM (SELECT) one
             LEFT JOIN (claimed JOIN webhooks w ON w.id = claimed.webhook_id
                        LEFT JOIN LATERAL jsonb_populate_record(NULL::exports, claimed.snapshot) e ON true) ON true
@@ -236,6 +242,7 @@ impl ClaimRow {
             is_failing: self.is_failing.unwrap_or(false),
             secrets: secrets.map(WebhookSecret::stored).collect(),
             export_id: self.export_id.map(ExportId),
+            traceparent: self.traceparent.as_deref().and_then(TraceParent::parse),
             export: match self.export_id {
                 None => None,
                 Some(export) => Some(Box::new(self.export(id, export)?)),

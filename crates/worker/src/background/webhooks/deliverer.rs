@@ -10,6 +10,7 @@ use exports_database::{
 use exports_domain::{
     DeliveryId, LeaseToken, WebhookEvent, WebhookId, error_line, pause_after_delivery,
 };
+use exports_service::traces::Kind;
 use exports_service::webhooks::WebhookNetworks;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -163,7 +164,12 @@ impl Deliverer {
                 .await;
             return;
         }
-        let sent = send(&self.clients, &self.networks, delivery);
+        let tracer = &self.context.tracer;
+        let mut span = tracer.span("webhook", Kind::Client, delivery.traceparent);
+        span.set_text("webhook.id", || delivery.webhook.to_string());
+        span.set("webhook.event", delivery.event.as_str());
+        span.set("webhook.attempt", i64::from(delivery.attempt));
+        let sent = send(&self.clients, &self.networks, delivery, span.position());
         let Some(sent) = shutdown.run_until_cancelled(sent).await else {
             let released = self
                 .context
@@ -172,6 +178,8 @@ impl Deliverer {
             self.recorded(delivery, released.await, DeliveryOutcome::Released);
             return;
         };
+        sent.trace(&mut span);
+        drop(span);
         self.record(delivery, &sent).await;
     }
 

@@ -3,7 +3,8 @@
 use std::time::SystemTime;
 
 use exports_database::ClaimedDelivery;
-use exports_domain::error_line;
+use exports_domain::{TraceParent, error_line};
+use exports_service::traces::Span;
 use exports_service::webhooks::{WebhookNetworks, WebhookTarget};
 use reqwest::StatusCode;
 use reqwest::header::CONTENT_TYPE;
@@ -28,11 +29,28 @@ pub(super) enum Sent {
     Failed { reason: String, is_forbidden: bool },
 }
 
-/// Sends a delivery, in at most 15 seconds.
+impl Sent {
+    /// Writes the result into the span of the attempt.
+    pub(super) fn trace(&self, span: &mut Span) {
+        match self {
+            Self::Delivered(status) => {
+                span.set("http.response.status_code", i64::from(status.as_u16()));
+            }
+            Self::Gone(status) | Self::Refused(status) => {
+                span.set("http.response.status_code", i64::from(status.as_u16()));
+                span.fail(|| format!("the receiver answered {}", status.as_u16()));
+            }
+            Self::Failed { reason, .. } => span.fail(|| reason.clone()),
+        }
+    }
+}
+
+/// Sends a delivery, in at most 15 seconds. The receiver can continue its trace at `position`.
 pub(super) async fn send(
     clients: &Clients,
     networks: &WebhookNetworks,
     delivery: &ClaimedDelivery,
+    position: Option<TraceParent>,
 ) -> Sent {
     // Again, because the allowed networks may have changed.
     let target = match WebhookTarget::parse(&delivery.url, networks) {
@@ -47,7 +65,7 @@ pub(super) async fn send(
     let (id, body) = (delivery.id.to_string(), body(delivery));
     let timestamp = now();
     let signature = signatures(&delivery.secrets, &id, timestamp, &body);
-    let request = clients
+    let mut request = clients
         .of(target.is_plain())
         .post(target.url().clone())
         .header(CONTENT_TYPE, "application/json")
@@ -55,6 +73,9 @@ pub(super) async fn send(
         .header("webhook-timestamp", timestamp)
         .header("webhook-signature", signature)
         .body(body);
+    if let Some(position) = position {
+        request = request.header("traceparent", position.to_string());
+    }
     match request.send().await {
         Ok(response) => {
             let status = response.status();
