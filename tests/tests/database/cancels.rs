@@ -135,6 +135,7 @@ async fn the_worker_of_a_running_export_is_notified() {
     let heard = timeout(TIMEOUT, listener.next()).await.unwrap().unwrap();
     let expected = Notifications {
         queued: false,
+        webhooks: false,
         canceled: vec![claimed],
     };
     assert_eq!(heard, expected, "nobody works on the pending one");

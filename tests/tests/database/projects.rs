@@ -333,6 +333,9 @@ async fn the_previous_release_works_with_the_new_schema() {
         include_str!("../../../migrations/0007_limits.sql"),
         include_str!("../../../migrations/0009_takeovers.sql"),
         include_str!("../../../migrations/0010_filter_lists.sql"),
+        include_str!("../../../migrations/0011_live.sql"),
+        include_str!("../../../migrations/0012_actions.sql"),
+        include_str!("../../../migrations/0013_webhooks.sql"),
         include_str!("../../../migrations/0014_traces.sql"),
     ] {
         database.execute(migration).await;

@@ -39,9 +39,8 @@ async fn a_delivery_is_a_span_of_the_trace_and_its_receiver_can_continue_it() {
         .await;
     let api = fixture.api();
     let webhook = api.request(Method::POST, "/v1/export-webhooks");
-    api.send(webhook.json(&json!({ "url": url })))
-        .await
-        .expect(201);
+    let registered = api.send(webhook.json(&json!({ "url": url }))).await;
+    assert_eq!(registered.status, 201);
     create(&fixture, &[&traceparent("01")]).await;
 
     let names = ["POST /v1/exports", "export", "complete", "webhook"];
