@@ -3,6 +3,7 @@
 //! | response | value |
 //! |---|---|
 //! | a link or a secret: the download of an export, the secret of a webhook | `no-store` |
+//! | an event stream: it never ends | `no-store` |
 //! | an error | `no-store` |
 //! | everything else under `/v1`, and files | `private, no-cache`: only the client may keep it, and it asks again before each use |
 //! | `/healthz`, `/readyz` | `no-store`: the state of this moment |

@@ -137,12 +137,13 @@ fn build(public_url: &str) -> Document {
 /// Adds the headers that every response has.
 fn common_headers(path: &str, status: &str, response: &mut Response) {
     let is_link = path.ends_with("/download") && matches!(status, "200" | "302");
+    let is_stream = path.ends_with("/events") && status == "200";
     let has_secret = matches!(
         (path, status),
         ("/v1/export-webhooks", "201") | ("/v1/export-webhooks/{id}/rotate", "200")
     );
     // `default` is for errors, too.
-    let cache_control = if status >= "400" || is_link || has_secret {
+    let cache_control = if status >= "400" || is_link || is_stream || has_secret {
         caching::NO_STORE
     } else {
         caching::default_of(path)
