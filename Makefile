@@ -28,9 +28,9 @@ test: postgresql pgbouncer garage build ## Run all tests with real PostgreSQL an
 	@scripts/ensure-images prometheus || [ $$? = 3 ]
 	cargo test --workspace
 
-# Unit tests, and one suite of each program on a private PostgreSQL and in-process S3 servers.
+# Unit tests, the command line, and the demo: exports from end to end on a private PostgreSQL.
 test-quick: postgresql build ## Run the tests that need at most a minute after the build, and no containers
-	cargo test --workspace --lib --bins --test encoder --test mistakes --test access --test operator --test demo
+	cargo test --workspace --lib --bins --test encoder --test access --test operator --test demo
 
 check: postgresql tools ## Run the CI checks: format, lints, docs, dependencies, alerts, units, manifests, query metadata
 	cargo fmt --all --check

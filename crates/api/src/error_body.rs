@@ -29,7 +29,7 @@ pub(crate) struct ProblemDetails {
     )]
     kind: String,
     /// The meaning of the code; the same for every error with this code
-    #[schema(example = "Unknown or deleted export, or an export of another project")]
+    #[schema(example = "Unknown or deleted, or of another project")]
     title: &'static str,
     /// The HTTP status
     #[schema(minimum = 400, maximum = 599, example = 404)]

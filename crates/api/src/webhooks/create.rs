@@ -5,17 +5,18 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::header::{HeaderValue, LOCATION};
+use axum::http::header::{HeaderMap, HeaderValue, LOCATION};
 use axum::response::{IntoResponse, Response};
 use exports_database::{CreatedWebhook, NewWebhook, WebhookSecret};
 use exports_domain::{Scope, WebhookEvent, WebhookId};
 use exports_service::webhooks::{WebhookNetworks, WebhookTarget};
 use utoipa::ToSchema;
 
+use super::change;
 use super::json::{EventSchema, WebhookJson};
-use super::{change, secret_headers};
 use crate::audit::Subject;
 use crate::body::Body;
+use crate::caching::no_store;
 use crate::caller::Caller;
 use crate::envelope::Envelope;
 use crate::error::ApiError;
@@ -133,7 +134,7 @@ pub(crate) async fn create_webhook(
     subject.set_webhook(webhook.id);
     let location = format!("{}/v1/export-webhooks/{}", state.public_url, webhook.id);
     let location = HeaderValue::try_from(location).expect("a URL is a valid header value");
-    let mut headers = secret_headers();
+    let mut headers = HeaderMap::from_iter([no_store()]);
     headers.insert(LOCATION, location);
     let json = WebhookJson::from(&webhook).with_secret(&secret);
     Ok((

@@ -11,7 +11,6 @@ mod path;
 pub(crate) mod rotate;
 pub(crate) mod test;
 
-use axum::http::header::{CACHE_CONTROL, HeaderMap, HeaderValue};
 use exports_database::Database;
 use exports_domain::ProjectId;
 
@@ -52,9 +51,4 @@ where
         statement.await
     });
     Ok(changed.await??)
-}
-
-/// The headers of a response that contains a secret.
-fn secret_headers() -> HeaderMap {
-    HeaderMap::from_iter([(CACHE_CONTROL, HeaderValue::from_static("no-store"))])
 }

@@ -10,7 +10,8 @@ use exports_domain::Scope;
 
 use super::json::WebhookJson;
 use super::path::WebhookPath;
-use super::{ChangeErrors, change, secret_headers};
+use super::{ChangeErrors, change};
+use crate::caching::no_store;
 use crate::caller::Caller;
 use crate::envelope::Envelope;
 use crate::error::ApiError;
@@ -50,5 +51,5 @@ pub(crate) async fn rotate_webhook(
     });
     let webhook = rotated.await?.ok_or(ApiError::WebhookNotFound)?;
     let json = WebhookJson::from(&webhook).with_secret(&secret);
-    Ok((secret_headers(), Envelope::json(request_id, json)).into_response())
+    Ok(([no_store()], Envelope::json(request_id, json)).into_response())
 }
