@@ -1,4 +1,4 @@
-//! The domain: exports and their states, filters, ids, times, leases, limits and retries. It has no I/O and
+//! The domain: exports and their states, filters, options of files, ids, times, leases, limits and retries. It has no I/O and
 //! depends on no other crate of the workspace.
 
 mod choice;
@@ -6,6 +6,7 @@ mod clock;
 mod error_line;
 mod export;
 mod failure;
+mod file;
 mod filter;
 mod ids;
 mod invalid_value;
@@ -28,6 +29,10 @@ pub use clock::{Clock, SystemClock};
 pub use error_line::{error_line, io_reason};
 pub use export::{Export, ExportFile, ExportState};
 pub use failure::{Failure, FailureCode};
+pub use file::{
+    Column, Columns, ColumnsError, Compression, CsvOptions, Delimiter, FileFormat, FileOptions,
+    FileTimeZone, GivenOptions, LineEnding, OptionsError, UnknownTimeZone,
+};
 pub use filter::{Direction, MessageFilter, MessageStatus, RangeError, TimeRange};
 pub use ids::{EndpointId, ExportId, IdError, KeyId, LeaseToken, ProjectId};
 pub use invalid_value::{Fault, InvalidValue, one_of, quoted};

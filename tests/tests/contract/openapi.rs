@@ -3,8 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use exports_domain::Direction;
-use exports_formats::csv::columns;
+use exports_domain::{Column, Direction};
 use exports_tests::Endpoint;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -726,9 +725,9 @@ fn the_columns_of_the_file_are_described_in_the_document_and_in_the_docs() {
         let download = &document["paths"]["/v1/exports/{id}/download"]["get"];
         let described = download["description"].as_str().unwrap();
         for &direction in Direction::ALL {
-            let rows: Vec<_> = columns(direction)
+            let rows: Vec<_> = Column::all_of(direction)
                 .iter()
-                .map(|column| format!("| `{}` | {} |", column.name, column.meaning))
+                .map(|column| format!("| `{column}` | {} |", column.meaning()))
                 .collect();
             let table = rows.join("\n");
             assert!(described.contains(&table), "{table}\n{described}");

@@ -1,7 +1,6 @@
 //! The columns of the file, as Markdown.
 
-use exports_domain::Direction;
-use exports_formats::csv::columns;
+use exports_domain::{Column, Direction};
 
 /// A paragraph and a table for each direction.
 pub(super) fn description() -> String {
@@ -9,9 +8,9 @@ pub(super) fn description() -> String {
 }
 
 fn table(direction: Direction) -> String {
-    let rows = columns(direction).iter();
+    let rows = Column::all_of(direction).iter();
     let rows: Vec<_> = rows
-        .map(|column| format!("| `{}` | {} |", column.name, column.meaning))
+        .map(|column| format!("| `{column}` | {} |", column.meaning()))
         .collect();
     format!(
         "\n\nThe columns of an {direction} export, in this order:\n\n| column | meaning |\n|---|---|\n{}",

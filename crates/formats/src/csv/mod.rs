@@ -1,22 +1,20 @@
 //! CSV as in RFC 4180: commas, CRLF, quotes only where they are required.
 //!
 //! [`CsvWriter`] writes rows. `text` writes the fields that can require quotes, `endpoint_fields` the two
-//! that many rows have in common, `fields` all others. `columns` names the columns.
+//! that many rows have in common, `fields` all others.
 
-mod columns;
 mod endpoint_fields;
 mod fields;
 mod text;
 
 use std::sync::Arc;
 
-use exports_domain::{Direction, Fault, InvalidValue, MessageRow};
+use exports_domain::{Column, Direction, Fault, InvalidValue, MessageRow};
 use uuid::Uuid;
 
 use crate::{Flush, RowFormat};
 use fields::{OutOfRange, TimeField, push_int, push_uuid};
 
-pub use columns::{Column, columns};
 pub use endpoint_fields::EndpointFields;
 
 const END_OF_ROW: &[u8] = b"\r\n";
@@ -45,7 +43,8 @@ impl RowFormat for CsvWriter {
     const END_OF_FILE: &'static [u8] = b"";
 
     fn header(direction: Direction) -> Vec<u8> {
-        let names: Vec<_> = columns(direction).iter().map(|it| it.name).collect();
+        let columns = Column::all_of(direction).iter();
+        let names: Vec<_> = columns.map(|it| it.as_str()).collect();
         let mut row = names.join(",").into_bytes();
         row.extend_from_slice(END_OF_ROW);
         row
