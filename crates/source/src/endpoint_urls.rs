@@ -9,7 +9,7 @@ use crate::statements::UrlColumn;
 /// The URLs of a project's endpoints in one direction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EndpointUrls {
-    /// All URLs, by endpoint id. The rows have none.
+    /// All URLs, by endpoint id; none for an endpoint without a URL. The rows have none.
     All(HashMap<Uuid, String>),
     /// They are too many or too long: the URL comes with each row.
     InRows,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use exports_domain::{Direction, MessageFilter, PgTimestamp, ProjectId};
+use exports_domain::{Column, Direction, MessageFilter, PgTimestamp, ProjectId};
 use exports_postgres::Client;
 
 use crate::catalogue::{Catalogue, RelationOids};
@@ -117,22 +117,27 @@ impl SourceSession {
             }
             let id = id.and_then(|id| id.parse().ok());
             let id = id.ok_or(Error::UnexpectedAnswer("the endpoints query"))?;
-            urls.insert(id, url.unwrap_or_default());
+            // The newest row counts, also if it has no URL.
+            match url {
+                Some(url) => urls.insert(id, url),
+                None => urls.remove(&id),
+            };
         }
         Ok(EndpointUrls::All(urls))
     }
 
-    /// Streams the rows of a filter in a time slice, for a [`Decoder`](super::Decoder). With
+    /// Streams these columns of the rows of a filter in a time slice, for a [`Decoder`](super::Decoder). With
     /// [`UrlColumn::Joined`], each row has its endpoint's URL. `working` counts the time in which the
     /// server works without sending rows.
     pub async fn rows(
         &mut self,
         filter: &MessageFilter,
         slice: TimeSlice,
+        columns: &[Column],
         url: UrlColumn,
         working: &WorkingTime,
     ) -> Result<SourceRows<'_>, Error> {
-        let statement = self.statements(filter)?.copy(slice, url);
+        let statement = self.statements(filter)?.copy(slice, columns, url);
         self.connection.copy(&statement, working).await
     }
 

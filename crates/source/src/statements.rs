@@ -4,7 +4,7 @@
 //! literals made from typed values: with parameters or settings, the planner knows neither the number
 //! of rows nor the partitions. An unset filter is not in the text, where it would cost time per row.
 
-use exports_domain::{Direction, MessageFilter, ProjectId};
+use exports_domain::{Column, Direction, MessageFilter, ProjectId};
 
 use crate::catalogue::Catalogue;
 use crate::column::equals_one_of;
@@ -27,7 +27,8 @@ pub enum UrlColumn {
 #[must_use]
 pub fn copy_statement(project: &ProjectId, filter: &MessageFilter, slice: TimeSlice) -> String {
     let catalogue = Catalogue::default();
-    Statements::new(project, filter, &catalogue).copy(slice, UrlColumn::Null)
+    let columns = Column::all_of(filter.direction);
+    Statements::new(project, filter, &catalogue).copy(slice, columns, UrlColumn::Null)
 }
 
 /// The statements for one filter.
@@ -62,16 +63,20 @@ impl<'a> Statements<'a> {
         self.project
     }
 
-    /// The COPY statement for the messages of a slice, in the order of the file.
-    pub(crate) fn copy(&self, slice: TimeSlice, url: UrlColumn) -> String {
+    /// The COPY statement for these columns of the messages of a slice, in the order of the file.
+    pub(crate) fn copy(&self, slice: TimeSlice, columns: &[Column], url: UrlColumn) -> String {
         format!(
             "COPY ({}) TO STDOUT (FORMAT binary)",
-            self.select(slice, url)
+            self.select_columns(slice, columns, url)
         )
     }
 
-    /// The query of [`Self::copy`].
+    /// The query of [`Self::copy`] for all columns.
     pub(crate) fn select(&self, slice: TimeSlice, url: UrlColumn) -> String {
+        self.select_columns(slice, Column::all_of(self.filter.direction), url)
+    }
+
+    fn select_columns(&self, slice: TimeSlice, columns: &[Column], url: UrlColumn) -> String {
         let (url, join) = match url {
             UrlColumn::Null => ("NULL", String::new()),
             // In an operator's view, an id may have several rows. Like `endpoints_statement`, use the newest.
@@ -88,11 +93,8 @@ impl<'a> Statements<'a> {
             ),
         };
         let mut text = format!(
-            "SELECT m.id::uuid, m.endpoint_id::uuid, m.status::text, m.attempt_count::int4, \
-             m.created_at::timestamptz, m.delivered_at::timestamptz, m.next_attempt_at::timestamptz, \
-             m.response_status::int4, m.response_latency_ms::int4, m.total_delivery_ms::int4, \
-             m.last_error::text, {url}::text \
-             FROM messages m{join} WHERE {}",
+            "SELECT {}, {url}::text FROM messages m{join} WHERE {}",
+            selected(columns),
             self.in_slice(slice),
         );
         self.push_filters(&mut text);
@@ -174,6 +176,36 @@ impl<'a> Statements<'a> {
     }
 }
 
+/// The list of values that the decoder expects. A column that the file does not have is NULL: it is not read.
+///
+/// The id is always there: errors name the message by it, and it is read for the order anyway. The id of the
+/// endpoint is there if the file has the URL, which is found by it.
+fn selected(columns: &[Column]) -> String {
+    use Column as C;
+    let values: [(&[Column], &str); 10] = [
+        (
+            &[C::EndpointId, C::InboundEndpointId, C::Endpoint],
+            "m.endpoint_id::uuid",
+        ),
+        (&[C::Status], "m.status::text"),
+        (&[C::AttemptCount], "m.attempt_count::int4"),
+        (&[C::CreatedAt, C::ReceivedAt], "m.created_at::timestamptz"),
+        (&[C::DeliveredAt], "m.delivered_at::timestamptz"),
+        (&[C::NextAttemptAt], "m.next_attempt_at::timestamptz"),
+        (&[C::ResponseStatus], "m.response_status::int4"),
+        (&[C::ResponseLatencyMs], "m.response_latency_ms::int4"),
+        (&[C::TotalDeliveryMs], "m.total_delivery_ms::int4"),
+        (&[C::LastError], "m.last_error::text"),
+    ];
+    let mut list = "m.id::uuid".to_owned();
+    for (needed_for, value) in values {
+        list.push_str(", ");
+        let is_needed = needed_for.iter().any(|column| columns.contains(column));
+        list.push_str(if is_needed { value } else { "NULL" });
+    }
+    list
+}
+
 /// The statement for the URLs of a project's endpoints. Of several rows with the same id, the last one
 /// counts.
 ///
@@ -237,12 +269,29 @@ mod tests {
     }
 
     #[test]
+    fn a_column_that_the_file_does_not_have_is_not_read() {
+        let all = selected(Column::all_of(Direction::Inbound));
+        assert!(!all.contains("NULL"), "{all}");
+        let outbound = selected(Column::all_of(Direction::Outbound));
+        assert_eq!(outbound, all.replace("m.total_delivery_ms::int4", "NULL"));
+        assert_eq!(
+            selected(&[Column::LastError]),
+            "m.id::uuid, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, m.last_error::text"
+        );
+        assert_eq!(
+            selected(&[Column::Endpoint, Column::ReceivedAt]),
+            "m.id::uuid, m.endpoint_id::uuid, NULL, NULL, m.created_at::timestamptz, NULL, NULL, NULL, NULL, NULL, NULL"
+        );
+    }
+
+    #[test]
     fn an_unset_filter_is_not_in_the_statement() {
         let project = "proj_a".parse().unwrap();
         let statement = |filter: MessageFilter, url| {
             let catalogue = Catalogue::default();
             let statements = Statements::new(&project, &filter, &catalogue);
-            statements.copy(TimeSlice::whole(&filter.range), url)
+            let columns = Column::all_of(filter.direction);
+            statements.copy(TimeSlice::whole(&filter.range), columns, url)
         };
         let text = statement(filter(None, None), UrlColumn::Null);
         assert!(

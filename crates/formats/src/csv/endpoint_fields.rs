@@ -5,9 +5,8 @@ use std::collections::HashMap;
 use exports_domain::Direction;
 use uuid::Uuid;
 
-use super::fields;
-use super::text;
-use crate::Flush;
+use super::text::{self, Dialect};
+use crate::{Flush, fields};
 
 /// Writes the endpoint fields of rows.
 #[derive(Debug)]
@@ -71,6 +70,11 @@ fn push_fields(
         Direction::Outbound => fields::push_outbound_endpoint(csv, id),
         Direction::Inbound => fields::push_uuid(csv, id),
     }
-    text::push_free_text(csv, url.unwrap_or_default().as_bytes(), flush);
+    text::push_free_text(
+        csv,
+        url.unwrap_or_default().as_bytes(),
+        Dialect::PLAIN,
+        flush,
+    );
     csv.push(b',');
 }

@@ -1,26 +1,29 @@
-//! CSV as in RFC 4180: commas, CRLF, quotes only where they are required.
+//! CSV as in RFC 4180: quotes only where they are required.
 //!
-//! [`CsvWriter`] writes rows. `text` writes the fields that can require quotes, `endpoint_fields` the two
-//! that many rows have in common, `fields` all others.
+//! [`CsvWriter`] writes the rows of a file without options: commas, CRLF, all columns, UTC. [`CustomCsvWriter`]
+//! writes all others. `text` writes the fields that can require quotes, `endpoint_fields` the two that many
+//! rows have in common, [`fields`](crate::fields) all others.
 
+mod custom;
 mod endpoint_fields;
-mod fields;
 mod text;
 
 use std::sync::Arc;
 
-use exports_domain::{Column, Direction, Fault, InvalidValue, MessageRow};
-use uuid::Uuid;
+use exports_domain::{Column, Direction, InvalidValue, MessageRow};
 
-use crate::{Flush, RowFormat};
-use fields::{OutOfRange, TimeField, push_int, push_uuid};
+use self::text::Dialect;
+use crate::fields::{TimeField, push_int, push_uuid};
+use crate::values::{message_id, out_of_range};
+use crate::{Flush, Format, RowFormat, TextFrame, WriteError};
 
+pub use custom::CustomCsvWriter;
 pub use endpoint_fields::EndpointFields;
 
 const END_OF_ROW: &[u8] = b"\r\n";
 
-/// Writes CSV.
-#[derive(Debug)]
+/// Writes CSV without options.
+#[derive(Debug, Clone)]
 pub struct CsvWriter {
     direction: Direction,
     endpoints: Arc<EndpointFields>,
@@ -39,32 +42,43 @@ impl CsvWriter {
     }
 }
 
-impl RowFormat for CsvWriter {
-    const END_OF_FILE: &'static [u8] = b"";
+impl Format for CsvWriter {
+    const HAS_GROUPS: bool = false;
 
-    fn header(direction: Direction) -> Vec<u8> {
-        let columns = Column::all_of(direction).iter();
-        let names: Vec<_> = columns.map(|it| it.as_str()).collect();
-        let mut row = names.join(",").into_bytes();
-        row.extend_from_slice(END_OF_ROW);
-        row
+    type Rows = Self;
+    type Frame = TextFrame;
+
+    fn rows(&self) -> Self {
+        self.clone()
     }
+
+    fn frame(&self) -> TextFrame {
+        let columns = Column::all_of(self.direction).iter();
+        let names: Vec<_> = columns.map(|column| column.as_str()).collect();
+        let mut header = names.join(",").into_bytes();
+        header.extend_from_slice(END_OF_ROW);
+        TextFrame::new(header)
+    }
+}
+
+impl RowFormat for CsvWriter {
+    type Slice = ();
 
     fn push_row(
         &mut self,
         file: &mut Vec<u8>,
         row: &MessageRow<'_>,
         flush: &mut Flush<'_>,
-    ) -> Result<(), InvalidValue> {
+    ) -> Result<(), WriteError> {
         let created_at = self.direction.time_column();
         if row.id.is_none() || row.attempt_count.is_none() || row.created_at.is_none() {
-            return Err(missing(row, created_at));
+            return Err(missing(row, created_at).into());
         }
         push_uuid(file, row.id);
         self.endpoints
             .push(file, self.direction, row.endpoint_id, row.url, flush);
         if !text::push_status(file, row.status) {
-            return Err(InvalidValue::status(message_id(row), row.status));
+            return Err(InvalidValue::status(message_id(row), row.status).into());
         }
         push_int(file, row.attempt_count);
         for (time, column) in [
@@ -74,7 +88,7 @@ impl RowFormat for CsvWriter {
         ] {
             self.time
                 .push(file, time)
-                .map_err(|OutOfRange| out_of_range(row, column))?;
+                .map_err(|error| out_of_range(row, column, error))?;
         }
         push_int(file, row.response_status);
         push_int(file, row.response_latency_ms);
@@ -82,8 +96,12 @@ impl RowFormat for CsvWriter {
             push_int(file, row.total_delivery_ms);
         }
         let last_error = row.last_error.unwrap_or_default();
-        text::push_free_text(file, last_error.as_bytes(), flush);
+        text::push_free_text(file, last_error.as_bytes(), Dialect::PLAIN, flush);
         file.extend_from_slice(END_OF_ROW);
+        Ok(())
+    }
+
+    fn end_slice(&mut self, _file: &mut Vec<u8>, _flush: &mut Flush<'_>) -> Result<(), WriteError> {
         Ok(())
     }
 }
@@ -99,17 +117,4 @@ fn missing(row: &MessageRow<'_>, created_at: &'static str) -> InvalidValue {
         _ => created_at,
     };
     InvalidValue::missing(message_id(row), column)
-}
-
-#[cold]
-fn out_of_range(row: &MessageRow<'_>, column: &'static str) -> InvalidValue {
-    InvalidValue {
-        message: message_id(row),
-        column,
-        fault: Fault::TimeOutOfRange,
-    }
-}
-
-fn message_id(row: &MessageRow<'_>) -> Option<String> {
-    row.id.map(|id| Uuid::from_bytes(id).to_string())
 }

@@ -3,9 +3,24 @@
 //! A long text is written and flushed piece by piece, so that no row is in memory twice.
 
 use crate::Flush;
+use crate::pieces::{PIECE, push_in_pieces};
 
-/// The longest text, in bytes, that is written in one piece.
-const PIECE: usize = 64 * 1024;
+/// What a text needs to know about the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Dialect {
+    /// The byte between two fields.
+    pub(super) delimiter: u8,
+    /// Whether texts are protected from being evaluated as formulas.
+    pub(super) formula_guard: bool,
+}
+
+impl Dialect {
+    /// That of a file without options.
+    pub(super) const PLAIN: Self = Self {
+        delimiter: b',',
+        formula_guard: true,
+    };
+}
 
 /// Writes a status with a comma after it. Returns `false` if it is not one of the contract.
 #[inline]
@@ -23,33 +38,33 @@ pub(super) fn push_status(csv: &mut Vec<u8>, status: Option<&str>) -> bool {
 
 /// Writes a text that a third party can choose. A text that a spreadsheet would evaluate as a formula
 /// gets a leading `'`, which marks it as text (protection against CSV injection).
-pub(super) fn push_free_text(csv: &mut Vec<u8>, text: &[u8], flush: &mut Flush<'_>) {
+#[inline]
+pub(super) fn push_free_text(
+    csv: &mut Vec<u8>,
+    text: &[u8],
+    dialect: Dialect,
+    flush: &mut Flush<'_>,
+) {
     let guard: &[u8] = match text.first() {
-        Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r') => b"'",
+        Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r') if dialect.formula_guard => b"'",
         _ => b"",
     };
-    push(csv, guard, text, flush);
+    push(csv, guard, text, dialect.delimiter, flush);
 }
 
 /// Writes bytes that are encoded already.
 pub(super) fn push_encoded(csv: &mut Vec<u8>, encoded: &[u8], flush: &mut Flush<'_>) {
-    if encoded.len() <= PIECE {
-        csv.extend_from_slice(encoded);
-        return;
-    }
-    for piece in encoded.chunks(PIECE) {
-        if csv.len() >= PIECE {
-            flush(csv);
-        }
+    push_in_pieces(csv, encoded, flush, |csv, piece| {
         csv.extend_from_slice(piece);
-    }
+    });
 }
 
-fn push(csv: &mut Vec<u8>, guard: &[u8], text: &[u8], flush: &mut Flush<'_>) {
+#[inline]
+fn push(csv: &mut Vec<u8>, guard: &[u8], text: &[u8], delimiter: u8, flush: &mut Flush<'_>) {
     if text.len() > PIECE {
-        return push_long(csv, guard, text, flush);
+        return push_long(csv, guard, text, delimiter, flush);
     }
-    if !needs_quotes(text) {
+    if !needs_quotes(text, delimiter) {
         csv.extend_from_slice(guard);
         csv.extend_from_slice(text);
         return;
@@ -62,20 +77,21 @@ fn push(csv: &mut Vec<u8>, guard: &[u8], text: &[u8], flush: &mut Flush<'_>) {
 
 /// Writes the same bytes as [`push`] would.
 #[cold]
-fn push_long(csv: &mut Vec<u8>, guard: &[u8], text: &[u8], flush: &mut Flush<'_>) {
-    let quotes: &[u8] = if needs_quotes(text) { b"\"" } else { b"" };
+fn push_long(csv: &mut Vec<u8>, guard: &[u8], text: &[u8], delimiter: u8, flush: &mut Flush<'_>) {
+    let quotes: &[u8] = if needs_quotes(text, delimiter) {
+        b"\""
+    } else {
+        b""
+    };
     csv.extend_from_slice(quotes);
     csv.extend_from_slice(guard);
-    for piece in text.chunks(PIECE) {
-        if csv.len() >= PIECE {
-            flush(csv);
-        }
+    push_in_pieces(csv, text, flush, |csv, piece| {
         if quotes.is_empty() {
             csv.extend_from_slice(piece);
         } else {
             push_quoted(csv, piece);
         }
-    }
+    });
     csv.extend_from_slice(quotes);
 }
 
@@ -90,10 +106,11 @@ fn push_quoted(csv: &mut Vec<u8>, text: &[u8]) {
 }
 
 /// Checks every byte, without branches and without an early return: the compiler vectorises that.
-fn needs_quotes(text: &[u8]) -> bool {
+#[inline]
+fn needs_quotes(text: &[u8], delimiter: u8) -> bool {
     let is = |byte: u8, special: u8| u8::from(byte == special);
     text.iter().fold(0, |found, &byte| {
-        found | is(byte, b',') | is(byte, b'"') | is(byte, b'\r') | is(byte, b'\n')
+        found | is(byte, delimiter) | is(byte, b'"') | is(byte, b'\r') | is(byte, b'\n')
     }) != 0
 }
 
@@ -119,7 +136,7 @@ mod tests {
             if index > 0 {
                 record.push(b',');
             }
-            push(&mut record, b"", field, &mut |_| {});
+            push(&mut record, b"", field, b',', &mut |_| {});
         }
         record.extend_from_slice(b"\r\n");
         record
@@ -149,8 +166,8 @@ mod tests {
             let formula = text.first().is_some_and(|first| b"=+-@\t\r".contains(first));
             let guarded = if formula { [b"'", text.as_slice()].concat() } else { text.clone() };
             let (mut free, mut plain) = (Vec::new(), Vec::new());
-            push_free_text(&mut free, &text, &mut |_| {});
-            push(&mut plain, b"", &guarded, &mut |_| {});
+            push_free_text(&mut free, &text, Dialect::PLAIN, &mut |_| {});
+            push(&mut plain, b"", &guarded, b',', &mut |_| {});
             prop_assert_eq!(free, plain);
         }
     }
@@ -160,7 +177,7 @@ mod tests {
         for (unit, times) in [("x", 5 * PIECE), ("\"", 3 * PIECE + 1), ("a\"\",b", PIECE)] {
             let text = [b"=", unit.repeat(times).as_bytes()].concat();
             let (mut csv, mut flushed) = (Vec::new(), Vec::new());
-            push_free_text(&mut csv, &text, &mut |csv: &mut Vec<u8>| {
+            push_free_text(&mut csv, &text, Dialect::PLAIN, &mut |csv: &mut Vec<u8>| {
                 assert!(csv.len() <= 3 * PIECE, "{} bytes buffered", csv.len());
                 flushed.append(csv);
             });
@@ -196,7 +213,7 @@ mod tests {
     fn only_formulas_are_prefixed() {
         let written = |text: &str| {
             let mut csv = Vec::new();
-            push_free_text(&mut csv, text.as_bytes(), &mut |_| {});
+            push_free_text(&mut csv, text.as_bytes(), Dialect::PLAIN, &mut |_| {});
             String::from_utf8(csv).unwrap()
         };
         for formula in ["=1+1", "+1", "-1", "@sum", "\tx"] {

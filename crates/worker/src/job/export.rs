@@ -1,19 +1,25 @@
 //! The work of an attempt: one snapshot is read and written as one file.
 
+use std::collections::HashMap;
+use std::num::NonZeroU16;
+
 use exports_database::{Claim, FinishedFile};
-use exports_formats::RowFormat;
-use exports_formats::csv::CsvWriter;
+use exports_domain::Column;
+use exports_formats::Format;
 use exports_service::traces::Span;
 use exports_source::Error as SourceError;
-use exports_source::{Estimate, SourceSession, TimeSlice};
+use exports_source::{EndpointUrls, Estimate, SourceSession, TimeSlice};
 use tokio::sync::oneshot;
 
 use crate::context::Context;
+use crate::job::file_format::{self, FileFormat};
 use crate::job::{AttemptError, JobError, SharedProgress};
 use crate::metrics::{Phase, PhaseClock};
-use crate::pipeline::partition::TimePartition;
-use crate::pipeline::readers::{JoiningReaders, Readers};
-use crate::pipeline::reorder_buffer::{self, OrderedOutput};
+use crate::pipeline::framed::FramedOutput;
+use crate::pipeline::packing::StoredOutput;
+use crate::pipeline::partition::{SliceTarget, TimePartition};
+use crate::pipeline::readers::{JoiningReaders, Readers, RowColumns};
+use crate::pipeline::reorder_buffer;
 use crate::pipeline::upload::FileUpload;
 
 /// Slots of the reorder buffer in addition to one per reader. They compensate for a reader that is slow for
@@ -37,44 +43,33 @@ pub(crate) async fn write(
     file: &mut FileUpload,
     clock: &mut PhaseClock,
 ) -> Result<FinishedFile, AttemptError> {
-    let tracer = &context.tracer;
-    let read_trace = tracer.step("read", trace);
-    let source = |error: SourceError| JobError::rows(&error);
-    let direction = claim.filter.direction;
+    let read_trace = context.tracer.step("read", trace);
     let session = context.sessions.begin(&claim.project, &claim.filter).await;
     let mut session = session.map_err(|error| JobError::source(&error))?;
     let snapshot_at = session.snapshot_at();
-    let urls = session
-        .endpoint_urls(direction, MAX_ENDPOINTS_IN_MEMORY)
-        .await
-        .map_err(source)?;
-
-    let (partition, joining) = plan(context, claim, progress, &mut session)
-        .await
-        .map_err(source)?;
-    let (buffer, rows) = reorder_buffer::new(usize::from(context.readers) + EXTRA_SLOTS);
-    let (first_row, first_row_read) = oneshot::channel();
-    let readers = Readers::new(claim, urls, progress, partition, buffer, first_row);
-    // If one side stops, its end of the reorder buffer is dropped. That stops the encoders, and they stop the
-    // other side.
-    let timing = async {
-        first_row_read.await.ok().map(|()| {
-            clock.ended(Phase::FirstRow);
-            tracer.step("encode", trace)
-        })
+    let columns = file_format::options(claim).columns(claim.filter.direction);
+    let urls = endpoint_urls(&mut session, claim, columns).await;
+    let urls = urls.map_err(|error| JobError::rows(&error))?;
+    let columns = RowColumns {
+        columns: columns.to_vec(),
+        url: urls.column(),
     };
-    // The encoders end with the readers.
-    let reading = async {
-        let reading = readers.run(&mut session, joining);
-        let (read, _encode_trace) = tokio::join!(reading, timing);
-        read
+    let streaming = Streaming {
+        context,
+        claim,
+        trace,
+        progress,
+        file: &mut *file,
+        clock: &mut *clock,
+        session: &mut session,
+        columns,
     };
-    let upload_trace = tracer.step("upload", trace);
-    let uploading = upload(rows, claim, file, progress);
-    let (read, uploaded) = tokio::join!(reading, uploading);
-    uploaded?;
-    // The file is complete only if every slice was read to its end.
-    let row_count = read?;
+    let (row_count, upload_trace) = match FileFormat::of(claim, urls)? {
+        FileFormat::Csv(format) => streaming.run(format).await,
+        FileFormat::CustomCsv(format) => streaming.run(format).await,
+        FileFormat::JsonLines(format) => streaming.run(format).await,
+        FileFormat::Parquet(format) => streaming.run(format).await,
+    }?;
     progress.set_read();
     clock.ended(Phase::Streaming);
     let confirmed = session.commit_if_unchanged().await;
@@ -94,24 +89,103 @@ pub(crate) async fn write(
     })
 }
 
-/// Writes header, rows and end of the file.
-async fn upload(
-    mut rows: OrderedOutput,
+/// The URLs that the file needs.
+async fn endpoint_urls(
+    session: &mut SourceSession,
     claim: &Claim,
+    columns: &[Column],
+) -> Result<EndpointUrls, SourceError> {
+    if !columns.contains(&Column::Endpoint) {
+        return Ok(EndpointUrls::All(HashMap::new()));
+    }
+    session
+        .endpoint_urls(claim.filter.direction, MAX_ENDPOINTS_IN_MEMORY)
+        .await
+}
+
+/// Reading and uploading at the same time.
+struct Streaming<'a> {
+    context: &'a Context,
+    claim: &'a Claim,
+    trace: &'a Span,
+    progress: &'a SharedProgress,
+    file: &'a mut FileUpload,
+    clock: &'a mut PhaseClock,
+    session: &'a mut SourceSession,
+    columns: RowColumns,
+}
+
+impl Streaming<'_> {
+    /// Writes everything except the last part of the file. Returns the number of rows, and the span of the upload.
+    async fn run<F: Format>(self, format: F) -> Result<(u64, Span), AttemptError> {
+        let Self {
+            context,
+            claim,
+            progress,
+            ..
+        } = self;
+        let target = if F::HAS_GROUPS {
+            SliceTarget::GROUP
+        } else {
+            SliceTarget::ROWS
+        };
+        let plan = plan(context, claim, progress, self.session, target).await;
+        let plan = plan.map_err(|error| JobError::rows(&error))?;
+        let (buffer, rows) = reorder_buffer::new(usize::from(context.readers) + EXTRA_SLOTS);
+        let framed = FramedOutput::new(format.frame(), rows);
+        let stored = StoredOutput::new(framed, file_format::options(claim), plan.packing_threads);
+        let (first_row, first_row_read) = oneshot::channel();
+        let readers = Readers::new(
+            claim,
+            format,
+            self.columns,
+            progress,
+            plan.partition,
+            buffer,
+            first_row,
+        );
+        // If one side stops, its end of the reorder buffer is dropped. That stops the encoders, and they stop the
+        // other side.
+        let tracer = &context.tracer;
+        let timing = async {
+            first_row_read.await.ok().map(|()| {
+                self.clock.ended(Phase::FirstRow);
+                tracer.step("encode", self.trace)
+            })
+        };
+        // The encoders end with the readers.
+        let reading = async {
+            let reading = readers.run(self.session, plan.joining);
+            let (read, _encode_trace) = tokio::join!(reading, timing);
+            read
+        };
+        let upload_trace = tracer.step("upload", self.trace);
+        let uploading = upload(stored, self.file, progress);
+        let (read, uploaded) = tokio::join!(reading, uploading);
+        uploaded?;
+        // The file is complete only if every slice was read to its end.
+        Ok((read?, upload_trace))
+    }
+}
+
+/// Uploads the bytes of the file.
+async fn upload<F: Format>(
+    mut stored: StoredOutput<F>,
     file: &mut FileUpload,
     progress: &SharedProgress,
 ) -> Result<(), AttemptError> {
-    let header = CsvWriter::header(claim.filter.direction);
-    progress.waiting_for_store(file.write(&header)).await?;
-    progress.add_bytes(header.len());
-    while let Some(chunk) = rows.next().await {
+    while let Some(chunk) = stored.next().await? {
         progress.waiting_for_store(file.write(&chunk.bytes)).await?;
         progress.add_bytes(chunk.bytes.len());
     }
-    let end = CsvWriter::END_OF_FILE;
-    progress.waiting_for_store(file.write(end)).await?;
-    progress.add_bytes(end.len());
     Ok(())
+}
+
+/// How the export is read and packed.
+struct Plan {
+    partition: TimePartition,
+    joining: Option<JoiningReaders>,
+    packing_threads: NonZeroU16,
 }
 
 /// Decides how to read the export: in one statement, or in slices by several readers.
@@ -120,9 +194,18 @@ async fn plan(
     claim: &Claim,
     progress: &SharedProgress,
     session: &mut SourceSession,
-) -> Result<(TimePartition, Option<JoiningReaders>), SourceError> {
-    let whole = TimePartition::whole(TimeSlice::whole(&claim.filter.range));
+    target: SliceTarget,
+) -> Result<Plan, SourceError> {
     let readers = context.readers;
+    let plan = |partition, joining| Plan {
+        partition,
+        joining,
+        packing_threads: NonZeroU16::new(readers).unwrap_or(NonZeroU16::MIN),
+    };
+    let whole = plan(
+        TimePartition::whole(TimeSlice::whole(&claim.filter.range)),
+        None,
+    );
     let estimate = session
         .estimate(&claim.filter, SINGLE_READER_MESSAGES)
         .await?;
@@ -133,27 +216,31 @@ async fn plan(
         progress.set_planned_rows(rows);
     }
     match estimate {
-        Estimate::Few | Estimate::Unordered => Ok((whole, None)),
+        Estimate::Few => Ok(Plan {
+            packing_threads: NonZeroU16::MIN,
+            ..whole
+        }),
+        Estimate::Unordered => Ok(whole),
         Estimate::SingleStatement(reason) => {
             tracing::info!(
                 reason,
                 "one statement reads all messages: another session or statement could see a different \
                  state of the source"
             );
-            Ok((whole, None))
+            Ok(whole)
         }
         Estimate::Many { extent, sample } => {
-            let partition = TimePartition::slices(extent, sample, readers);
+            let partition = TimePartition::slices(extent, sample, readers, target);
             let count = readers.saturating_sub(1);
             if count == 0 {
-                return Ok((partition, None));
+                return Ok(plan(partition, None));
             }
             let joining = JoiningReaders {
                 count,
                 sessions: context.sessions.clone(),
                 snapshot: session.export_snapshot().await?,
             };
-            Ok((partition, Some(joining)))
+            Ok(plan(partition, Some(joining)))
         }
     }
 }

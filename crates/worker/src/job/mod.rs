@@ -4,6 +4,7 @@ mod attempt;
 mod completion;
 mod error;
 mod export;
+mod file_format;
 mod heartbeat;
 mod progress;
 mod reporter;

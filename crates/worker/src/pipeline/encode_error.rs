@@ -1,6 +1,6 @@
 //! Errors of the encoder, and what they mean for the export.
 
-use exports_domain::InvalidValue;
+use exports_formats::WriteError;
 
 use crate::job::JobError;
 use crate::pipeline::encoder::MAX_ROW;
@@ -13,7 +13,7 @@ pub enum EncodeError {
     Decode(#[from] exports_source::Error),
     /// A value cannot be written.
     #[error(transparent)]
-    Value(#[from] InvalidValue),
+    Write(#[from] WriteError),
     /// A row is longer than the limit.
     #[error("message {message} has at least {bytes} bytes; the limit is {MAX_ROW}")]
     RowTooLong {
@@ -44,12 +44,14 @@ impl From<EncodeError> for JobError {
     fn from(error: EncodeError) -> Self {
         match &error {
             EncodeError::Decode(decode) => Self::rows(decode),
-            EncodeError::Value(value) => Self::invalid_value(value),
+            EncodeError::Write(WriteError::Value(value)) => Self::invalid_value(value),
             EncodeError::RowTooLong { message, .. } => Self::invalid_data(
                 &format!("Message {message} has more than {} MiB.", MAX_ROW >> 20),
                 error.to_string(),
             ),
-            EncodeError::UnexpectedEnd | EncodeError::OutOfMemory { .. } => Self::internal(&error),
+            EncodeError::Write(WriteError::Parquet(_))
+            | EncodeError::UnexpectedEnd
+            | EncodeError::OutOfMemory { .. } => Self::internal(&error),
         }
     }
 }

@@ -43,6 +43,7 @@ pub struct Encoder<F> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SliceSize {
     pub(crate) rows: u64,
+    /// The bytes that were read or written, whichever are more.
     pub(crate) bytes: u64,
 }
 
@@ -51,15 +52,15 @@ pub(crate) type EncoderTask = JoinHandle<Result<Option<SliceSize>, JobError>>;
 
 /// Starts an encoder on its own thread. It takes chunks of a COPY from the channel and writes the encoded
 /// rows to `output`, until the channel or the output is closed.
-pub(crate) fn spawn<F: RowFormat + Send + 'static>(
+pub(crate) fn spawn<F: RowFormat>(
     mut encoder: Encoder<F>,
-    output: SliceInput,
+    output: SliceInput<F::Slice>,
     buffers: BufferPool,
     progress: SharedProgress,
 ) -> (mpsc::Sender<Buffer>, EncoderTask) {
     let (chunks, mut input) = mpsc::channel::<Buffer>(QUEUED_CHUNKS);
     let task = tokio::task::spawn_blocking(move || {
-        let (mut bytes, mut is_open) = (0, true);
+        let (mut received, mut bytes, mut is_open) = (0, 0, true);
         let mut flush = |file: &mut Vec<u8>| {
             let mut full = buffers.take();
             std::mem::swap(&mut *full, file);
@@ -69,6 +70,7 @@ pub(crate) fn spawn<F: RowFormat + Send + 'static>(
         };
         let mut file = buffers.take();
         while let Some(chunk) = input.blocking_recv() {
+            received += chunk.len() as u64;
             file.reserve(chunk.len() * 2);
             let before = encoder.rows;
             encoder.encode(&chunk, &mut file, &mut |file| {
@@ -83,7 +85,13 @@ pub(crate) fn spawn<F: RowFormat + Send + 'static>(
                 return Ok(None);
             }
         }
-        let rows = encoder.finish()?;
+        let (rows, end) = encoder.finish(&mut file, &mut |file| {
+            flush(file);
+        })?;
+        if !flush(&mut file) || !output.end(end) {
+            return Ok(None);
+        }
+        let bytes = bytes.max(received);
         Ok(Some(SliceSize { rows, bytes }))
     });
     (chunks, task)
@@ -146,13 +154,17 @@ impl<F: RowFormat> Encoder<F> {
         Err(EncodeError::row_too_long(id, bytes))
     }
 
-    /// The number of rows, if the end of the COPY was among the bytes.
-    pub fn finish(self) -> Result<u64, EncodeError> {
-        if self.decoder.is_finished() && self.partial_row.is_empty() {
-            Ok(self.rows)
-        } else {
-            Err(EncodeError::UnexpectedEnd)
+    /// Appends what the format has not written yet, if the end of the COPY was among the bytes. Returns the number
+    /// of rows and what the end of the file must know.
+    pub fn finish(
+        mut self,
+        file: &mut Vec<u8>,
+        flush: &mut Flush<'_>,
+    ) -> Result<(u64, F::Slice), EncodeError> {
+        if !self.decoder.is_finished() || !self.partial_row.is_empty() {
+            return Err(EncodeError::UnexpectedEnd);
         }
+        Ok((self.rows, self.format.end_slice(file, flush)?))
     }
 
     /// The number of rows so far.

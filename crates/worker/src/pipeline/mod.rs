@@ -1,14 +1,16 @@
 //! The path of the rows from the source to the object store.
 //!
 //! `partition` cuts the time range of an export into slices. `readers` reads several slices at the same
-//! time, each through `chunks` and `encoder` (`encode_error`). `reorder_buffer` puts the slices back in order, and `upload`
-//! stores the file. `buffer_pool` reuses the memory. Every step is bounded, so a slow step slows down the
+//! time, each through `chunks` and `encoder` (`encode_error`). `reorder_buffer` puts the slices back in order, `framed` adds
+//! the start and the end of the file, `packing` compresses it, and `upload` stores it. `buffer_pool` reuses the memory. Every step is bounded, so a slow step slows down the
 //! steps before it (backpressure).
 
 pub(crate) mod buffer_pool;
 mod chunks;
 pub(crate) mod encode_error;
 pub(crate) mod encoder;
+pub(crate) mod framed;
+pub(crate) mod packing;
 pub(crate) mod partition;
 pub(crate) mod readers;
 pub(crate) mod reorder_buffer;

@@ -6,15 +6,38 @@
 use exports_domain::PgTimestamp;
 use exports_source::TimeSlice;
 
-/// The intended rows of a slice: so many that starting its COPY costs nothing compared with reading it.
-const ROWS: u64 = 16_384;
-/// The intended bytes of a slice, which limit slices of long rows. A slice of this size fits into its part
-/// of the reorder buffer, so its reader never waits for its turn.
+/// The intended bytes of a slice. A slice of this size fits into its part of the reorder buffer, so its reader
+/// never waits for its turn.
 pub(crate) const BYTES: u64 = 4 * 1024 * 1024;
+
+/// What a slice is intended to contain: the more of either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SliceTarget {
+    rows: u64,
+    bytes: u64,
+    /// Each reader gets at least this many slices, even if matching rows are rare.
+    per_reader: i64,
+}
+
+impl SliceTarget {
+    /// So many rows that starting a COPY costs nothing compared with reading them.
+    pub(crate) const ROWS: Self = Self {
+        rows: 16_384,
+        bytes: BYTES,
+        per_reader: 8,
+    };
+
+    /// A group of rows of a format that stores rows in groups. Its bytes before they are encoded, which makes them far
+    /// fewer: it fits into its part of the reorder buffer, too.
+    pub(crate) const GROUP: Self = Self {
+        rows: 98_304,
+        bytes: 24 * 1024 * 1024,
+        per_reader: 3,
+    };
+}
+
 /// A slice is at most this many times wider than the slice before it.
 const MAX_GROWTH: i64 = 8;
-/// Each reader gets at least this many slices, even if matching rows are rare.
-const SLICES_PER_READER: i64 = 8;
 /// The last slices are at most this many times narrower than the others.
 const MAX_SHRINKAGE: i64 = 8;
 
@@ -28,6 +51,7 @@ pub(crate) struct TimePartition {
     narrowest: i64,
     widest: i64,
     readers: i64,
+    target: SliceTarget,
 }
 
 impl TimePartition {
@@ -39,20 +63,27 @@ impl TimePartition {
             narrowest: 1,
             widest: range.width(),
             readers: 1,
+            target: SliceTarget::ROWS,
         }
     }
 
     /// Several slices. The first are as wide as `sample`, a part of the range that has some rows, but
     /// fewer than the intended rows of a slice.
-    pub(crate) fn slices(range: TimeSlice, sample: TimeSlice, readers: u16) -> Self {
+    pub(crate) fn slices(
+        range: TimeSlice,
+        sample: TimeSlice,
+        readers: u16,
+        target: SliceTarget,
+    ) -> Self {
         let readers = i64::from(readers.max(1));
-        let widest = (range.width() / (readers * SLICES_PER_READER)).max(1);
+        let widest = (range.width() / (readers * target.per_reader)).max(1);
         Self {
             remaining: Some(range),
             width: sample.width().min(widest),
             narrowest: i64::MAX,
             widest,
             readers,
+            target,
         }
     }
 
@@ -86,11 +117,12 @@ impl TimePartition {
     /// Adjusts the width to what a slice contained.
     pub(crate) fn adjust_width(&mut self, slice: TimeSlice, rows: u64, bytes: u64) {
         let width = i128::from(slice.width());
-        // Rows and bytes in a common unit: a slice of the intended size is ROWS * BYTES.
-        let by_rows = rows.saturating_mul(BYTES);
-        let by_bytes = bytes.saturating_mul(ROWS);
+        // Rows and bytes in a common unit: a slice of the intended size is `target.rows * target.bytes`.
+        let target = self.target;
+        let by_rows = rows.saturating_mul(target.bytes);
+        let by_bytes = bytes.saturating_mul(target.rows);
         let work = i128::from(by_rows.max(by_bytes)).max(1);
-        let intended = i128::from(ROWS.saturating_mul(BYTES)) * width / work;
+        let intended = i128::from(target.rows.saturating_mul(target.bytes)) * width / work;
         let intended = i64::try_from(intended).unwrap_or(i64::MAX);
         let most = slice.width().saturating_mul(MAX_GROWTH).min(self.widest);
         self.width = intended.clamp(1, most);
@@ -140,7 +172,7 @@ mod tests {
     fn read(times: &[i64], sample_rows: usize) -> Vec<(TimeSlice, usize)> {
         let extent = slice(times[0], times[times.len() - 1]);
         let sample = slice(times[0], times[sample_rows.min(times.len() - 1)]);
-        let mut partition = TimePartition::slices(extent, sample, 2);
+        let mut partition = TimePartition::slices(extent, sample, 2, SliceTarget::ROWS);
         let mut read = Vec::new();
         while let Some(taken) = partition.next_slice() {
             let from = times.partition_point(|&time| time < taken.first.0);
@@ -177,7 +209,7 @@ mod tests {
     fn evenly_spread_rows_are_in_slices_of_equal_size() {
         let times: Vec<i64> = (0..1_000_000).map(|row| row * 130).collect();
         let slices = read(&times, 4096);
-        let intended = usize::try_from(ROWS).unwrap();
+        let intended = usize::try_from(SliceTarget::ROWS.rows).unwrap();
         // The width of the first slices is not known yet, and the last slices are narrower.
         let even = &slices[2..slices.len() - 8];
         let uneven = even
@@ -197,7 +229,7 @@ mod tests {
         let slices = read(&times, 4096);
         assert!(slices.len() < 40, "{}", slices.len());
         let largest = slices.iter().map(|(_, rows)| *rows).max();
-        assert!(largest.unwrap() <= 4 * usize::try_from(ROWS).unwrap());
+        assert!(largest.unwrap() <= 4 * usize::try_from(SliceTarget::ROWS.rows).unwrap());
     }
 
     #[test]

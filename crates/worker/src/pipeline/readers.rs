@@ -6,9 +6,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use exports_database::Claim;
-use exports_domain::error_line;
-use exports_formats::csv::{CsvWriter, EndpointFields};
-use exports_source::{EndpointUrls, Error as SourceError, SessionPool};
+use exports_domain::{Column, error_line};
+use exports_formats::{Format, RowFormat};
+use exports_source::{Error as SourceError, SessionPool};
 use exports_source::{SnapshotId, SourceSession, TimeSlice, UrlColumn};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -23,15 +23,25 @@ use crate::pipeline::partition::TimePartition;
 use crate::pipeline::reorder_buffer::{ReorderBuffer, SliceInput};
 
 /// What the readers of one export share.
-pub(crate) struct Readers {
+pub(crate) struct Readers<F: Format> {
     claim: Claim,
-    url: UrlColumn,
-    endpoints: Arc<EndpointFields>,
+    format: F,
+    columns: RowColumns,
     progress: SharedProgress,
     /// For chunks of the source and for encoded bytes.
     buffers: BufferPool,
-    reorder_buffer: ReorderBuffer,
+    reorder_buffer: ReorderBuffer<Slice<F>>,
     state: Mutex<State>,
+}
+
+/// What the end of the file must know about a slice.
+pub(crate) type Slice<F> = <<F as Format>::Rows as RowFormat>::Slice;
+
+/// What the rows have.
+#[derive(Debug, Clone)]
+pub(crate) struct RowColumns {
+    pub(crate) columns: Vec<Column>,
+    pub(crate) url: UrlColumn,
 }
 
 struct State {
@@ -52,24 +62,20 @@ pub(crate) struct JoiningReaders {
     pub(crate) snapshot: SnapshotId,
 }
 
-impl Readers {
+impl<F: Format> Readers<F> {
     pub(crate) fn new(
         claim: &Claim,
-        urls: EndpointUrls,
+        format: F,
+        columns: RowColumns,
         progress: &SharedProgress,
         partition: TimePartition,
-        reorder_buffer: ReorderBuffer,
+        reorder_buffer: ReorderBuffer<Slice<F>>,
         first_row: oneshot::Sender<()>,
     ) -> Self {
-        let url = urls.column();
-        let endpoints = match urls {
-            EndpointUrls::All(urls) => EndpointFields::known(claim.filter.direction, urls),
-            EndpointUrls::InRows => EndpointFields::from_rows(),
-        };
         Self {
             claim: claim.clone(),
-            url,
-            endpoints: Arc::new(endpoints),
+            format,
+            columns,
             progress: progress.clone(),
             // No initial capacity: a small export uses only the memory that it needs.
             buffers: BufferPool::new(0),
@@ -138,15 +144,15 @@ impl Readers {
         &self,
         session: &mut SourceSession,
         slice: TimeSlice,
-        output: SliceInput,
+        output: SliceInput<Slice<F>>,
     ) -> Result<Option<SliceSize>, JobError> {
         let source = |error: SourceError| JobError::rows(&error);
-        let direction = self.claim.filter.direction;
-        let encoder = Encoder::new(CsvWriter::new(direction, self.endpoints.clone()));
+        let encoder = Encoder::new(self.format.rows());
         let (buffers, progress) = (self.buffers.clone(), self.progress.clone());
         let (chunks, encoding) = encoder::spawn(encoder, output, buffers, progress);
         let working = self.progress.working();
-        let rows = session.rows(&self.claim.filter, slice, self.url, working);
+        let RowColumns { columns, url } = &self.columns;
+        let rows = session.rows(&self.claim.filter, slice, columns, *url, working);
         let rows = rows.await.map_err(source)?;
         let on_first_row = || {
             if let Some(first_row) = self.lock().first_row.take() {
@@ -163,7 +169,7 @@ impl Readers {
     }
 
     /// Waits for a slot in the reorder buffer, then takes the next slice.
-    async fn next_slice(&self) -> Option<(TimeSlice, SliceInput)> {
+    async fn next_slice(&self) -> Option<(TimeSlice, SliceInput<Slice<F>>)> {
         let slot = self.reorder_buffer.slot().await?;
         // Both under one lock: slices must be opened in time order.
         let mut state = self.lock();
@@ -200,8 +206,8 @@ impl Readers {
 }
 
 /// Joins the snapshot, unless no slice is left by then, and reads slices.
-async fn join_and_read(
-    readers: Arc<Readers>,
+async fn join_and_read<F: Format>(
+    readers: Arc<Readers<F>>,
     joining: Arc<JoiningReaders>,
     all_taken: CancellationToken,
 ) -> Result<(), JobError> {

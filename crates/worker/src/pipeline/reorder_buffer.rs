@@ -23,10 +23,10 @@ use crate::pipeline::partition;
 #[expect(clippy::cast_possible_truncation, reason = "6 MiB")]
 const BYTE_BUDGET: u32 = (partition::BYTES + partition::BYTES / 2) as u32;
 
-/// The input side: opens slices.
+/// The input side: opens slices. `T` is what a slice ends with.
 #[derive(Debug)]
-pub(crate) struct ReorderBuffer {
-    slices: mpsc::UnboundedSender<SliceOutput>,
+pub(crate) struct ReorderBuffer<T> {
+    slices: mpsc::UnboundedSender<SliceOutput<T>>,
     slots: Arc<Semaphore>,
 }
 
@@ -35,24 +35,33 @@ pub(crate) type Slot = OwnedSemaphorePermit;
 
 /// The output side: the bytes of all slices, in order. Dropping it closes the input side.
 #[derive(Debug)]
-pub(crate) struct OrderedOutput {
-    slices: mpsc::UnboundedReceiver<SliceOutput>,
-    current: Option<SliceOutput>,
+pub(crate) struct OrderedOutput<T> {
+    slices: mpsc::UnboundedReceiver<SliceOutput<T>>,
+    current: Option<SliceOutput<T>>,
     slots: Arc<Semaphore>,
+}
+
+/// What a slice consists of.
+#[derive(Debug)]
+pub(crate) enum Piece<T> {
+    /// Its bytes.
+    Bytes(Chunk),
+    /// Its end.
+    End(T),
 }
 
 /// Takes the bytes of one slice.
 #[derive(Debug)]
-pub(crate) struct SliceInput {
-    chunks: mpsc::UnboundedSender<Chunk>,
+pub(crate) struct SliceInput<T> {
+    pieces: mpsc::UnboundedSender<Piece<T>>,
     budget: Arc<Semaphore>,
     /// Has a permit when the slice has its turn.
     turn: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
-struct SliceOutput {
-    chunks: mpsc::UnboundedReceiver<Chunk>,
+struct SliceOutput<T> {
+    pieces: mpsc::UnboundedReceiver<Piece<T>>,
     budget: Arc<Semaphore>,
     turn: Arc<Semaphore>,
     _slot: Slot,
@@ -62,11 +71,19 @@ struct SliceOutput {
 #[derive(Debug)]
 pub(crate) struct Chunk {
     pub(crate) bytes: Buffer,
-    _budget: OwnedSemaphorePermit,
+    _budget: Option<OwnedSemaphorePermit>,
+}
+
+impl From<Buffer> for Chunk {
+    /// Bytes that belong to no slice.
+    fn from(bytes: Buffer) -> Self {
+        let _budget = None;
+        Self { bytes, _budget }
+    }
 }
 
 /// Both sides of a new buffer with this number of slots.
-pub(crate) fn new(slots: usize) -> (ReorderBuffer, OrderedOutput) {
+pub(crate) fn new<T>(slots: usize) -> (ReorderBuffer<T>, OrderedOutput<T>) {
     let (opened, slices) = mpsc::unbounded_channel();
     let slots = Arc::new(Semaphore::new(slots));
     let output = OrderedOutput {
@@ -78,19 +95,19 @@ pub(crate) fn new(slots: usize) -> (ReorderBuffer, OrderedOutput) {
     (ReorderBuffer { slices, slots }, output)
 }
 
-impl ReorderBuffer {
+impl<T> ReorderBuffer<T> {
     /// Waits for a slot; `None` if the output is closed.
     pub(crate) async fn slot(&self) -> Option<Slot> {
         self.slots.clone().acquire_owned().await.ok()
     }
 
     /// Opens the next slice. Its turn comes after all slices that were opened before it.
-    pub(crate) fn open(&self, slot: Slot) -> SliceInput {
-        let (chunks, waiting) = mpsc::unbounded_channel();
+    pub(crate) fn open(&self, slot: Slot) -> SliceInput<T> {
+        let (pieces, waiting) = mpsc::unbounded_channel();
         let budget = Arc::new(Semaphore::new(BYTE_BUDGET as usize));
         let turn = Arc::new(Semaphore::new(0));
         let output = SliceOutput {
-            chunks: waiting,
+            pieces: waiting,
             budget: budget.clone(),
             turn: turn.clone(),
             _slot: slot,
@@ -98,20 +115,20 @@ impl ReorderBuffer {
         // If the output is closed, this drops the slice, which closes its budget: the next send fails.
         self.slices.send(output).ok();
         SliceInput {
-            chunks,
+            pieces,
             budget,
             turn,
         }
     }
 }
 
-impl OrderedOutput {
-    /// The next bytes; `None` when the input side is closed and every slice has ended.
-    pub(crate) async fn next(&mut self) -> Option<Chunk> {
+impl<T> OrderedOutput<T> {
+    /// The next piece; `None` when the input side is closed and every slice has ended.
+    pub(crate) async fn next(&mut self) -> Option<Piece<T>> {
         loop {
             if let Some(slice) = &mut self.current {
-                if let Some(chunk) = slice.chunks.recv().await {
-                    return Some(chunk);
+                if let Some(piece) = slice.pieces.recv().await {
+                    return Some(piece);
                 }
                 self.current = None;
             }
@@ -122,7 +139,7 @@ impl OrderedOutput {
     }
 }
 
-impl SliceInput {
+impl<T> SliceInput<T> {
     /// Sends bytes and waits while the byte budget is used up. `false` if the output is closed. Only for
     /// threads that may block.
     pub(crate) fn blocking_send(&self, bytes: Buffer) -> bool {
@@ -133,12 +150,17 @@ impl SliceInput {
             Ok(permit) => {
                 let chunk = Chunk {
                     bytes,
-                    _budget: permit,
+                    _budget: Some(permit),
                 };
-                self.chunks.send(chunk).is_ok()
+                self.pieces.send(Piece::Bytes(chunk)).is_ok()
             }
             Err(_closed) => false,
         }
+    }
+
+    /// Ends the slice. `false` if the output is closed.
+    pub(crate) fn end(self, end: T) -> bool {
+        self.pieces.send(Piece::End(end)).is_ok()
     }
 
     /// Waits until the slice has its turn. `false` if the output is closed. Only for threads that may block.
@@ -147,13 +169,13 @@ impl SliceInput {
     }
 }
 
-impl Drop for OrderedOutput {
+impl<T> Drop for OrderedOutput<T> {
     fn drop(&mut self) {
         self.slots.close();
     }
 }
 
-impl Drop for SliceOutput {
+impl<T> Drop for SliceOutput<T> {
     fn drop(&mut self) {
         self.budget.close();
         self.turn.close();
@@ -179,8 +201,16 @@ mod tests {
         buffer(&vec![0; length])
     }
 
-    async fn open(slices: &ReorderBuffer) -> SliceInput {
+    async fn open<T>(slices: &ReorderBuffer<T>) -> SliceInput<T> {
         slices.open(slices.slot().await.unwrap())
+    }
+
+    /// The next piece, which is bytes.
+    async fn next_bytes(output: &mut OrderedOutput<()>) -> Vec<u8> {
+        match output.next().await {
+            Some(Piece::Bytes(chunk)) => chunk.bytes.to_vec(),
+            Some(Piece::End(())) | None => panic!("no bytes"),
+        }
     }
 
     #[tokio::test]
@@ -190,21 +220,25 @@ mod tests {
         drop(slices);
         let late = spawn_blocking(move || {
             assert!(second.blocking_send(buffer(b"b")));
-            drop(second);
+            assert!(second.end(b"[end of b]".as_slice()));
             assert!(first.blocking_send(buffer(b"a1")));
             assert!(first.blocking_send(buffer(b"a2")));
+            assert!(first.end(b"[end of a]"));
         });
         let mut all = Vec::new();
-        while let Some(chunk) = output.next().await {
-            all.extend_from_slice(&chunk.bytes);
+        while let Some(piece) = output.next().await {
+            match piece {
+                Piece::Bytes(chunk) => all.extend_from_slice(&chunk.bytes),
+                Piece::End(end) => all.extend_from_slice(end),
+            }
         }
         late.await.unwrap();
-        assert_eq!(all, b"a1a2b");
+        assert_eq!(all, b"a1a2[end of a]b[end of b]");
     }
 
     #[tokio::test]
     async fn a_slice_that_waits_for_its_turn_holds_at_most_its_byte_budget() {
-        let (slices, mut output) = new(2);
+        let (slices, mut output) = new::<()>(2);
         let (head, waiting) = (open(&slices).await, open(&slices).await);
         drop(slices);
         let budget = waiting.budget.clone();
@@ -226,7 +260,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_encoder_blocked_by_its_byte_budget_stops_when_the_output_is_closed() {
-        let (slices, output) = new(1);
+        let (slices, output) = new::<()>(1);
         let slice = open(&slices).await;
         let sending =
             spawn_blocking(move || while slice.blocking_send(zeros(2 * BYTE_BUDGET as usize)) {});
@@ -237,7 +271,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_encoder_with_a_long_row_waits_for_the_turn_of_its_slice() {
-        let (slices, mut output) = new(3);
+        let (slices, mut output) = new::<()>(3);
         let (head, second) = (open(&slices).await, open(&slices).await);
         let third = open(&slices).await;
         let turn = second.turn.clone();
@@ -247,14 +281,14 @@ mod tests {
         let sending = spawn_blocking(move || {
             head.blocking_wait_for_turn() && head.blocking_send(buffer(b"head"))
         });
-        assert_eq!(output.next().await.unwrap().bytes.as_slice(), b"head");
+        assert_eq!(next_bytes(&mut output).await, b"head");
         assert!(sending.await.unwrap());
         assert_eq!(
             turn.available_permits(),
             0,
             "the first slice has not ended for the output"
         );
-        assert_eq!(output.next().await.unwrap().bytes.as_slice(), b"long");
+        assert_eq!(next_bytes(&mut output).await, b"long");
         assert!(waiting.await.unwrap());
         drop(output);
         let closed = spawn_blocking(move || third.blocking_wait_for_turn());
@@ -263,7 +297,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_reader_that_is_far_ahead_waits_for_a_slot() {
-        let (slices, mut output) = new(2);
+        let (slices, mut output) = new::<()>(2);
         let (head, ahead) = (open(&slices).await, open(&slices).await);
         // The second slice is complete, but the first one is not.
         drop(ahead);

@@ -5,10 +5,10 @@ use exports_domain::PgTimestamp;
 
 /// The time is infinite or outside the years 1 to 9999: RFC 3339 cannot express it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct OutOfRange;
+pub(crate) struct OutOfRange;
 
 /// Writes `01935abc-def0-7123-4567-890abcdef012`.
-pub(super) fn push_uuid(csv: &mut Vec<u8>, id: Option<[u8; 16]>) {
+pub(crate) fn push_uuid(csv: &mut Vec<u8>, id: Option<[u8; 16]>) {
     const OFFSETS: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
     match id {
         None => csv.push(b','),
@@ -17,7 +17,7 @@ pub(super) fn push_uuid(csv: &mut Vec<u8>, id: Option<[u8; 16]>) {
 }
 
 /// Writes `ep_01935abcdef071234567890abcdef012`.
-pub(super) fn push_outbound_endpoint(csv: &mut Vec<u8>, id: Option<[u8; 16]>) {
+pub(crate) fn push_outbound_endpoint(csv: &mut Vec<u8>, id: Option<[u8; 16]>) {
     const OFFSETS: [usize; 16] = [3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31, 33];
     match id {
         None => csv.push(b','),
@@ -38,7 +38,7 @@ fn push_hex<const N: usize>(
 }
 
 /// Writes a decimal number.
-pub(super) fn push_int(csv: &mut Vec<u8>, number: Option<i32>) {
+pub(crate) fn push_int(csv: &mut Vec<u8>, number: Option<i32>) {
     let Some(number) = number else {
         return csv.push(b',');
     };
@@ -108,10 +108,23 @@ const MICROS_PER_DAY: i64 = 86_400_000_000;
 /// Days from the Unix epoch to `PostgreSQL`'s epoch, 2000-01-01.
 const EPOCH_DAYS: i64 = 10_957;
 
+/// The years 1 to 9999, which RFC 3339 can express.
+const TIMES: std::ops::RangeInclusive<i64> = -63_082_281_600_000_000..=252_455_615_999_999_999;
+
+/// Whether the time can be written.
+pub(crate) fn is_in_range(PgTimestamp(micros): PgTimestamp) -> bool {
+    TIMES.contains(&micros)
+}
+
+/// The microseconds since 1970 of a time that can be written.
+pub(crate) fn unix_micros(PgTimestamp(micros): PgTimestamp) -> i64 {
+    micros + EPOCH_DAYS * MICROS_PER_DAY
+}
+
 /// Writes times as `2025-12-01T00:00:00.000000Z`. Most rows have the same date as the row before, so the
 /// date is computed once per day.
-#[derive(Debug)]
-pub(super) struct TimeField {
+#[derive(Debug, Clone)]
+pub(crate) struct TimeField {
     template: [u8; 28],
     /// The day whose date is in `template`, in days since 2000-01-01.
     day: Option<i64>,
@@ -127,7 +140,7 @@ impl Default for TimeField {
 }
 
 impl TimeField {
-    pub(super) fn push(
+    pub(crate) fn push(
         &mut self,
         csv: &mut Vec<u8>,
         time: Option<PgTimestamp>,
