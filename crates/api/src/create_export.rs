@@ -1,6 +1,7 @@
 //! `POST /v1/exports`: queue an export.
 
 pub(crate) mod request;
+pub(crate) mod schema;
 
 use std::sync::Arc;
 
@@ -31,8 +32,9 @@ use crate::query::Query;
 use crate::request_id::RequestId;
 use crate::state::AppState;
 use crate::wait::{self, Waited};
-pub(crate) use request::refine_schema;
-use request::{CreateExport, ExportRequest};
+use request::ExportRequest;
+use schema::CreateExport;
+pub(crate) use schema::refine_schema;
 
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
