@@ -1,5 +1,6 @@
 //! `POST /v1/exports`: queue an export.
 
+mod file_options;
 pub(crate) mod request;
 pub(crate) mod schema;
 
@@ -56,7 +57,7 @@ impl DocumentedErrors for Errors {
 
 /// Create an export
 ///
-/// Queues an export of the matching messages as a CSV file. Get the export to see when it is completed.
+/// Queues an export of the matching messages as a file, by default CSV. Get the export to see when it is completed.
 #[utoipa::path(
     post,
     path = "/v1/exports",
@@ -178,6 +179,7 @@ impl CreateContext<'_> {
             id: ExportId::generate(),
             project: self.caller.project.clone(),
             filter: request.filter,
+            options: request.options,
             label: request.label,
             retry_of,
             idempotency_key,

@@ -1,4 +1,4 @@
-//! A request body as JSON: one object whose values are texts and lists of texts.
+//! A request body as JSON: one object whose values are texts, booleans, lists of texts, and objects of these.
 //!
 //! This module checks the JSON and the field names, and collects all faults. The endpoint says how a value is parsed.
 
@@ -10,7 +10,7 @@ use serde_json::error::Category;
 
 use crate::error::ApiError;
 use crate::faults::{Faults, unknown_names};
-use object::Object;
+use object::{Given, Object};
 
 const UTF_8_BOM: &[u8] = b"\xef\xbb\xbf";
 /// The byte order marks of UTF-16 and UTF-32. UTF-8 text cannot start with them.
@@ -20,7 +20,9 @@ const OTHER_BOMS: [&[u8]; 3] = [b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff"];
 /// then calls [`Self::finish`].
 #[derive(Debug)]
 pub(crate) struct JsonFields {
-    given: Vec<(String, Value)>,
+    given: Vec<(String, Given)>,
+    /// What precedes the names of the fields in messages: `csv.` in the object `csv`.
+    prefix: String,
     known: &'static [&'static str],
     pub(crate) faults: Faults,
 }
@@ -65,6 +67,7 @@ impl JsonFields {
         let Object(given) = serde_json::from_slice(body).map_err(|error| invalid_json(&error))?;
         Ok(Self {
             given,
+            prefix: String::new(),
             known,
             faults: Faults::default(),
         })
@@ -76,10 +79,51 @@ impl JsonFields {
         name: &str,
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> Field<T> {
-        self.field(name, |value| {
-            parse(non_empty(&value).map_err(|rule| format!("{name} {rule}"))?)
+        self.field(name, |name, value| {
+            let text = non_empty(&value).map_err(str::to_owned);
+            text.and_then(parse)
                 .map_err(|rule| format!("{name} {rule}"))
         })
+    }
+
+    /// A field with `true` or `false`.
+    pub(crate) fn boolean(&mut self, name: &str) -> Field<bool> {
+        self.field(name, |name, value| {
+            let boolean = value.as_bool();
+            boolean.ok_or_else(|| format!("{name} must be true or false"))
+        })
+    }
+
+    /// A field with an object, whose fields `read` takes.
+    pub(crate) fn object<T>(
+        &mut self,
+        name: &str,
+        known: &'static [&'static str],
+        read: impl FnOnce(&mut Self) -> T,
+    ) -> Field<T> {
+        let given = match self.take(name) {
+            Field::Absent => return Field::Absent,
+            Field::Faulty => return Field::Faulty,
+            Field::Given(Given::Object(Object(given))) => given,
+            Field::Given(Given::Other(_)) => {
+                let fault = format!("{}{name} must be an object", self.prefix);
+                self.faults.add(fault);
+                return Field::Faulty;
+            }
+        };
+        let mut inner = Self {
+            given,
+            prefix: format!("{}{name}.", self.prefix),
+            known,
+            faults: Faults::default(),
+        };
+        let value = read(&mut inner);
+        inner.add_unknown();
+        if self.faults.append(inner.faults) {
+            Field::Faulty
+        } else {
+            Field::Given(value)
+        }
     }
 
     /// A field with 1 to [`ValueSet::MAX`] distinct texts that `parse` accepts.
@@ -88,26 +132,8 @@ impl JsonFields {
         name: &str,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Field<ValueSet<T>> {
-        self.field(name, |value| {
-            let Value::Array(items) = &value else {
-                return Err(format!("{name} must be a list of strings"));
-            };
-            let too_many = items.len() > ValueSet::<T>::MAX;
-            let items = items.iter().take(ValueSet::<T>::MAX).enumerate();
-            let mut faults = Vec::new();
-            let mut values = Vec::new();
-            for (at, item) in items {
-                match non_empty(item).map_err(str::to_owned).and_then(&parse) {
-                    Ok(value) => values.push(value),
-                    Err(rule) => faults.push(format!("{name}[{at}] {rule}")),
-                }
-            }
-            if too_many {
-                faults.push(format!("{name} {}", ValueSetError::Size));
-            }
-            if !faults.is_empty() {
-                return Err(faults.join("; "));
-            }
+        self.field(name, |name, value| {
+            let values = items(name, &value, ValueSet::<T>::MAX, parse)?;
             ValueSet::new(values).map_err(|error| match error {
                 ValueSetError::Size => format!("{name} {error}"),
                 ValueSetError::Repeated { index } => {
@@ -117,27 +143,105 @@ impl JsonFields {
         })
     }
 
-    fn field<T>(&mut self, name: &str, parse: impl FnOnce(Value) -> Result<T, String>) -> Field<T> {
+    /// A field with 1 to `max` texts that `parse` accepts, in their order. `check` sees all values, and its faults follow the
+    /// name of the field.
+    pub(crate) fn sequence<T, U>(
+        &mut self,
+        name: &str,
+        max: usize,
+        parse: impl Fn(&str) -> Result<T, String>,
+        check: impl FnOnce(Vec<T>) -> Result<U, Vec<String>>,
+    ) -> Field<U> {
+        self.field(name, |name, value| {
+            let values = items(name, &value, max, parse)?;
+            if values.is_empty() {
+                return Err(format!("{name} must have 1 to {max} values"));
+            }
+            check(values).map_err(|faults| {
+                let faults = faults.iter().map(|fault| format!("{name}{fault}"));
+                faults.collect::<Vec<_>>().join("; ")
+            })
+        })
+    }
+
+    /// `parse` gets the name as it is in messages.
+    fn field<T>(
+        &mut self,
+        name: &str,
+        parse: impl FnOnce(&str, Value) -> Result<T, String>,
+    ) -> Field<T> {
+        let value = match self.take(name) {
+            Field::Absent => return Field::Absent,
+            Field::Faulty => return Field::Faulty,
+            Field::Given(given) => given.into_value(),
+        };
+        let parsed = parse(&format!("{}{name}", self.prefix), value);
+        self.faults.ok(parsed).map_or(Field::Faulty, Field::Given)
+    }
+
+    fn take(&mut self, name: &str) -> Field<Given> {
         let mut values = self.given.extract_if(.., |(given, _)| given == name);
         let (first, more) = (values.next(), values.count());
-        let parsed = match first {
-            Some(_) if more > 0 => Err(format!("{name} must be given once")),
-            None | Some((_, Value::Null)) => return Field::Absent,
-            Some((_, value)) => parse(value),
-        };
-        self.faults.ok(parsed).map_or(Field::Faulty, Field::Given)
+        match first {
+            Some(_) if more > 0 => {
+                let fault = format!("{}{name} must be given once", self.prefix);
+                self.faults.add(fault);
+                Field::Faulty
+            }
+            None | Some((_, Given::Other(Value::Null))) => Field::Absent,
+            Some((_, value)) => Field::Given(value),
+        }
     }
 
     /// The error for all faults. Fields that were not read are unknown.
     pub(crate) fn finish(mut self) -> Result<(), ApiError> {
-        let unknown = self.given.iter().map(|(name, _)| name.as_str());
+        self.add_unknown();
+        self.faults.check()
+    }
+
+    fn add_unknown(&mut self) {
+        let prefix = &self.prefix;
+        let given = self.given.iter().map(|(name, _)| format!("{prefix}{name}"));
+        let unknown: Vec<_> = given.collect();
+        let unknown = unknown.iter().map(String::as_str);
+        let known = || {
+            let names = self.known.iter().map(|name| format!("{prefix}{name}"));
+            names.collect::<Vec<_>>().join(", ")
+        };
         if let Some(fault) = unknown_names("field", unknown, || match self.known {
             [] => "this operation takes none".to_owned(),
-            known => format!("the known fields are {}", known.join(", ")),
+            _ => format!("the known fields are {}", known()),
         }) {
             self.faults.add(fault);
         }
-        self.faults.check()
+    }
+}
+
+/// The texts of a list, at most `max`. The error has all faults.
+fn items<T>(
+    name: &str,
+    value: &Value,
+    max: usize,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<Vec<T>, String> {
+    let Value::Array(items) = value else {
+        return Err(format!("{name} must be a list of strings"));
+    };
+    let mut faults = Vec::new();
+    let mut values = Vec::new();
+    for (at, item) in items.iter().take(max).enumerate() {
+        match non_empty(item).map_err(str::to_owned).and_then(&parse) {
+            Ok(value) => values.push(value),
+            Err(rule) => faults.push(format!("{name}[{at}] {rule}")),
+        }
+    }
+    if items.len() > max {
+        faults.push(format!("{name} must have 1 to {max} values"));
+    }
+    if faults.is_empty() {
+        Ok(values)
+    } else {
+        Err(faults.join("; "))
     }
 }
 

@@ -2,14 +2,18 @@
 
 use exports_domain::time::to_wire;
 use exports_domain::{
-    AttemptProgress, Direction, EndpointId, Export, ExportFile, ExportState, MessageStatus,
-    Progress,
+    AttemptProgress, Columns, Compression, Direction, EndpointId, Export, ExportFile, ExportState,
+    FileFormat, FileTimeZone, MessageStatus, Progress,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::schema_enums::{DirectionSchema, ExportStatusSchema, MessageStatusSchema};
+use crate::file_options::CsvOptionsJson;
+use crate::schema_enums::{
+    ColumnSchema, CompressionSchema, DirectionSchema, ExportStatusSchema, FileFormatSchema,
+    MessageStatusSchema,
+};
 
 /// An export. Unset fields are omitted.
 #[derive(Debug, Serialize, ToSchema)]
@@ -84,6 +88,26 @@ pub struct ExportJson {
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<String>,
+    /// The format of the file (if specified)
+    #[schema(value_type = Option<FileFormatSchema>, nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    format: Option<&'static str>,
+    /// The compression of the file (if specified)
+    #[schema(value_type = Option<CompressionSchema>, nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compression: Option<&'static str>,
+    /// The columns of the file, in their order (if specified)
+    #[schema(value_type = Option<Vec<ColumnSchema>>, nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    columns: Option<Vec<&'static str>>,
+    /// The time zone of the times in the file, an IANA name (if specified)
+    #[schema(nullable = false, example = "Europe/Berlin")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timezone: Option<&'static str>,
+    /// The dialect of the CSV, with its defaults filled in (if specified)
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    csv: Option<CsvOptionsJson>,
     /// The export whose request this one repeats (if it was created by a retry)
     #[schema(nullable = false, example = "01935abc-def0-7123-4567-890abcdef011")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -198,6 +222,7 @@ impl From<&Export> for ExportJson {
 impl ExportJson {
     fn without_state(export: &Export) -> Self {
         let filter = &export.filter;
+        let given = export.options.given();
         let endpoints = (filter.endpoint.one(), filter.endpoint.list());
         let ((outbound, outbounds), (inbound, inbounds)) = match filter.direction {
             Direction::Outbound => (endpoints, (None, None)),
@@ -205,6 +230,8 @@ impl ExportJson {
         };
         let uuids = |list: &[EndpointId]| list.iter().map(|endpoint| endpoint.0).collect();
         let names = |list: &[MessageStatus]| list.iter().map(|status| status.as_str()).collect();
+        let column_names =
+            |columns: &Columns| columns.as_slice().iter().map(|it| it.as_str()).collect();
         Self {
             id: export.id.0,
             project_id: export.project.as_str().to_owned(),
@@ -224,6 +251,11 @@ impl ExportJson {
             error_message: None,
             error_code: None,
             label: export.label.as_ref().map(ToString::to_string),
+            format: given.format.map(FileFormat::as_str),
+            compression: given.compression.map(Compression::as_str),
+            columns: given.columns.as_ref().map(column_names),
+            timezone: given.timezone.map(FileTimeZone::name),
+            csv: given.csv.map(CsvOptionsJson::from),
             retry_of: export.retry_of.map(|export| export.0),
             attempt: export.attempt,
             snapshot_at: None,

@@ -2,9 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use exports_domain::{
-    Choice, Direction, EndpointId, Label, MessageFilter, TimeRange, UnknownName, time,
+    Choice, Direction, EndpointId, FileOptions, Label, MessageFilter, TimeRange, UnknownName, time,
 };
 
+use super::file_options;
 use crate::error::ApiError;
 use crate::json_fields::{Field, JsonFields};
 
@@ -12,6 +13,7 @@ use crate::json_fields::{Field, JsonFields};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ExportRequest {
     pub(crate) filter: MessageFilter,
+    pub(crate) options: FileOptions,
     pub(crate) label: Option<Label>,
 }
 
@@ -26,6 +28,11 @@ const FIELDS: &[&str] = &[
     "inbound_endpoint_id",
     "inbound_endpoint_ids",
     "label",
+    "format",
+    "compression",
+    "columns",
+    "timezone",
+    "csv",
 ];
 
 /// Parses a body, in the order of the fields. The error has all its faults.
@@ -55,9 +62,10 @@ pub(crate) fn parse(body: &[u8]) -> Result<ExportRequest, ApiError> {
         text.parse()
             .map_err(|error: exports_domain::LabelError| error.to_string())
     });
+    let options = file_options::parse(&mut fields, direction);
     fields.finish()?;
-    let valid = range.zip(direction);
-    let (range, direction) = valid.expect("each is set, because there are no faults");
+    let valid = range.zip(direction).zip(options);
+    let ((range, direction), options) = valid.expect("each is set, because there are no faults");
     let endpoint = match direction {
         Direction::Outbound => outbound,
         Direction::Inbound => inbound,
@@ -69,6 +77,7 @@ pub(crate) fn parse(body: &[u8]) -> Result<ExportRequest, ApiError> {
             status,
             endpoint,
         },
+        options,
         label: label.value(),
     })
 }
@@ -131,7 +140,7 @@ fn endpoints(
     Choice::Any
 }
 
-fn name<T: std::str::FromStr<Err = UnknownName>>(text: &str) -> Result<T, String> {
+pub(super) fn name<T: std::str::FromStr<Err = UnknownName>>(text: &str) -> Result<T, String> {
     text.parse()
         .map_err(|error: UnknownName| format!("must be one of {}", error.known()))
 }
@@ -327,7 +336,8 @@ mod tests {
              endpoint_id must be in format ep_xxx; \
              inbound_endpoint_id must be a UUID; \
              unknown fields \"limit\", \"page\": the known fields are start_time, end_time, direction, \
-             status, statuses, endpoint_id, endpoint_ids, inbound_endpoint_id, inbound_endpoint_ids, label"
+             status, statuses, endpoint_id, endpoint_ids, inbound_endpoint_id, inbound_endpoint_ids, label, \
+             format, compression, columns, timezone, csv"
         );
     }
 

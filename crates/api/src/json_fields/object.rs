@@ -7,7 +7,27 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 /// A JSON object that keeps repeated names. `serde_json::Map` keeps only the last value.
-pub(super) struct Object(pub(super) Vec<(String, Value)>);
+#[derive(Debug)]
+pub(super) struct Object(pub(super) Vec<(String, Given)>);
+
+/// A value of an object.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Given {
+    Object(Object),
+    /// Any other value.
+    Other(Value),
+}
+
+impl Given {
+    /// The value. An object has no members, because only its kind matters where another value is expected.
+    pub(super) fn into_value(self) -> Value {
+        match self {
+            Self::Object(_) => Value::Object(serde_json::Map::new()),
+            Self::Other(value) => value,
+        }
+    }
+}
 
 impl<'de> Deserialize<'de> for Object {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -130,3 +130,70 @@ fn values_must_be_non_empty_strings() {
     }
     assert_eq!(refusal(r#"{"a": ""}"#), "a must not be empty");
 }
+
+fn nested(body: &str) -> Result<Option<(Option<String>, Option<bool>)>, String> {
+    let mut fields = JsonFields::parse(body.as_bytes(), &["o"]).unwrap();
+    let object = fields.object("o", &["t", "b"], |inner| {
+        (inner.text("t", any).value(), inner.boolean("b").value())
+    });
+    fields.finish().map_err(|error| error.message())?;
+    Ok(object.value())
+}
+
+#[test]
+fn the_fields_of_an_object_are_read_like_those_of_the_body() {
+    assert_eq!(nested("{}"), Ok(None));
+    assert_eq!(nested(r#"{"o": null}"#), Ok(None));
+    assert_eq!(nested(r#"{"o": {}}"#), Ok(Some((None, None))));
+    let read = nested(r#"{"o": {"t": "x", "b": false}}"#);
+    assert_eq!(read, Ok(Some((Some("x".to_owned()), Some(false)))));
+    for (body, message) in [
+        (r#"{"o": []}"#, "o must be an object"),
+        (r#"{"o": true}"#, "o must be an object"),
+        (r#"{"o": {}, "o": {}}"#, "o must be given once"),
+        (r#"{"o": {"t": "x", "t": "y"}}"#, "o.t must be given once"),
+        (
+            r#"{"o": {"t": {}, "b": "true"}}"#,
+            "o.t must be a string; o.b must be true or false",
+        ),
+        (
+            r#"{"o": {"T": 1, "t": ""}}"#,
+            "o.t must not be empty; unknown field \"o.T\": the known fields are o.t, o.b",
+        ),
+    ] {
+        assert_eq!(nested(body), Err(message.to_owned()), "{body}");
+    }
+}
+
+#[test]
+fn a_sequence_keeps_its_order() {
+    let sequence = |body: &str| {
+        let mut fields = JsonFields::parse(body.as_bytes(), &["a"]).unwrap();
+        let check = |values: Vec<u8>| match values[..] {
+            [first, ..] if first > 100 => Err(vec!["[0] is large".to_owned()]),
+            _ => Ok(values),
+        };
+        let values = fields.sequence("a", 3, number, check).value();
+        fields.finish().map_err(|error| error.message())?;
+        Ok(values)
+    };
+    assert_eq!(
+        sequence(r#"{"a": ["7", "3", "7"]}"#),
+        Ok(Some(vec![7, 3, 7]))
+    );
+    for (body, message) in [
+        (r#"{"a": []}"#, "a must have 1 to 3 values"),
+        (
+            r#"{"a": ["1", "2", "3", "4"]}"#,
+            "a must have 1 to 3 values",
+        ),
+        (
+            r#"{"a": ["x", 1]}"#,
+            "a[0] must be a number; a[1] must be a string",
+        ),
+        (r#"{"a": ["101"]}"#, "a[0] is large"),
+        (r#"{"a": {}}"#, "a must be a list of strings"),
+    ] {
+        assert_eq!(sequence(body), Err(message.to_owned()), "{body}");
+    }
+}

@@ -1,4 +1,7 @@
-use exports_domain::{Choice, Failure, FailureCode, MessageFilter, TimeRange, ValueSet};
+use exports_domain::{
+    Choice, Column, CsvOptions, Delimiter, Failure, FailureCode, FileOptions, GivenOptions,
+    MessageFilter, TimeRange, ValueSet,
+};
 use serde_json::{Value, json};
 
 use super::*;
@@ -16,6 +19,7 @@ fn export(direction: Direction, state: ExportState) -> Export {
                 EndpointId::parse_inbound("550e8400-e29b-41d4-a716-446655440000").unwrap(),
             ),
         },
+        options: FileOptions::default(),
         label: None,
         retry_of: None,
         attempt: 1,
@@ -109,6 +113,9 @@ fn fields_without_a_value_are_omitted() {
     ] {
         assert!(pending.get(absent).is_none(), "{absent}");
     }
+    for absent in ["format", "compression", "columns", "timezone", "csv"] {
+        assert!(pending.get(absent).is_none(), "{absent}");
+    }
     let failed = json_of(
         Direction::Outbound,
         ExportState::Failed {
@@ -122,6 +129,40 @@ fn fields_without_a_value_are_omitted() {
     assert_eq!(failed["error_code"], "TIMED_OUT");
     assert_eq!(failed["error_message"], "why");
     assert!(failed.get("started_at").is_none());
+}
+
+#[test]
+fn the_options_that_were_given_are_shown() {
+    let mut export = export(Direction::Outbound, ExportState::Pending);
+    let columns = vec![Column::Status, Column::MessageId];
+    export.options = FileOptions::new(GivenOptions {
+        format: Some(FileFormat::Csv),
+        compression: Some(Compression::Zstd),
+        columns: Some(Columns::new(columns, Direction::Outbound).unwrap()),
+        timezone: Some("Europe/Berlin".parse().unwrap()),
+        csv: Some(CsvOptions {
+            delimiter: Delimiter::Semicolon,
+            ..CsvOptions::default()
+        }),
+    })
+    .unwrap();
+    let shown = serde_json::to_value(ExportJson::from(&export)).unwrap();
+    assert_eq!(
+        (&shown["format"], &shown["compression"]),
+        (&json!("csv"), &json!("zstd"))
+    );
+    assert_eq!(shown["columns"], json!(["status", "message_id"]));
+    assert_eq!(shown["timezone"], "Europe/Berlin");
+    assert_eq!(
+        shown["csv"],
+        json!({
+            "delimiter": ";",
+            "line_ending": "crlf",
+            "header": true,
+            "bom": false,
+            "formula_guard": true,
+        })
+    );
 }
 
 #[test]

@@ -64,6 +64,16 @@ impl JobError {
         }
     }
 
+    /// The export has options for its file, and this worker writes only the plain CSV.
+    pub(crate) fn unsupported_options() -> Self {
+        Self::permanent(
+            FailureCode::InternalError,
+            "This server cannot write files with options yet. Create the export without options."
+                .to_owned(),
+            "this worker writes only CSV without options".to_owned(),
+        )
+    }
+
     /// The rows could not be read: the source is unavailable, or the file cannot express a value.
     pub(crate) fn rows(error: &SourceError) -> Self {
         if let SourceError::InvalidValue(value) = error {

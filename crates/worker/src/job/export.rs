@@ -37,6 +37,9 @@ pub(crate) async fn write(
     file: &mut FileUpload,
     clock: &mut PhaseClock,
 ) -> Result<FinishedFile, AttemptError> {
+    if !claim.options.is_plain() {
+        return Err(JobError::unsupported_options().into());
+    }
     let tracer = &context.tracer;
     let read_trace = tracer.step("read", trace);
     let source = |error: SourceError| JobError::rows(&error);
