@@ -1,6 +1,8 @@
 //! `POST /v1/exports`: queue an export.
 
+mod file_options;
 pub(crate) mod request;
+pub(crate) mod schema;
 
 use std::sync::Arc;
 
@@ -31,8 +33,9 @@ use crate::query::Query;
 use crate::request_id::RequestId;
 use crate::state::AppState;
 use crate::wait::{self, Waited};
-pub(crate) use request::refine_schema;
-use request::{CreateExport, ExportRequest};
+use request::ExportRequest;
+use schema::CreateExport;
+pub(crate) use schema::refine_schema;
 
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
@@ -54,7 +57,7 @@ impl DocumentedErrors for Errors {
 
 /// Create an export
 ///
-/// Queues an export of the matching messages as a CSV file. Get the export to see when it is completed.
+/// Queues an export of the matching messages as a file, by default CSV. Get the export to see when it is completed.
 #[utoipa::path(
     post,
     path = "/v1/exports",
@@ -176,6 +179,7 @@ impl CreateContext<'_> {
             id: ExportId::generate(),
             project: self.caller.project.clone(),
             filter: request.filter,
+            options: request.options,
             label: request.label,
             retry_of,
             idempotency_key,

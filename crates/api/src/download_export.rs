@@ -87,7 +87,9 @@ impl DocumentedErrors for Errors {
 ///
 /// Redirects to a signed URL of the file. The URL needs no API key and is valid for at most 15 minutes,
 /// never longer than the export's `expires_at`. If the file has disappeared from the store, the answer is
-/// 410 and the export is `expired` from then on. The file is `text/csv; charset=utf-8`.
+/// 410 and the export is `expired` from then on. The file is `text/csv; charset=utf-8`, unless
+/// the options of the export say something else: JSON Lines is `application/x-ndjson`, Parquet `application/vnd.apache.parquet`,
+/// and a compressed CSV or JSON Lines file `application/gzip` or `application/zstd`, without `Content-Encoding`.
 ///
 /// A client must not send its `Authorization` header to that URL. The signature already authorizes the
 /// request, and Amazon S3, for example, answers 400 to a request with both. curl, browsers and most

@@ -15,7 +15,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use exports_database::FileLookup;
 use exports_domain::{ExportFile, ExportId, ExportState, ProjectId, error_line};
-use exports_objects::{CONTENT_TYPE as CSV, Download, ErrorKind, FileHeaders, StoreError};
+use exports_objects::{Download, ErrorKind, FileHeaders, StoreError};
 use futures_util::TryStreamExt;
 
 use crate::audit::Subject;
@@ -65,8 +65,11 @@ impl DocumentedErrors for Errors {
             the file that the range belongs to"),
     ),
     responses(
-        (status = 200, description = "The file", content_type = "text/csv; charset=utf-8",
-            body = String, headers(
+        (status = 200, description = "The file, in the type of its format", content(
+                (String = "text/csv; charset=utf-8"), (String = "application/x-ndjson"),
+                (String = "application/vnd.apache.parquet"), (String = "application/gzip"),
+                (String = "application/zstd"),
+            ), headers(
                 ("Content-Disposition" = String, description = "The file name"),
                 ("Content-Length" = u64, description = "`file_size_bytes`"),
                 ("ETag" = String, description = "Strong: `sha256` of the whole file, in quotes"),
@@ -76,7 +79,11 @@ impl DocumentedErrors for Errors {
                     Base64 (RFC 9530)"),
             )),
         (status = 206, description = "The requested range",
-            content_type = "text/csv; charset=utf-8", body = String, headers(
+            content(
+                (String = "text/csv; charset=utf-8"), (String = "application/x-ndjson"),
+                (String = "application/vnd.apache.parquet"), (String = "application/gzip"),
+                (String = "application/zstd"),
+            ), headers(
                 ("Content-Range" = String, description = "The range and the size of the file"),
                 ("ETag" = String, description = "Of the whole file"),
                 ("Repr-Digest" = String, description = "Of the whole file, not of the part"),
@@ -128,7 +135,7 @@ pub(crate) async fn download_file(
         Err(OpenError::WrongSize(reason)) => return Err(ApiError::FileDamaged { id, reason }),
         Err(OpenError::Store(error)) => return Err(ApiError::Store(error)),
     };
-    let mut headers = headers(id, &tag, &last_modified, sha256);
+    let mut headers = headers(&linked.headers, &tag, &last_modified, sha256);
     let (status, length) = match range {
         RequestedRange::Full => (StatusCode::OK, size),
         RequestedRange::Bytes { first, last } => {
@@ -145,6 +152,7 @@ struct LinkedFile {
     project: ProjectId,
     object_key: String,
     file: ExportFile,
+    headers: FileHeaders,
 }
 
 /// Verifies a link and finds its file. Nothing is looked up for a link with an invalid signature or one that has expired.
@@ -176,6 +184,10 @@ async fn find(
             project: export.project,
             object_key,
             file,
+            headers: FileHeaders::attachment(
+                &export.options.file_name(id),
+                export.options.media_type(),
+            ),
         }),
         ExportState::Pending
         | ExportState::Processing { .. }
@@ -240,12 +252,11 @@ fn check_size(size: u64, linked: &LinkedFile) -> Result<(), OpenError> {
     }
 }
 
-fn headers(id: ExportId, tag: &str, last_modified: &str, sha256: [u8; 32]) -> HeaderMap {
-    let name = FileHeaders::attachment(&format!("export-{id}.csv"));
+fn headers(file: &FileHeaders, tag: &str, last_modified: &str, sha256: [u8; 32]) -> HeaderMap {
     let fixed = |name: HeaderName, text| (name, HeaderValue::from_static(text));
     HeaderMap::from_iter([
-        fixed(CONTENT_TYPE, CSV),
-        (CONTENT_DISPOSITION, value(name.content_disposition())),
+        fixed(CONTENT_TYPE, file.content_type()),
+        (CONTENT_DISPOSITION, value(file.content_disposition())),
         fixed(ACCEPT_RANGES, "bytes"),
         (ETAG, value(tag.to_owned())),
         (LAST_MODIFIED, value(last_modified.to_owned())),
@@ -268,9 +279,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_file_name_contains_the_export_id() {
+    fn a_file_has_its_name_its_type_and_its_digest() {
         let id: ExportId = "01935abc-def0-7123-4567-890abcdef012".parse().unwrap();
-        let headers = headers(id, "\"ab\"", "Sat, 06 Dec 2025 12:05:00 GMT", [0; 32]);
+        let plain = FileOptions::default();
+        let file = FileHeaders::attachment(&plain.file_name(id), plain.media_type());
+        let headers = headers(&file, "\"ab\"", "Sat, 06 Dec 2025 12:05:00 GMT", [0; 32]);
         assert_eq!(
             headers[CONTENT_DISPOSITION],
             "attachment; filename=\"export-01935abc-def0-7123-4567-890abcdef012.csv\""

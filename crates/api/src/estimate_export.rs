@@ -15,7 +15,8 @@ use utoipa::ToSchema;
 
 use crate::body::Body;
 use crate::caller::Caller;
-use crate::create_export::request::{CreateExport, ExportRequest, parse};
+use crate::create_export::request::{ExportRequest, parse};
+use crate::create_export::schema::CreateExport;
 use crate::envelope::Envelope;
 use crate::error::ApiError;
 use crate::error_code::ErrorCode;
@@ -54,7 +55,8 @@ pub(crate) struct EstimateJson {
     /// Number of rows
     #[schema(example = 120_000)]
     row_count: u64,
-    /// Size of the file in bytes: 200 for each row (inbound: 205), which fits messages of which few have errors
+    /// Size of the file in bytes, as a CSV with all columns and without compression: 200 for each row (inbound: 205), which fits
+    /// messages of which few have errors
     #[schema(example = 24_000_000)]
     file_size_bytes: u64,
     /// Whether the rows were counted: only if there are fewer than 10,000. Otherwise `row_count` is from the statistics of the

@@ -19,6 +19,13 @@ impl Faults {
         result.map_err(|message| self.add(message)).ok()
     }
 
+    /// Takes the faults of a part of the request. Whether there are any.
+    pub(crate) fn append(&mut self, part: Self) -> bool {
+        let has_faults = !part.0.is_empty();
+        self.0.extend(part.0);
+        has_faults
+    }
+
     /// The error, if there is a fault.
     pub(crate) fn check(self) -> Result<(), ApiError> {
         if self.0.is_empty() {

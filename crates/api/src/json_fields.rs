@@ -1,17 +1,16 @@
-//! A request body as JSON: one object whose values are texts and lists of texts.
+//! A request body as JSON: one object whose values are texts, booleans, lists of texts, and objects of these.
 //!
 //! This module checks the JSON and the field names, and collects all faults. The endpoint says how a value is parsed.
 
-use std::fmt;
+mod object;
 
 use exports_domain::{ValueSet, ValueSetError};
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::error::Category;
 
 use crate::error::ApiError;
 use crate::faults::{Faults, unknown_names};
+use object::{Given, Object};
 
 const UTF_8_BOM: &[u8] = b"\xef\xbb\xbf";
 /// The byte order marks of UTF-16 and UTF-32. UTF-8 text cannot start with them.
@@ -21,7 +20,9 @@ const OTHER_BOMS: [&[u8]; 3] = [b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff"];
 /// then calls [`Self::finish`].
 #[derive(Debug)]
 pub(crate) struct JsonFields {
-    given: Vec<(String, Value)>,
+    given: Vec<(String, Given)>,
+    /// What precedes the names of the fields in messages: `csv.` in the object `csv`.
+    prefix: String,
     known: &'static [&'static str],
     pub(crate) faults: Faults,
 }
@@ -66,6 +67,7 @@ impl JsonFields {
         let Object(given) = serde_json::from_slice(body).map_err(|error| invalid_json(&error))?;
         Ok(Self {
             given,
+            prefix: String::new(),
             known,
             faults: Faults::default(),
         })
@@ -77,10 +79,51 @@ impl JsonFields {
         name: &str,
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> Field<T> {
-        self.field(name, |value| {
-            parse(non_empty(&value).map_err(|rule| format!("{name} {rule}"))?)
+        self.field(name, |name, value| {
+            let text = non_empty(&value).map_err(str::to_owned);
+            text.and_then(parse)
                 .map_err(|rule| format!("{name} {rule}"))
         })
+    }
+
+    /// A field with `true` or `false`.
+    pub(crate) fn boolean(&mut self, name: &str) -> Field<bool> {
+        self.field(name, |name, value| {
+            let boolean = value.as_bool();
+            boolean.ok_or_else(|| format!("{name} must be true or false"))
+        })
+    }
+
+    /// A field with an object, whose fields `read` takes.
+    pub(crate) fn object<T>(
+        &mut self,
+        name: &str,
+        known: &'static [&'static str],
+        read: impl FnOnce(&mut Self) -> T,
+    ) -> Field<T> {
+        let given = match self.take(name) {
+            Field::Absent => return Field::Absent,
+            Field::Faulty => return Field::Faulty,
+            Field::Given(Given::Object(Object(given))) => given,
+            Field::Given(Given::Other(_)) => {
+                let fault = format!("{}{name} must be an object", self.prefix);
+                self.faults.add(fault);
+                return Field::Faulty;
+            }
+        };
+        let mut inner = Self {
+            given,
+            prefix: format!("{}{name}.", self.prefix),
+            known,
+            faults: Faults::default(),
+        };
+        let value = read(&mut inner);
+        inner.add_unknown();
+        if self.faults.append(inner.faults) {
+            Field::Faulty
+        } else {
+            Field::Given(value)
+        }
     }
 
     /// A field with 1 to [`ValueSet::MAX`] distinct texts that `parse` accepts.
@@ -89,26 +132,8 @@ impl JsonFields {
         name: &str,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Field<ValueSet<T>> {
-        self.field(name, |value| {
-            let Value::Array(items) = &value else {
-                return Err(format!("{name} must be a list of strings"));
-            };
-            let too_many = items.len() > ValueSet::<T>::MAX;
-            let items = items.iter().take(ValueSet::<T>::MAX).enumerate();
-            let mut faults = Vec::new();
-            let mut values = Vec::new();
-            for (at, item) in items {
-                match non_empty(item).map_err(str::to_owned).and_then(&parse) {
-                    Ok(value) => values.push(value),
-                    Err(rule) => faults.push(format!("{name}[{at}] {rule}")),
-                }
-            }
-            if too_many {
-                faults.push(format!("{name} {}", ValueSetError::Size));
-            }
-            if !faults.is_empty() {
-                return Err(faults.join("; "));
-            }
+        self.field(name, |name, value| {
+            let values = items(name, &value, ValueSet::<T>::MAX, parse)?;
             ValueSet::new(values).map_err(|error| match error {
                 ValueSetError::Size => format!("{name} {error}"),
                 ValueSetError::Repeated { index } => {
@@ -118,27 +143,105 @@ impl JsonFields {
         })
     }
 
-    fn field<T>(&mut self, name: &str, parse: impl FnOnce(Value) -> Result<T, String>) -> Field<T> {
+    /// A field with 1 to `max` texts that `parse` accepts, in their order. `check` sees all values, and its faults follow the
+    /// name of the field.
+    pub(crate) fn sequence<T, U>(
+        &mut self,
+        name: &str,
+        max: usize,
+        parse: impl Fn(&str) -> Result<T, String>,
+        check: impl FnOnce(Vec<T>) -> Result<U, Vec<String>>,
+    ) -> Field<U> {
+        self.field(name, |name, value| {
+            let values = items(name, &value, max, parse)?;
+            if values.is_empty() {
+                return Err(format!("{name} must have 1 to {max} values"));
+            }
+            check(values).map_err(|faults| {
+                let faults = faults.iter().map(|fault| format!("{name}{fault}"));
+                faults.collect::<Vec<_>>().join("; ")
+            })
+        })
+    }
+
+    /// `parse` gets the name as it is in messages.
+    fn field<T>(
+        &mut self,
+        name: &str,
+        parse: impl FnOnce(&str, Value) -> Result<T, String>,
+    ) -> Field<T> {
+        let value = match self.take(name) {
+            Field::Absent => return Field::Absent,
+            Field::Faulty => return Field::Faulty,
+            Field::Given(given) => given.into_value(),
+        };
+        let parsed = parse(&format!("{}{name}", self.prefix), value);
+        self.faults.ok(parsed).map_or(Field::Faulty, Field::Given)
+    }
+
+    fn take(&mut self, name: &str) -> Field<Given> {
         let mut values = self.given.extract_if(.., |(given, _)| given == name);
         let (first, more) = (values.next(), values.count());
-        let parsed = match first {
-            Some(_) if more > 0 => Err(format!("{name} must be given once")),
-            None | Some((_, Value::Null)) => return Field::Absent,
-            Some((_, value)) => parse(value),
-        };
-        self.faults.ok(parsed).map_or(Field::Faulty, Field::Given)
+        match first {
+            Some(_) if more > 0 => {
+                let fault = format!("{}{name} must be given once", self.prefix);
+                self.faults.add(fault);
+                Field::Faulty
+            }
+            None | Some((_, Given::Other(Value::Null))) => Field::Absent,
+            Some((_, value)) => Field::Given(value),
+        }
     }
 
     /// The error for all faults. Fields that were not read are unknown.
     pub(crate) fn finish(mut self) -> Result<(), ApiError> {
-        let unknown = self.given.iter().map(|(name, _)| name.as_str());
+        self.add_unknown();
+        self.faults.check()
+    }
+
+    fn add_unknown(&mut self) {
+        let prefix = &self.prefix;
+        let given = self.given.iter().map(|(name, _)| format!("{prefix}{name}"));
+        let unknown: Vec<_> = given.collect();
+        let unknown = unknown.iter().map(String::as_str);
+        let known = || {
+            let names = self.known.iter().map(|name| format!("{prefix}{name}"));
+            names.collect::<Vec<_>>().join(", ")
+        };
         if let Some(fault) = unknown_names("field", unknown, || match self.known {
             [] => "this operation takes none".to_owned(),
-            known => format!("the known fields are {}", known.join(", ")),
+            _ => format!("the known fields are {}", known()),
         }) {
             self.faults.add(fault);
         }
-        self.faults.check()
+    }
+}
+
+/// The texts of a list, at most `max`. The error has all faults.
+fn items<T>(
+    name: &str,
+    value: &Value,
+    max: usize,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<Vec<T>, String> {
+    let Value::Array(items) = value else {
+        return Err(format!("{name} must be a list of strings"));
+    };
+    let mut faults = Vec::new();
+    let mut values = Vec::new();
+    for (at, item) in items.iter().take(max).enumerate() {
+        match non_empty(item).map_err(str::to_owned).and_then(&parse) {
+            Ok(value) => values.push(value),
+            Err(rule) => faults.push(format!("{name}[{at}] {rule}")),
+        }
+    }
+    if items.len() > max {
+        faults.push(format!("{name} must have 1 to {max} values"));
+    }
+    if faults.is_empty() {
+        Ok(values)
+    } else {
+        Err(faults.join("; "))
     }
 }
 
@@ -163,165 +266,5 @@ fn invalid_json(error: &serde_json::Error) -> ApiError {
     ApiError::Invalid(format!("payload must be valid JSON{reason}"))
 }
 
-/// A JSON object that keeps repeated names. `serde_json::Map` keeps only the last value.
-struct Object(Vec<(String, Value)>);
-
-impl<'de> Deserialize<'de> for Object {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(ObjectVisitor)
-    }
-}
-
-struct ObjectVisitor;
-
-impl<'de> Visitor<'de> for ObjectVisitor {
-    type Value = Object;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
-        let mut fields = Vec::new();
-        while let Some(field) = map.next_entry()? {
-            fields.push(field);
-        }
-        Ok(Object(fields))
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refusal(body: impl AsRef<[u8]>) -> String {
-        let read = JsonFields::parse(body.as_ref(), &["a", "b"]).and_then(|mut fields| {
-            fields.text("a", any);
-            fields.list("b", any);
-            fields.finish()
-        });
-        read.unwrap_err().message()
-    }
-
-    #[expect(clippy::unnecessary_wraps, reason = "the signature of a parser")]
-    fn any(text: &str) -> Result<String, String> {
-        Ok(text.to_owned())
-    }
-
-    fn number(text: &str) -> Result<u8, String> {
-        text.parse().map_err(|_| "must be a number".to_owned())
-    }
-
-    fn list(body: &str) -> Result<Option<Vec<u8>>, String> {
-        let mut fields = JsonFields::parse(body.as_bytes(), &["a"]).unwrap();
-        let list = fields.list("a", number).value();
-        fields.finish().map_err(|error| error.message())?;
-        Ok(list.map(|set| set.as_slice().to_vec()))
-    }
-
-    #[test]
-    fn strings_are_parsed_and_null_counts_as_absent() {
-        let body = br#" {"a": "x", "b": null} "#;
-        let mut fields = JsonFields::parse(body, &["a", "b", "c"]).unwrap();
-        assert_eq!(fields.text("a", any), Field::Given("x".to_owned()));
-        assert_eq!(fields.text("b", any), Field::Absent);
-        assert_eq!(fields.text("c", any), Field::Absent);
-        assert!(fields.finish().is_ok());
-    }
-
-    #[test]
-    fn a_list_has_1_to_50_distinct_values() {
-        assert_eq!(list(r#"{"a": ["7", "3"]}"#), Ok(Some(vec![3, 7])));
-        assert_eq!(list(r#"{"a": null}"#), Ok(None));
-        let texts = |count: u8| {
-            (0..count)
-                .map(|number| number.to_string())
-                .collect::<Vec<_>>()
-        };
-        let body = |count| serde_json::json!({ "a": texts(count) }).to_string();
-        assert_eq!(list(&body(50)).unwrap().unwrap().len(), 50);
-        for (body, message) in [
-            (body(51), "a must have 1 to 50 values"),
-            (r#"{"a": []}"#.to_owned(), "a must have 1 to 50 values"),
-            (r#"{"a": "7"}"#.to_owned(), "a must be a list of strings"),
-            (
-                r#"{"a": ["7", "8", "7"]}"#.to_owned(),
-                "a[2] is repeated: a must have each value once",
-            ),
-            (
-                r#"{"a": ["x", "1", "", 2, null]}"#.to_owned(),
-                "a[0] must be a number; a[2] must not be empty; a[3] must be a string; a[4] must be a string",
-            ),
-        ] {
-            assert_eq!(list(&body), Err(message.to_owned()), "{body}");
-        }
-    }
-
-    #[test]
-    fn all_faults_are_reported_in_the_order_of_the_fields() {
-        assert_eq!(
-            refusal(r#"{"c": 1, "b": ["", "x", "x"], "a": "", "d": 2}"#),
-            "a must not be empty; b[0] must not be empty; \
-             unknown fields \"c\", \"d\": the known fields are a, b"
-        );
-    }
-
-    #[test]
-    fn a_body_that_is_not_a_json_object_is_rejected() {
-        for (body, rest) in [
-            (&b""[..], ": it is empty"),
-            (b"{", " (line 1, column 1)"),
-            (b"{\"a\": \"\xff\"}", " (line 1, column 8)"),
-            (b"\xef\xbb\xbf", ": it is empty"),
-            (b"\xef\xbb\xbf\xef\xbb\xbf{}", " (line 1, column 1)"),
-            (b" \xef\xbb\xbf{}", " (line 1, column 2)"),
-            (b"{} {}", " (line 1, column 4)"),
-            (b"{'a': 1}", " (line 1, column 2)"),
-            (b"[\"x\"]", ": an object is expected"),
-            (b"\"secret\"", ": an object is expected"),
-            (b"null", ": an object is expected"),
-        ] {
-            assert_eq!(refusal(body), format!("payload must be valid JSON{rest}"));
-        }
-        assert!(refusal("[".repeat(10_000)).starts_with("payload must be valid JSON"));
-        let deep = format!("{{\"a\": {}", "[".repeat(10_000));
-        assert!(refusal(deep).starts_with("payload must be valid JSON"));
-    }
-
-    #[test]
-    fn a_utf_8_byte_order_mark_is_ignored_and_others_are_rejected() {
-        let mut fields = JsonFields::parse(b"\xef\xbb\xbf {\"a\": \"x\"}", &["a"]).unwrap();
-        assert_eq!(fields.text("a", any), Field::Given("x".to_owned()));
-        for other in [
-            &b"\xff\xfe{\0}\0"[..],
-            b"\xfe\xff\0{\0}",
-            b"\xff\xfe\0\0{\0\0\0}\0\0\0",
-            b"\0\0\xfe\xff\0\0\0{\0\0\0}",
-        ] {
-            assert!(refusal(other).contains("byte order mark of UTF-16"));
-        }
-    }
-
-    #[test]
-    fn unknown_and_repeated_fields_are_rejected() {
-        assert_eq!(
-            refusal(r#"{"a": "x", "A": "y"}"#),
-            "unknown field \"A\": the known fields are a, b"
-        );
-        assert_eq!(
-            refusal(r#"{"a": null, "a": "y"}"#),
-            "a must be given once",
-            "even if one of them is null"
-        );
-        let long = format!("{{\"{}\": 1}}", "x".repeat(5000));
-        assert!(refusal(long).len() < 200);
-    }
-
-    #[test]
-    fn values_must_be_non_empty_strings() {
-        for wrong in ["1", "true", "[]", "{}"] {
-            assert_eq!(refusal(format!("{{\"a\": {wrong}}}")), "a must be a string");
-        }
-        assert_eq!(refusal(r#"{"a": ""}"#), "a must not be empty");
-    }
-}
+mod tests;

@@ -46,7 +46,7 @@ impl DocumentedErrors for Errors {
 
 /// Retry an export
 ///
-/// Queues a new export with the filters and the label of a failed or expired one, whose id is its `retry_of`. The old
+/// Queues a new export with the filters, the file options and the label of a failed or expired one, whose id is its `retry_of`. The old
 /// export stays as it is. The limits of the project apply as they do to a create.
 #[utoipa::path(
     post,
@@ -140,6 +140,7 @@ async fn retry(
     }
     let request = ExportRequest {
         filter: export.filter,
+        options: export.options,
         label: export.label,
     };
     context.create(request, Some(id), idempotency_key).await

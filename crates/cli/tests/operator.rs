@@ -2,7 +2,8 @@
 
 mod run;
 
-use exports_tests::TestDatabase;
+use exports_domain::ExportStatus;
+use exports_tests::{ExportRow, TestDatabase};
 use serde_json::{Value, json};
 
 use run::exportctl;
@@ -226,4 +227,42 @@ async fn an_unusable_database_is_reported_in_one_line_with_its_variable() {
     let missing = exportctl(&[], "migrate").await;
     assert_eq!(missing.code, Some(2));
     assert_eq!(missing.err, "error: DATABASE_URL must be set");
+}
+
+#[tokio::test]
+async fn job_show_has_the_options_of_the_file() {
+    let database = TestDatabase::create().await;
+    database.project("proj_a").await;
+    let env = [("DATABASE_URL", database.url())];
+    let row = || ExportRow::of("proj_a", ExportStatus::Pending);
+    let plain = row().insert(database.pool()).await;
+    let shown = exportctl(&env, &format!("job show {plain}")).await.ok();
+    assert!(
+        !shown.contains("format") && !shown.contains("csv"),
+        "{shown}"
+    );
+    let options = json!({
+        "compression": "gzip",
+        "columns": ["status", "message_id"],
+        "timezone": "Europe/Berlin",
+        "csv": {
+            "delimiter": "\t", "line_ending": "lf", "header": true, "bom": true, "formula_guard": false,
+        },
+    });
+    let chosen = row()
+        .with("file_options", options.clone())
+        .with("file_extension", "csv.gz");
+    let chosen = chosen.insert(database.pool()).await;
+    let shown = exportctl(&env, &format!("job show {chosen}")).await.ok();
+    for line in [
+        "compression    gzip",
+        "columns        status, message_id",
+        "timezone       Europe/Berlin",
+        r#"csv            delimiter "\t", line ending lf, header, bom"#,
+    ] {
+        assert!(shown.lines().any(|it| it == line), "{line}\n{shown}");
+    }
+    let shown = exportctl(&env, &format!("job show --json {chosen}")).await;
+    let shown: Value = serde_json::from_str(&shown.ok()).unwrap();
+    assert_eq!(shown["file_options"], options);
 }

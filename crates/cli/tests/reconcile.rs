@@ -57,7 +57,7 @@ impl Fixture {
             public_endpoint: None,
         };
         let store = Store::open_with(&config, environment).expect("the store opens");
-        let headers = FileHeaders::attachment("export.csv");
+        let headers = FileHeaders::attachment("export.csv", "text/csv; charset=utf-8");
         let put = store.put(key, vec![b'x'; 120].into(), &headers);
         put.await.expect("the store takes the file");
     }

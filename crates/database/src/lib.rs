@@ -11,6 +11,7 @@ mod access;
 mod database;
 mod error;
 mod exports;
+mod file_options;
 mod maintenance;
 mod migrations;
 mod operator;

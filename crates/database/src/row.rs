@@ -11,6 +11,7 @@ use sqlx::postgres::types::PgInterval;
 use uuid::Uuid;
 
 use crate::error::Error;
+use crate::file_options;
 
 /// The columns of an export that consumers see. `status` is `expired` as soon as `expires_at` is past.
 pub(crate) struct ExportRow {
@@ -37,6 +38,7 @@ pub(crate) struct ExportRow {
     pub(crate) label: Option<String>,
     pub(crate) retry_of: Option<Uuid>,
     pub(crate) snapshot_at: Option<DateTime<Utc>>,
+    pub(crate) file_options: Option<String>,
 }
 
 /// The columns of an export's message filter.
@@ -101,20 +103,22 @@ impl TryFrom<ExportRow> for Export {
     type Error = Error;
 
     fn try_from(row: ExportRow) -> Result<Self, Error> {
+        let filter: MessageFilter = FilterRow {
+            id: row.id,
+            direction: &row.direction,
+            start_time: row.filter_start_time,
+            end_time: row.filter_end_time,
+            status: row.filter_status.as_deref(),
+            statuses: row.filter_statuses.as_deref(),
+            endpoint_id: row.filter_endpoint_id,
+            endpoint_ids: row.filter_endpoint_ids.as_deref(),
+        }
+        .try_into()?;
         Ok(Self {
             id: ExportId(row.id),
             project: known(row.id, "project_id", &row.project_id)?,
-            filter: FilterRow {
-                id: row.id,
-                direction: &row.direction,
-                start_time: row.filter_start_time,
-                end_time: row.filter_end_time,
-                status: row.filter_status.as_deref(),
-                statuses: row.filter_statuses.as_deref(),
-                endpoint_id: row.filter_endpoint_id,
-                endpoint_ids: row.filter_endpoint_ids.as_deref(),
-            }
-            .try_into()?,
+            options: file_options::parse(row.id, row.file_options.as_deref(), filter.direction)?,
+            filter,
             label: label(row.id, row.label.as_deref())?,
             retry_of: row.retry_of.map(ExportId),
             attempt: u32::try_from(row.attempt)

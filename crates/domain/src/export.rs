@@ -6,6 +6,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::failure::Failure;
+use crate::file::FileOptions;
 use crate::filter::MessageFilter;
 use crate::ids::{ExportId, ProjectId};
 use crate::label::Label;
@@ -21,6 +22,8 @@ pub struct Export {
     pub project: ProjectId,
     /// Which messages it contains.
     pub filter: MessageFilter,
+    /// What its file is like.
+    pub options: FileOptions,
     /// What its consumer calls it.
     pub label: Option<Label>,
     /// The export whose request it repeats. That export may be deleted.

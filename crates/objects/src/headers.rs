@@ -4,25 +4,34 @@
 
 use object_store::{Attribute, Attributes};
 
-/// The `Content-Type` of every file.
-pub const CONTENT_TYPE: &str = "text/csv; charset=utf-8";
-
 /// The metadata of a file: its content type, and the name under which browsers save it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileHeaders {
     file_name: String,
+    content_type: &'static str,
 }
 
 impl FileHeaders {
-    /// A file that browsers save as `file_name`. Characters other than ASCII letters, digits, `.`, `-` and `_` become `_`,
-    /// because clients differ in how they unescape a quoted header value.
+    /// A file of this type that browsers save as `file_name`. It has no `Content-Encoding`, also if it is compressed: clients
+    /// would unpack it, and the digest would not match.
+    ///
+    /// Characters other than ASCII letters, digits, `.`, `-` and `_` become `_`,
+    /// because clients differ in how they unescape a quoted
+    /// header value.
     #[must_use]
-    pub fn attachment(file_name: &str) -> Self {
+    pub fn attachment(file_name: &str, content_type: &'static str) -> Self {
         let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
         let file_name = file_name.chars().map(|c| if safe(c) { c } else { '_' });
         Self {
             file_name: file_name.collect(),
+            content_type,
         }
+    }
+
+    /// The value of `Content-Type`.
+    #[must_use]
+    pub const fn content_type(&self) -> &'static str {
+        self.content_type
     }
 
     /// The value of `Content-Disposition`.
@@ -33,7 +42,7 @@ impl FileHeaders {
 
     pub(crate) fn attributes(&self) -> Attributes {
         [
-            (Attribute::ContentType, CONTENT_TYPE.to_owned()),
+            (Attribute::ContentType, self.content_type.to_owned()),
             (Attribute::ContentDisposition, self.content_disposition()),
         ]
         .into_iter()
@@ -47,15 +56,15 @@ mod tests {
 
     #[test]
     fn special_characters_in_a_file_name_are_replaced() {
-        let headers = FileHeaders::attachment("export-1\"; x=\r\n.csv");
+        let headers = FileHeaders::attachment("export-1\"; x=\r\n.csv", "text/csv");
         assert_eq!(
             headers.content_disposition(),
             "attachment; filename=\"export-1___x___.csv\""
         );
-        let headers = FileHeaders::attachment("export-0190-ab.csv");
+        let headers = FileHeaders::attachment("export-0190-ab.csv.gz", "application/gzip");
         assert_eq!(
             headers.content_disposition(),
-            "attachment; filename=\"export-0190-ab.csv\""
+            "attachment; filename=\"export-0190-ab.csv.gz\""
         );
     }
 }

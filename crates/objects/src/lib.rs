@@ -29,7 +29,7 @@ pub use config::{OpenError, StoreConfig};
 pub use download::Download;
 pub use env_vars::{ignored_variables, secret_variables};
 pub use error::{ErrorKind, StoreError};
-pub use headers::{CONTENT_TYPE, FileHeaders};
+pub use headers::FileHeaders;
 pub use links::{LinkSigner, SignedObject};
 pub use list::StoredObject;
 pub use local::LocalFiles;

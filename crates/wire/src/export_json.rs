@@ -2,14 +2,18 @@
 
 use exports_domain::time::to_wire;
 use exports_domain::{
-    AttemptProgress, Direction, EndpointId, Export, ExportFile, ExportState, MessageStatus,
-    Progress,
+    AttemptProgress, Columns, Compression, Direction, EndpointId, Export, ExportFile, ExportState,
+    FileFormat, FileTimeZone, MessageStatus, Progress,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::schema_enums::{DirectionSchema, ExportStatusSchema, MessageStatusSchema};
+use crate::file_options::CsvOptionsJson;
+use crate::schema_enums::{
+    ColumnSchema, CompressionSchema, DirectionSchema, ExportStatusSchema, FileFormatSchema,
+    MessageStatusSchema,
+};
 
 /// An export. Unset fields are omitted.
 #[derive(Debug, Serialize, ToSchema)]
@@ -84,6 +88,26 @@ pub struct ExportJson {
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<String>,
+    /// The format of the file (if specified)
+    #[schema(value_type = Option<FileFormatSchema>, nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    format: Option<&'static str>,
+    /// The compression of the file (if specified)
+    #[schema(value_type = Option<CompressionSchema>, nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compression: Option<&'static str>,
+    /// The columns of the file, in their order (if specified)
+    #[schema(value_type = Option<Vec<ColumnSchema>>, nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    columns: Option<Vec<&'static str>>,
+    /// The time zone of the times in the file, an IANA name (if specified)
+    #[schema(nullable = false, example = "Europe/Berlin")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timezone: Option<&'static str>,
+    /// The dialect of the CSV, with its defaults filled in (if specified)
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    csv: Option<CsvOptionsJson>,
     /// The export whose request this one repeats (if it was created by a retry)
     #[schema(nullable = false, example = "01935abc-def0-7123-4567-890abcdef011")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -198,6 +222,7 @@ impl From<&Export> for ExportJson {
 impl ExportJson {
     fn without_state(export: &Export) -> Self {
         let filter = &export.filter;
+        let given = export.options.given();
         let endpoints = (filter.endpoint.one(), filter.endpoint.list());
         let ((outbound, outbounds), (inbound, inbounds)) = match filter.direction {
             Direction::Outbound => (endpoints, (None, None)),
@@ -205,6 +230,8 @@ impl ExportJson {
         };
         let uuids = |list: &[EndpointId]| list.iter().map(|endpoint| endpoint.0).collect();
         let names = |list: &[MessageStatus]| list.iter().map(|status| status.as_str()).collect();
+        let column_names =
+            |columns: &Columns| columns.as_slice().iter().map(|it| it.as_str()).collect();
         Self {
             id: export.id.0,
             project_id: export.project.as_str().to_owned(),
@@ -224,6 +251,11 @@ impl ExportJson {
             error_message: None,
             error_code: None,
             label: export.label.as_ref().map(ToString::to_string),
+            format: given.format.map(FileFormat::as_str),
+            compression: given.compression.map(Compression::as_str),
+            columns: given.columns.as_ref().map(column_names),
+            timezone: given.timezone.map(FileTimeZone::name),
+            csv: given.csv.map(CsvOptionsJson::from),
             retry_of: export.retry_of.map(|export| export.0),
             attempt: export.attempt,
             snapshot_at: None,
@@ -250,156 +282,4 @@ impl ExportJson {
 }
 
 #[cfg(test)]
-mod tests {
-    use exports_domain::{Choice, Failure, FailureCode, MessageFilter, TimeRange, ValueSet};
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    fn export(direction: Direction, state: ExportState) -> Export {
-        let at = |text: &str| text.parse().unwrap();
-        Export {
-            id: "01935abc-def0-7123-4567-890abcdef012".parse().unwrap(),
-            project: "proj_abc123".parse().unwrap(),
-            filter: MessageFilter {
-                range: TimeRange::new(at("2025-12-01T00:00:00Z"), at("2025-12-06T23:59:59Z"))
-                    .unwrap(),
-                direction,
-                status: Choice::One(MessageStatus::FailedPermanent),
-                endpoint: Choice::One(
-                    EndpointId::parse_inbound("550e8400-e29b-41d4-a716-446655440000").unwrap(),
-                ),
-            },
-            label: None,
-            retry_of: None,
-            attempt: 1,
-            created_at: at("2025-12-06T12:00:00Z"),
-            state,
-            progress: None,
-        }
-    }
-
-    fn json_of(direction: Direction, state: ExportState) -> Value {
-        serde_json::to_value(ExportJson::from(&export(direction, state))).unwrap()
-    }
-
-    fn file() -> ExportFile {
-        ExportFile {
-            started_at: "2025-12-06T12:00:30Z".parse().unwrap(),
-            completed_at: "2025-12-06T12:05:00Z".parse().unwrap(),
-            expires_at: "2025-12-13T12:05:00Z".parse().unwrap(),
-            row_count: 5000,
-            size_bytes: 1_024_000,
-            sha256: [0xab; 32],
-            snapshot_at: Some("2025-12-06T12:00:30.123456Z".parse().unwrap()),
-        }
-    }
-
-    #[test]
-    fn a_completed_export_has_exactly_the_documented_fields() {
-        assert_eq!(
-            json_of(Direction::Outbound, ExportState::Completed(file())),
-            json!({
-                "id": "01935abc-def0-7123-4567-890abcdef012",
-                "project_id": "proj_abc123",
-                "status": "completed",
-                "direction": "outbound",
-                "filter_start_time": "2025-12-01T00:00:00Z",
-                "filter_end_time": "2025-12-06T23:59:59Z",
-                "filter_status": "failed_permanent",
-                "filter_endpoint_id": "550e8400-e29b-41d4-a716-446655440000",
-                "row_count": 5000,
-                "file_size_bytes": 1_024_000,
-                "sha256": "ab".repeat(32),
-                "attempt": 1,
-                "snapshot_at": "2025-12-06T12:00:30.123456Z",
-                "started_at": "2025-12-06T12:00:30Z",
-                "completed_at": "2025-12-06T12:05:00Z",
-                "expires_at": "2025-12-13T12:05:00Z",
-                "created_at": "2025-12-06T12:00:00Z",
-            })
-        );
-    }
-
-    #[test]
-    fn a_list_has_its_own_field_even_with_one_value() {
-        let mut export = export(Direction::Inbound, ExportState::Pending);
-        let id = Uuid::from_u128(1);
-        export.filter.endpoint = Choice::OneOf(ValueSet::new(vec![EndpointId(id)]).unwrap());
-        export.label = Some("For the auditors".parse().unwrap());
-        export.retry_of = Some(exports_domain::ExportId(id));
-        let statuses = vec![MessageStatus::PendingRetry, MessageStatus::Queued];
-        export.filter.status = Choice::OneOf(ValueSet::new(statuses).unwrap());
-        let shown = serde_json::to_value(ExportJson::from(&export)).unwrap();
-        assert_eq!(shown["filter_statuses"], json!(["queued", "pending_retry"]));
-        assert_eq!(shown["filter_inbound_endpoint_ids"], json!([id]));
-        assert_eq!(shown["label"], "For the auditors");
-        assert_eq!(shown["retry_of"], json!(id));
-        for absent in [
-            "filter_status",
-            "filter_endpoint_id",
-            "filter_endpoint_ids",
-            "filter_inbound_endpoint_id",
-        ] {
-            assert!(shown.get(absent).is_none(), "{absent}");
-        }
-    }
-
-    #[test]
-    fn fields_without_a_value_are_omitted() {
-        let pending = json_of(Direction::Inbound, ExportState::Pending);
-        assert_eq!(
-            pending["filter_inbound_endpoint_id"],
-            "550e8400-e29b-41d4-a716-446655440000"
-        );
-        for absent in [
-            "label",
-            "retry_of",
-            "filter_endpoint_id",
-            "started_at",
-            "completed_at",
-            "row_count",
-            "error_code",
-        ] {
-            assert!(pending.get(absent).is_none(), "{absent}");
-        }
-        let failed = json_of(
-            Direction::Outbound,
-            ExportState::Failed {
-                started_at: None,
-                failure: Failure {
-                    code: FailureCode::TimedOut,
-                    message: "why".to_owned(),
-                },
-            },
-        );
-        assert_eq!(failed["error_code"], "TIMED_OUT");
-        assert_eq!(failed["error_message"], "why");
-        assert!(failed.get("started_at").is_none());
-    }
-
-    #[test]
-    fn progress_has_the_fields_of_its_state() {
-        let mut export = export(Direction::Outbound, ExportState::Pending);
-        export.progress = Some(Progress::Queued { position: 3 });
-        let shown = serde_json::to_value(ExportJson::from(&export)).unwrap();
-        assert_eq!(shown["progress"], json!({ "queue_position": 3 }));
-        let started_at = "2025-12-06T12:00:30Z".parse().unwrap();
-        export.state = ExportState::Processing { started_at };
-        export.progress = Some(Progress::Running(AttemptProgress {
-            rows_written: 7,
-            percent: Some(0),
-            ..AttemptProgress::started(started_at)
-        }));
-        let shown = serde_json::to_value(ExportJson::from(&export)).unwrap();
-        assert_eq!(
-            shown["progress"],
-            json!({
-                "rows_written": 7,
-                "bytes_written": 0,
-                "percent": 0,
-                "updated_at": "2025-12-06T12:00:30Z",
-            })
-        );
-    }
-}
+mod tests;

@@ -2,7 +2,12 @@
 //! webhooks.
 
 mod export_json;
+mod file_options;
 mod schema_enums;
 
 pub use export_json::ExportJson;
-pub use schema_enums::{DirectionSchema, ExportStatusSchema, MessageStatusSchema};
+pub use file_options::CsvOptionsJson;
+pub use schema_enums::{
+    ColumnSchema, CompressionSchema, DelimiterSchema, DirectionSchema, ExportStatusSchema,
+    FileFormatSchema, LineEndingSchema, MessageStatusSchema,
+};

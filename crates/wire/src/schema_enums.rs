@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use exports_domain::{Direction, ExportStatus, MessageStatus};
+use exports_domain::{
+    Column, Compression, Delimiter, Direction, ExportStatus, FileFormat, LineEnding, MessageStatus,
+};
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
@@ -32,7 +34,7 @@ schema_enum!(
     ExportStatusSchema,
     "ExportStatus",
     ExportStatus::NAMES,
-    "Export job status: pending: queued for processing; processing: currently generating the CSV; completed: ready for \
+    "Export job status: pending: queued for processing; processing: currently generating the file; completed: ready for \
      download; failed: generation failed; expired: download link has expired"
 );
 schema_enum!(
@@ -47,6 +49,38 @@ schema_enum!(
     MessageStatus::NAMES,
     "The delivery status of a message: queued: no attempt yet; delivering: an attempt is running; succeeded: delivered; \
      pending_retry: the latest attempt failed, and another one follows; failed_permanent: failed, without further attempts"
+);
+schema_enum!(
+    FileFormatSchema,
+    "FileFormat",
+    FileFormat::NAMES,
+    "The format of the file: csv: CSV; jsonl: JSON Lines, one object per row; parquet: Apache Parquet"
+);
+schema_enum!(
+    CompressionSchema,
+    "Compression",
+    Compression::NAMES,
+    "The compression of the file. With csv and jsonl, of the whole file: none, gzip or zstd. With parquet, of its pages: none, \
+     gzip, zstd or snappy"
+);
+schema_enum!(
+    ColumnSchema,
+    "Column",
+    Column::NAMES,
+    "A column of the file. endpoint_id and created_at are columns of outbound exports only; inbound_endpoint_id, received_at \
+     and total_delivery_ms of inbound exports only"
+);
+schema_enum!(
+    DelimiterSchema,
+    "CsvDelimiter",
+    Delimiter::NAMES,
+    "The character between two fields of a CSV: comma, semicolon, tab or vertical bar"
+);
+schema_enum!(
+    LineEndingSchema,
+    "CsvLineEnding",
+    LineEnding::NAMES,
+    "The end of each record of a CSV: carriage return and line feed, or line feed"
 );
 
 fn names(names: &[&str], description: &str) -> Object {

@@ -27,6 +27,7 @@ mod download_clients;
 mod envelope;
 mod estimate;
 mod faults;
+mod file_options;
 mod get;
 mod headers;
 mod health;

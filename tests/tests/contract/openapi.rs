@@ -513,6 +513,11 @@ fn the_document_describes_parameters_and_schema_fields() {
                 "inbound_endpoint_id",
                 "inbound_endpoint_ids",
                 "label",
+                "format",
+                "compression",
+                "columns",
+                "timezone",
+                "csv",
             ])
         );
         assert_eq!(
@@ -541,6 +546,11 @@ fn the_document_describes_parameters_and_schema_fields() {
                 "attempt",
                 "sha256",
                 "label",
+                "format",
+                "compression",
+                "columns",
+                "timezone",
+                "csv",
                 "retry_of",
                 "snapshot_at",
                 "progress",
@@ -605,9 +615,14 @@ fn a_generator_makes_one_type_of_each_thing() {
             .map(|(name, _)| name.as_str())
             .collect();
         let expected = [
+            "Column",
+            "Compression",
+            "CsvDelimiter",
+            "CsvLineEnding",
             "Direction",
             "ErrorCode",
             "ExportStatus",
+            "FileFormat",
             "MessageStatus",
             "WebhookDeliveryStatus",
             "WebhookEvent",
@@ -797,6 +812,29 @@ fn the_schema_of_a_create_accepts_what_the_api_accepts() {
                 false,
             ),
             (json!({"inbound_endpoint_ids": [inbound]}), false),
+            (json!({"format": "csv", "csv": {"delimiter": ";"}}), true),
+            (json!({"csv": {}}), true),
+            (json!({"format": "jsonl", "csv": {}}), false),
+            (json!({"csv": {"delimiter": ":"}}), false),
+            (json!({"compression": "zstd"}), true),
+            (json!({"compression": "snappy"}), false),
+            (json!({"format": "jsonl", "compression": "snappy"}), false),
+            (json!({"format": "parquet", "compression": "snappy"}), true),
+            (json!({"format": "xlsx"}), false),
+            (json!({"columns": ["created_at"]}), true),
+            (json!({"columns": []}), false),
+            (json!({"columns": ["status", "status"]}), false),
+            (json!({"columns": ["received_at"]}), false),
+            (
+                json!({"direction": "inbound", "columns": ["received_at"]}),
+                true,
+            ),
+            (
+                json!({"direction": "inbound", "columns": ["created_at"]}),
+                false,
+            ),
+            (json!({"timezone": "Europe/Berlin"}), true),
+            (json!({"timezone": ""}), false),
         ] {
             let body = request_with(changes);
             assert_eq!(schema.is_valid(&body), accepted, "{body}");

@@ -181,7 +181,8 @@ fn relayed_files_behave_like_files_of_the_file_store() {
             let key = row.object_key();
             let id = consumer.put(row).await;
             let link = link_for(&consumer, WGET, &id).await;
-            let headers = exports_objects::FileHeaders::attachment("export.csv");
+            let headers =
+                exports_objects::FileHeaders::attachment("export.csv", "text/csv; charset=utf-8");
             let store = consumer.fixture.open_store();
             store.put(&key, "short".into(), &headers).await.unwrap();
             let reply = api.get(link.as_str()).await;

@@ -141,8 +141,19 @@ impl<'a> Consumer<'a> {
 
     /// Inserts a row of `exports` and returns its id. A completed one gets a file of the recorded size.
     pub(crate) async fn put(&self, row: ExportRow) -> String {
+        self.put_named(row, "export.csv", "text/csv; charset=utf-8")
+            .await
+    }
+
+    /// The same, with a file of this name and type.
+    pub(crate) async fn put_named(
+        &self,
+        row: ExportRow,
+        file_name: &str,
+        media_type: &'static str,
+    ) -> String {
         if let Some(size) = row.file_size() {
-            let headers = FileHeaders::attachment("export.csv");
+            let headers = FileHeaders::attachment(file_name, media_type);
             let file = vec![b'x'; size].into();
             let store = self.fixture.open_store();
             let put = store.put(&row.object_key(), file, &headers).await;

@@ -93,6 +93,24 @@ async fn invalid_exports_are_rejected() {
                 .with("filter_endpoint_id", json!(uuid(1)))
                 .with("filter_endpoint_ids", json!([uuid(1)])),
         ),
+        (
+            "exports_options",
+            row(Pending).with("file_options", json!({"format": "jsonl"})),
+        ),
+        (
+            "exports_options",
+            row(Pending).with("file_extension", "jsonl"),
+        ),
+        (
+            "exports_file_options_check",
+            row(Pending)
+                .with("file_options", json!(["jsonl"]))
+                .with("file_extension", "jsonl"),
+        ),
+        (
+            "exports_claim_reads_options_check",
+            row(Pending).with("claim_reads_options", true),
+        ),
         ("exports_attempt_check", row(Pending).with("attempt", -1)),
         (
             "exports_range",

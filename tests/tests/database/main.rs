@@ -14,6 +14,7 @@ mod constraints_other_tables;
 mod consumers;
 mod fairness;
 mod fencing;
+mod file_options;
 mod idempotency;
 mod janitors;
 mod keys;

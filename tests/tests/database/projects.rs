@@ -337,6 +337,7 @@ async fn the_previous_release_works_with_the_new_schema() {
         include_str!("../../../migrations/0012_actions.sql"),
         include_str!("../../../migrations/0013_webhooks.sql"),
         include_str!("../../../migrations/0014_traces.sql"),
+        include_str!("../../../migrations/0015_file_options.sql"),
     ] {
         database.execute(migration).await;
     }

@@ -150,6 +150,7 @@ async fn a_worker_works_and_stops_when_its_log_cannot_be_written() {
                 status: Choice::Any,
                 endpoint: Choice::Any,
             },
+            options: exports_domain::FileOptions::default(),
             label: None,
             retry_of: None,
             idempotency_key: None,

@@ -47,7 +47,7 @@ pub(crate) const KEY: &str = "proj_1/0190a1b2-0000-7000-8000-000000000001/1-toke
 pub(crate) const MINUTE: Duration = Duration::from_mins(1);
 
 pub(crate) fn headers() -> FileHeaders {
-    FileHeaders::attachment("export-0190a1b2.csv")
+    FileHeaders::attachment("export-0190a1b2.csv", "text/csv; charset=utf-8")
 }
 
 pub(crate) fn bucket_with(

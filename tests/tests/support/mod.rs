@@ -86,6 +86,7 @@ pub(crate) fn new_export() -> NewExport {
         id: ExportId::generate(),
         project: project(),
         filter: filter(),
+        options: exports_domain::FileOptions::default(),
         label: None,
         retry_of: None,
         idempotency_key: None,

@@ -101,6 +101,7 @@ async fn queue_export_of(fixture: &Fixture, project: &str) -> ExportId {
         id: ExportId::generate(),
         project: project.parse().expect("a project id"),
         filter: everything(Direction::Outbound),
+        options: exports_domain::FileOptions::default(),
         label: None,
         retry_of: None,
         idempotency_key: None,

@@ -72,6 +72,7 @@ async fn seconds_to_start(fixture: &Fixture, project: &str) -> f64 {
             range: range("2025-12-03T00:00:00Z", "2025-12-04T00:00:00Z"),
             ..everything(Direction::Outbound)
         },
+        options: exports_domain::FileOptions::default(),
         label: None,
         retry_of: None,
         idempotency_key: None,

@@ -97,6 +97,7 @@ mod tests {
                 status: Choice::Any,
                 endpoint: Choice::Any,
             },
+            options: exports_domain::FileOptions::default(),
             attempt: 0,
             created_at: at("2025-12-06T12:00:00Z"),
             state: ExportState::Pending,

@@ -5,7 +5,10 @@ use std::time::Duration;
 use clap::Args;
 use exports_database::{Job, JobsRequest};
 use exports_domain::time::to_wire;
-use exports_domain::{ExportStatus, ProjectId};
+use exports_domain::{
+    Columns, Compression, CsvOptions, ExportStatus, FileFormat, FileOptions, FileTimeZone,
+    ProjectId,
+};
 use exports_service::settings::{DatabaseSettings, number};
 use indicatif::{BinaryBytes, HumanCount};
 use serde_json::{Value, json};
@@ -156,7 +159,40 @@ pub(super) fn object(job: &Job) -> Value {
         "attempt_error": job.attempt_error,
         "label": job.label,
         "retry_of": job.retry_of.map(|export| export.to_string()),
+        "file_options": file_options(&job.options),
     })
+}
+
+/// The options that the request gave, by their names in the API. Null: none.
+fn file_options(options: &FileOptions) -> Value {
+    if options.is_plain() {
+        return Value::Null;
+    }
+    let given = options.given();
+    let csv = |csv: CsvOptions| {
+        json!({
+            "delimiter": csv.delimiter.as_str(),
+            "line_ending": csv.line_ending.as_str(),
+            "header": csv.header,
+            "bom": csv.bom,
+            "formula_guard": csv.formula_guard,
+        })
+    };
+    let columns = |columns: &Columns| {
+        let columns = columns.as_slice().iter();
+        columns.map(|it| it.as_str()).collect::<Vec<_>>()
+    };
+    let mut shown = json!({
+        "format": given.format.map(FileFormat::as_str),
+        "compression": given.compression.map(Compression::as_str),
+        "columns": given.columns.as_ref().map(columns),
+        "timezone": given.timezone.map(FileTimeZone::name),
+        "csv": given.csv.map(csv),
+    });
+    if let Some(options) = shown.as_object_mut() {
+        options.retain(|_, value| !value.is_null());
+    }
+    shown
 }
 
 /// At most two units, such as `1h 1m`.

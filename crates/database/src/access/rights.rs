@@ -75,12 +75,14 @@ pub(super) const OWN_TABLES: [Rights; 9] = [
                       error_message), \
               INSERT (id, project_id, created_at, due_at, status, direction, filter_start_time, \
                       filter_end_time, filter_status, filter_statuses, filter_endpoint_id, \
-                      filter_endpoint_ids, idempotency_key, traceparent, label, retry_of)",
+                      filter_endpoint_ids, idempotency_key, traceparent, label, retry_of, file_options, \
+                      file_extension)",
         worker: "SELECT, DELETE, \
                  UPDATE (status, attempt, due_at, lease_token, lease_expires_at, lease_owner, \
                          attempt_error, started_at, completed_at, expires_at, row_count, \
                          file_size_bytes, sha256, object_key, error_code, error_message, \
-                         idempotency_key, progress_rows, progress_bytes, takeovers, snapshot_at)",
+                         idempotency_key, progress_rows, progress_bytes, takeovers, snapshot_at, \
+                         claim_reads_options)",
     },
     Rights {
         // Workers report their progress, and remove the reports of exports that have ended.

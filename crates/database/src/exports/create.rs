@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use exports_domain::{
-    Exceeded, Export, ExportId, ExportState, Label, MessageFilter, ProjectId, TraceParent,
+    Exceeded, Export, ExportId, ExportState, FileOptions, Label, MessageFilter, ProjectId,
+    TraceParent,
 };
 use futures_util::future::BoxFuture;
 use sqlx::PgExecutor;
@@ -25,6 +26,8 @@ pub struct NewExport {
     pub project: ProjectId,
     /// Which messages.
     pub filter: MessageFilter,
+    /// What its file is like.
+    pub options: FileOptions,
     /// What the consumer calls it.
     pub label: Option<Label>,
     /// The export whose request it repeats.
@@ -38,10 +41,12 @@ pub struct NewExport {
 }
 
 impl NewExport {
-    /// Whether an export was created by the same request.
+    /// Whether an export was created by the same request, with the defaults filled in.
     fn is_request_of(&self, export: &Export) -> bool {
+        let direction = self.filter.direction;
         (&self.filter, &self.label, self.retry_of)
             == (&export.filter, &export.label, export.retry_of)
+            && self.options.has_same_file_as(&export.options, direction)
     }
 }
 
@@ -171,6 +176,7 @@ async fn create(connection: &mut PooledConnection, new: &NewExport) -> Result<Cr
                     id: new.id,
                     project: new.project.clone(),
                     filter: new.filter.clone(),
+                    options: new.options.clone(),
                     label: new.label.clone(),
                     retry_of: new.retry_of,
                     attempt: 0,

@@ -10,6 +10,7 @@ use sqlx::PgExecutor;
 
 use crate::error::Error;
 use crate::exports::create::NewExport;
+use crate::file_options;
 
 /// The limits of a project that a create checks. `None`: no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -78,8 +79,9 @@ pub(super) async fn insert(
             INSERT INTO exports (id, project_id, created_at, due_at, status, direction,
                                  filter_start_time, filter_end_time, filter_status, filter_statuses,
                                  filter_endpoint_id, filter_endpoint_ids, idempotency_key, traceparent,
-                                 label, retry_of)
-            SELECT $1, $2, at, at, 'pending', $3, $4, $5, $6, $11::text[], $7, $12::uuid[], $8, $13, $14, $15 FROM admitted
+                                 label, retry_of, file_options, file_extension)
+            SELECT $1, $2, at, at, 'pending', $3, $4, $5, $6, $11::text[], $7, $12::uuid[], $8, $13, $14, $15,
+                   $16::text::jsonb, $17 FROM admitted
             ON CONFLICT DO NOTHING
             RETURNING created_at
         ), notified AS MATERIALIZED (
@@ -104,6 +106,8 @@ pub(super) async fn insert(
         new.traceparent.map(|position| position.to_string()),
         new.label.as_ref().map(Label::as_str),
         new.retry_of.map(|export| export.0),
+        file_options::text(&new.options),
+        (!new.options.is_plain()).then(|| new.options.extension()),
     )
     .fetch_one(executor)
     .await

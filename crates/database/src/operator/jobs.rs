@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use exports_domain::{ExportId, ExportStatus, ProjectId};
+use exports_domain::{ExportId, ExportStatus, FileOptions, ProjectId};
 use uuid::Uuid;
 
 use crate::database::Database;
 use crate::error::Error;
+use crate::file_options;
 use crate::row::{corrupt, known};
 
 /// Which exports to show.
@@ -60,6 +61,8 @@ pub struct Job {
     pub attempt_error: Option<String>,
     /// What its consumer calls it.
     pub label: Option<String>,
+    /// What its file is like.
+    pub options: FileOptions,
     /// The export whose request it repeats.
     pub retry_of: Option<ExportId>,
 }
@@ -84,6 +87,8 @@ struct JobRow {
     attempt_error: Option<String>,
     label: Option<String>,
     retry_of: Option<Uuid>,
+    direction: String,
+    file_options: Option<String>,
 }
 
 impl TryFrom<JobRow> for Job {
@@ -113,6 +118,11 @@ impl TryFrom<JobRow> for Job {
                 .map(|code| (code, row.error_message.unwrap_or_default())),
             attempt_error: row.attempt_error,
             label: row.label,
+            options: file_options::parse(
+                row.id,
+                row.file_options.as_deref(),
+                known(row.id, "direction", &row.direction)?,
+            )?,
             retry_of: row.retry_of.map(ExportId),
         })
     }
@@ -158,7 +168,8 @@ impl Database {
                    coalesce(e.row_count, p.rows_written, e.progress_rows) AS rows,
                    coalesce(e.file_size_bytes, p.bytes_written, e.progress_bytes) AS bytes,
                    p.percent AS "percent?", p.seconds_remaining AS "seconds_remaining?", e.snapshot_at,
-                   e.error_code, e.error_message, e.attempt_error, e.label, e.retry_of
+                   e.error_code, e.error_message, e.attempt_error, e.label, e.retry_of,
+                   e.direction, e.file_options::text AS file_options
             FROM chosen JOIN exports e ON e.id = chosen.id
             LEFT JOIN export_progress p
                    ON p.export_id = e.id AND p.lease_token = e.lease_token AND e.status = 'processing'

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use exports_domain::{
-    ExportId, Lease, LeaseToken, MessageFilter, ProjectId, RetryPolicy, TraceParent,
+    ExportId, FileOptions, Lease, LeaseToken, MessageFilter, ProjectId, RetryPolicy, TraceParent,
 };
 use uuid::Uuid;
 
 use crate::database::Database;
 use crate::error::Error;
+use crate::file_options;
 use crate::queue::hints::QueueHints;
 use crate::row::{FilterRow, attempts, corrupt, interval, known};
 
@@ -42,6 +43,8 @@ pub struct Claim {
     pub project: ProjectId,
     /// Which messages.
     pub filter: MessageFilter,
+    /// What its file is like.
+    pub options: FileOptions,
     /// Number of this attempt, from 1.
     pub attempt: u32,
     /// Key of the object that this attempt writes. It is unique and already recorded.
@@ -73,29 +76,32 @@ struct ClaimRow {
     taken_over: bool,
     borrows_slot: bool,
     traceparent: Option<String>,
+    file_options: Option<String>,
 }
 
 impl TryFrom<ClaimRow> for Claim {
     type Error = Error;
 
     fn try_from(row: ClaimRow) -> Result<Self, Error> {
+        let filter: MessageFilter = FilterRow {
+            id: row.id,
+            direction: &row.direction,
+            start_time: row.filter_start_time,
+            end_time: row.filter_end_time,
+            status: row.filter_status.as_deref(),
+            statuses: row.filter_statuses.as_deref(),
+            endpoint_id: row.filter_endpoint_id,
+            endpoint_ids: row.filter_endpoint_ids.as_deref(),
+        }
+        .try_into()?;
         Ok(Self {
             lease: Lease {
                 export: ExportId(row.id),
                 token: LeaseToken(row.lease_token),
             },
             project: known(row.id, "project_id", &row.project_id)?,
-            filter: FilterRow {
-                id: row.id,
-                direction: &row.direction,
-                start_time: row.filter_start_time,
-                end_time: row.filter_end_time,
-                status: row.filter_status.as_deref(),
-                statuses: row.filter_statuses.as_deref(),
-                endpoint_id: row.filter_endpoint_id,
-                endpoint_ids: row.filter_endpoint_ids.as_deref(),
-            }
-            .try_into()?,
+            options: file_options::parse(row.id, row.file_options.as_deref(), filter.direction)?,
+            filter,
             attempt: u32::try_from(row.attempt)
                 .map_err(|_| corrupt(row.id, "attempt", &row.attempt))?,
             object_key: row.object_key,
@@ -258,14 +264,17 @@ impl Database {
                     started_at = greatest(e.created_at, clock_timestamp()),
                     lease_token = gen_random_uuid(), lease_owner = $1,
                     lease_expires_at = clock_timestamp() + $3,
-                    progress_rows = NULL, progress_bytes = NULL
+                    progress_rows = NULL, progress_bytes = NULL,
+                    -- Without it, the trigger exports_claim_options skips the row.
+                    claim_reads_options = CASE WHEN e.file_options IS NOT NULL THEN true END
                 WHERE e.id = ANY (ARRAY (SELECT id FROM chosen))
                   AND CASE e.status WHEN 'pending' THEN e.due_at <= clock_timestamp()
                       WHEN 'processing' THEN e.lease_expires_at <= clock_timestamp() AND e.attempt < $4 END
                 RETURNING e.id, e.project_id, e.direction, e.filter_start_time, e.filter_end_time,
                           e.filter_status, e.filter_statuses, e.filter_endpoint_id, e.filter_endpoint_ids,
-                          e.attempt, e.lease_token, e.due_at, e.traceparent,
-                          format('%s/%s/%s-%s.csv', e.project_id, e.id, e.attempt, e.lease_token) AS object_key
+                          e.attempt, e.lease_token, e.due_at, e.traceparent, e.file_options,
+                          format('%s/%s/%s-%s.%s', e.project_id, e.id, e.attempt, e.lease_token,
+                                 coalesce(e.file_extension, 'csv')) AS object_key
             ), replaced AS (
                 UPDATE export_objects SET state = 'doomed', sweep_at = clock_timestamp()
                 WHERE export_id = ANY (ARRAY (SELECT id FROM claimed)) AND state = 'writing'
@@ -275,6 +284,7 @@ impl Database {
             )
             SELECT claimed.id, project_id, direction, filter_start_time, filter_end_time, filter_status,
                    filter_statuses, filter_endpoint_id, filter_endpoint_ids, attempt, traceparent,
+                   file_options::text AS file_options,
                    lease_token AS "lease_token!",
                    object_key AS "object_key!",
                    extract(epoch FROM clock_timestamp() - due_at)::float8 AS "waited!",

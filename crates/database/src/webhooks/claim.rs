@@ -118,6 +118,7 @@ struct ClaimRow {
     label: Option<String>,
     retry_of: Option<Uuid>,
     snapshot_at: Option<DateTime<Utc>>,
+    file_options: Option<String>,
     traceparent: Option<String>,
 }
 
@@ -196,6 +197,7 @@ impl Database {
                    e.expires_at AS "expires_at?", e.row_count AS "row_count?", e.file_size_bytes AS "file_size_bytes?",
                    e.sha256 AS "sha256?", e.error_code AS "error_code?", e.error_message AS "error_message?",
                    e.label AS "label?", e.retry_of AS "retry_of?", e.snapshot_at AS "snapshot_at?",
+                   e.file_options::text AS "file_options?",
                    e.traceparent AS "traceparent?"
             FROM (SELECT) one
             LEFT JOIN (claimed JOIN webhooks w ON w.id = claimed.webhook_id
@@ -275,6 +277,7 @@ impl ClaimRow {
             label: self.label,
             retry_of: self.retry_of,
             snapshot_at: self.snapshot_at,
+            file_options: self.file_options,
         }
         .try_into()
     }

@@ -2,6 +2,7 @@
 
 use crate::file::{Column, Columns, Compression, CsvOptions, FileFormat, FileTimeZone};
 use crate::filter::Direction;
+use crate::ids::ExportId;
 
 /// The options as they are in a request. `None`: not given.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -120,6 +121,12 @@ impl FileOptions {
         self.0.csv.unwrap_or_default()
     }
 
+    /// The name of the file of this export.
+    #[must_use]
+    pub fn file_name(&self, export: ExportId) -> String {
+        format!("export-{export}.{}", self.extension())
+    }
+
     /// The media type of the file, for `Content-Type`. The file is what is stored: a compressed file has the type of its
     /// compression and no `Content-Encoding`, because clients would unpack it.
     #[must_use]
@@ -132,6 +139,17 @@ impl FileOptions {
             (FileFormat::JsonLines, _) => "application/x-ndjson",
         }
     }
+
+    /// Every extension that a file can have.
+    pub const EXTENSIONS: [&str; 7] = [
+        "csv",
+        "csv.gz",
+        "csv.zst",
+        "jsonl",
+        "jsonl.gz",
+        "jsonl.zst",
+        "parquet",
+    ];
 
     /// The extension of the file's name, without the first dot.
     #[must_use]
@@ -199,8 +217,11 @@ mod tests {
         ] {
             let options = options(Some(format), compression).unwrap();
             assert_eq!((options.extension(), options.media_type()), expected);
+            assert!(FileOptions::EXTENSIONS.contains(&options.extension()));
         }
         let parquet = options(Some(Parquet), None).unwrap();
+        let id: ExportId = "01935abc-def0-7123-4567-890abcdef012".parse().unwrap();
+        assert_eq!(parquet.file_name(id), format!("export-{id}.parquet"));
         assert_eq!(parquet.compression(), Zstd);
         assert_eq!(parquet.given().compression, None);
     }

@@ -28,7 +28,7 @@ fn open(root: &TempDir) -> Store {
 }
 
 fn headers() -> FileHeaders {
-    FileHeaders::attachment("export-1.csv")
+    FileHeaders::attachment("export-1.csv", "text/csv; charset=utf-8")
 }
 
 /// The names of all files and directories below the store's directory, sorted.

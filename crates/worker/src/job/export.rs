@@ -12,7 +12,7 @@ use exports_source::{EndpointUrls, Estimate, SourceSession, TimeSlice};
 use tokio::sync::oneshot;
 
 use crate::context::Context;
-use crate::job::file_format::{self, FileFormat};
+use crate::job::file_format::FileFormat;
 use crate::job::{AttemptError, JobError, SharedProgress};
 use crate::metrics::{Phase, PhaseClock};
 use crate::pipeline::framed::FramedOutput;
@@ -47,7 +47,7 @@ pub(crate) async fn write(
     let session = context.sessions.begin(&claim.project, &claim.filter).await;
     let mut session = session.map_err(|error| JobError::source(&error))?;
     let snapshot_at = session.snapshot_at();
-    let columns = file_format::options(claim).columns(claim.filter.direction);
+    let columns = claim.options.columns(claim.filter.direction);
     let urls = endpoint_urls(&mut session, claim, columns).await;
     let urls = urls.map_err(|error| JobError::rows(&error))?;
     let columns = RowColumns {
@@ -133,7 +133,7 @@ impl Streaming<'_> {
         let plan = plan.map_err(|error| JobError::rows(&error))?;
         let (buffer, rows) = reorder_buffer::new(usize::from(context.readers) + EXTRA_SLOTS);
         let framed = FramedOutput::new(format.frame(), rows);
-        let stored = StoredOutput::new(framed, file_format::options(claim), plan.packing_threads);
+        let stored = StoredOutput::new(framed, &claim.options, plan.packing_threads);
         let (first_row, first_row_read) = oneshot::channel();
         let readers = Readers::new(
             claim,

@@ -28,7 +28,7 @@ pub(crate) enum FileFormat {
 
 impl FileFormat {
     pub(crate) fn of(claim: &Claim, urls: EndpointUrls) -> Result<Self, JobError> {
-        let (options, direction) = (options(claim), claim.filter.direction);
+        let (options, direction) = (&claim.options, claim.filter.direction);
         let urls = known(urls);
         if is_plain_csv(options, direction) {
             let endpoints = urls.map_or_else(EndpointFields::from_rows, |urls| {
@@ -71,10 +71,4 @@ fn codec(compression: Compression) -> Codec {
         Compression::Zstd => Codec::Zstd,
         Compression::Snappy => Codec::Snappy,
     }
-}
-
-/// The options of the export.
-pub(crate) fn options(_claim: &Claim) -> &FileOptions {
-    static NONE: std::sync::LazyLock<FileOptions> = std::sync::LazyLock::new(FileOptions::default);
-    &NONE
 }

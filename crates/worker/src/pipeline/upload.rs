@@ -59,7 +59,7 @@ pub(crate) struct UploadedFile {
 
 impl FileUpload {
     pub(crate) fn new(context: &Context, claim: &Claim) -> Self {
-        let name = format!("export-{}.csv", claim.lease.export);
+        let name = claim.options.file_name(claim.lease.export);
         let part_size = context.store.part_size();
         let buffers = BufferPool::new(part_size);
         Self {
@@ -68,7 +68,7 @@ impl FileUpload {
             metrics: context.metrics.clone(),
             lease: claim.lease,
             key: claim.object_key.clone(),
-            headers: FileHeaders::attachment(&name),
+            headers: FileHeaders::attachment(&name, claim.options.media_type()),
             part_size,
             part: buffers.take_unallocated(),
             buffers,

@@ -79,7 +79,8 @@ async fn an_object_stored_after_a_sweep_is_deleted_by_a_sweep_an_hour_later() {
         fixture.wait_for_sweep().await;
         eventually_value(fixture, &left, 1).await;
         // The request of the killed worker arrives only now.
-        let headers = exports_objects::FileHeaders::attachment("late.csv");
+        let headers =
+            exports_objects::FileHeaders::attachment("late.csv", "text/csv; charset=utf-8");
         let stored = fixture
             .open_store()
             .put(late, "late".into(), &headers)

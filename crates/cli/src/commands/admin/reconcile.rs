@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use clap::Args;
 use exports_database::{Database, ExpectedFile, FoundObject};
-use exports_domain::{ExportId, ProjectId};
+use exports_domain::{ExportId, FileOptions, ProjectId};
 use exports_objects::{Store, StoredObject};
 use exports_service::settings::{DatabaseSettings, LogSettings, StoreSettings};
 use exports_service::start::{open_store, store_error};
@@ -274,7 +274,11 @@ impl Ours {
         };
         project.parse::<ProjectId>().ok()?;
         let export = export.parse().ok()?;
-        let (attempt, token) = name.strip_suffix(".csv")?.split_once('-')?;
+        let (attempt, file) = name.split_once('-')?;
+        let (token, extension) = file.split_once('.')?;
+        if !FileOptions::EXTENSIONS.contains(&extension) {
+            return None;
+        }
         uuid::Uuid::try_parse(token).ok()?;
         is_number(attempt).then(|| Self {
             key: key.to_owned(),

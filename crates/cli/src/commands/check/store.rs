@@ -104,7 +104,7 @@ async fn write(report: &mut Report, store: &Store, key: &str) -> Result<bool> {
 }
 
 fn headers() -> FileHeaders {
-    FileHeaders::attachment("exportctl-check.csv")
+    FileHeaders::attachment("exportctl-check.csv", "text/csv; charset=utf-8")
 }
 
 async fn check_size(store: &Store, key: &str) -> Finding {

@@ -2,8 +2,8 @@
 
 use clap::Args;
 use exports_database::{Job, JobsRequest};
-use exports_domain::ExportId;
 use exports_domain::time::to_wire;
+use exports_domain::{Columns, CsvOptions, ExportId, quoted};
 use exports_service::settings::DatabaseSettings;
 
 use super::unknown_export;
@@ -48,6 +48,7 @@ impl Show {
 fn lines(job: &Job) -> String {
     let (code, message) = job.failure.clone().unzip();
     let number = |number: Option<u64>| number.map(|number| number.to_string());
+    let options = job.options.given();
     let properties = [
         ("id", Some(job.id.to_string())),
         ("label", job.label.clone()),
@@ -61,6 +62,11 @@ fn lines(job: &Job) -> String {
             "started",
             job.started_ago.map(|ago| format!("{} ago", span(ago))),
         ),
+        ("format", options.format.map(|it| it.to_string())),
+        ("compression", options.compression.map(|it| it.to_string())),
+        ("columns", options.columns.as_ref().map(column_names)),
+        ("timezone", options.timezone.map(|it| it.to_string())),
+        ("csv", options.csv.map(dialect)),
         ("rows", number(job.rows)),
         ("bytes", number(job.bytes)),
         ("done", done(job)),
@@ -74,4 +80,29 @@ fn lines(job: &Job) -> String {
         Some(format!("{name:14} {value}"))
     });
     lines.collect::<Vec<_>>().join("\n")
+}
+
+fn column_names(columns: &Columns) -> String {
+    let names: Vec<_> = columns.as_slice().iter().map(|it| it.as_str()).collect();
+    names.join(", ")
+}
+
+/// Such as `delimiter ";", line ending crlf, header, formula guard`.
+fn dialect(csv: CsvOptions) -> String {
+    let switches = [
+        ("header", csv.header),
+        ("bom", csv.bom),
+        ("formula guard", csv.formula_guard),
+    ];
+    let on = switches.into_iter().filter(|(_, is_on)| *is_on);
+    let on: String = on.map(|(name, _)| format!(", {name}")).collect();
+    let CsvOptions {
+        delimiter,
+        line_ending,
+        ..
+    } = csv;
+    format!(
+        "delimiter {}, line ending {line_ending}{on}",
+        quoted(delimiter.as_str())
+    )
 }
