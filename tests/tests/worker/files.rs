@@ -2,8 +2,10 @@
 
 mod any_rows;
 mod content;
+mod formats;
 mod invalid_values;
 mod long_rows;
+mod parsed;
 mod readers;
 mod snapshot;
 mod views;

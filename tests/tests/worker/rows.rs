@@ -70,6 +70,32 @@ impl Row {
             .with("last_error", self.last_error.clone())
     }
 
+    /// The values of the row in the file.
+    pub(crate) fn values(&self, urls: &HashMap<Uuid, String>) -> Vec<Option<String>> {
+        let time = |time: Option<DateTime<Utc>>| time.map(in_full);
+        let int = |number: Option<i32>| number.map(|number| number.to_string());
+        let mut values = vec![
+            Some(self.id.to_string()),
+            Some(match self.direction {
+                Direction::Outbound => format!("ep_{}", self.endpoint.simple()),
+                Direction::Inbound => self.endpoint.to_string(),
+            }),
+            urls.get(&self.endpoint).cloned(),
+            Some(self.status.to_owned()),
+            Some(self.attempt_count.to_string()),
+            Some(in_full(self.created_at)),
+            time(self.delivered_at),
+            time(self.next_attempt_at),
+            int(self.response_status),
+            int(self.response_latency_ms),
+        ];
+        if self.direction == Direction::Inbound {
+            values.push(int(self.total_delivery_ms));
+        }
+        values.push(self.last_error.clone());
+        values
+    }
+
     /// The fields of the row in the file, with a prefix where a spreadsheet would read a formula.
     pub(crate) fn record(&self, urls: &HashMap<Uuid, String>) -> Vec<String> {
         let int = |number: Option<i32>| number.map(|n| n.to_string()).unwrap_or_default();

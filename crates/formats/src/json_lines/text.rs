@@ -1,18 +1,19 @@
 //! Strings of JSON (RFC 8259). A long text is written and flushed piece by piece.
 
 use crate::Flush;
-use crate::pieces::{PIECE, push_in_pieces};
+use crate::pieces::push_in_pieces;
 
 /// Writes a text with its quotes.
 pub(super) fn push(json: &mut Vec<u8>, text: &str, flush: &mut Flush<'_>) {
-    let text = text.as_bytes();
     json.push(b'"');
-    if text.len() <= PIECE && !needs_escapes(text) {
-        json.extend_from_slice(text);
-    } else {
-        // Only ASCII is escaped, so a piece may end inside a character.
-        push_in_pieces(json, text, flush, push_escaped);
-    }
+    // Only ASCII is escaped, so a piece may end inside a character.
+    push_in_pieces(json, text.as_bytes(), flush, |json, piece| {
+        if needs_escapes(piece) {
+            push_escaped(json, piece);
+        } else {
+            json.extend_from_slice(piece);
+        }
+    });
     json.push(b'"');
 }
 
@@ -64,6 +65,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::pieces::PIECE;
 
     fn written(text: &str) -> String {
         let mut json = Vec::new();

@@ -24,9 +24,9 @@ const USUAL: i64 = 1_764_763_200_000_000;
 const ENDPOINTS: usize = 6;
 
 #[derive(Debug, Clone)]
-struct Case {
+pub(super) struct Case {
     /// The rows by id.
-    rows: BTreeMap<u128, Row>,
+    pub(super) rows: BTreeMap<u128, Row>,
     urls: Vec<String>,
     status: Choice<MessageStatus>,
     endpoint: Choice<EndpointId>,
@@ -63,13 +63,7 @@ fn assert_any_mix_of_rows_is_exported_correctly(kind: StoreKind) {
 }
 
 async fn check(fixture: &Fixture, case: &Case) {
-    fixture
-        .database()
-        .execute("TRUNCATE messages, endpoints")
-        .await;
-    put_endpoints(fixture, case).await;
-    let messages: Vec<_> = case.rows.values().map(Row::message).collect();
-    fixture.insert_messages(&messages).await;
+    case.put(fixture).await;
     for &direction in Direction::ALL {
         let filter = case.filter(direction);
         let wanted = case.rows.values().filter(|row| passes(&filter, row));
@@ -121,6 +115,17 @@ fn selects<T>(choice: &Choice<T>, matches: impl FnMut(&T) -> bool) -> bool {
 }
 
 impl Case {
+    /// Makes these the only rows.
+    pub(super) async fn put(&self, fixture: &Fixture) {
+        fixture
+            .database()
+            .execute("TRUNCATE messages, endpoints")
+            .await;
+        put_endpoints(fixture, self).await;
+        let messages: Vec<_> = self.rows.values().map(Row::message).collect();
+        fixture.insert_messages(&messages).await;
+    }
+
     fn filter(&self, direction: Direction) -> MessageFilter {
         let mut filter = everything(direction);
         filter.status = self.status.clone();
@@ -142,7 +147,7 @@ impl Case {
         filter
     }
 
-    fn urls_of(&self, direction: Direction) -> HashMap<Uuid, String> {
+    pub(super) fn urls_of(&self, direction: Direction) -> HashMap<Uuid, String> {
         let numbers = match direction {
             Direction::Outbound => [0, 1],
             Direction::Inbound => [2, 3],
@@ -173,7 +178,7 @@ fn choice<T: Clone + Ord + std::fmt::Debug + 'static>(
     ]
 }
 
-fn case() -> impl Strategy<Value = Case> {
+pub(super) fn case() -> impl Strategy<Value = Case> {
     (
         prop::collection::btree_map(any::<u128>(), row(), 0..60),
         prop::collection::vec(text(), ENDPOINTS),
