@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod api;
+mod event_stream;
 mod response_rules;
 mod shared;
 mod wire;
@@ -34,9 +35,9 @@ mod idempotency;
 mod limits;
 mod links;
 mod list;
-mod live;
 mod missing_files;
 mod openapi;
+mod progress;
 mod protocol;
 mod ranges;
 mod relayed;
@@ -47,4 +48,7 @@ mod scopes;
 mod secrets;
 mod shutdown;
 mod stock_client;
+mod streams;
 mod times;
+mod waiters;
+mod waits;
