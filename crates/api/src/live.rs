@@ -6,6 +6,7 @@
 //! has the latest changes of a project. `rendered` is an export as JSON, shared by all who send it.
 
 mod hub;
+mod open_keys;
 mod project_log;
 mod refresh;
 mod rendered;

@@ -157,7 +157,7 @@ impl Events for ProjectEvents {
             let events = tokio::select! {
                 biased;
                 () = self.waiter.stopping() => return None,
-                () = self.waiter.revoked() => return None,
+                _ = self.waiter.refused() => return None,
                 events = self.log.next() => events,
             };
             for event in events {

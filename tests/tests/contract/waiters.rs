@@ -37,6 +37,79 @@ fn a_revoked_key_ends_its_streams_within_five_seconds() {
 }
 
 #[test]
+fn a_suspended_project_ends_its_waiting_requests_within_five_seconds() {
+    story(async |_| {
+        let fixture = idle().start().await;
+        let owner = Consumer::owner_of(&fixture);
+        let suspended = Consumer::new_on(&fixture).await;
+        let id = id_of(&owner.create(&request()).await);
+        let mut kept = Stream::of(&owner.api, &id).await;
+        assert!(kept.next().await.is_some());
+        let theirs = id_of(&suspended.create(&request()).await);
+        let open = async || {
+            let mut all = Stream::open(&suspended.api, "/v1/exports/events", None).await;
+            let mut one = Stream::of(&suspended.api, &theirs).await;
+            for stream in [&mut all, &mut one] {
+                assert_eq!(stream.next().await.unwrap().data["id"], theirs);
+            }
+            [all, one]
+        };
+        let streams = open().await;
+        let wait = |method: Method, path: String| {
+            let api = suspended.api.clone();
+            tokio::spawn(async move { prefer(&api, method, &path, "wait=60", &request()).await })
+        };
+        let poll = wait(Method::GET, path(&theirs));
+        let create = wait(Method::POST, "/v1/exports".to_owned());
+        let exports = format!(
+            "SELECT count(*) FROM exports WHERE project_id = '{}'",
+            suspended.project
+        );
+        eventually("the second export is created", TIMEOUT, async || {
+            (fixture.database().value(&exports).await == 2).then_some(())
+        })
+        .await;
+
+        let project = suspended.project.parse().unwrap();
+        fixture.storage().suspend_project(&project).await.unwrap();
+        let begun = Instant::now();
+        for mut stream in streams {
+            // The second export may be an event before the end.
+            while stream.next_within(FIVE_SECONDS).await.is_some() {}
+        }
+        assert_refused(
+            &poll.await.unwrap(),
+            403,
+            "FORBIDDEN",
+            &["the project is suspended"],
+        );
+        // It was created, so an error would make its client create another one.
+        let created = create.await.unwrap().expect(201).data();
+        assert_eq!(created["status"], "pending");
+        assert!(begun.elapsed() < FIVE_SECONDS, "{:?}", begun.elapsed());
+        fail(&fixture, &id).await;
+        let event = kept.next().await.unwrap();
+        assert_eq!(event.data["status"], "failed", "the other project's lives");
+
+        fixture.storage().resume_project(&project).await.unwrap();
+        eventually("the project is resumed", TIMEOUT, async || {
+            (suspended.api.get(&path(&theirs)).await.status == 200).then_some(())
+        })
+        .await;
+        let mut streams = open().await;
+        fail(&fixture, &theirs).await;
+        for stream in &mut streams {
+            loop {
+                let event = stream.next_within(FIVE_SECONDS).await.unwrap();
+                if event.data["id"] == theirs && event.data["status"] == "failed" {
+                    break;
+                }
+            }
+        }
+    });
+}
+
+#[test]
 fn waiting_requests_of_a_project_are_limited() {
     story(async |_| {
         let mut fixture = idle()

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::body::Bytes;
-use exports_database::{Change, Database, Error as DatabaseError};
+use exports_database::{Change, Database, Error as DatabaseError, ValidKey};
 use exports_domain::{Count, Exceeded, Export, ExportId, KeyId, Limit, ProjectId};
 use exports_service::metrics::Gauges;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::open_keys::OpenKeys;
 use super::project_log::ProjectLog;
 use super::rendered::Rendered;
 use super::waiter::{Waiter, WaiterKind};
@@ -33,7 +34,7 @@ pub(crate) struct Hub {
 struct Registry {
     exports: HashMap<ExportId, Watched>,
     projects: HashMap<ProjectId, ProjectLog>,
-    keys: HashMap<KeyId, OpenKey>,
+    keys: OpenKeys,
     /// Waiters of each project.
     waiters: HashMap<ProjectId, u64>,
     /// Waiters of each kind: waits, streams.
@@ -49,13 +50,6 @@ struct Watched {
     watches: usize,
     /// A watch waits for the next read, whatever it finds.
     is_wanted: bool,
-}
-
-struct OpenKey {
-    waiters: usize,
-    /// The database has confirmed it since its first waiter.
-    is_checked: bool,
-    revoked: CancellationToken,
 }
 
 /// A read for all waiters.
@@ -108,15 +102,7 @@ impl Hub {
         }
         registry.waiters.insert(caller.project.clone(), count + 1);
         registry.kinds[kind as usize] += 1;
-        let key = registry.keys.entry(caller.key).or_insert_with(|| OpenKey {
-            waiters: 0,
-            is_checked: false,
-            revoked: CancellationToken::new(),
-        });
-        key.waiters += 1;
-        // This request may have been accepted from the cache of keys.
-        key.is_checked = false;
-        let revoked = key.revoked.clone();
+        let refused = registry.keys.enter(caller.key);
         self.report(kind, &registry);
         drop(registry);
         self.is_used
@@ -126,7 +112,7 @@ impl Hub {
             project: caller.project.clone(),
             key: caller.key,
             kind,
-            revoked,
+            refused,
         })
     }
 
@@ -138,12 +124,7 @@ impl Hub {
                 registry.waiters.remove(&waiter.project);
             }
         }
-        if let Some(key) = registry.keys.get_mut(&waiter.key) {
-            key.waiters -= 1;
-            if key.waiters == 0 {
-                registry.keys.remove(&waiter.key);
-            }
-        }
+        registry.keys.leave(waiter.key);
         registry.kinds[waiter.kind as usize] -= 1;
         self.report(waiter.kind, &registry);
         let is_used = !registry.waiters.is_empty();
@@ -284,25 +265,12 @@ impl Hub {
 
     /// The keys of all waiters, and whether one of them was not checked yet.
     pub(super) fn keys(&self) -> (Vec<KeyId>, bool) {
-        let registry = self.lock();
-        let has_new = registry.keys.values().any(|key| !key.is_checked);
-        (registry.keys.keys().copied().collect(), has_new)
+        self.lock().keys.all()
     }
 
-    /// Ends the waiters of the keys that are not valid any more.
-    pub(super) fn checked(&self, asked: &[KeyId], valid: &[KeyId]) {
-        let mut registry = self.lock();
-        for key in asked {
-            if let Some(open) = registry.keys.get_mut(key) {
-                if valid.contains(key) {
-                    open.is_checked = true;
-                } else {
-                    open.revoked.cancel();
-                    // A later waiter has a new token: the key may belong to a project that was suspended.
-                    open.revoked = CancellationToken::new();
-                }
-            }
-        }
+    /// Ends the waiters of the keys that are not valid any more, or whose projects are suspended.
+    pub(super) fn checked(&self, asked: &[KeyId], valid: &[ValidKey]) {
+        self.lock().keys.checked(asked, valid);
     }
 
     /// Takes what has to be read, at most so many; `None` if nothing has.
