@@ -21,6 +21,7 @@ mod buckets;
 mod cancel;
 mod cors;
 mod create;
+mod database_restart;
 mod delete;
 mod disconnects;
 mod download;
