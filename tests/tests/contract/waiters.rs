@@ -2,8 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use exports_domain::ExportStatus;
 use exports_tests::{Scrape, TIMEOUT, eventually};
 use reqwest::Method;
+use serde_json::json;
 
 use crate::api::assert_refused;
 use crate::event_stream::{FIVE_SECONDS, Stream, fail, idle};
@@ -144,8 +146,12 @@ fn waiting_requests_of_a_project_are_limited() {
         )
         .await;
         assert_refused(&reply, 429, "RATE_LIMITED", &[]);
+        let ended = consumer.put_without_file(consumer.row(ExportStatus::Failed));
+        let retry = format!("{}/retry", path(&ended.await));
+        let reply = prefer(&consumer.api, Method::POST, &retry, "wait=1", &json!({})).await;
+        assert_refused(&reply, 429, "RATE_LIMITED", &["waiting and event-stream"]);
         let list = consumer.api.get("/v1/exports").await.expect(200).data();
-        assert_eq!(list.as_array().unwrap().len(), 1, "nothing was created");
+        assert_eq!(list.as_array().unwrap().len(), 2, "nothing was created");
         consumer.get(&id).await;
         let open = async |kind: &str| {
             let scrape = Scrape::of(&metrics).await;
