@@ -2,6 +2,7 @@
 
 pub(crate) mod request;
 mod request_headers;
+pub(crate) mod request_schema;
 mod response;
 
 use std::sync::Arc;
@@ -28,9 +29,10 @@ use crate::middleware::timeout::Deadline;
 use crate::query::Query;
 use crate::request_id::RequestId;
 use crate::state::AppState;
-pub(crate) use request::refine_schema;
-use request::{CreateExport, ExportRequest};
+use request::ExportRequest;
 pub(crate) use request_headers::CreateHeaders;
+use request_schema::CreateExport;
+pub(crate) use request_schema::refine_schema;
 pub(crate) use response::{Queued, Waiting};
 
 struct Errors;

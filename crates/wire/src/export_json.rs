@@ -1,14 +1,12 @@
 //! The JSON of an export.
 
 use exports_domain::time::to_wire;
-use exports_domain::{
-    AttemptProgress, Direction, EndpointId, Export, ExportFile, ExportState, MessageStatus,
-    Progress,
-};
+use exports_domain::{Direction, EndpointId, Export, ExportFile, ExportState, MessageStatus};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::progress_json::ProgressJson;
 use crate::schema_enums::{DirectionSchema, ExportStatusSchema, MessageStatusSchema};
 
 /// An export. Unset fields are omitted.
@@ -115,61 +113,6 @@ pub struct ExportJson {
     /// When the export was requested
     #[schema(format = DateTime, example = "2025-12-06T12:00:00Z")]
     created_at: String,
-}
-
-/// How far an export has come. While it is pending, it has `queue_position`; while it is processing, the other fields
-#[derive(Debug, Default, Serialize, ToSchema)]
-#[schema(as = ExportProgress)]
-struct ProgressJson {
-    /// Pending: the position in the queue, estimated and counted up to 1000. 1 is the next export; 1000 means 1000 or more
-    #[schema(nullable = false, minimum = 1, maximum = 1000, example = 3)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    queue_position: Option<u16>,
-    /// Processing: rows written so far
-    #[schema(nullable = false, example = 120_000)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rows_written: Option<u64>,
-    /// Processing: bytes written so far
-    #[schema(nullable = false, example = 24_117_248)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bytes_written: Option<u64>,
-    /// Processing: the part that is done, if it can be estimated. It never decreases within an attempt
-    #[schema(nullable = false, maximum = 99, example = 37)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    percent: Option<u8>,
-    /// Processing: the estimated time until the export is completed, if it can be estimated
-    #[schema(nullable = false, example = 4)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    estimated_seconds_remaining: Option<u32>,
-    /// Processing: when the worker reported these figures
-    #[schema(nullable = false, format = DateTime, example = "2025-12-06T12:00:34Z")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    updated_at: Option<String>,
-}
-
-impl From<&Progress> for ProgressJson {
-    fn from(progress: &Progress) -> Self {
-        match progress {
-            Progress::Queued { position } => Self {
-                queue_position: Some(*position),
-                ..Self::default()
-            },
-            Progress::Running(AttemptProgress {
-                rows_written,
-                bytes_written,
-                percent,
-                seconds_remaining,
-                updated_at,
-            }) => Self {
-                queue_position: None,
-                rows_written: Some(*rows_written),
-                bytes_written: Some(*bytes_written),
-                percent: *percent,
-                estimated_seconds_remaining: *seconds_remaining,
-                updated_at: Some(to_wire(*updated_at)),
-            },
-        }
-    }
 }
 
 impl From<&Export> for ExportJson {
@@ -376,30 +319,5 @@ mod tests {
         assert_eq!(failed["error_code"], "TIMED_OUT");
         assert_eq!(failed["error_message"], "why");
         assert!(failed.get("started_at").is_none());
-    }
-
-    #[test]
-    fn progress_has_the_fields_of_its_state() {
-        let mut export = export(Direction::Outbound, ExportState::Pending);
-        export.progress = Some(Progress::Queued { position: 3 });
-        let shown = serde_json::to_value(ExportJson::from(&export)).unwrap();
-        assert_eq!(shown["progress"], json!({ "queue_position": 3 }));
-        let started_at = "2025-12-06T12:00:30Z".parse().unwrap();
-        export.state = ExportState::Processing { started_at };
-        export.progress = Some(Progress::Running(AttemptProgress {
-            rows_written: 7,
-            percent: Some(0),
-            ..AttemptProgress::started(started_at)
-        }));
-        let shown = serde_json::to_value(ExportJson::from(&export)).unwrap();
-        assert_eq!(
-            shown["progress"],
-            json!({
-                "rows_written": 7,
-                "bytes_written": 0,
-                "percent": 0,
-                "updated_at": "2025-12-06T12:00:30Z",
-            })
-        );
     }
 }

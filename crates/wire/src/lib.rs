@@ -2,6 +2,7 @@
 //! webhooks.
 
 mod export_json;
+mod progress_json;
 mod schema_enums;
 
 pub use export_json::ExportJson;
