@@ -1,4 +1,4 @@
-//! The rate of transactions in the server's statistics. Each statement of our programs is a transaction.
+//! Transactions in the server's statistics. Each statement of our programs is a transaction.
 
 use std::time::{Duration, Instant};
 
@@ -8,10 +8,7 @@ use crate::fixture::{Database, Fixture};
 
 /// All transactions of a database so far. Autovacuum's are counted too.
 #[derive(Debug)]
-pub(crate) struct Count {
-    at: Instant,
-    transactions: i64,
-}
+pub(crate) struct Count(i64);
 
 impl Count {
     /// Read from another database, so that this query is not counted.
@@ -22,20 +19,16 @@ impl Count {
         .bind(database.name())
         .fetch_one(fixture.admin())
         .await?;
-        Ok(Self {
-            at: Instant::now(),
-            transactions,
-        })
+        Ok(Self(transactions))
     }
 
-    /// Transactions per second since then.
-    pub(crate) async fn rate(&self, fixture: &Fixture, database: &Database) -> Result<f64> {
+    /// The number of transactions since then.
+    pub(crate) async fn since(&self, fixture: &Fixture, database: &Database) -> Result<f64> {
         let now = Self::read(fixture, database).await?;
-        let seconds = (now.at - self.at).as_secs_f64();
         // Far below 2^52.
         #[allow(clippy::cast_precision_loss)]
-        let count = (now.transactions - self.transactions) as f64;
-        Ok(count / seconds)
+        let count = (now.0 - self.0) as f64;
+        Ok(count)
     }
 }
 
@@ -45,7 +38,8 @@ pub(crate) async fn per_second(
     database: &Database,
     time: Duration,
 ) -> Result<f64> {
-    let before = Count::read(fixture, database).await?;
+    let (begun, before) = (Instant::now(), Count::read(fixture, database).await?);
     tokio::time::sleep(time).await;
-    before.rate(fixture, database).await
+    let count = before.since(fixture, database).await?;
+    Ok(count / begun.elapsed().as_secs_f64())
 }

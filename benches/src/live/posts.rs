@@ -39,15 +39,28 @@ pub(super) async fn run(live: &Live<'_>, address: SocketAddr, table: &mut Table)
             latencies.add_time(latency);
         }
     }
-    for (percent, most) in [(50, 10.0), (95, 25.0)] {
-        let latency = millis(&latencies, percent);
-        let what = format!(
-            "`POST /v1/exports` with `Prefer: wait=10`, {MESSAGES} rows, 10 per second, two workers: \
-             from the request to the completed export, p{percent} in ms"
-        );
-        let row = Row::new(8, what, format!("{latency:.1} ms"));
-        table.add(row.held_to(latency, Limit::AtMost(most)));
-    }
+    // The times of the database for the exports of this measurement, which are the only ones.
+    let parts: Vec<f64> = sqlx::query_scalar(
+        "SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY 1000 * extract(epoch FROM part)::float8)
+         FROM exports, LATERAL (VALUES (1, started_at - created_at), (2, completed_at - started_at)) parts (n, part)
+         GROUP BY n ORDER BY n",
+    )
+    .fetch_all(live.database.pool())
+    .await?;
+    let what = format!(
+        "`POST /v1/exports` with `Prefer: wait=10`, {MESSAGES} rows, 10 per second, two workers: from the request to \
+         the completed export"
+    );
+    let p50 = millis(&latencies, 50);
+    let ours = format!(
+        "{p50:.1} ms; from the create to the claim {:.1} ms, from the claim to the end {:.1} ms",
+        parts[0], parts[1]
+    );
+    let row = Row::new(8, format!("{what}, p50 in ms"), ours);
+    table.add(row.held_to(p50, Limit::AtMost(10.0)));
+    let p95 = millis(&latencies, 95);
+    let row = Row::new(8, format!("{what}, p95 in ms"), format!("{p95:.1} ms"));
+    table.add(row.held_to(p95, Limit::AtMost(25.0)));
     Ok(())
 }
 

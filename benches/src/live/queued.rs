@@ -13,7 +13,7 @@ use crate::queue::PROJECTS;
 /// How many exports become due every [`EVERY`]: a hundred per second.
 const TOGETHER: usize = 5;
 const EVERY: Duration = Duration::from_millis(50);
-const LIMIT: Duration = Duration::from_mins(2);
+const LIMIT: Duration = Duration::from_mins(10);
 /// Does not affect the results, which are times of the database.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 

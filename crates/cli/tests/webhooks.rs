@@ -38,12 +38,13 @@ async fn webhook(database: &TestDatabase, project: &str) -> (WebhookId, String) 
     database.project(project).await;
     let new = NewWebhook {
         id: WebhookId::generate(),
-        project: project.parse().unwrap(),
+        project: project.parse().expect("a project id"),
         url: URL.to_owned(),
         events: WebhookEvent::DEFAULT.to_vec(),
         secret: WebhookSecret::generate(),
     };
-    let created = database.storage().create_webhook(&new).await.unwrap();
+    let created = database.storage().create_webhook(&new).await;
+    let created = created.expect("the webhook is created");
     assert!(matches!(created, CreatedWebhook::New(_)), "{created:?}");
     (new.id, new.secret.to_text())
 }
@@ -56,7 +57,8 @@ async fn event(database: &TestDatabase) -> ExportId {
         code: FailureCode::EndedByOperator,
         message: "Please choose a shorter time range.".to_owned(),
     };
-    database.storage().force_fail(id, &failure).await.unwrap();
+    let failed = database.storage().force_fail(id, &failure).await;
+    failed.expect("the export is failed");
     id
 }
 

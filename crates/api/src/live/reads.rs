@@ -10,6 +10,9 @@ use super::hub::{Hub, Registry};
 use super::rendered::Rendered;
 use super::watch::Latest;
 
+/// How many exports of a read are rendered and then passed on at a time.
+const RENDERED_TOGETHER: usize = 128;
+
 /// A read for all waiters.
 pub(super) struct Read {
     number: u64,
@@ -83,28 +86,26 @@ impl Hub {
         })
     }
 
-    /// Passes the result of a read on to those who wait.
-    pub(super) fn publish(&self, read: Read, found: &[Export]) {
-        let mut rendered: HashMap<_, _> = found
-            .iter()
-            .map(|export| (export.id, Arc::new(Rendered::of(export))))
-            .collect();
+    /// Passes the result of a read on to those who wait. In parts: a read of everything finds thousands of exports,
+    /// most of them unchanged, and their JSON takes more memory than they do.
+    pub(super) fn publish(&self, mut read: Read, found: &[Export]) {
+        for some in found.chunks(RENDERED_TOGETHER) {
+            let rendered: Vec<_> = some.iter().map(Rendered::of).map(Arc::new).collect();
+            let mut registry = self.lock();
+            for export in rendered {
+                read.exports.remove(&export.id);
+                if let Some(log) = registry.projects.get_mut(&export.project) {
+                    log.found(&export);
+                }
+                registry.publish(read.number, export.id, Latest::Found(export));
+            }
+        }
         let mut registry = self.lock();
         for (id, project) in read.exports {
-            let export = rendered.remove(&id);
-            let project = export
-                .as_ref()
-                .map(|export| &export.project)
-                .or(project.as_ref());
-            if let Some(log) = project.and_then(|project| registry.projects.get_mut(project)) {
-                match &export {
-                    Some(export) => log.found(export),
-                    None => log.gone(id),
-                }
+            if let Some(log) = project.and_then(|project| registry.projects.get_mut(&project)) {
+                log.gone(id);
             }
-            if let Some(watched) = registry.exports.get_mut(&id) {
-                watched.publish(read.number, export.map_or(Latest::Gone, Latest::Found));
-            }
+            registry.publish(read.number, id, Latest::Gone);
         }
     }
 
@@ -117,6 +118,14 @@ impl Hub {
                 watched.failed(read.number, &error);
             }
             registry.dirty.entry(id).or_insert(project);
+        }
+    }
+}
+
+impl Registry {
+    fn publish(&mut self, read: u64, id: ExportId, latest: Latest) {
+        if let Some(watched) = self.exports.get_mut(&id) {
+            watched.publish(read, latest);
         }
     }
 }
