@@ -6,7 +6,7 @@ use exports_domain::ExportStatus;
 use exports_tests::{ExportRow, TIMEOUT, eventually};
 use serde_json::{Value, json};
 
-use crate::api::{Api, assert_refused};
+use crate::api::Api;
 use crate::event_stream::{FIVE_SECONDS, Stream, fail, idle};
 use crate::shared::{Consumer, id_of, path, request, story};
 

@@ -114,10 +114,10 @@ async fn deliveries_go_through_the_proxy_which_resolves_the_names() {
     let (id, secret) = create(&fixture, &url, &["export.completed"]).await;
     send_test(&fixture, &id).await;
     until_delivery(&fixture, &id, "delivered").await;
-    let received = receiver.received();
-    assert_eq!(received.len(), 1);
-    received[0].assert_signed_with(&secret);
-    assert!(!received[0].headers.contains_key("proxy-authorization"));
+    let requests = receiver.received();
+    assert_eq!(requests.len(), 1);
+    requests[0].assert_signed_with(&secret);
+    assert!(!requests[0].headers.contains_key("proxy-authorization"));
     let heads = proxy.heads();
     assert_eq!(heads.len(), 1);
     let line = format!("CONNECT {authority} HTTP/1.1\r\n");
