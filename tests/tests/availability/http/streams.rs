@@ -67,7 +67,8 @@ async fn event_streams_that_nobody_reads_hold_little_memory_and_are_closed() {
     }
     let limit = Duration::from_secs(90);
     eventually("every stream is closed", limit, async || {
-        assert!(good_request(&base).await < Duration::from_secs(1));
+        // Rendering for all streams takes the CPU meanwhile: this bounds a hang, not the speed.
+        assert!(good_request(&base).await < Duration::from_secs(10));
         let scrape = Scrape::of(&metrics).await;
         let slow = [("reason", "slow_reader")];
         let closed = scrape.find("exports_http_connections_closed_total", &slow)[0].value;
