@@ -174,7 +174,7 @@ fn a_retry_that_waits_returns_the_new_export_once_it_has_ended() {
         let old = ended(&consumer, &request_with(json!({}))).await;
         let wait = async |value: &'static str| {
             let prepare = |request: reqwest::RequestBuilder| {
-                let request = request.header("Idempotency-Key", "the key");
+                let request = request.header("Idempotency-Key", "the-key");
                 request.header("Prefer", value)
             };
             let path = retry_path(&old);
