@@ -59,7 +59,8 @@ pub(super) async fn run(live: &Live<'_>, table: &mut Table) -> Result<()> {
     let one = idle(live, &api).await?;
     let one_finishing = finishing(live, rest).await?;
     finishing(live, &[*last]).await?;
-    ensure_all_arrived(waiter, 1).await?;
+    let arrived = waiter.arrivals(ARRIVAL_LIMIT).await?.len();
+    ensure!(arrived == 1, "the only waiter missed the end of its export");
 
     // The connections of the pool and the memory of the first requests are not for the waiters.
     let memory_before = api.current_memory()?;
@@ -67,7 +68,8 @@ pub(super) async fn run(live: &Live<'_>, table: &mut Table) -> Result<()> {
     let all = idle(live, &api).await?;
     let memory = api.current_memory()?;
     let all_finishing = finishing(live, &many).await?;
-    let arrivals = ensure_all_arrived(waiters, count).await?;
+    let arrivals = waiters.arrivals(ARRIVAL_LIMIT).await?;
+    let missed = u32::try_from(count - arrivals.len())?;
     let latencies = since_completion(live, &arrivals).await?;
 
     let row = |what: &str, ours: String| Row::new(8, format!("{count} waiters: {what}"), ours);
@@ -113,6 +115,10 @@ pub(super) async fn run(live: &Live<'_>, table: &mut Table) -> Result<()> {
             one_finishing - none_finishing
         ),
     ));
+    ensure!(
+        missed == 0,
+        "{missed} of {count} waiters missed the end of their export"
+    );
     api.stop().await
 }
 
@@ -175,14 +181,4 @@ async fn finishing(live: &Live<'_>, queued: &[Queued]) -> Result<f64> {
     #[allow(clippy::cast_precision_loss)]
     let count = queued.len() as f64;
     Ok(queries / count)
-}
-
-async fn ensure_all_arrived(waiters: Waiters, count: usize) -> Result<super::waiters::Arrivals> {
-    let arrivals = waiters.arrivals(ARRIVAL_LIMIT).await?;
-    let missed = count - arrivals.len();
-    ensure!(
-        missed == 0,
-        "{missed} of {count} waiters missed the end of their export"
-    );
-    Ok(arrivals)
 }

@@ -128,9 +128,13 @@ async fn all(
                 Some(ended) => arrivals.extend([ended??]),
                 None => return Ok(arrivals),
             },
-            _ = &mut stopped => return Ok(arrivals),
+            _ = &mut stopped => break,
         }
     }
+    while let Some(ended) = waiting.try_join_next() {
+        arrivals.extend([ended??]);
+    }
+    Ok(arrivals)
 }
 
 async fn poll(
