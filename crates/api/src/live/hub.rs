@@ -127,9 +127,9 @@ impl Hub {
     /// Watches an export, which is read at once.
     pub(crate) fn watch(self: &Arc<Self>, project: &ProjectId, id: ExportId) -> Watch {
         let mut registry = self.lock();
-        let seen = registry.exports.entry(id).or_default().watch();
-        registry.dirty.entry(id).or_default();
         let after = registry.reads;
+        let seen = registry.exports.entry(id).or_default().watch(after);
+        registry.dirty.entry(id).or_default();
         drop(registry);
         self.dirty.notify_one();
         Watch {
