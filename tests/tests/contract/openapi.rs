@@ -88,7 +88,11 @@ const CONTRACT: &[(&str, &str, Answers)] = &[
         "post",
         "/v1/exports",
         &[
-            ("201", &[], &["Location", "Idempotency-Replayed"]),
+            (
+                "201",
+                &[],
+                &["Location", "Idempotency-Replayed", "Preference-Applied"],
+            ),
             ("400", &["INVALID_REQUEST", "ENDPOINT_NOT_FOUND"], &[]),
             UNAUTHORIZED,
             FORBIDDEN,
@@ -166,7 +170,11 @@ const CONTRACT: &[(&str, &str, Answers)] = &[
         "post",
         "/v1/exports/{id}/retry",
         &[
-            ("201", &[], &["Location", "Idempotency-Replayed"]),
+            (
+                "201",
+                &[],
+                &["Location", "Idempotency-Replayed", "Preference-Applied"],
+            ),
             ("400", &["INVALID_REQUEST", "ENDPOINT_NOT_FOUND"], &[]),
             UNAUTHORIZED,
             FORBIDDEN,
@@ -465,7 +473,7 @@ fn the_document_describes_parameters_and_schema_fields() {
                 "post",
                 "/v1/exports/{id}/retry",
                 "header",
-                &["Idempotency-Key"],
+                &["Idempotency-Key", "Prefer"],
             ),
             ("get", "/v1/exports/{id}/download", "query", &["redirect"]),
             ("get", "/files/{id}", "query", &["expires", "signature"]),
