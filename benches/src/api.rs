@@ -1,7 +1,6 @@
 //! Point 7: reads and creates over HTTP, compared with `pgbench` on the same database.
 
 mod creates;
-mod http;
 mod load;
 mod pgbench;
 mod reads;

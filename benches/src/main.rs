@@ -6,12 +6,15 @@ mod api;
 mod export;
 mod fixture;
 mod growth;
+mod http;
+mod live;
 mod measured;
 mod memory;
 mod queue;
 mod rows;
 mod samples;
 mod table;
+mod transactions;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -48,6 +51,7 @@ enum Topic {
     Growth,
     Queue,
     Api,
+    Live,
 }
 
 #[tokio::main]
@@ -98,6 +102,7 @@ async fn measure(arguments: &Arguments, fixture: &mut Fixture, table: &mut Table
             Topic::Growth => growth::run(fixture, table).await,
             Topic::Queue => queue::run(fixture, table).await,
             Topic::Api => api::run(fixture, table).await,
+            Topic::Live => live::run(fixture, table).await,
         };
         measured.with_context(|| format!("{topic:?}"))?;
     }

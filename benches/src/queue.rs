@@ -14,9 +14,9 @@ use crate::fixture::{Database, Fixture};
 use crate::table::Table;
 
 /// Enough that fairness between projects matters.
-const PROJECTS: u32 = 10;
+pub(crate) const PROJECTS: u32 = 10;
 /// Messages of each project, all in every export.
-const MESSAGES: u32 = 100;
+pub(crate) const MESSAGES: u32 = 100;
 const LIMIT: Duration = Duration::from_mins(3);
 /// Does not affect the results, which are times of the database.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -32,7 +32,7 @@ pub(crate) async fn run(fixture: &mut Fixture, table: &mut Table) -> Result<()> 
 }
 
 /// Creates projects with a hundred messages each.
-async fn seed(database: &Database) -> Result<()> {
+pub(crate) async fn seed(database: &Database) -> Result<()> {
     database
         .sql(format!(
             "INSERT INTO projects (id) SELECT 'proj_' || n FROM generate_series(0, {PROJECTS} - 1) n;
@@ -71,12 +71,12 @@ async fn all_ended(database: &Database) -> Result<()> {
 }
 
 /// The project of an export, by its number.
-fn project(number: u64) -> String {
+pub(crate) fn project(number: u64) -> String {
     format!("proj_{}", number % u64::from(PROJECTS))
 }
 
 /// All messages of a project.
-fn filter() -> Result<MessageFilter> {
+pub(crate) fn filter() -> Result<MessageFilter> {
     let range = TimeRange::new(
         time::parse("2025-12-01T00:00:00Z")?,
         time::parse("2025-12-02T00:00:00Z")?,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use tokio::task::{JoinSet, LocalSet, spawn_blocking};
 
-use super::http::Connection;
+use crate::http::Connection;
 use crate::samples::Samples;
 
 /// The requests of each connection and the expected responses; any other response is an error.

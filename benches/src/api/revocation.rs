@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail, ensure};
 
 use super::LoadTest;
-use super::http::Connection;
+use crate::http::Connection;
 use crate::samples::Samples;
 use crate::table::{Limit, Row, Table};
 

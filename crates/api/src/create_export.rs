@@ -2,19 +2,19 @@
 
 mod file_options;
 pub(crate) mod request;
-pub(crate) mod schema;
+mod request_headers;
+pub(crate) mod request_schema;
+mod response;
 
 use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::{RawQuery, State};
-use axum::http::StatusCode;
-use axum::http::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
-use axum::response::{IntoResponse, Response};
+use axum::http::header::HeaderMap;
+use axum::response::Response;
 use exports_database::{Created, NewExport};
-use exports_domain::{Export, ExportId, Limit, Rate, Scope, TraceParent};
+use exports_domain::{ExportId, Limit, Rate, Scope, TraceParent};
 use exports_wire::ExportJson;
-use tokio::time::{Instant, timeout_at};
 
 use crate::audit::Subject;
 use crate::body::Body;
@@ -25,19 +25,16 @@ use crate::error_code::ErrorCode;
 use crate::error_responses::{DocumentedErrors, ErrorResponses};
 use crate::idempotency_key;
 use crate::limits::Share;
-use crate::live::{Rendered, Waiter, WaiterKind};
 use crate::middleware::request_span::TracePosition;
 use crate::middleware::timeout::Deadline;
-use crate::prefer::Wait;
 use crate::query::Query;
 use crate::request_id::RequestId;
 use crate::state::AppState;
-use crate::wait::{self, Waited};
 use request::ExportRequest;
-use schema::CreateExport;
-pub(crate) use schema::refine_schema;
-
-const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+pub(crate) use request_headers::CreateHeaders;
+use request_schema::CreateExport;
+pub(crate) use request_schema::refine_schema;
+pub(crate) use response::{Queued, Waiting};
 
 struct Errors;
 
@@ -63,14 +60,9 @@ impl DocumentedErrors for Errors {
     path = "/v1/exports",
     tag = "Exports",
     params(
-        ("Idempotency-Key" = Option<String>, Header, pattern = r#"^([!#-~][!-~]{0,254}|"([!#-\[\]-~]|\\["\\]){1,255}")$"#, description = "1 to 255 visible ASCII \
-        characters, bare or as a quoted string (RFC 8941): `\"key\"` is the same key as `key`. For 24 hours, the same key with \
-        the same request returns the first export instead of creating a second one."),
+        CreateHeaders,
         ("traceparent" = Option<String>, Header, description = "The position in a distributed trace (W3C Trace Context), \
             accepted with every request. The export keeps it, and its processing is a part of that trace"),
-        ("Prefer" = Option<String>, Header, description = "`wait=10`: the response comes as soon as the export has ended, or \
-            after so many seconds with the export as it is. A longer time than 60 seconds counts as 60; a value that is no \
-            whole number is ignored"),
     ),
     request_body(content = CreateExport, content_type = "application/json", example = json!({
         "start_time": "2025-12-01T00:00:00Z",
@@ -120,14 +112,7 @@ pub(crate) async fn create_export(
     Query::read(query.as_deref(), &[]).finish()?;
     let idempotency_key = idempotency_key::parse(&headers)?;
     let request = request::parse(&body)?;
-    // Before the export is created, because it may be refused.
-    let waiting = match Wait::preferred(&headers) {
-        None => None,
-        Some(wait) => {
-            let waiter = state.live.enter(&caller, WaiterKind::Wait);
-            Some((wait, waiter.map_err(|exceeded| state.limited(exceeded))?))
-        }
-    };
+    let waiting = Waiting::begin(&state, &caller, &headers)?;
     let context = CreateContext {
         state: &state,
         caller: &caller,
@@ -136,17 +121,7 @@ pub(crate) async fn create_export(
         deadline,
     };
     let queued = context.create(request, None, idempotency_key).await?;
-    let Some((wait, waiter)) = waiting else {
-        return Ok(queued.response(&state, id));
-    };
-    let mut headers = queued.headers(&state);
-    headers.extend([wait.applied()]);
-    let begun = Instant::now();
-    let export = ended(&state, &waiter, &queued.export, wait).await;
-    let body = Envelope::json(id, export.json());
-    let mut response = (StatusCode::CREATED, headers, body).into_response();
-    response.extensions_mut().insert(Waited::since(begun));
-    Ok(response)
+    Ok(waiting.respond(&state, id, &queued).await)
 }
 
 /// What a create needs besides the request.
@@ -156,12 +131,6 @@ pub(crate) struct CreateContext<'a> {
     pub(crate) subject: &'a Subject,
     pub(crate) traceparent: Option<TraceParent>,
     pub(crate) deadline: Deadline,
-}
-
-/// An export that a create, or an earlier one with the same key, has queued.
-pub(crate) struct Queued {
-    pub(crate) export: Export,
-    pub(crate) replayed: bool,
 }
 
 impl CreateContext<'_> {
@@ -202,37 +171,6 @@ impl CreateContext<'_> {
             state.changes.announce(&export.project, export.id);
         }
         Ok(Queued { export, replayed })
-    }
-}
-
-impl Queued {
-    /// 201 with the export, and its URL in `Location`.
-    pub(crate) fn response(&self, state: &AppState, id: RequestId) -> Response {
-        let body = Envelope::json(id, ExportJson::from(&self.export));
-        (StatusCode::CREATED, self.headers(state), body).into_response()
-    }
-
-    fn headers(&self, state: &AppState) -> HeaderMap {
-        let location = format!("{}/v1/exports/{}", state.public_url, self.export.id);
-        let location = HeaderValue::try_from(location).expect("a URL is a valid header value");
-        let mut headers = HeaderMap::from_iter([(LOCATION, location)]);
-        if self.replayed {
-            headers.insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
-        }
-        headers
-    }
-}
-
-/// The export once it has ended, or after the wait as it is. Whatever fails, the export was created.
-async fn ended(state: &AppState, waiter: &Waiter, export: &Export, time: Wait) -> Arc<Rendered> {
-    let deadline = Instant::now() + time.duration();
-    let watch = state.live.watch(&export.project, export.id);
-    let is_enough = |export: &Rendered| export.status.is_terminal();
-    let waiting = wait::wait(waiter, watch, deadline, is_enough);
-    // Also at the first read, which may fail.
-    match timeout_at(deadline, waiting).await {
-        Ok(Ok(Some(latest))) => latest,
-        Ok(Ok(None) | Err(_)) | Err(_) => Arc::new(Rendered::of(export)),
     }
 }
 

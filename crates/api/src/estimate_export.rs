@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 use crate::body::Body;
 use crate::caller::Caller;
 use crate::create_export::request::{ExportRequest, parse};
-use crate::create_export::schema::CreateExport;
+use crate::create_export::request_schema::CreateExport;
 use crate::envelope::Envelope;
 use crate::error::ApiError;
 use crate::error_code::ErrorCode;

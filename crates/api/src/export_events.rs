@@ -96,7 +96,7 @@ impl Events for ExportEvents {
         let latest = tokio::select! {
             biased;
             () = self.waiter.stopping() => return None,
-            () = self.waiter.revoked() => return None,
+            _ = self.waiter.refused() => return None,
             latest = next_state(&mut self.watch, self.sent.as_ref()) => latest,
         };
         match latest {

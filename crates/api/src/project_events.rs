@@ -1,7 +1,9 @@
 //! `GET /v1/exports/events`: the changes of all exports of a project.
 
 use std::collections::{HashSet, VecDeque};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Extension;
 use axum::body::Bytes;
@@ -11,6 +13,7 @@ use axum::response::Response;
 use chrono::TimeDelta;
 use exports_domain::{ExportId, ProjectId};
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 use crate::caller::Caller;
 use crate::error::ApiError;
@@ -23,6 +26,10 @@ use crate::state::AppState;
 
 /// How many events are taken at a time.
 const BATCH: usize = 16;
+/// How many of the first exports are read at a time.
+const PAGE: usize = 50;
+/// The pause after a failed read.
+const PAUSE: Duration = Duration::from_millis(500);
 
 struct Errors;
 
@@ -67,38 +74,90 @@ pub(crate) async fn project_events(
     let waiter = waiter.map_err(|exceeded| state.limited(exceeded))?;
     // Before the first read, so that no change is missed.
     let log = OpenLog::open(&state.live, &caller.project);
-    let present = present(&state, &caller.project).await?;
-    state.live.seed_project(&caller.project, &present);
-    let last_event_id = last_event_id(&headers);
-    let active = present.iter().filter(|export| !export.status.is_terminal());
-    let first: VecDeque<_> = active
-        .filter(|export| last_event_id.as_deref() != Some(export.event_id()))
-        .map(|export| export.event())
-        .collect();
+    let mut first = FirstEvents {
+        waiting: present(&state, &caller.project).await?,
+        project: caller.project,
+        last_event_id: last_event_id(&headers),
+        sent: HashSet::new(),
+        hasher: RandomState::new(),
+        state,
+    };
+    // An error at the start is an error of the request.
+    let page = first.next_page().await?;
     Ok(event_stream::response(ProjectEvents {
         waiter,
-        sent_first: first.iter().cloned().collect(),
-        waiting: first,
         log,
+        waiting: page,
+        first,
     }))
 }
 
-/// The exports that are active or were created a moment ago, the oldest first.
-async fn present(state: &AppState, project: &ProjectId) -> Result<Vec<Arc<Rendered>>, ApiError> {
-    let share = state.pool_shares.take(project).await?;
-    let database = &state.database;
+/// The exports that are active or were created a moment ago, the oldest first: ids of exports begin with their time.
+async fn present(state: &AppState, project: &ProjectId) -> Result<VecDeque<ExportId>, ApiError> {
+    let _share = state.pool_shares.take(project).await?;
     let since = state.clock.now() - TimeDelta::minutes(1);
-    let recent = database
-        .recent_exports(std::slice::from_ref(project), since)
-        .await?;
-    let ids: Vec<ExportId> = recent.into_iter().map(|(_, id)| id).collect();
-    let mut exports = database.get_exports(&ids).await?;
-    drop(share);
-    exports.sort_unstable_by_key(|export| (export.created_at, export.id));
-    Ok(exports
-        .iter()
-        .map(|export| Arc::new(Rendered::of(export)))
-        .collect())
+    let projects = std::slice::from_ref(project);
+    let recent = state.database.recent_exports(projects, since).await?;
+    let mut ids: Vec<_> = recent.into_iter().map(|(_, id)| id).collect();
+    ids.sort_unstable();
+    Ok(ids.into())
+}
+
+/// The events at the start of a stream.
+///
+/// They are read page by page, when the client has taken the page before. So a client that does not read costs the
+/// memory of one page, however many exports there are.
+struct FirstEvents {
+    state: Arc<AppState>,
+    project: ProjectId,
+    /// The exports that are not read yet.
+    waiting: VecDeque<ExportId>,
+    last_event_id: Option<String>,
+    /// The hashes of the events that were sent. The log may have some of them again.
+    sent: HashSet<u64>,
+    hasher: RandomState,
+}
+
+impl FirstEvents {
+    /// Reads the next page, and returns the events of its exports that are active.
+    async fn next_page(&mut self) -> Result<VecDeque<Bytes>, ApiError> {
+        let ids: Vec<_> = self.waiting.iter().copied().take(PAGE).collect();
+        let share = self.state.pool_shares.take(&self.project).await?;
+        let mut exports = self.state.database.get_exports(&ids).await?;
+        drop(share);
+        self.waiting.drain(..ids.len());
+        exports.sort_unstable_by_key(|export| (export.created_at, export.id));
+        let exports: Vec<_> = exports
+            .iter()
+            .map(|export| Arc::new(Rendered::of(export)))
+            .collect();
+        self.state.live.seed_project(&self.project, &exports);
+        let mut events = VecDeque::new();
+        for export in exports {
+            let is_known = self.last_event_id.as_deref() == Some(export.event_id());
+            if !export.status.is_terminal() && !is_known {
+                let event = export.event();
+                self.sent.insert(self.hasher.hash_one(&event));
+                events.push_back(event);
+            }
+        }
+        Ok(events)
+    }
+
+    /// The same for a stream that is open already: after an error it is tried again.
+    async fn next(&mut self) -> VecDeque<Bytes> {
+        loop {
+            if let Ok(events) = self.next_page().await {
+                return events;
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// Whether an event of the log was one of them.
+    fn has_sent(&mut self, event: &Bytes) -> bool {
+        self.sent.remove(&self.hasher.hash_one(event))
+    }
 }
 
 /// The log of a project, which exists while it has streams.
@@ -142,10 +201,10 @@ impl Drop for OpenLog {
 
 struct ProjectEvents {
     waiter: Waiter,
+    first: FirstEvents,
     log: OpenLog,
+    /// Events that were taken and not sent yet.
     waiting: VecDeque<Bytes>,
-    /// The events at the start. The log may have some of them again.
-    sent_first: HashSet<Bytes>,
 }
 
 impl Events for ProjectEvents {
@@ -154,17 +213,22 @@ impl Events for ProjectEvents {
             if let Some(event) = self.waiting.pop_front() {
                 return Some(event);
             }
-            let events = tokio::select! {
+            self.waiting = tokio::select! {
                 biased;
                 () = self.waiter.stopping() => return None,
-                () = self.waiter.revoked() => return None,
-                events = self.log.next() => events,
+                _ = self.waiter.refused() => return None,
+                events = take(&mut self.first, &mut self.log) => events,
             };
-            for event in events {
-                if !self.sent_first.remove(&event) {
-                    self.waiting.push_back(event);
-                }
-            }
         }
     }
+}
+
+/// Takes the next events. There may be none.
+async fn take(first: &mut FirstEvents, log: &mut OpenLog) -> VecDeque<Bytes> {
+    if !first.waiting.is_empty() {
+        return first.next().await;
+    }
+    let mut events = VecDeque::from(log.next().await);
+    events.retain(|event| !first.has_sent(event));
+    events
 }

@@ -13,7 +13,7 @@ use crate::audit::Subject;
 use crate::body::NoFields;
 use crate::caller::Caller;
 use crate::create_export::request::ExportRequest;
-use crate::create_export::{CreateContext, Queued};
+use crate::create_export::{CreateContext, CreateHeaders, Queued, Waiting};
 use crate::envelope::Envelope;
 use crate::error::ApiError;
 use crate::error_code::ErrorCode;
@@ -55,15 +55,14 @@ impl DocumentedErrors for Errors {
     params(
         ("id" = Uuid, Path, description = "The failed or expired export",
             example = "01935abc-def0-7123-4567-890abcdef012"),
-        ("Idempotency-Key" = Option<String>, Header, pattern = r#"^([!#-~][!-~]{0,254}|"([!#-\[\]-~]|\\["\\]){1,255}")$"#, description = "1 to 255 visible ASCII \
-            characters, bare or as a quoted string (RFC 8941). For 24 hours, the same key with the same request returns the \
-            first export instead of creating a second one."),
+        CreateHeaders,
     ),
     responses(
         (status = 201, description = "New export queued", body = Envelope<ExportJson>, headers(
             ("Location" = String, description = "The URL of the new export"),
             ("Idempotency-Replayed" = bool, description = "`true` if an earlier request created \
                 the export; otherwise absent"),
+            ("Preference-Applied" = String, description = "The preference of `Prefer` that was applied"),
         ), example = json!({
             "data": {
                 "id": "01935abc-def0-7123-4567-890abcdef013",
@@ -107,12 +106,18 @@ pub(crate) async fn retry_export(
         traceparent,
         deadline,
     };
-    let retried = retry(&context, id, key).await;
-    if retried.is_err() {
-        // The refused request is about the old export; there is no new one.
-        subject.set_export(id);
+    let retried = async {
+        let waiting = Waiting::begin(&state, &caller, &headers)?;
+        Ok::<_, ApiError>((waiting, retry(&context, id, key).await?))
+    };
+    match retried.await {
+        Ok((waiting, queued)) => Ok(waiting.respond(&state, request_id, &queued).await),
+        Err(error) => {
+            // The refused request is about the old export; there is no new one.
+            subject.set_export(id);
+            Err(error)
+        }
     }
-    Ok(retried?.response(&state, request_id))
 }
 
 async fn retry(

@@ -44,7 +44,7 @@ pub(crate) async fn wait(
         }
         latest = tokio::select! {
             biased;
-            () = waiter.revoked() => return Err(ApiError::Unauthorized),
+            refused = waiter.refused() => return Err(refused.into()),
             () = waiter.stopping() => return Ok(Some(found)),
             changed = timeout_at(deadline, watch.differs_from(Some(found.etag()))) => match changed {
                 Ok(changed) => changed,

@@ -27,7 +27,7 @@ pub use database::Database;
 pub use error::Error;
 pub use exports::{
     BatchLoader, Canceled, CreateLimits, Created, Cursor, Deleted, FileLookup, ListRequest,
-    LoadResult, NewExport, Page, Reserved,
+    LoadResult, NewExport, Page, Reserved, ValidKey,
 };
 pub use maintenance::PendingDeletion;
 pub use migrations::{MigrateError, MigrationState};

@@ -2,14 +2,15 @@
 
 use exports_domain::time::to_wire;
 use exports_domain::{
-    AttemptProgress, Columns, Compression, Direction, EndpointId, Export, ExportFile, ExportState,
-    FileFormat, FileTimeZone, MessageStatus, Progress,
+    Columns, Compression, Direction, EndpointId, Export, ExportFile, ExportState, FileFormat,
+    FileTimeZone, MessageStatus,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::file_options::CsvOptionsJson;
+use crate::progress_json::ProgressJson;
 use crate::schema_enums::{
     ColumnSchema, CompressionSchema, DirectionSchema, ExportStatusSchema, FileFormatSchema,
     MessageStatusSchema,
@@ -139,61 +140,6 @@ pub struct ExportJson {
     /// When the export was requested
     #[schema(format = DateTime, example = "2025-12-06T12:00:00Z")]
     created_at: String,
-}
-
-/// How far an export has come. While it is pending, it has `queue_position`; while it is processing, the other fields
-#[derive(Debug, Default, Serialize, ToSchema)]
-#[schema(as = ExportProgress)]
-struct ProgressJson {
-    /// Pending: the position in the queue, estimated and counted up to 1000. 1 is the next export; 1000 means 1000 or more
-    #[schema(nullable = false, minimum = 1, maximum = 1000, example = 3)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    queue_position: Option<u16>,
-    /// Processing: rows written so far
-    #[schema(nullable = false, example = 120_000)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rows_written: Option<u64>,
-    /// Processing: bytes written so far
-    #[schema(nullable = false, example = 24_117_248)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bytes_written: Option<u64>,
-    /// Processing: the part that is done, if it can be estimated. It never decreases within an attempt
-    #[schema(nullable = false, maximum = 99, example = 37)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    percent: Option<u8>,
-    /// Processing: the estimated time until the export is completed, if it can be estimated
-    #[schema(nullable = false, example = 4)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    estimated_seconds_remaining: Option<u32>,
-    /// Processing: when the worker reported these figures
-    #[schema(nullable = false, format = DateTime, example = "2025-12-06T12:00:34Z")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    updated_at: Option<String>,
-}
-
-impl From<&Progress> for ProgressJson {
-    fn from(progress: &Progress) -> Self {
-        match progress {
-            Progress::Queued { position } => Self {
-                queue_position: Some(*position),
-                ..Self::default()
-            },
-            Progress::Running(AttemptProgress {
-                rows_written,
-                bytes_written,
-                percent,
-                seconds_remaining,
-                updated_at,
-            }) => Self {
-                queue_position: None,
-                rows_written: Some(*rows_written),
-                bytes_written: Some(*bytes_written),
-                percent: *percent,
-                estimated_seconds_remaining: *seconds_remaining,
-                updated_at: Some(to_wire(*updated_at)),
-            },
-        }
-    }
 }
 
 impl From<&Export> for ExportJson {

@@ -3,6 +3,7 @@
 
 mod export_json;
 mod file_options;
+mod progress_json;
 mod schema_enums;
 
 pub use export_json::ExportJson;

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod api;
+mod event_stream;
 mod response_rules;
 mod shared;
 mod wire;
@@ -20,6 +21,7 @@ mod buckets;
 mod cancel;
 mod cors;
 mod create;
+mod database_restart;
 mod delete;
 mod disconnects;
 mod download;
@@ -35,9 +37,9 @@ mod idempotency;
 mod limits;
 mod links;
 mod list;
-mod live;
 mod missing_files;
 mod openapi;
+mod progress;
 mod protocol;
 mod ranges;
 mod relayed;
@@ -48,4 +50,7 @@ mod scopes;
 mod secrets;
 mod shutdown;
 mod stock_client;
+mod streams;
 mod times;
+mod waiters;
+mod waits;

@@ -166,3 +166,35 @@ fn a_retry_counts_for_the_limits_and_needs_its_endpoint() {
         assert_refused(&reply, 429, "RATE_LIMITED", &["exports per project is 1"]);
     });
 }
+
+#[test]
+fn a_retry_that_waits_returns_the_new_export_once_it_has_ended() {
+    story(async |fixtures| {
+        let consumer = fixtures.consumer().await;
+        let old = ended(&consumer, &request_with(json!({}))).await;
+        let wait = async |value: &'static str| {
+            let prepare = |request: reqwest::RequestBuilder| {
+                let request = request.header("Idempotency-Key", "the-key");
+                request.header("Prefer", value)
+            };
+            let path = retry_path(&old);
+            let sent = consumer.api.send(Method::POST, &path, prepare);
+            sent.await.expect(201)
+        };
+        let reply = wait("wait=600").await;
+        assert_eq!(reply.header("preference-applied"), Some("wait=60"));
+        let export = reply.data();
+        assert_eq!(export["status"], "completed", "{export:#}");
+        assert_eq!(export["retry_of"], *old);
+        let location = reply.header("location").unwrap();
+        assert!(location.ends_with(&path(&id_of(&export))), "{location}");
+
+        // It has ended, so a replay does not wait; nor does a preference without a number.
+        let again = wait("wait=60").await;
+        assert_eq!(again.header("idempotency-replayed"), Some("true"));
+        assert_eq!(again.data(), export);
+        let again = wait("wait=x").await;
+        assert_eq!(again.header("preference-applied"), None);
+        assert_eq!(again.data(), export);
+    });
+}

@@ -6,9 +6,9 @@ use chrono::TimeDelta;
 use exports_database::{Database, Job, JobsRequest, Leased, Overridden, Progress};
 use exports_domain::ExportStatus::{Completed, Expired, Failed, Pending, Processing};
 use exports_domain::{ExportId, ExportStatus};
-use exports_tests::ExportRow;
+use exports_tests::{ExportRow, TIMEOUT, eventually};
 
-use crate::support::{LEASE, PROJECT, claim, database, failure, object_state, queue};
+use crate::support::{LEASE, PROJECT, claim, database, failure, object_state, objects, queue};
 
 async fn jobs(storage: &Database, statuses: &[ExportStatus], limit: u16) -> Vec<Job> {
     let request = JobsRequest {
@@ -130,6 +130,101 @@ async fn requeueing_a_delayed_retry_makes_it_due_at_once() {
     assert_eq!(claim(&storage).await.unwrap().attempt, 1);
     let error = database.export_column(id, "attempt_error").await;
     assert_eq!(error, "the store is away");
+}
+
+/// A claim that is committed while an override waits for its row lock. The statement of the override began before, so it
+/// does not see the object that the claim has recorded.
+#[tokio::test]
+async fn an_override_that_waited_for_a_claim_finds_its_object() {
+    for (fails, ended) in [(true, Failed), (false, Pending)] {
+        for held_before in [false, true] {
+            let database = database().await;
+            let storage = database.storage();
+            let id = if held_before {
+                let row = ExportRow::of(PROJECT, Processing)
+                    .with_ago("lease_expires_at", TimeDelta::seconds(1));
+                row.insert_with_object(database.pool(), "writing").await
+            } else {
+                queue(&database, PROJECT, 1).await[0]
+            };
+            let mut claiming = database.connect().await;
+            sqlx::raw_sql(
+                "BEGIN;
+                 UPDATE exports SET status = 'processing', attempt = attempt + 1, started_at = clock_timestamp(),
+                                    lease_owner = 'w', lease_token = gen_random_uuid(),
+                                    lease_expires_at = clock_timestamp() + interval '1 hour';
+                 UPDATE export_objects SET state = 'doomed', sweep_at = clock_timestamp();
+                 INSERT INTO export_objects (key, export_id, state) SELECT 'key', id, 'writing' FROM exports",
+            )
+            .execute(&mut claiming)
+            .await
+            .unwrap();
+            let overriding = tokio::spawn(async move {
+                if fails {
+                    storage.force_fail(ExportId(id), &failure()).await
+                } else {
+                    storage.force_requeue(ExportId(id)).await
+                }
+            });
+            eventually("the override waits", TIMEOUT, async || {
+                let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted";
+                (database.value(waiting).await.as_u64() > Some(0)).then_some(())
+            })
+            .await;
+            sqlx::raw_sql("COMMIT")
+                .execute(&mut claiming)
+                .await
+                .unwrap();
+            let holder = Some("w".to_owned());
+            let overridden = overriding.await.unwrap().unwrap();
+            assert_eq!(overridden, Overridden::Done { holder });
+            assert_eq!(database.export_column(id, "status").await, ended.as_str());
+            assert_eq!(object_state(&database, "key").await, "doomed");
+        }
+    }
+}
+
+/// The same with the statement of a real claim.
+#[tokio::test]
+async fn an_override_at_the_moment_of_a_claim_leaves_no_object_behind() {
+    const ROUNDS: i32 = 60;
+    let database = database().await;
+    let storage = database.storage();
+    let mut claimed_first = 0;
+    for (round, id) in queue(&database, PROJECT, ROUNDS)
+        .await
+        .into_iter()
+        .enumerate()
+    {
+        // A claim takes longer than an override. The delay makes either of them come first.
+        let late_override = async {
+            tokio::time::sleep(Duration::from_micros(rand::random_range(0..40_000))).await;
+            match round % 2 {
+                0 => storage.force_fail(ExportId(id), &failure()).await.unwrap(),
+                _ => storage.force_requeue(ExportId(id)).await.unwrap(),
+            }
+        };
+        let (claimed, overridden) = tokio::join!(claim(&storage), late_override);
+        assert!(
+            matches!(overridden, Overridden::Done { .. }),
+            "{overridden:?}"
+        );
+        let objects = objects(&database, id).await;
+        let holder = Some("worker-1".to_owned());
+        if overridden == (Overridden::Done { holder }) {
+            claimed_first += 1;
+            assert_eq!(objects.len(), 1);
+            assert_eq!(objects[0]["state"], "doomed");
+        }
+        if let Some(held) = claimed {
+            let _ = storage.release(held.lease).await.unwrap();
+        }
+        // Whatever the winner left, the next round begins with an export of its own.
+        storage.force_fail(ExportId(id), &failure()).await.unwrap();
+        database.execute("DELETE FROM export_objects").await;
+    }
+    println!("{claimed_first} of {ROUNDS} were claimed first");
+    assert!(claimed_first > 0, "the claim never came first");
 }
 
 #[tokio::test]

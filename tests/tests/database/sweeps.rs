@@ -1,5 +1,6 @@
 //! Janitors: expiry, failed attempts, deletion of objects and of idempotency keys.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -234,4 +235,71 @@ async fn idempotency_keys_are_cleared_after_a_day() {
         database.export_column(young, "idempotency_key").await,
         "k-4"
     );
+}
+
+/// Reports of attempts that have ended, and of exports that are gone.
+#[tokio::test]
+async fn a_report_of_progress_that_is_left_over_is_removed_and_others_are_not() {
+    let database = database().await;
+    let storage = database.storage();
+    let report = async |id: Uuid, token: &str, age: &str| {
+        database
+            .execute(format!(
+                "INSERT INTO export_progress (export_id, lease_token, rows_written, bytes_written, updated_at)
+                 VALUES ('{id}', {token}, 1, 1, clock_timestamp() - interval '{age}')"
+            ))
+            .await;
+    };
+    let reported = async || {
+        let rows = database
+            .rows("SELECT export_id AS id FROM export_progress")
+            .await;
+        let ids = rows
+            .iter()
+            .map(|row| row["id"].as_str().unwrap().parse().unwrap());
+        ids.collect::<BTreeSet<Uuid>>()
+    };
+    let insert = async |status| ExportRow::of(PROJECT, status).insert(database.pool()).await;
+    let token_of = |id: Uuid| format!("(SELECT lease_token FROM exports WHERE id = '{id}')");
+    let other = "gen_random_uuid()";
+
+    let running = insert(Processing).await;
+    report(running, &token_of(running), "1 hour").await;
+    // A worker that has just ended its attempt removes its report itself.
+    let young = insert(Pending).await;
+    report(young, other, "50 seconds").await;
+    let stay = BTreeSet::from([running, young]);
+
+    let taken_over = insert(Processing).await;
+    report(taken_over, other, "70 seconds").await;
+    let completed = insert(Completed).await;
+    report(
+        completed,
+        &format!("coalesce({}, {other})", token_of(completed)),
+        "70 seconds",
+    )
+    .await;
+    let pending = insert(Pending).await;
+    report(pending, other, "1 day").await;
+    report(Uuid::now_v7(), other, "70 seconds").await;
+
+    // A row that another statement holds is left for the next time.
+    let mut holding = database.connect().await;
+    let hold =
+        format!("BEGIN; SELECT FROM export_progress WHERE export_id = '{pending}' FOR UPDATE");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(hold))
+        .execute(&mut holding)
+        .await
+        .unwrap();
+    assert_eq!(
+        storage.remove_stale_progress(2).await.unwrap(),
+        2,
+        "the limit"
+    );
+    assert_eq!(storage.remove_stale_progress(2).await.unwrap(), 1);
+    assert_eq!(storage.remove_stale_progress(2).await.unwrap(), 0);
+    assert!(reported().await.contains(&pending));
+    sqlx::raw_sql("COMMIT").execute(&mut holding).await.unwrap();
+    assert_eq!(storage.remove_stale_progress(2).await.unwrap(), 1);
+    assert_eq!(reported().await, stay);
 }

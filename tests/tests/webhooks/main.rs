@@ -7,6 +7,7 @@ mod api;
 mod delivery;
 mod failures;
 mod outbox;
+mod proxy;
 mod receiver;
 mod support;
 mod tls;

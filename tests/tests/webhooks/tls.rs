@@ -12,13 +12,13 @@ use tokio_rustls::TlsAcceptor;
 use crate::receiver::{Answer, Receiver};
 use crate::support::{create, fixture, path, until_delivery};
 
-fn file(name: &str) -> String {
+pub(crate) fn file(name: &str) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("certificates");
     folder.join(name).to_str().unwrap().to_owned()
 }
 
 /// A receiver with the certificate of `localhost`.
-async fn receiver() -> Receiver {
+pub(crate) async fn receiver() -> Receiver {
     let chain = CertificateDer::from_pem_file(file("server.pem")).unwrap();
     let key = PrivateKeyDer::from_pem_file(file("server.key")).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());

@@ -1,4 +1,4 @@
-//! Parses the request body of `POST /v1/exports` and of `POST /v1/exports/estimate`. Its schema is in `schema`.
+//! The request body of `POST /v1/exports` and of `POST /v1/exports/estimate`: how it is read and checked.
 
 use chrono::{DateTime, Utc};
 use exports_domain::{

@@ -1,19 +1,21 @@
-//! Who waits for which exports, and the distribution of what the reads find.
+//! Who waits for which exports.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::body::Bytes;
-use exports_database::{Change, Database, Error as DatabaseError};
-use exports_domain::{Count, Exceeded, Export, ExportId, KeyId, Limit, ProjectId};
+use exports_database::{Database, ValidKey};
+use exports_domain::{Count, Exceeded, ExportId, KeyId, Limit, ProjectId};
 use exports_service::metrics::Gauges;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::open_keys::OpenKeys;
 use super::project_log::ProjectLog;
 use super::rendered::Rendered;
 use super::waiter::{Waiter, WaiterKind};
-use super::watch::{Latest, Seen, Watch};
+use super::watch::Watch;
+use super::watched::Watched;
 use crate::caller::Caller;
 
 /// The waiters of this process.
@@ -30,38 +32,18 @@ pub(crate) struct Hub {
 }
 
 #[derive(Default)]
-struct Registry {
-    exports: HashMap<ExportId, Watched>,
-    projects: HashMap<ProjectId, ProjectLog>,
-    keys: HashMap<KeyId, OpenKey>,
+pub(super) struct Registry {
+    pub(super) exports: HashMap<ExportId, Watched>,
+    pub(super) projects: HashMap<ProjectId, ProjectLog>,
+    keys: OpenKeys,
     /// Waiters of each project.
     waiters: HashMap<ProjectId, u64>,
     /// Waiters of each kind: waits, streams.
     kinds: [u32; 2],
     /// The exports that have to be read, and their projects if they are known.
-    dirty: HashMap<ExportId, Option<ProjectId>>,
+    pub(super) dirty: HashMap<ExportId, Option<ProjectId>>,
     /// How many reads have begun.
-    reads: u64,
-}
-
-struct Watched {
-    seen: watch::Sender<Seen>,
-    watches: usize,
-    /// A watch waits for the next read, whatever it finds.
-    is_wanted: bool,
-}
-
-struct OpenKey {
-    waiters: usize,
-    /// The database has confirmed it since its first waiter.
-    is_checked: bool,
-    revoked: CancellationToken,
-}
-
-/// A read for all waiters.
-pub(super) struct Read {
-    number: u64,
-    pub(super) exports: HashMap<ExportId, Option<ProjectId>>,
+    pub(super) reads: u64,
 }
 
 impl Hub {
@@ -108,15 +90,7 @@ impl Hub {
         }
         registry.waiters.insert(caller.project.clone(), count + 1);
         registry.kinds[kind as usize] += 1;
-        let key = registry.keys.entry(caller.key).or_insert_with(|| OpenKey {
-            waiters: 0,
-            is_checked: false,
-            revoked: CancellationToken::new(),
-        });
-        key.waiters += 1;
-        // This request may have been accepted from the cache of keys.
-        key.is_checked = false;
-        let revoked = key.revoked.clone();
+        let refused = registry.keys.enter(caller.key);
         self.report(kind, &registry);
         drop(registry);
         self.is_used
@@ -126,7 +100,7 @@ impl Hub {
             project: caller.project.clone(),
             key: caller.key,
             kind,
-            revoked,
+            refused,
         })
     }
 
@@ -138,12 +112,7 @@ impl Hub {
                 registry.waiters.remove(&waiter.project);
             }
         }
-        if let Some(key) = registry.keys.get_mut(&waiter.key) {
-            key.waiters -= 1;
-            if key.waiters == 0 {
-                registry.keys.remove(&waiter.key);
-            }
-        }
+        registry.keys.leave(waiter.key);
         registry.kinds[waiter.kind as usize] -= 1;
         self.report(waiter.kind, &registry);
         let is_used = !registry.waiters.is_empty();
@@ -158,16 +127,9 @@ impl Hub {
     /// Watches an export, which is read at once.
     pub(crate) fn watch(self: &Arc<Self>, project: &ProjectId, id: ExportId) -> Watch {
         let mut registry = self.lock();
-        let watched = registry.exports.entry(id).or_insert_with(|| Watched {
-            seen: watch::Sender::default(),
-            watches: 0,
-            is_wanted: false,
-        });
-        watched.watches += 1;
-        watched.is_wanted = true;
-        let seen = watched.seen.subscribe();
-        registry.dirty.entry(id).or_default();
         let after = registry.reads;
+        let seen = registry.exports.entry(id).or_default().watch(after);
+        registry.dirty.entry(id).or_default();
         drop(registry);
         self.dirty.notify_one();
         Watch {
@@ -181,11 +143,10 @@ impl Hub {
 
     pub(super) fn unwatch(&self, id: ExportId) {
         let mut registry = self.lock();
-        if let Some(watched) = registry.exports.get_mut(&id) {
-            watched.watches -= 1;
-            if watched.watches == 0 {
-                registry.exports.remove(&id);
-            }
+        if let Some(watched) = registry.exports.get_mut(&id)
+            && watched.unwatch()
+        {
+            registry.exports.remove(&id);
         }
     }
 
@@ -232,51 +193,6 @@ impl Hub {
         log.map_or_else(|| (Vec::new(), after), |log| log.after(after, most))
     }
 
-    /// Marks the exports that somebody waits for. Others are ignored.
-    pub(super) fn changed(&self, changes: Vec<Change>) {
-        let mut registry = self.lock();
-        let mut any = false;
-        for Change { project, export } in changes {
-            let is_project_watched = match &project {
-                Some(project) => registry.projects.contains_key(project),
-                None => !registry.projects.is_empty(),
-            };
-            if is_project_watched || registry.exports.contains_key(&export) {
-                let known = registry.dirty.entry(export).or_default();
-                *known = project.or_else(|| known.take());
-                any = true;
-            }
-        }
-        drop(registry);
-        if any {
-            self.dirty.notify_one();
-        }
-    }
-
-    /// Marks everything that anybody waits for, and these exports.
-    pub(super) fn mark_all(&self, further: Vec<(ProjectId, ExportId)>) {
-        let mut registry = self.lock();
-        let Registry {
-            exports,
-            projects,
-            dirty,
-            ..
-        } = &mut *registry;
-        for id in exports.keys() {
-            dirty.entry(*id).or_default();
-        }
-        for (project, log) in projects {
-            for id in log.known() {
-                dirty.insert(id, Some(project.clone()));
-            }
-        }
-        for (project, id) in further {
-            dirty.insert(id, Some(project));
-        }
-        drop(registry);
-        self.dirty.notify_one();
-    }
-
     /// The projects that have streams.
     pub(super) fn projects(&self) -> Vec<ProjectId> {
         self.lock().projects.keys().cloned().collect()
@@ -284,108 +200,15 @@ impl Hub {
 
     /// The keys of all waiters, and whether one of them was not checked yet.
     pub(super) fn keys(&self) -> (Vec<KeyId>, bool) {
-        let registry = self.lock();
-        let has_new = registry.keys.values().any(|key| !key.is_checked);
-        (registry.keys.keys().copied().collect(), has_new)
+        self.lock().keys.all()
     }
 
-    /// Ends the waiters of the keys that are not valid any more.
-    pub(super) fn checked(&self, asked: &[KeyId], valid: &[KeyId]) {
-        let mut registry = self.lock();
-        for key in asked {
-            if let Some(open) = registry.keys.get_mut(key) {
-                if valid.contains(key) {
-                    open.is_checked = true;
-                } else {
-                    open.revoked.cancel();
-                    // A later waiter has a new token: the key may belong to a project that was suspended.
-                    open.revoked = CancellationToken::new();
-                }
-            }
-        }
+    /// Ends the waiters of the keys that are not valid any more, or whose projects are suspended.
+    pub(super) fn checked(&self, asked: &[KeyId], valid: &[ValidKey]) {
+        self.lock().keys.checked(asked, valid);
     }
 
-    /// Takes what has to be read, at most so many; `None` if nothing has.
-    pub(super) fn next_read(&self, most: usize) -> Option<Read> {
-        let mut registry = self.lock();
-        if registry.dirty.is_empty() {
-            return None;
-        }
-        let exports = if registry.dirty.len() <= most {
-            std::mem::take(&mut registry.dirty)
-        } else {
-            let ids: Vec<_> = registry.dirty.keys().copied().take(most).collect();
-            ids.into_iter()
-                .filter_map(|id| registry.dirty.remove_entry(&id))
-                .collect()
-        };
-        registry.reads += 1;
-        Some(Read {
-            number: registry.reads,
-            exports,
-        })
-    }
-
-    /// Passes the result of a read on to those who wait.
-    pub(super) fn publish(&self, read: Read, found: &[Export]) {
-        let mut rendered: HashMap<_, _> = found
-            .iter()
-            .map(|export| (export.id, Arc::new(Rendered::of(export))))
-            .collect();
-        let mut registry = self.lock();
-        for (id, project) in read.exports {
-            let export = rendered.remove(&id);
-            let project = export
-                .as_ref()
-                .map(|export| &export.project)
-                .or(project.as_ref());
-            if let Some(log) = project.and_then(|project| registry.projects.get_mut(project)) {
-                match &export {
-                    Some(export) => log.found(export),
-                    None => log.gone(id),
-                }
-            }
-            if let Some(watched) = registry.exports.get_mut(&id) {
-                watched.publish(read.number, export.map_or(Latest::Gone, Latest::Found));
-            }
-        }
-    }
-
-    /// A read failed. Those who wait for their first read get the error; the exports are read again.
-    pub(super) fn failed(&self, read: Read, error: DatabaseError) {
-        let error = Arc::new(error);
-        let mut registry = self.lock();
-        for (id, project) in read.exports {
-            if let Some(watched) = registry.exports.get_mut(&id)
-                && watched.is_wanted
-            {
-                let failed = Some((read.number, Arc::clone(&error)));
-                watched.seen.send_modify(|seen| seen.failed = failed);
-            }
-            registry.dirty.entry(id).or_insert(project);
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Registry> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Registry> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Watched {
-    /// Wakes the waiters only if the export has changed, or if one of them waits for this read.
-    fn publish(&mut self, read: u64, latest: Latest) {
-        let is_wanted = std::mem::take(&mut self.is_wanted);
-        self.seen.send_if_modified(|seen| {
-            let is_same = match (&seen.latest, &latest) {
-                (Some(Latest::Found(before)), Latest::Found(now)) => before.etag() == now.etag(),
-                (Some(Latest::Gone), Latest::Gone) => true,
-                _ => false,
-            };
-            seen.read = read;
-            if !is_same {
-                seen.latest = Some(latest);
-            }
-            is_wanted || !is_same
-        });
     }
 }

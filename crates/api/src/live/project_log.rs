@@ -4,17 +4,19 @@
 //! one, and the memory is bounded.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use exports_domain::ExportId;
 use tokio::sync::watch;
 
-use super::rendered::{Rendered, deleted_event};
+use super::rendered::{Digest, Rendered, deleted_event};
 
-/// How many exports are remembered.
-const CAPACITY: usize = 512;
+/// How many events are kept.
+const EVENTS: usize = 512;
+/// Of how many exports the state is known. Every few seconds all active exports are read, at most 3,000; one whose state
+/// is not known would be an event each time.
+const KNOWN: usize = 4096;
 /// The least time between two events of an export that differ only in its progress.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(950);
 
@@ -30,10 +32,11 @@ pub(super) struct ProjectLog {
     pub(super) streams: usize,
 }
 
+/// The state of an export, without its bytes.
 #[derive(Debug)]
 struct Known {
-    export: Arc<Rendered>,
-    /// The number of its event; `None` if it has not changed since the log began.
+    export: Digest,
+    /// The number of its event; `None` if there is none any more.
     event: Option<u64>,
     at: Instant,
 }
@@ -54,10 +57,10 @@ impl ProjectLog {
     }
 
     /// Exports whose state is known, so that a read of the same state is no change.
-    pub(super) fn seed(&mut self, export: &Arc<Rendered>) {
-        if self.known.len() < CAPACITY {
+    pub(super) fn seed(&mut self, export: &Rendered) {
+        if self.known.len() < KNOWN {
             self.known.entry(export.id).or_insert_with(|| Known {
-                export: Arc::clone(export),
+                export: export.digest(),
                 event: None,
                 at: Instant::now(),
             });
@@ -70,11 +73,11 @@ impl ProjectLog {
     }
 
     /// An export was read.
-    pub(super) fn found(&mut self, export: &Arc<Rendered>) {
-        let now = Instant::now();
+    pub(super) fn found(&mut self, export: &Rendered) {
+        let (now, digest) = (Instant::now(), export.digest());
         if let Some(known) = self.known.get(&export.id) {
-            let is_same = known.export.etag() == export.etag();
-            let is_early = known.export.is_progress(export)
+            let is_same = known.export == digest;
+            let is_early = known.export.is_progress(&digest)
                 && known.event.is_some()
                 && now - known.at < PROGRESS_INTERVAL;
             if is_same || is_early {
@@ -83,10 +86,18 @@ impl ProjectLog {
         }
         let number = self.push(export.id, export.event());
         let known = Known {
-            export: Arc::clone(export),
+            export: digest,
             event: Some(number),
             at: now,
         };
+        if self.known.len() >= KNOWN {
+            // Those that may change are read again and again, so they are the ones to know.
+            let is_kept = |known: &Known| known.event.is_some() || !known.export.is_terminal();
+            self.known.retain(|_, known| is_kept(known));
+        }
+        if self.known.len() >= KNOWN {
+            self.known.retain(|_, known| known.event.is_some());
+        }
         self.known.insert(export.id, known);
     }
 
@@ -113,17 +124,80 @@ impl ProjectLog {
         }
         let number = *self.latest.borrow() + 1;
         self.events.insert(number, (id, event));
-        while self.events.len() > CAPACITY {
+        while self.events.len() > EVENTS {
             if let Some((number, (id, _))) = self.events.pop_first()
-                && self
-                    .known
-                    .get(&id)
-                    .is_some_and(|known| known.event == Some(number))
+                && let Some(known) = self.known.get_mut(&id)
+                && known.event == Some(number)
             {
-                self.known.remove(&id);
+                known.event = None;
             }
         }
         self.latest.send_replace(number);
         number
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use exports_domain::{Export, ExportState, Progress};
+
+    use super::*;
+    use crate::live::rendered::tests::pending;
+
+    fn rendered(export: &Export) -> Rendered {
+        Rendered::of(export)
+    }
+
+    fn numbers(log: &ProjectLog) -> usize {
+        usize::try_from(*log.latest.borrow()).unwrap()
+    }
+
+    #[test]
+    fn exports_that_do_not_change_are_no_events_however_many_there_are() {
+        let mut log = ProjectLog::new();
+        let exports: Vec<_> = (0..3000).map(|_| pending()).collect();
+        // A stream has sent half of them at its start.
+        for export in &exports[..1500] {
+            log.seed(&rendered(export));
+        }
+        for _ in 0..3 {
+            for export in &exports {
+                log.found(&rendered(export));
+            }
+        }
+        assert_eq!(numbers(&log), 1500);
+        assert_eq!(log.events.len(), EVENTS);
+
+        let mut changed = exports[7].clone();
+        changed.progress = Some(Progress::Queued { position: 3 });
+        log.found(&rendered(&changed));
+        assert_eq!(numbers(&log), 1501);
+    }
+
+    #[test]
+    fn the_memory_is_bounded_and_active_exports_stay_known() {
+        let mut log = ProjectLog::new();
+        let active: Vec<_> = (0..3000).map(|_| pending()).collect();
+        for export in &active {
+            log.found(&rendered(export));
+        }
+        let before = numbers(&log);
+        for _ in 0..2 * KNOWN {
+            let started_at = "2025-12-06T12:00:30Z".parse().unwrap();
+            let failure = exports_domain::Failure {
+                code: exports_domain::FailureCode::Canceled,
+                message: "why".to_owned(),
+            };
+            let state = ExportState::Failed {
+                started_at: Some(started_at),
+                failure,
+            };
+            log.found(&rendered(&Export { state, ..pending() }));
+            assert!(log.known.len() <= KNOWN);
+        }
+        for export in &active {
+            log.found(&rendered(export));
+        }
+        assert_eq!(numbers(&log), before + 2 * KNOWN);
     }
 }

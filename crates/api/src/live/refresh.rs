@@ -12,8 +12,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use super::hub::Hub;
 
-/// The most exports of one statement.
-const MAX_READ: usize = 2000;
+/// The most exports of one statement. So many that ten thousand waiters need no more statements than one: the
+/// statement takes some ten milliseconds every few seconds, and the rows a few megabytes for that time.
+const MAX_READ: usize = 16_384;
 /// New keys are checked this often.
 const TICK: Duration = Duration::from_secs(1);
 /// Everything that anybody waits for is read again after so many ticks, and all keys are checked. So a lost

@@ -64,7 +64,35 @@ impl Rendered {
 
     /// Whether `later` differs from it only in its progress.
     pub(crate) fn is_progress(&self, later: &Self) -> bool {
+        self.digest().is_progress(&later.digest())
+    }
+
+    /// What is needed to compare it with a later state.
+    pub(super) fn digest(&self) -> Digest {
+        Digest {
+            etag: u128::from_str_radix(self.event_id(), 16).expect("a tag has 32 hex digits"),
+            status: self.status,
+            attempt: self.attempt,
+        }
+    }
+}
+
+/// An export at one moment, without its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Digest {
+    etag: u128,
+    status: ExportStatus,
+    attempt: u32,
+}
+
+impl Digest {
+    /// Whether `later` differs from it at most in its progress.
+    pub(super) fn is_progress(&self, later: &Self) -> bool {
         self.status == later.status && self.attempt == later.attempt
+    }
+
+    pub(super) fn is_terminal(&self) -> bool {
+        self.status.is_terminal()
     }
 }
 
@@ -79,15 +107,15 @@ pub(crate) fn deleted_event(id: ExportId) -> Bytes {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use exports_domain::{Choice, Direction, ExportState, MessageFilter, Progress, TimeRange};
 
     use super::*;
 
-    #[test]
-    fn the_event_and_the_json_are_the_same_bytes() {
+    /// A pending export.
+    pub(in crate::live) fn pending() -> Export {
         let at = |text: &str| text.parse().unwrap();
-        let mut export = Export {
+        Export {
             id: ExportId::generate(),
             project: "proj_a".parse().unwrap(),
             filter: MessageFilter {
@@ -104,7 +132,12 @@ mod tests {
             label: None,
             retry_of: None,
             progress: None,
-        };
+        }
+    }
+
+    #[test]
+    fn the_event_and_the_json_are_the_same_bytes() {
+        let mut export = pending();
         let first = Rendered::of(&export);
         let event = String::from_utf8(first.event().to_vec()).unwrap();
         let lines: Vec<_> = event.lines().collect();

@@ -1,12 +1,13 @@
-//! A request that waits or streams: it is counted, and it ends when its key is revoked.
+//! A request that waits or streams: it is counted, and it ends when its key is revoked or its project is suspended.
 
 use std::sync::Arc;
 
 use exports_domain::{KeyId, ProjectId};
 use exports_service::metrics::Label;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::watch;
 
 use super::hub::Hub;
+use super::open_keys::Refused;
 
 /// What a waiter is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
@@ -28,13 +29,19 @@ pub(crate) struct Waiter {
     pub(super) project: ProjectId,
     pub(super) key: KeyId,
     pub(super) kind: WaiterKind,
-    pub(super) revoked: CancellationToken,
+    pub(super) refused: watch::Receiver<Option<Refused>>,
 }
 
 impl Waiter {
     /// Returns when the key is not valid any more, or its project is suspended.
-    pub(crate) async fn revoked(&self) {
-        self.revoked.cancelled().await;
+    pub(crate) async fn refused(&self) -> Refused {
+        let mut receiver = self.refused.clone();
+        let refused = receiver.wait_for(Option::is_some).await.map(|it| *it);
+        match refused {
+            Ok(Some(refused)) => refused,
+            // The sender lives until it has sent, or until there is no waiter.
+            Ok(None) | Err(_) => std::future::pending().await,
+        }
     }
 
     /// Returns when the process stops.

@@ -34,12 +34,12 @@ pub(crate) async fn require_key(
             tracing::Span::current().record("project.id", project);
             let refused = Subject::default();
             refused.set_caller(&access.caller);
-            refuse(&state, request, &refused, Refusal::ProjectSuspended).await;
+            Box::pin(refuse(&state, request, &refused, Refusal::ProjectSuspended)).await;
             return Err(ApiError::ProjectSuspended);
         }
         Ok(access) => access.caller,
         Err(refusal) => {
-            refuse(&state, request, &subject, refusal).await;
+            Box::pin(refuse(&state, request, &subject, refusal)).await;
             return Err(ApiError::Unauthorized);
         }
     };
@@ -61,10 +61,9 @@ async fn authenticate(state: &AppState, key: &str) -> Result<Option<Access>, Api
     if let Some(access) = state.api_keys.get(hash, Instant::now()) {
         return Ok(Some(access));
     }
-    let confirmed = state
-        .key_lookups
-        .look_up(&state.database, hash, key)
-        .await?;
+    // On the heap, like every rare branch of a layer: each request that waits holds the futures of all layers.
+    let looking_up = state.key_lookups.look_up(&state.database, hash, key);
+    let confirmed = Box::pin(looking_up).await?;
     Ok(confirmed.map(|confirmed| {
         let Confirmed {
             authenticated,

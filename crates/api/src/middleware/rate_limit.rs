@@ -24,7 +24,7 @@ pub(crate) async fn limit_requests(
     match state.request_rates.check(caller.key, limit, Instant::now()) {
         Ok(()) => Ok(next.run(request).await),
         Err(exceeded) => {
-            body::discard(request).await;
+            Box::pin(body::discard(request)).await;
             Err(state.limited(exceeded))
         }
     }

@@ -22,7 +22,7 @@ pub(crate) async fn refuse_until_started(
     if started.is_set() || ALWAYS.contains(&request.uri().path()) {
         return next.run(request).await;
     }
-    body::discard(request).await;
+    Box::pin(body::discard(request)).await;
     ApiError::Starting.into_response()
 }
 

@@ -13,8 +13,9 @@ use crate::row::known;
 /// The channel of notifications about canceled exports. The payload is the export's id.
 pub(crate) const CANCELED_CHANNEL: &str = "exports_canceled";
 
-/// The pause before a cancel that met a concurrent claim is repeated. The claim is committed by then.
-const PAUSE: Duration = Duration::from_millis(5);
+/// The pause before a cancel, or an operator's override, that met a concurrent claim is repeated. The claim is committed by
+/// then.
+pub(crate) const CONFLICT_PAUSE: Duration = Duration::from_millis(5);
 
 /// The result of a cancel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +54,7 @@ impl Database {
                 return Ok(canceled);
             }
             // Each repetition needs another change of the export's state, so there are few.
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(CONFLICT_PAUSE).await;
         }
     }
 

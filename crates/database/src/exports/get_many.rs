@@ -9,6 +9,15 @@ use crate::error::Error;
 use crate::exports::read::find_all;
 use crate::row::known;
 
+/// A key that is neither revoked nor expired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ValidKey {
+    /// The key.
+    pub key: KeyId,
+    /// Its project is suspended.
+    pub is_suspended: bool,
+}
+
 impl Database {
     /// The exports with these ids, of any project, with their progress. A row with a value that is unknown to this
     /// version is left out.
@@ -77,27 +86,29 @@ impl Database {
             .collect()
     }
 
-    /// Those of these keys that are valid now, of projects that are not suspended.
-    pub async fn valid_keys(&self, keys: &[KeyId]) -> Result<Vec<KeyId>, Error> {
+    /// Those of these keys that are valid now, and whether their projects are suspended.
+    pub async fn valid_keys(&self, keys: &[KeyId]) -> Result<Vec<ValidKey>, Error> {
         let ids: Vec<Uuid> = keys.iter().map(|key| key.0).collect();
-        let valid = self
-            .repeatable(&ids[..], |connection, ids| {
-                Box::pin(async move {
-                    Ok::<_, Error>(
-                        sqlx::query_scalar!(
-                            r#"
-                            SELECT k.id FROM api_keys k JOIN projects p ON p.id = k.project_id
-                            WHERE k.id = ANY ($1) AND k.revoked_at IS NULL AND p.suspended_at IS NULL
-                              AND (k.expires_at IS NULL OR k.expires_at > clock_timestamp())
-                            "#,
-                            ids,
-                        )
-                        .fetch_all(connection)
-                        .await?,
-                    )
-                })
+        self.repeatable(&ids[..], |connection, ids| {
+            Box::pin(async move {
+                let rows = sqlx::query!(
+                    r#"
+                    SELECT k.id, p.suspended_at IS NOT NULL AS "is_suspended!"
+                    FROM api_keys k JOIN projects p ON p.id = k.project_id
+                    WHERE k.id = ANY ($1) AND k.revoked_at IS NULL
+                      AND (k.expires_at IS NULL OR k.expires_at > clock_timestamp())
+                    "#,
+                    ids,
+                )
+                .fetch_all(connection)
+                .await?;
+                let valid = rows.into_iter().map(|row| ValidKey {
+                    key: KeyId(row.id),
+                    is_suspended: row.is_suspended,
+                });
+                Ok(valid.collect())
             })
-            .await?;
-        Ok(valid.into_iter().map(KeyId).collect())
+        })
+        .await
     }
 }

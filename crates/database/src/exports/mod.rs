@@ -16,11 +16,12 @@ mod queue_order;
 mod read;
 
 pub use batched_get::{BatchLoader, LoadResult};
-pub(crate) use cancel::CANCELED_CHANNEL;
 pub use cancel::Canceled;
+pub(crate) use cancel::{CANCELED_CHANNEL, CONFLICT_PAUSE};
 pub use create::{Created, NewExport};
 pub use create_quota::Reserved;
 pub use delete::Deleted;
+pub use get_many::ValidKey;
 pub use insert::CreateLimits;
 pub use list::{Cursor, ListRequest, Page};
 pub(crate) use queue_order::SharedQueueOrder;

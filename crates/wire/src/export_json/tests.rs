@@ -1,6 +1,6 @@
 use exports_domain::{
-    Choice, Column, CsvOptions, Delimiter, Failure, FailureCode, FileOptions, GivenOptions,
-    MessageFilter, TimeRange, ValueSet,
+    AttemptProgress, Choice, Column, CsvOptions, Delimiter, Failure, FailureCode, FileOptions,
+    GivenOptions, MessageFilter, Progress, TimeRange, ValueSet,
 };
 use serde_json::{Value, json};
 

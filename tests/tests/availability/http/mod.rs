@@ -5,5 +5,6 @@ mod descriptors;
 mod heads;
 mod log_lines;
 mod readers;
+mod streams;
 mod support;
 mod tls;

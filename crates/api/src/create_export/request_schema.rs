@@ -1,4 +1,5 @@
-//! The schema of the request body of `POST /v1/exports` and of `POST /v1/exports/estimate`.
+//! The schema of the request body of `POST /v1/exports` and of `POST /v1/exports/estimate`, as `/openapi.json`
+//! describes it.
 
 use exports_domain::{Column, Compression, Direction, FileFormat};
 use exports_wire::{
@@ -15,7 +16,7 @@ use utoipa::ToSchema;
 #[derive(Debug, ToSchema)]
 #[expect(
     dead_code,
-    reason = "only the schema of the body: `parse` reads its fields"
+    reason = "only the schema of the body: `request::parse` reads its fields"
 )]
 pub(crate) struct CreateExport {
     /// Start of the export time range, inclusive; RFC 3339 with an offset
@@ -94,7 +95,7 @@ pub(crate) struct CreateExport {
 #[derive(Debug, ToSchema)]
 #[expect(
     dead_code,
-    reason = "only the schema of the body: `parse` reads its fields"
+    reason = "only the schema of the body: `request::parse` reads its fields"
 )]
 pub(crate) struct CreateCsvOptions {
     #[schema(nullable = false, default = ",")]

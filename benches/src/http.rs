@@ -11,16 +11,16 @@ const LARGEST: usize = 64 * 1024;
 
 /// An idle connection.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(crate) struct Connection {
     stream: TcpStream,
     received: Vec<u8>,
 }
 
 /// A response. Its body stays in the buffer of the connection until the next request.
 #[derive(Debug)]
-pub(super) struct Answer<'a> {
-    pub(super) status: u16,
-    pub(super) body: &'a [u8],
+pub(crate) struct Answer<'a> {
+    pub(crate) status: u16,
+    pub(crate) body: &'a [u8],
 }
 
 /// The parts of a response.
@@ -33,7 +33,7 @@ struct Head {
 }
 
 impl Connection {
-    pub(super) async fn open(address: SocketAddr) -> Result<Self> {
+    pub(crate) async fn open(address: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(address).await;
         let stream = stream.with_context(|| format!("connecting to {address}"))?;
         stream.set_nodelay(true)?;
@@ -44,7 +44,7 @@ impl Connection {
     }
 
     /// Sends a request and waits for the whole response.
-    pub(super) async fn ask(&mut self, request: &[u8]) -> Result<Answer<'_>> {
+    pub(crate) async fn ask(&mut self, request: &[u8]) -> Result<Answer<'_>> {
         self.received.clear();
         self.stream.write_all(request).await?;
         let head = loop {
