@@ -8,6 +8,7 @@ mod fixture;
 mod growth;
 mod measured;
 mod memory;
+mod network;
 mod queue;
 mod rows;
 mod samples;
@@ -45,6 +46,7 @@ struct Arguments {
 enum Topic {
     Export,
     Memory,
+    Network,
     Growth,
     Queue,
     Api,
@@ -95,6 +97,7 @@ async fn measure(arguments: &Arguments, fixture: &mut Fixture, table: &mut Table
         let measured = match topic {
             Topic::Export => export::run(fixture, table).await,
             Topic::Memory => memory::run(fixture, table).await,
+            Topic::Network => network::run(fixture, table).await,
             Topic::Growth => growth::run(fixture, table).await,
             Topic::Queue => queue::run(fixture, table).await,
             Topic::Api => api::run(fixture, table).await,

@@ -2,13 +2,14 @@
 //!
 //! `partition` cuts the time range of an export into slices. `readers` reads several slices at the same
 //! time, each through `chunks` and `encoder` (`encode_error`). `reorder_buffer` puts the slices back in order, and `upload`
-//! stores the file. `buffer_pool` reuses the memory. Every step is bounded, so a slow step slows down the
+//! stores the file, with as many parts at the same time as `in_flight` says. `buffer_pool` reuses the memory. Every step is bounded, so a slow step slows down the
 //! steps before it (backpressure).
 
 pub(crate) mod buffer_pool;
 mod chunks;
 pub(crate) mod encode_error;
 pub(crate) mod encoder;
+mod in_flight;
 pub(crate) mod partition;
 pub(crate) mod readers;
 pub(crate) mod reorder_buffer;
