@@ -54,7 +54,9 @@ impl Distance {
     /// The time that the line needs to take these bytes.
     fn time_of(&self, bytes: usize) -> Duration {
         match self.bytes_per_second {
-            Some(rate) => Duration::from_secs(bytes as u64) / u32::try_from(rate).unwrap_or(u32::MAX),
+            Some(rate) => {
+                Duration::from_secs(bytes as u64) / u32::try_from(rate).unwrap_or(u32::MAX)
+            }
             None => Duration::ZERO,
         }
     }

@@ -73,7 +73,16 @@ mod tests {
             assert_eq!(parse(text), Ok(ByteSize(bytes)), "{text}");
         }
         for bad in [
-            "", "64", "64M", "64MB", "64Mi", "15MiB", "9GiB", "-1GiB", "1.5GiB", "MiB",
+            "",
+            "64",
+            "64M",
+            "64MB",
+            "64Mi",
+            "15MiB",
+            "9GiB",
+            "-1GiB",
+            "1.5GiB",
+            "MiB",
             "99999999999999GiB",
         ] {
             let problem = "must be 16MiB to 8GiB, such as 64MiB";

@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::job::{AttemptError, JobError, SharedProgress};
 use crate::metrics::{Phase, PhaseClock};
 use crate::pipeline::partition::TimePartition;
-use crate::pipeline::readers::{JoiningReaders, Readers};
+use crate::pipeline::readers::{Checked, JoiningReaders, Readers};
 use crate::pipeline::reorder_buffer::{self, OrderedOutput};
 use crate::pipeline::upload::FileUpload;
 
@@ -40,16 +40,24 @@ pub(crate) async fn write(
     let tracer = &context.tracer;
     let read_trace = tracer.step("read", trace);
     let source = |error: SourceError| JobError::rows(&error);
-    let direction = claim.filter.direction;
     let session = context.sessions.begin(&claim.project, &claim.filter).await;
     let mut session = session.map_err(|error| JobError::source(&error))?;
     let snapshot_at = session.snapshot_at();
-    let urls = session
-        .endpoint_urls(direction, MAX_ENDPOINTS_IN_MEMORY)
-        .await
-        .map_err(source)?;
-
-    let (partition, joining) = plan(context, claim, progress, &mut session)
+    let known = session
+        .endpoint_urls_and_estimate(
+            MAX_ENDPOINTS_IN_MEMORY,
+            &claim.filter,
+            SINGLE_READER_MESSAGES,
+        )
+        .await;
+    let (urls, estimate) = known.map_err(source)?;
+    let checked = match estimate {
+        Estimate::Few => Checked::AtCommit,
+        Estimate::SingleStatement(_) | Estimate::Unordered | Estimate::Many { .. } => {
+            Checked::AfterReading
+        }
+    };
+    let (partition, joining) = plan(context, claim, progress, &mut session, estimate)
         .await
         .map_err(source)?;
     let (buffer, rows) = reorder_buffer::new(usize::from(context.readers) + EXTRA_SLOTS);
@@ -65,7 +73,7 @@ pub(crate) async fn write(
     };
     // The encoders end with the readers.
     let reading = async {
-        let reading = readers.run(&mut session, joining);
+        let reading = readers.run(&mut session, joining, checked);
         let (read, _encode_trace) = tokio::join!(reading, timing);
         read
     };
@@ -77,8 +85,16 @@ pub(crate) async fn write(
     let row_count = read?;
     progress.set_read();
     clock.ended(Phase::Streaming);
-    let confirmed = session.commit_if_unchanged().await;
-    confirmed.map_err(|error| JobError::source(&error))?;
+    match checked {
+        Checked::AfterReading => {
+            let confirmed = session.commit_if_unchanged().await;
+            confirmed.map_err(|error| JobError::source(&error))?;
+        }
+        Checked::AtCommit => {
+            let confirmed = session.check_and_commit(&claim.filter).await;
+            confirmed.map_err(source)?;
+        }
+    }
     context.sessions.release(session).await;
     drop(read_trace);
 
@@ -120,12 +136,10 @@ async fn plan(
     claim: &Claim,
     progress: &SharedProgress,
     session: &mut SourceSession,
+    estimate: Estimate,
 ) -> Result<(TimePartition, Option<JoiningReaders>), SourceError> {
     let whole = TimePartition::whole(TimeSlice::whole(&claim.filter.range));
     let readers = context.readers;
-    let estimate = session
-        .estimate(&claim.filter, SINGLE_READER_MESSAGES)
-        .await?;
     // Few messages are read before anything is reported.
     if estimate != Estimate::Few
         && let Some(rows) = session.planned_rows(&claim.filter).await?
