@@ -27,7 +27,7 @@ pub(crate) struct InFlight {
     fastest: Option<Duration>,
     /// The parts that were begun before the limit has changed. Their times say nothing about it.
     begun_before: usize,
-    /// The limit and the time of a part when the limit began to shrink.
+    /// The limit when it began to shrink, and the longest time of a part since then.
     shrinking_from: Option<(usize, Duration)>,
 }
 
@@ -66,21 +66,22 @@ impl InFlight {
             self.shrinking_from = None;
             self.change(self.limit * 2, in_flight, max);
         } else {
-            self.shrinking_from.get_or_insert((self.limit, took));
+            let (_, longest) = self.shrinking_from.get_or_insert((self.limit, took));
+            *longest = took.max(*longest);
             self.change(self.limit - 1, in_flight, max);
         }
     }
 
     /// If parts did not get faster with half of them, the fastest time is out of date.
     fn compare_again(&mut self, took: Duration) {
-        let Some((limit, before)) = self.shrinking_from else {
+        let Some((limit, longest)) = self.shrinking_from else {
             return;
         };
         if self.limit > limit.div_ceil(2) {
             return;
         }
         self.shrinking_from = None;
-        if took * 4 > before * 3 {
+        if took * 4 > longest * 3 {
             self.fastest = Some(took);
         }
     }
