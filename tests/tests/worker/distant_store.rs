@@ -16,8 +16,8 @@ const LINE: Distance = Distance {
     round_trip: Duration::from_millis(100),
     bytes_per_second: Some(4_000_000),
 };
-/// Eleven parts.
-const MESSAGES: u32 = 900;
+/// Seven parts.
+const MESSAGES: u32 = 560;
 
 /// A fixture, and a worker whose store is at the end of the line.
 async fn distant(variables: &[(&str, &str)]) -> (Fixture, DistantServer, Worker) {
@@ -38,7 +38,7 @@ async fn parts_at_once(memory: &str) -> usize {
     let expected = put_large(fixture.database(), MESSAGES).await;
     let id = fixture.queue_full_export().await;
     assert!(fixture.read_file(id).await == expected);
-    assert_eq!(fixture.s3().count(Kind::PutPart), 11);
+    assert_eq!(fixture.s3().count(Kind::PutPart), 7);
     fixture.s3().most_at_once(Kind::PutPart)
 }
 
