@@ -74,14 +74,15 @@ const fn distance(round_trip_ms: u64, megabytes_per_second: Option<u64>) -> Dist
 
 /// A server with an empty bucket, for one export, so that the files do not fill the disk.
 enum Server {
-    Garage(Garage),
+    Garage(Box<Garage>),
     InProcess(S3Server),
 }
 
 impl Server {
     async fn start() -> Result<Self> {
         if garage::program().is_ok() {
-            return Ok(Self::Garage(spawn_blocking(Garage::on_port).await??));
+            let garage = spawn_blocking(Garage::on_port).await??;
+            return Ok(Self::Garage(Box::new(garage)));
         }
         Ok(Self::InProcess(spawn_blocking(S3Server::in_process).await?))
     }
