@@ -10,6 +10,7 @@ mod http;
 mod live;
 mod measured;
 mod memory;
+mod network;
 mod queue;
 mod rows;
 mod samples;
@@ -48,6 +49,7 @@ struct Arguments {
 enum Topic {
     Export,
     Memory,
+    Network,
     Growth,
     Queue,
     Api,
@@ -99,6 +101,7 @@ async fn measure(arguments: &Arguments, fixture: &mut Fixture, table: &mut Table
         let measured = match topic {
             Topic::Export => export::run(fixture, table).await,
             Topic::Memory => memory::run(fixture, table).await,
+            Topic::Network => network::run(fixture, table).await,
             Topic::Growth => growth::run(fixture, table).await,
             Topic::Queue => queue::run(fixture, table).await,
             Topic::Api => api::run(fixture, table).await,

@@ -19,6 +19,8 @@ API_GRACE = (Path("crates/api/src/server.rs"), r"const \w*GRACE: Duration = Dura
 API_EXIT_SECONDS = 5
 # The default of EXPORTS_MAX_CONNECTIONS.
 MAX_CONNECTIONS = 2048
+# The default of EXPORTS_UPLOAD_MEMORY.
+UPLOAD_MEMORY = "64MiB"
 
 
 def problems(rendering: Rendering) -> Iterator[str]:
@@ -144,7 +146,9 @@ def fits(container: dict, values: dict[str, str]) -> Iterator[str]:
     if not limit:
         return
     if container["name"] == "exports-worker":
-        reason, needed = "EXPORTS_CONCURRENCY", 64 + 48 * int(values.get("EXPORTS_CONCURRENCY", "2"))
+        upload = mebibytes(values.get("EXPORTS_UPLOAD_MEMORY", UPLOAD_MEMORY))
+        reason = "EXPORTS_CONCURRENCY with EXPORTS_UPLOAD_MEMORY"
+        needed = 64 + (24 + upload) * int(values.get("EXPORTS_CONCURRENCY", "2"))
     else:
         connections = int(values.get("EXPORTS_MAX_CONNECTIONS", MAX_CONNECTIONS))
         reason, needed = "EXPORTS_MAX_CONNECTIONS", 128 + connections // 16
@@ -166,6 +170,12 @@ def addressed(values: dict[str, str]) -> Iterator[str]:
     signs = values.keys() & {"EXPORTS_SIGNING_KEY", "EXPORTS_SIGNING_KEY_FILE"}
     if signs and "EXPORTS_PUBLIC_URL" not in values:
         yield "EXPORTS_PUBLIC_URL must be set: the API signs links to itself, and listens on all addresses"
+
+
+def mebibytes(size: str) -> int:
+    """A size as the programs write it: 64MiB or 2GiB."""
+    number, unit = re.fullmatch(r"(\d+) *([MG])iB", size.strip()).groups()
+    return int(number) * (1024 if unit == "G" else 1)
 
 
 def bytes_of(quantity: str) -> int:

@@ -186,6 +186,18 @@ impl S3Server {
         self.faults.bytes_sent()
     }
 
+    /// The most requests of this kind that were served at the same time: from the arrival of their head to their response.
+    #[must_use]
+    pub fn most_at_once(&self, kind: Kind) -> usize {
+        self.faults.most_at_once(kind)
+    }
+
+    /// The address that it listens on.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The number of requests of this kind that have arrived, with or without a response.
     #[must_use]
     pub fn count(&self, kind: Kind) -> usize {

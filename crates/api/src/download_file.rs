@@ -276,6 +276,8 @@ fn value(text: String) -> HeaderValue {
 
 #[cfg(test)]
 mod tests {
+    use exports_domain::FileOptions;
+
     use super::*;
 
     #[test]

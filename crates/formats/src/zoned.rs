@@ -29,7 +29,7 @@ pub(crate) struct ZonedTime {
 
 #[derive(Debug, Clone)]
 struct Zone {
-    zone: FileTimeZone,
+    name: FileTimeZone,
     /// The times for which `offset` is known, in microseconds since 2000-01-01 UTC.
     known: Range<i64>,
     /// In microseconds.
@@ -40,8 +40,8 @@ struct Zone {
 
 impl ZonedTime {
     pub(crate) fn new(zone: FileTimeZone) -> Self {
-        let zone = (zone != FileTimeZone::UTC).then(|| Zone {
-            zone,
+        let zone = (zone != FileTimeZone::UTC).then_some(Zone {
+            name: zone,
             known: 0..0,
             offset: 0,
             text: *b"+00:00,",
@@ -121,7 +121,7 @@ impl Zone {
     /// The offset in seconds at a second since 2000-01-01 UTC.
     fn offset_at(&self, second: i64) -> Result<i32, OutOfRange> {
         let time = DateTime::from_timestamp(second + EPOCH, 0).ok_or(OutOfRange)?;
-        let zone = self.zone.tz();
+        let zone = self.name.tz();
         Ok(zone
             .offset_from_utc_datetime(&time.naive_utc())
             .fix()

@@ -35,4 +35,6 @@ pub use list::StoredObject;
 pub use local::LocalFiles;
 pub use store::Store;
 pub use unencrypted::{is_unencrypted, unencrypted_endpoints};
-pub use upload::{MAX_FILE_SIZE, PART_SIZE, Upload};
+pub use upload::{
+    MAX_FILE_SIZE, MAX_UPLOAD_MEMORY, MIN_UPLOAD_MEMORY, PART_SIZE, PartLimits, PartSizes, Upload,
+};

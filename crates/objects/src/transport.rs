@@ -77,6 +77,7 @@ impl HttpConnector for Connector {
             client: HttpClient::new(uploads.clone()),
             uploads,
             stall_limit: client::stall_limit(options)?,
+            timeout: client::timeout(options)?,
             settings: self.clone(),
         }))
     }
@@ -88,6 +89,8 @@ struct Transport {
     uploads: reqwest::Client,
     /// A request without progress for this time is ended and retried.
     stall_limit: Option<Duration>,
+    /// The limit for a whole request, see [`progress::time_limit`].
+    timeout: Option<Duration>,
     settings: Connector,
 }
 
@@ -173,7 +176,7 @@ impl Transport {
             if request.body().as_bytes().is_some() {
                 self.client.execute(request.clone()).await
             } else {
-                progress::send(&self.uploads, request, &sent).await
+                progress::send(&self.uploads, request, self.timeout, &sent).await
             }
         };
         let response = within(limit, &sent, response).await.map_err(failed)?;

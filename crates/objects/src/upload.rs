@@ -3,6 +3,7 @@
 //! The caller decides how many parts are sent concurrently, and when to abort.
 
 mod multipart;
+mod part_sizes;
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,14 +20,9 @@ use crate::local::LocalUpload;
 use crate::store::Store;
 use multipart::Multipart;
 
-/// The size of a part in a bucket, in bytes. Some stores require equal sizes for all parts but the last, and at least 5 MiB.
-pub const PART_SIZE: usize = 8 * 1024 * 1024;
-/// The size of a part in a directory: long sequential writes, with little left to write at the end.
-const LOCAL_PART_SIZE: usize = 1024 * 1024;
-/// The limit of S3, which other stores share.
-const MAX_PARTS: usize = 10_000;
-/// The maximum size of a file in every store, in bytes.
-pub const MAX_FILE_SIZE: u64 = MAX_PARTS as u64 * PART_SIZE as u64;
+pub use part_sizes::{
+    MAX_FILE_SIZE, MAX_UPLOAD_MEMORY, MIN_UPLOAD_MEMORY, PART_SIZE, PartLimits, PartSizes,
+};
 
 /// What fails when an upload cannot begin.
 const BEGIN: &str = "cannot begin the upload";
@@ -36,6 +32,7 @@ pub struct Upload {
     store: Store,
     key: String,
     target: Target,
+    limits: PartLimits,
     /// The number of parts that were passed to `put_part`.
     parts: usize,
     /// The number of parts that are stored.
@@ -61,6 +58,7 @@ impl Store {
     ) -> Result<Upload, StoreError> {
         Ok(Upload {
             target: Target::begin(self, key, headers).await?,
+            limits: self.part_limits(),
             store: self.clone(),
             key: key.to_owned(),
             parts: 0,
@@ -70,13 +68,21 @@ impl Store {
         })
     }
 
-    /// The size of every part of an upload but the last, in bytes.
+    /// What the store allows for the parts of an upload.
     #[must_use]
-    pub fn part_size(&self) -> usize {
+    pub fn part_limits(&self) -> PartLimits {
         match self {
-            Self::File(_) => LOCAL_PART_SIZE,
-            Self::S3(_) | Self::Gcs(_) | Self::Azure(_) => PART_SIZE,
+            Self::File(_) => PartLimits::LOCAL,
+            Self::S3(s3) if s3.needs_equal_parts => PartLimits::EQUAL,
+            Self::S3(_) | Self::Gcs(_) => PartLimits::S3,
+            Self::Azure(_) => PartLimits::AZURE,
         }
+    }
+
+    /// The sizes of the parts of an upload that has `memory` bytes for them.
+    #[must_use]
+    pub fn part_sizes(&self, memory: u64) -> PartSizes {
+        PartSizes::new(self.part_limits(), memory)
     }
 }
 
@@ -113,11 +119,12 @@ impl Upload {
         }
     }
 
-    /// Adds the next part, [`Store::part_size`] long unless it is the last. The order of the calls is the order of the parts. The
-    /// returned futures send the parts and may run concurrently. After a failed part the upload has failed.
+    /// Adds the next part. [`Store::part_sizes`] says how long it is, unless it is the last. The order of the calls is the order of
+    /// the parts. The returned futures send the parts and may run concurrently. After a failed part the upload has failed.
     pub fn put_part(&mut self, data: Bytes) -> BoxFuture<'static, Result<(), StoreError>> {
         const ACTION: &str = "cannot upload a part";
-        if self.parts as u64 * self.store.part_size() as u64 >= MAX_FILE_SIZE {
+        let has_all_parts = |parts| self.parts as u64 >= u64::from(parts);
+        if self.limits.parts.is_some_and(has_all_parts) {
             let reason = "the upload has the maximum number of parts";
             return future::err(StoreError::new(ErrorKind::Invalid, ACTION, reason)).boxed();
         }

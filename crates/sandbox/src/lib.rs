@@ -9,6 +9,7 @@
 mod address;
 mod cluster;
 mod container;
+pub mod distance;
 mod error;
 mod folder;
 pub mod garage;

@@ -3,8 +3,9 @@
 
 use exports_domain::MessageFilter;
 
+use crate::endpoint_urls::EndpointUrls;
 use crate::error::Error;
-use crate::session::SourceSession;
+use crate::session::{SourceSession, explain, plan_of};
 use crate::statements::End;
 use crate::time_slice::TimeSlice;
 
@@ -32,14 +33,53 @@ impl SourceSession {
         if let Some(reason) = self.catalogue.single_reader_reason() {
             return Ok(Estimate::SingleStatement(reason));
         }
+        let after_few = self.after_few(filter, few)?;
+        let plan = self.explain(&after_few).await?;
+        self.estimate_by_index(filter, &after_few, &plan).await
+    }
+
+    /// [`Self::endpoint_urls`] and [`Self::estimate`], in one round trip less.
+    pub async fn endpoint_urls_and_estimate(
+        &mut self,
+        max_endpoints: u16,
+        filter: &MessageFilter,
+        few: u32,
+    ) -> Result<(EndpointUrls, Estimate), Error> {
+        let urls = self.endpoint_urls_statement(filter.direction, max_endpoints)?;
+        if let Some(reason) = self.catalogue.single_reader_reason() {
+            let urls = EndpointUrls::of(self.connection.query(&urls).await?)?;
+            return Ok((urls, Estimate::SingleStatement(reason)));
+        }
+        let after_few = self.after_few(filter, few)?;
+        let statements = [urls, explain(&after_few)].join("; ");
+        let rows = self.connection.query(&statements).await?;
+        // A line of a plan has one column, an endpoint has several.
+        let (plan, urls) = rows.into_iter().partition(|row| row.len() == 1);
+        let (plan, urls) = (plan_of(plan)?, EndpointUrls::of(urls)?);
+        let estimate = self.estimate_by_index(filter, &after_few, &plan).await?;
+        Ok((urls, estimate))
+    }
+
+    /// Selects the time of the message after `few` others.
+    fn after_few(&self, filter: &MessageFilter, few: u32) -> Result<String, Error> {
         let whole = TimeSlice::whole(&filter.range);
-        let after_few = self.statements(filter)?.time(whole, End::First, few);
-        if !self.is_read_by_index(&after_few).await? {
+        Ok(self.statements(filter)?.time(whole, End::First, few))
+    }
+
+    /// The statement runs only after its plan is known: with a sort it would read the whole table.
+    async fn estimate_by_index(
+        &mut self,
+        filter: &MessageFilter,
+        after_few: &str,
+        plan: &[String],
+    ) -> Result<Estimate, Error> {
+        if !is_read_by_index(plan) {
             return Ok(Estimate::Unordered);
         }
-        let Some(reached) = self.time(&after_few).await? else {
+        let Some(reached) = self.time(after_few).await? else {
             return Ok(Estimate::Few);
         };
+        let whole = TimeSlice::whole(&filter.range);
         let first = self.statements(filter)?.time(whole, End::First, 0);
         let last = self.statements(filter)?.time(whole, End::Last, 0);
         let (Some(first), Some(last)) = (self.time(&first).await?, self.time(&last).await?) else {
@@ -53,16 +93,13 @@ impl SourceSession {
             },
         })
     }
+}
 
-    /// Whether the plan of a statement reads the rows in the order of an index, without a sort.
-    async fn is_read_by_index(&mut self, statement: &str) -> Result<bool, Error> {
-        for line in self.explain(statement).await? {
-            let node = line.trim_start_matches([' ', '-', '>']);
-            // An incremental sort is accepted: below it is an index in the order of time.
-            if node.starts_with("Sort") && !node.starts_with("Sort Key") {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
+/// Whether a plan reads the rows in the order of an index, without a sort.
+fn is_read_by_index(plan: &[String]) -> bool {
+    !plan.iter().any(|line| {
+        let node = line.trim_start_matches([' ', '-', '>']);
+        // An incremental sort is accepted: below it is an index in the order of time.
+        node.starts_with("Sort") && !node.starts_with("Sort Key")
+    })
 }

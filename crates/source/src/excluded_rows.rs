@@ -9,6 +9,7 @@
 //! direction, the statement reads what the export has read.
 
 use exports_domain::{Direction, InvalidValue, MessageFilter, MessageStatus, ProjectId};
+use exports_postgres::TextRow;
 use postgres_protocol::escape::escape_literal;
 
 use crate::catalogue::Catalogue;
@@ -24,18 +25,10 @@ impl SourceSession {
     /// an invalid value. Call it in the transaction that reads the messages.
     pub async fn check_excluded_rows(&mut self, filter: &MessageFilter) -> Result<(), Error> {
         let statement = self.excluded_rows_statement(filter)?;
-        let Some(row) = self.connection.query(&statement).await?.pop() else {
-            return Ok(());
-        };
-        let [id, direction, created_at, status] = values(row)?;
-        let direction = direction.as_deref();
-        let is_known = direction.is_some_and(|name| Direction::NAMES.contains(&name));
-        let invalid = match created_at {
-            _ if !is_known => InvalidValue::direction(id, direction),
-            None => InvalidValue::missing(id, filter.direction.time_column()),
-            Some(_) => InvalidValue::status(id, status.as_deref()),
-        };
-        Err(Error::InvalidValue(Box::new(invalid)))
+        match self.connection.query(&statement).await?.pop() {
+            Some(row) => Err(excluded(row, filter)?),
+            None => Ok(()),
+        }
     }
 
     /// Whether constraints prove that [`Self::check_excluded_rows`] finds nothing, so that it costs
@@ -50,6 +43,19 @@ impl SourceSession {
         let project = self.project.as_ref().ok_or(Error::NotBegun)?;
         Ok(Search::new(&self.catalogue, project, filter).statement())
     }
+}
+
+/// The error for a row that [`SourceSession::excluded_rows_statement`] has found.
+pub(crate) fn excluded(row: TextRow, filter: &MessageFilter) -> Result<Error, Error> {
+    let [id, direction, created_at, status] = values(row)?;
+    let direction = direction.as_deref();
+    let is_known = direction.is_some_and(|name| Direction::NAMES.contains(&name));
+    let invalid = match created_at {
+        _ if !is_known => InvalidValue::direction(id, direction),
+        None => InvalidValue::missing(id, filter.direction.time_column()),
+        Some(_) => InvalidValue::status(id, status.as_deref()),
+    };
+    Ok(Error::InvalidValue(Box::new(invalid)))
 }
 
 /// The search for one export.

@@ -4,13 +4,12 @@
 //! the old answer for the next statement (sqlx 0.9.0). A session serves another export only after
 //! [`SourceSession::finish`] has verified with a nonce that it is in sync. Otherwise it is closed.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use exports_domain::{Column, Direction, MessageFilter, PgTimestamp, ProjectId};
-use exports_postgres::Client;
+use exports_postgres::{Client, TextRow};
 
 use crate::catalogue::{Catalogue, RelationOids};
 use crate::connection::{SourceConnection, SourceRows};
@@ -106,24 +105,18 @@ impl SourceSession {
         direction: Direction,
         limit: u16,
     ) -> Result<EndpointUrls, Error> {
+        let statement = self.endpoint_urls_statement(direction, limit)?;
+        EndpointUrls::of(self.connection.query(&statement).await?)
+    }
+
+    pub(crate) fn endpoint_urls_statement(
+        &self,
+        direction: Direction,
+        limit: u16,
+    ) -> Result<String, Error> {
         let project = self.project.as_ref().ok_or(Error::NotBegun)?;
-        let statement = endpoints_statement(&self.catalogue, project, direction, limit.into());
-        let rows = self.connection.query(&statement).await?;
-        let mut urls = HashMap::with_capacity(rows.len());
-        for row in rows {
-            let [id, url, fits] = values(row)?;
-            if fits.as_deref() != Some("t") {
-                return Ok(EndpointUrls::InRows);
-            }
-            let id = id.and_then(|id| id.parse().ok());
-            let id = id.ok_or(Error::UnexpectedAnswer("the endpoints query"))?;
-            // The newest row counts, also if it has no URL.
-            match url {
-                Some(url) => urls.insert(id, url),
-                None => urls.remove(&id),
-            };
-        }
-        Ok(EndpointUrls::All(urls))
+        let (catalogue, limit) = (&self.catalogue, limit.into());
+        Ok(endpoints_statement(catalogue, project, direction, limit))
     }
 
     /// Streams these columns of the rows of a filter in a time slice, for a [`Decoder`](super::Decoder). With
@@ -159,10 +152,8 @@ impl SourceSession {
 
     /// The query plan of a statement, one line per node.
     pub(crate) async fn explain(&mut self, statement: &str) -> Result<Vec<String>, Error> {
-        let explain = format!("EXPLAIN (COSTS off) {statement}");
-        let rows = self.connection.query(&explain).await?;
-        let line = |row| values(row).map(|[line]| line.unwrap_or_default());
-        rows.into_iter().map(line).collect()
+        let rows = self.connection.query(&explain(statement)).await?;
+        plan_of(rows)
     }
 
     /// The time since the session was opened.
@@ -186,4 +177,15 @@ impl SourceSession {
         self.is_reused = true;
         Ok(self)
     }
+}
+
+/// The statement whose result [`plan_of`] reads.
+pub(crate) fn explain(statement: &str) -> String {
+    format!("EXPLAIN (COSTS off) {statement}")
+}
+
+/// The lines of a query plan.
+pub(crate) fn plan_of(rows: Vec<TextRow>) -> Result<Vec<String>, Error> {
+    let line = |row| values(row).map(|[line]| line.unwrap_or_default());
+    rows.into_iter().map(line).collect()
 }

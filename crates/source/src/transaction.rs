@@ -15,6 +15,7 @@ use exports_postgres::TextRow;
 
 use crate::catalogue::Catalogue;
 use crate::error::Error;
+use crate::excluded_rows;
 use crate::replica::{REPLAY_LIMIT, REUSED_REPLAY_LIMIT};
 use crate::row::values;
 use crate::session::SourceSession;
@@ -167,15 +168,11 @@ impl SourceSession {
     /// Commits. Returns an error if the relations have changed since the snapshot: a partition was
     /// attached, or the names mean other relations now.
     pub async fn commit_if_unchanged(&mut self) -> Result<(), Error> {
-        if self.catalogue.are_plain_tables() && !self.locks_are_refused() {
+        if self.is_locked_by_name() {
             let statements = [Catalogue::identity_statement(), "COMMIT"].join("; ");
-            let identity = self.end_transaction(&statements).await?.into_iter().next();
-            let [identity] = values(identity.ok_or(NO_IDENTITY)?)?;
-            return if identity == Some(self.catalogue.identity()) {
-                Ok(())
-            } else {
-                Err(changed("messages or endpoints"))
-            };
+            let rows = self.end_transaction(&statements).await?;
+            self.check_identity(rows).map(drop)?;
+            return Ok(());
         }
         if let (Some((filter, planned)), Some(project)) =
             (self.planned.take(), self.project.clone())
@@ -191,6 +188,35 @@ impl SourceSession {
             Ok(())
         } else {
             Err(changed("messages, endpoints, or a relation below them"))
+        }
+    }
+
+    /// [`Self::check_excluded_rows`] and [`Self::commit_if_unchanged`], where possible in one round trip.
+    pub async fn check_and_commit(&mut self, filter: &MessageFilter) -> Result<(), Error> {
+        if !self.is_locked_by_name() {
+            self.check_excluded_rows(filter).await?;
+            return self.commit_if_unchanged().await;
+        }
+        let excluded = self.excluded_rows_statement(filter)?;
+        let statements = [&excluded, Catalogue::identity_statement(), "COMMIT"].join("; ");
+        let rows = self.end_transaction(&statements).await?;
+        match self.check_identity(rows)?.pop() {
+            Some(row) => Err(excluded_rows::excluded(row, filter)?),
+            None => Ok(()),
+        }
+    }
+
+    fn is_locked_by_name(&self) -> bool {
+        self.catalogue.are_plain_tables() && !self.locks_are_refused()
+    }
+
+    /// Returns the other rows, if the last one has the identity of the relations.
+    fn check_identity(&self, mut rows: Vec<TextRow>) -> Result<Vec<TextRow>, Error> {
+        let [identity] = values(rows.pop().ok_or(NO_IDENTITY)?)?;
+        if identity == Some(self.catalogue.identity()) {
+            Ok(rows)
+        } else {
+            Err(changed("messages or endpoints"))
         }
     }
 

@@ -1,5 +1,7 @@
 //! Tests of the encoder. Any rows in any chunks must be written as the `csv` crate writes them.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 mod copy;
 
 use std::sync::Arc;

@@ -1,5 +1,6 @@
 //! Faults for the requests of an S3 server, and counters of the requests. The server applies the faults.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -163,8 +164,24 @@ pub(super) struct Faults(Arc<Mutex<Switchboard>>);
 struct Switchboard {
     rules: Vec<Arc<Rule>>,
     seen: Vec<Seen>,
+    /// Per kind, the requests whose response is not complete yet, and the most of them at a time.
+    at_once: HashMap<Kind, (usize, usize)>,
     /// Held by each response of a read until it is sent; counts the bytes.
     under_way: Arc<AtomicU64>,
+}
+
+/// A request that is being served.
+pub(super) struct Serving {
+    faults: Faults,
+    kind: Kind,
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        if let Some((now, _)) = self.faults.lock().at_once.get_mut(&self.kind) {
+            *now -= 1;
+        }
+    }
 }
 
 impl Faults {
@@ -189,6 +206,22 @@ impl Faults {
     pub(super) fn count(&self, kind: Kind) -> usize {
         let board = self.lock();
         board.seen.iter().filter(|seen| seen.kind == kind).count()
+    }
+
+    /// Counts a request as being served until the drop.
+    pub(super) fn serving(&self, kind: Kind) -> Serving {
+        let mut board = self.lock();
+        let (now, most) = board.at_once.entry(kind).or_default();
+        *now += 1;
+        *most = (*most).max(*now);
+        Serving {
+            faults: self.clone(),
+            kind,
+        }
+    }
+
+    pub(super) fn most_at_once(&self, kind: Kind) -> usize {
+        self.lock().at_once.get(&kind).map_or(0, |(_, most)| *most)
     }
 
     /// Hold this until a response is sent.

@@ -43,7 +43,9 @@ async fn unless_authorized_twice(faults: Faults, request: Request, next: Next) -
 }
 
 async fn serve(faults: Faults, request: Request, next: Next) -> Response {
-    let Some((rule, hits)) = faults.meet(Seen::of(&request)) else {
+    let seen = Seen::of(&request);
+    let _serving = faults.serving(seen.kind);
+    let Some((rule, hits)) = faults.meet(seen) else {
         return next.run(request).await;
     };
     match rule.fault {

@@ -263,9 +263,8 @@ fn a_key_compares_the_options_with_their_defaults_filled_in() {
             assert_shows(&first, &json!({}));
         }
         let given = json!({"format": "parquet", "columns": ["status", "endpoint"]});
-        let chosen = consumer
-            .api
-            .post_keyed("chosen", &request_with(given.clone()));
+        let request = request_with(given.clone());
+        let chosen = consumer.api.post_keyed("chosen", &request);
         let chosen = id_of(&chosen.await.expect(201).data());
         for same in [
             given,

@@ -99,6 +99,18 @@ const OF_ONE_VARIABLE: &[(char, &str, &str, &str)] = &[
     ('w', "EXPORTS_READERS", "", "must be 1 to 16, and is empty"),
     (
         'w',
+        "EXPORTS_UPLOAD_MEMORY",
+        "64MB",
+        "must be 16MiB to 8GiB, such as 64MiB, not \"64MB\"",
+    ),
+    (
+        'w',
+        "EXPORTS_UPLOAD_MEMORY",
+        "8MiB",
+        "must be 16MiB to 8GiB, such as 64MiB, not \"8MiB\"",
+    ),
+    (
+        'w',
         "EXPORTS_CONCURRENCY",
         "\"2\"",
         "must not have quotes around its value: remove them",

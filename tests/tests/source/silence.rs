@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use exports_database::Database;
-use exports_domain::Direction;
+use exports_domain::{Column, Direction};
 use exports_postgres::PoolPurpose;
 use exports_source::{Error, Source, TimeSlice, WorkingTime};
 use exports_tests::{Message, Proxy, TIMEOUT, TestDatabase, eventually};
@@ -71,7 +71,16 @@ async fn a_reader_that_pauses_longer_than_the_stall_timeout_can_continue() {
     let slice = TimeSlice::whole(&filter().range);
     let working = WorkingTime::default();
     let (filter, url) = (filter(), known_urls().column());
-    let mut rows = session.rows(&filter, slice, url, &working).await.unwrap();
+    let mut rows = session
+        .rows(
+            &filter,
+            slice,
+            Column::all_of(filter.direction),
+            url,
+            &working,
+        )
+        .await
+        .unwrap();
     let mut bytes = Vec::new();
     while rows.read(&mut bytes, usize::MAX).await.unwrap() {
         tokio::time::sleep(Duration::from_millis(1500)).await;

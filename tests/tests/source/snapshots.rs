@@ -1,6 +1,6 @@
 //! Each export reads one snapshot.
 
-use exports_domain::Direction;
+use exports_domain::{Column, Direction};
 use exports_source::{EndpointUrls, Source, TimeSlice, WorkingTime};
 use exports_tests::{Endpoint, Message, uuid};
 
@@ -53,7 +53,13 @@ async fn changes_during_the_stream_are_not_visible() {
     let slice = TimeSlice::whole(&filter().range);
     let url = known_urls().column();
     let mut rows = session
-        .rows(&filter(), slice, url, &WorkingTime::default())
+        .rows(
+            &filter(),
+            slice,
+            Column::all_of(filter().direction),
+            url,
+            &WorkingTime::default(),
+        )
         .await
         .unwrap();
     let mut bytes = Vec::new();

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use exports_domain::{MessageFilter, PgTimestamp};
+use exports_domain::{Column, MessageFilter, PgTimestamp};
 use exports_source::{
     Decoder, EndpointUrls, Error, SnapshotId, Source, SourceRows, SourceSession, TimeSlice,
     WorkingTime,
@@ -91,7 +91,13 @@ pub(crate) async fn try_read(
 ) -> Result<Vec<Row>, Error> {
     let slice = TimeSlice::whole(&filter.range);
     let mut rows = session
-        .rows(filter, slice, urls.column(), &WorkingTime::default())
+        .rows(
+            filter,
+            slice,
+            Column::all_of(filter.direction),
+            urls.column(),
+            &WorkingTime::default(),
+        )
         .await?;
     let mut bytes = Vec::new();
     while rows.read(&mut bytes, usize::MAX).await? {}
@@ -107,7 +113,13 @@ pub(crate) async fn start_reading(session: &mut SourceSession) -> SourceRows<'_>
     let slice = TimeSlice::whole(&filter().range);
     let url = known_urls().column();
     let mut rows = session
-        .rows(&filter(), slice, url, &WorkingTime::default())
+        .rows(
+            &filter(),
+            slice,
+            Column::all_of(filter().direction),
+            url,
+            &WorkingTime::default(),
+        )
         .await
         .unwrap();
     assert!(rows.read(&mut Vec::new(), 1).await.unwrap());
@@ -135,7 +147,13 @@ pub(crate) async fn leave_in_the_middle(source: &Source, rows: usize) {
         let slice = TimeSlice::whole(&filter().range);
         let url = known_urls().column();
         let mut copy = session
-            .rows(&filter(), slice, url, &WorkingTime::default())
+            .rows(
+                &filter(),
+                slice,
+                Column::all_of(filter().direction),
+                url,
+                &WorkingTime::default(),
+            )
             .await
             .unwrap();
         for _ in 0..reads {

@@ -4,6 +4,7 @@
 
 mod bucket;
 mod cancels;
+mod distant_store;
 mod expiry;
 mod failures;
 mod files;

@@ -131,7 +131,9 @@ fn values_must_be_non_empty_strings() {
     assert_eq!(refusal(r#"{"a": ""}"#), "a must not be empty");
 }
 
-fn nested(body: &str) -> Result<Option<(Option<String>, Option<bool>)>, String> {
+type Inner = (Option<String>, Option<bool>);
+
+fn nested(body: &str) -> Result<Option<Inner>, String> {
     let mut fields = JsonFields::parse(body.as_bytes(), &["o"]).unwrap();
     let object = fields.object("o", &["t", "b"], |inner| {
         (inner.text("t", any).value(), inner.boolean("b").value())

@@ -29,6 +29,8 @@ pub struct Clients<T> {
     pub(crate) prefix: Path,
     /// Trusted certificates in addition to those of the system.
     pub(crate) roots: Vec<reqwest::Certificate>,
+    /// All parts of an upload but the last must have the same size.
+    pub(crate) needs_equal_parts: bool,
     /// The variables of its settings.
     pub(crate) names: Names,
 }
@@ -68,6 +70,7 @@ impl<T> Clients<T> {
             bucket: bucket.name,
             prefix: bucket.prefix,
             roots: Vec::new(),
+            needs_equal_parts: false,
             names: Names::default(),
         }
     }

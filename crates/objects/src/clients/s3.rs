@@ -59,8 +59,20 @@ pub(crate) fn s3(
     let transfer = build(builder(&bucket, env, &TRANSFER), &TRANSFER)?;
     let mut clients = Clients::new(bucket, transfer, quick, links);
     clients.roots = roots;
+    clients.needs_equal_parts = needs_equal_parts(env);
     clients.names = names(env);
     Ok(clients)
+}
+
+/// Cloudflare R2 refuses to complete an upload whose parts differ in size, except for the last one.
+fn needs_equal_parts(env: &EnvVars) -> bool {
+    let endpoints = ENDPOINTS.iter().filter_map(|name| env.get(name));
+    endpoints
+        .filter_map(|endpoint| Url::parse(endpoint).ok())
+        .any(|url| {
+            url.host_str()
+                .is_some_and(|host| host.ends_with(".r2.cloudflarestorage.com"))
+        })
 }
 
 fn names(env: &EnvVars) -> Names {

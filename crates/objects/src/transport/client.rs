@@ -91,6 +91,11 @@ pub(super) fn stall_limit(options: &ClientOptions) -> Result<Option<Duration>, E
     duration(options, Key::ReadTimeout)
 }
 
+/// The limit for a whole request.
+pub(super) fn timeout(options: &ClientOptions) -> Result<Option<Duration>, Error> {
+    duration(options, Key::Timeout)
+}
+
 fn flag(options: &ClientOptions, key: Key) -> Result<bool, Error> {
     let text = options.get_config_value(&key).unwrap_or_default();
     match text.to_ascii_lowercase().as_str() {

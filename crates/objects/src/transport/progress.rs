@@ -17,6 +17,7 @@ use object_store::client::{
 use tokio::time::{Instant, timeout};
 
 use super::request::has_parameter;
+use crate::upload::PART_SIZE;
 
 /// A body is sent in chunks of this size. A chunk counts as soon as the connection takes it.
 const CHUNK: usize = 256 * 1024;
@@ -38,19 +39,28 @@ pub(super) struct Sent(Arc<AtomicU64>);
 pub(super) async fn send(
     client: &reqwest::Client,
     request: &HttpRequest,
+    timeout: Option<Duration>,
     sent: &Sent,
 ) -> Result<HttpResponse, HttpError> {
+    let length = request.body().content_length() as u64;
     let (head, body) = request.clone().into_parts();
     let url = head.uri.to_string().parse();
     let url =
         url.map_err(|error: url::ParseError| HttpError::new(HttpErrorKind::Unknown, error))?;
     let mut request = reqwest::Request::new(head.method, url);
     *request.headers_mut() = head.headers;
+    *request.timeout_mut() = timeout.map(|timeout| time_limit(timeout, length));
     *request.body_mut() = Some(reqwest::Body::wrap_stream(chunks(body, sent.clone())));
     let response = client.execute(request).await.map_err(failed)?;
     let (head, body) = http::Response::<reqwest::Body>::from(response).into_parts();
     let body = HttpResponseBody::new(body.map_err(failed));
     Ok(HttpResponse::from_parts(head, body))
+}
+
+/// The limit for a whole request: `timeout` is for a part of [`PART_SIZE`], and a longer part takes longer.
+fn time_limit(timeout: Duration, length: u64) -> Duration {
+    let parts = length.div_ceil(PART_SIZE as u64).max(1);
+    timeout.saturating_mul(u32::try_from(parts).unwrap_or(u32::MAX))
 }
 
 fn chunks(body: HttpRequestBody, sent: Sent) -> impl Stream<Item = Result<Bytes, HttpError>> {
@@ -161,6 +171,19 @@ mod tests {
         }
         assert!(found == bytes);
         assert_eq!(count, 4);
+    }
+
+    #[test]
+    fn a_longer_part_may_take_longer() {
+        let second = Duration::from_secs(1);
+        for (length, expected) in [
+            (0, 1),
+            (PART_SIZE as u64, 1),
+            (PART_SIZE as u64 + 1, 2),
+            (4 * PART_SIZE as u64, 4),
+        ] {
+            assert_eq!(time_limit(second, length), second * expected, "{length}");
+        }
     }
 
     #[tokio::test]

@@ -6,9 +6,11 @@ use std::time::Duration;
 use clap::builder::{EnumValueParser, StringValueParser};
 use clap::{Args, ValueEnum};
 use exports_domain::{Count, Limit};
+use exports_objects::{MAX_UPLOAD_MEMORY, MIN_UPLOAD_MEMORY};
 use secrecy::SecretString;
 use url::Url;
 
+use crate::settings::byte_size::{ByteSize, byte_size};
 use crate::settings::duration::parse_duration;
 use crate::settings::limits;
 use crate::settings::networks::Networks;
@@ -122,6 +124,9 @@ pub struct WorkerSettings {
     /// Connections that read one large export [default: the number of cores, at most 4]
     #[arg(long, env = "EXPORTS_READERS", value_name = "COUNT", value_parser = trimmed(number(1_u16..=16)))]
     pub readers: Option<u16>,
+    /// The memory for the parts of one export's file that are sent to the store
+    #[arg(long, env = "EXPORTS_UPLOAD_MEMORY", value_name = "SIZE", default_value = "64MiB", value_parser = trimmed(byte_size(ByteSize::new(MIN_UPLOAD_MEMORY)..=ByteSize::new(MAX_UPLOAD_MEMORY))))]
+    pub upload_memory: ByteSize,
     /// How long exports may continue after SIGTERM before they are released
     #[arg(long, env = "EXPORTS_SHUTDOWN_GRACE", value_name = "DURATION", default_value = "25s", value_parser = trimmed(parse_duration))]
     pub shutdown_grace: Duration,
@@ -203,6 +208,7 @@ pub(crate) const NAMES: &[&str] = &[
     "EXPORTS_TLS_CERT",
     "EXPORTS_TLS_KEY",
     "EXPORTS_TRUSTED_PROXIES",
+    "EXPORTS_UPLOAD_MEMORY",
     "EXPORTS_WEBHOOK_ALLOWED_NETWORKS",
     "EXPORTS_WEBHOOK_PROXY",
 ];

@@ -4,6 +4,7 @@
 //! and calls [`parse()`]. It ignores the other variables of the table, and refuses an `EXPORTS_*` name that is
 //! not in the table.
 
+mod byte_size;
 mod command_line;
 mod duration;
 mod groups;
@@ -16,6 +17,7 @@ mod parse;
 mod secret_files;
 mod trimmed;
 
+pub use byte_size::{ByteSize, byte_size};
 pub use duration::parse_duration;
 pub use groups::{
     ApiSettings, DatabaseSettings, LogFormat, LogSettings, SourceRowSecurity, StartSettings,

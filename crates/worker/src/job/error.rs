@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use exports_domain::error_line;
 use exports_domain::{Failure, FailureCode, InvalidValue};
-use exports_objects::StoreError;
+use exports_objects::{MAX_FILE_SIZE, StoreError};
 use exports_service::rights::is_forbidden;
+use exports_service::settings::ByteSize;
 use exports_source::Error as SourceError;
 
 const NOT_STORED: &str = "The file could not be stored. Please create the export again later. If that fails too, \
@@ -125,8 +126,16 @@ impl JobError {
         }
     }
 
-    /// The file would exceed the size limit of object stores.
-    pub(crate) fn too_large(limit_bytes: u64) -> Self {
+    /// The file would exceed the size limit of the store, or of the memory for its parts.
+    pub(crate) fn too_large(limit_bytes: u64, memory_bytes: u64) -> Self {
+        let advice = if limit_bytes < MAX_FILE_SIZE {
+            format!(
+                ", the maximum with EXPORTS_UPLOAD_MEMORY={}: a larger value allows larger files",
+                ByteSize::new(memory_bytes)
+            )
+        } else {
+            String::new()
+        };
         Self::permanent(
             FailureCode::FileTooLarge,
             format!(
@@ -134,7 +143,7 @@ impl JobError {
                  and create several exports.",
                 limit_bytes >> 30
             ),
-            format!("the file would be larger than {limit_bytes} bytes"),
+            format!("the file would be larger than {limit_bytes} bytes{advice}"),
         )
     }
 

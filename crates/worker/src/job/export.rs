@@ -1,24 +1,24 @@
 //! The work of an attempt: one snapshot is read and written as one file.
 
 use std::collections::HashMap;
-use std::num::NonZeroU16;
 
 use exports_database::{Claim, FinishedFile};
 use exports_domain::Column;
 use exports_formats::Format;
 use exports_service::traces::Span;
 use exports_source::Error as SourceError;
-use exports_source::{EndpointUrls, Estimate, SourceSession, TimeSlice};
+use exports_source::{EndpointUrls, Estimate, SourceSession};
 use tokio::sync::oneshot;
 
 use crate::context::Context;
 use crate::job::file_format::FileFormat;
+use crate::job::read_plan::ReadPlan;
 use crate::job::{AttemptError, JobError, SharedProgress};
 use crate::metrics::{Phase, PhaseClock};
 use crate::pipeline::framed::FramedOutput;
 use crate::pipeline::packing::StoredOutput;
-use crate::pipeline::partition::{SliceTarget, TimePartition};
-use crate::pipeline::readers::{JoiningReaders, Readers, RowColumns};
+use crate::pipeline::partition::SliceTarget;
+use crate::pipeline::readers::{Checked, Readers, RowColumns};
 use crate::pipeline::reorder_buffer;
 use crate::pipeline::upload::FileUpload;
 
@@ -48,11 +48,13 @@ pub(crate) async fn write(
     let mut session = session.map_err(|error| JobError::source(&error))?;
     let snapshot_at = session.snapshot_at();
     let columns = claim.options.columns(claim.filter.direction);
-    let urls = endpoint_urls(&mut session, claim, columns).await;
-    let urls = urls.map_err(|error| JobError::rows(&error))?;
-    let columns = RowColumns {
-        columns: columns.to_vec(),
-        url: urls.column(),
+    let known = urls_and_estimate(&mut session, claim, columns).await;
+    let (urls, estimate) = known.map_err(|error| JobError::rows(&error))?;
+    let checked = match estimate {
+        Estimate::Few => Checked::AtCommit,
+        Estimate::SingleStatement(_) | Estimate::Unordered | Estimate::Many { .. } => {
+            Checked::AfterReading
+        }
     };
     let streaming = Streaming {
         context,
@@ -62,7 +64,12 @@ pub(crate) async fn write(
         file: &mut *file,
         clock: &mut *clock,
         session: &mut session,
-        columns,
+        columns: RowColumns {
+            columns: columns.to_vec(),
+            url: urls.column(),
+        },
+        estimate,
+        checked,
     };
     let (row_count, upload_trace) = match FileFormat::of(claim, urls)? {
         FileFormat::Csv(format) => streaming.run(format).await,
@@ -72,8 +79,16 @@ pub(crate) async fn write(
     }?;
     progress.set_read();
     clock.ended(Phase::Streaming);
-    let confirmed = session.commit_if_unchanged().await;
-    confirmed.map_err(|error| JobError::source(&error))?;
+    match checked {
+        Checked::AfterReading => {
+            let confirmed = session.commit_if_unchanged().await;
+            confirmed.map_err(|error| JobError::source(&error))?;
+        }
+        Checked::AtCommit => {
+            let confirmed = session.check_and_commit(&claim.filter).await;
+            confirmed.map_err(|error| JobError::rows(&error))?;
+        }
+    }
     context.sessions.release(session).await;
     drop(read_trace);
 
@@ -89,18 +104,20 @@ pub(crate) async fn write(
     })
 }
 
-/// The URLs that the file needs.
-async fn endpoint_urls(
+/// The URLs that the file needs, and how many messages there are.
+async fn urls_and_estimate(
     session: &mut SourceSession,
     claim: &Claim,
     columns: &[Column],
-) -> Result<EndpointUrls, SourceError> {
-    if !columns.contains(&Column::Endpoint) {
-        return Ok(EndpointUrls::All(HashMap::new()));
+) -> Result<(EndpointUrls, Estimate), SourceError> {
+    let (filter, few) = (&claim.filter, SINGLE_READER_MESSAGES);
+    if columns.contains(&Column::Endpoint) {
+        return session
+            .endpoint_urls_and_estimate(MAX_ENDPOINTS_IN_MEMORY, filter, few)
+            .await;
     }
-    session
-        .endpoint_urls(claim.filter.direction, MAX_ENDPOINTS_IN_MEMORY)
-        .await
+    let estimate = session.estimate(filter, few).await?;
+    Ok((EndpointUrls::All(HashMap::new()), estimate))
 }
 
 /// Reading and uploading at the same time.
@@ -113,6 +130,8 @@ struct Streaming<'a> {
     clock: &'a mut PhaseClock,
     session: &'a mut SourceSession,
     columns: RowColumns,
+    estimate: Estimate,
+    checked: Checked,
 }
 
 impl Streaming<'_> {
@@ -129,10 +148,17 @@ impl Streaming<'_> {
         } else {
             SliceTarget::ROWS
         };
-        let plan = plan(context, claim, progress, self.session, target).await;
-        let plan = plan.map_err(|error| JobError::rows(&error))?;
+        let plan = ReadPlan::of(
+            context,
+            claim,
+            progress,
+            self.session,
+            self.estimate,
+            target,
+        );
+        let plan = plan.await.map_err(|error| JobError::rows(&error))?;
         let (buffer, rows) = reorder_buffer::new(usize::from(context.readers) + EXTRA_SLOTS);
-        let framed = FramedOutput::new(format.frame(), rows);
+        let framed = FramedOutput::<F>::new(format.frame(), rows);
         let stored = StoredOutput::new(framed, &claim.options, plan.packing_threads);
         let (first_row, first_row_read) = oneshot::channel();
         let readers = Readers::new(
@@ -155,7 +181,7 @@ impl Streaming<'_> {
         };
         // The encoders end with the readers.
         let reading = async {
-            let reading = readers.run(self.session, plan.joining);
+            let reading = readers.run(self.session, plan.joining, self.checked);
             let (read, _encode_trace) = tokio::join!(reading, timing);
             read
         };
@@ -179,68 +205,4 @@ async fn upload<F: Format>(
         progress.add_bytes(chunk.bytes.len());
     }
     Ok(())
-}
-
-/// How the export is read and packed.
-struct Plan {
-    partition: TimePartition,
-    joining: Option<JoiningReaders>,
-    packing_threads: NonZeroU16,
-}
-
-/// Decides how to read the export: in one statement, or in slices by several readers.
-async fn plan(
-    context: &Context,
-    claim: &Claim,
-    progress: &SharedProgress,
-    session: &mut SourceSession,
-    target: SliceTarget,
-) -> Result<Plan, SourceError> {
-    let readers = context.readers;
-    let plan = |partition, joining| Plan {
-        partition,
-        joining,
-        packing_threads: NonZeroU16::new(readers).unwrap_or(NonZeroU16::MIN),
-    };
-    let whole = plan(
-        TimePartition::whole(TimeSlice::whole(&claim.filter.range)),
-        None,
-    );
-    let estimate = session
-        .estimate(&claim.filter, SINGLE_READER_MESSAGES)
-        .await?;
-    // Few messages are read before anything is reported.
-    if estimate != Estimate::Few
-        && let Some(rows) = session.planned_rows(&claim.filter).await?
-    {
-        progress.set_planned_rows(rows);
-    }
-    match estimate {
-        Estimate::Few => Ok(Plan {
-            packing_threads: NonZeroU16::MIN,
-            ..whole
-        }),
-        Estimate::Unordered => Ok(whole),
-        Estimate::SingleStatement(reason) => {
-            tracing::info!(
-                reason,
-                "one statement reads all messages: another session or statement could see a different \
-                 state of the source"
-            );
-            Ok(whole)
-        }
-        Estimate::Many { extent, sample } => {
-            let partition = TimePartition::slices(extent, sample, readers, target);
-            let count = readers.saturating_sub(1);
-            if count == 0 {
-                return Ok(plan(partition, None));
-            }
-            let joining = JoiningReaders {
-                count,
-                sessions: context.sessions.clone(),
-                snapshot: session.export_snapshot().await?,
-            };
-            Ok(plan(partition, Some(joining)))
-        }
-    }
 }

@@ -7,6 +7,7 @@ mod export;
 mod file_format;
 mod heartbeat;
 mod progress;
+mod read_plan;
 mod reporter;
 mod time_limit;
 

@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub(crate) struct BufferPool {
     /// The capacity of a new buffer, in bytes.
     capacity: usize,
-    unused: Arc<Mutex<Vec<Vec<u8>>>>,
+    /// `None`: the pool is retired.
+    unused: Arc<Mutex<Option<Vec<Vec<u8>>>>>,
 }
 
 /// Bytes whose memory returns to its pool on drop.
@@ -24,13 +25,13 @@ pub(crate) struct Buffer {
 impl BufferPool {
     /// An empty pool; new buffers have this capacity.
     pub(crate) fn new(capacity: usize) -> Self {
-        let unused = Arc::default();
+        let unused = Arc::new(Mutex::new(Some(Vec::new())));
         Self { capacity, unused }
     }
 
     /// An empty buffer from the pool, or a new one.
     pub(crate) fn take(&self) -> Buffer {
-        let unused = self.unused().pop();
+        let unused = self.unused().as_mut().and_then(Vec::pop);
         self.buffer(unused.unwrap_or_else(|| Vec::with_capacity(self.capacity)))
     }
 
@@ -39,12 +40,17 @@ impl BufferPool {
         self.buffer(Vec::new())
     }
 
+    /// Frees the unused buffers now, and every other buffer when it is dropped.
+    pub(crate) fn retire(&self) {
+        *self.unused() = None;
+    }
+
     fn buffer(&self, bytes: Vec<u8>) -> Buffer {
         let pool = self.clone();
         Buffer { bytes, pool }
     }
 
-    fn unused(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+    fn unused(&self) -> MutexGuard<'_, Option<Vec<Vec<u8>>>> {
         self.unused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -73,7 +79,9 @@ impl Drop for Buffer {
     fn drop(&mut self) {
         let mut bytes = std::mem::take(&mut self.bytes);
         bytes.clear();
-        self.pool.unused().push(bytes);
+        if let Some(unused) = self.pool.unused().as_mut() {
+            unused.push(bytes);
+        }
     }
 }
 
@@ -98,5 +106,14 @@ mod tests {
         drop(clone);
         let back = buffers.take();
         assert!(back.as_ptr() == memory && back.is_empty() && back.capacity() >= 100);
+    }
+    #[test]
+    fn a_retired_pool_keeps_no_memory() {
+        let buffers = BufferPool::new(100);
+        let (used, unused) = (buffers.take(), buffers.take());
+        drop(unused);
+        buffers.retire();
+        drop(used);
+        assert!(buffers.unused().is_none());
     }
 }

@@ -116,8 +116,8 @@ impl<F: Format> GzipOutput<F> {
 
     fn pack(&mut self, plain: Chunk) {
         let (deflaters, buffers) = (self.deflaters.clone(), self.buffers.clone());
-        let lock = move || deflaters.lock().unwrap_or_else(PoisonError::into_inner);
         self.blocks.push_back(tokio::task::spawn_blocking(move || {
+            let lock = || deflaters.lock().unwrap_or_else(PoisonError::into_inner);
             let mut deflater = lock().pop().unwrap_or_default();
             let mut block = buffers.take();
             let checksum = deflater.pack(&plain.bytes, &mut block);
@@ -170,9 +170,10 @@ impl<F: Format> ZstdOutput<F> {
                     Some(packed) => Ok(Some(packed.into())),
                     None => self.ended().await,
                 },
-                permit = permit(self.input.as_ref()), if self.waiting.is_some() => {
-                    if let (Some(permit), Some(chunk)) = (permit, self.waiting.take()) {
-                        permit.send(chunk);
+                () = space(self.input.as_ref()), if self.waiting.is_some() => {
+                    if let (Some(input), Some(chunk)) = (&self.input, self.waiting.take()) {
+                        // There is space, and nothing else sends. If the thread has ended, its result says why.
+                        input.try_send(chunk).ok();
                     }
                 }
                 plain = self.plain.next(), if can_take => {
@@ -196,9 +197,11 @@ impl<F: Format> ZstdOutput<F> {
     }
 }
 
-/// Space in the channel to the thread. If the thread has ended, its result says why.
-async fn permit(input: Option<&mpsc::Sender<Chunk>>) -> Option<mpsc::Permit<'_, Chunk>> {
-    input?.reserve().await.ok()
+/// Waits until the channel has space, or is closed.
+async fn space(input: Option<&mpsc::Sender<Chunk>>) {
+    if let Some(input) = input {
+        input.reserve().await.ok();
+    }
 }
 
 fn pack_frame(

@@ -77,8 +77,10 @@ pub(crate) struct Chunk {
 impl From<Buffer> for Chunk {
     /// Bytes that belong to no slice.
     fn from(bytes: Buffer) -> Self {
-        let _budget = None;
-        Self { bytes, _budget }
+        Self {
+            bytes,
+            _budget: None,
+        }
     }
 }
 

@@ -1,25 +1,25 @@
 //! Uploads the file: cuts it into parts, hashes it, and aborts it if the attempt fails.
 //!
 //! A file that fits into one part is a single PUT. Any other is a multipart upload, whose id is recorded
-//! before its first part. Memory is bounded: one part that is filled, and [`MAX_IN_FLIGHT`] that are sent.
+//! before its first part. Memory is bounded by `EXPORTS_UPLOAD_MEMORY`: one part is filled, and the others are
+//! sent. `in_flight` decides how many, and [`PartSizes`] how long they are.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use exports_database::{Claim, Database, Leased};
 use exports_domain::{Lease, error_line};
-use exports_objects::{FileHeaders, MAX_FILE_SIZE, Store, StoreError, Upload};
+use exports_objects::{FileHeaders, PartSizes, Store, StoreError, Upload};
 use sha2::{Digest, Sha256};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::{JoinError, JoinHandle, JoinSet};
 
 use crate::context::{Context, jittered};
 use crate::job::{AttemptError, JobError};
 use crate::metrics::{UploadOperation, WorkerMetrics};
 use crate::pipeline::buffer_pool::{Buffer, BufferPool};
+use crate::pipeline::in_flight::InFlight;
 
-/// Parts that are sent at the same time.
-const MAX_IN_FLIGHT: usize = 2;
 /// The pause before an upload that could not be recorded is recorded again.
 const RECORD_RETRY: Duration = Duration::from_secs(1);
 /// Timeout of an abort. A janitor deletes what is left in the store.
@@ -33,20 +33,32 @@ pub(crate) struct FileUpload {
     lease: Lease,
     key: String,
     headers: FileHeaders,
-    part_size: usize,
+    /// How many bytes all parts in memory may have.
+    memory: usize,
+    part_sizes: PartSizes,
+    /// The part that is being filled, and its intended size.
     part: Buffer,
+    part_size: usize,
     buffers: BufferPool,
+    /// The number of parts before it.
     parts: usize,
     upload: Option<Upload>,
     /// The request that creates it: see [`FileUpload::create_upload`].
     creating: Option<JoinHandle<Result<Upload, StoreError>>>,
     /// The request that makes the file exist: see [`FileUpload::finish`].
     finishing: Option<JoinHandle<Finished>>,
-    in_flight: JoinSet<Result<(), StoreError>>,
+    in_flight: JoinSet<Result<SentPart, StoreError>>,
+    bytes_in_flight: usize,
+    limit: InFlight,
     /// A request was sent, so the store may have something of the file.
     is_started: bool,
     hash: Sha256,
     size: u64,
+}
+
+struct SentPart {
+    length: usize,
+    took: Duration,
 }
 
 /// The answer to the last request, and the upload if there is one.
@@ -60,7 +72,9 @@ pub(crate) struct UploadedFile {
 impl FileUpload {
     pub(crate) fn new(context: &Context, claim: &Claim) -> Self {
         let name = claim.options.file_name(claim.lease.export);
-        let part_size = context.store.part_size();
+        let memory = context.settings.upload_memory.bytes();
+        let part_sizes = context.store.part_sizes(memory);
+        let part_size = part_sizes.size(0);
         let buffers = BufferPool::new(part_size);
         Self {
             store: context.store.clone(),
@@ -69,21 +83,26 @@ impl FileUpload {
             lease: claim.lease,
             key: claim.object_key.clone(),
             headers: FileHeaders::attachment(&name, claim.options.media_type()),
-            part_size,
+            memory: usize::try_from(memory).unwrap_or(usize::MAX),
+            part_sizes,
             part: buffers.take_unallocated(),
+            part_size,
             buffers,
             parts: 0,
             upload: None,
             creating: None,
             finishing: None,
             in_flight: JoinSet::new(),
+            bytes_in_flight: 0,
+            limit: InFlight::new(),
             is_started: false,
             hash: Sha256::new(),
             size: 0,
         }
     }
 
-    /// Appends bytes to the file. Waits while the maximum number of parts is in flight (backpressure).
+    /// Appends bytes to the file. Waits while as many parts are in flight as the store takes, or as fit into
+    /// the memory (backpressure).
     pub(crate) async fn write(&mut self, mut bytes: &[u8]) -> Result<(), AttemptError> {
         self.hash.update(bytes);
         self.size += bytes.len() as u64;
@@ -117,7 +136,9 @@ impl FileUpload {
             self.metrics.bytes_uploaded.inc_by(self.size);
         } else {
             self.send_part().await?;
-            while self.next_sent().await? {}
+            while let Some(sent) = self.in_flight.join_next().await {
+                self.sent(sent)?;
+            }
             if let Some(mut upload) = self.upload.take() {
                 let complete = async move {
                     let completed = upload.complete().await;
@@ -191,27 +212,75 @@ impl FileUpload {
     }
 
     async fn send_part(&mut self) -> Result<(), AttemptError> {
-        if self.parts as u64 * self.part_size as u64 >= MAX_FILE_SIZE {
-            return Err(JobError::too_large(MAX_FILE_SIZE).into());
-        }
+        self.check_size()?;
         if self.upload.is_none() {
             self.create_upload().await?;
         }
-        while self.in_flight.len() >= MAX_IN_FLIGHT {
-            self.next_sent().await?;
+        let next_size = self.part_sizes.size(self.parts + 1);
+        self.wait_to_send(next_size).await?;
+        if next_size != self.part_size {
+            self.buffers.retire();
+            self.buffers = BufferPool::new(next_size);
+            self.part_size = next_size;
         }
         let part = std::mem::replace(&mut self.part, self.buffers.take());
         if let Some(upload) = &mut self.upload {
             self.parts += 1;
-            let (length, metrics) = (part.len() as u64, self.metrics.clone());
+            let (length, metrics) = (part.len(), self.metrics.clone());
             let sent = upload.put_part(Bytes::from_owner(part));
+            self.bytes_in_flight += length;
             self.in_flight.spawn(async move {
+                let began = Instant::now();
                 sent.await?;
-                metrics.bytes_uploaded.inc_by(length);
-                Ok(())
+                metrics.bytes_uploaded.inc_by(length as u64);
+                let took = began.elapsed();
+                Ok(SentPart { length, took })
             });
         }
         Ok(())
+    }
+
+    /// The last part may be shorter than intended, so the file has at most the maximum size.
+    fn check_size(&self) -> Result<(), JobError> {
+        let max = self.part_sizes.max_file_size();
+        if self.size <= max {
+            return Ok(());
+        }
+        Err(JobError::too_large(max, self.memory as u64))
+    }
+
+    /// Waits until the full part may be sent, and the next one filled.
+    async fn wait_to_send(&mut self, next_size: usize) -> Result<(), AttemptError> {
+        // Also notices failed parts early.
+        while let Some(sent) = self.in_flight.try_join_next() {
+            let sent = self.sent(sent)?;
+            self.limit.sent(sent.took);
+        }
+        loop {
+            let count = self.in_flight.len();
+            let bytes = self.bytes_in_flight + self.part.len() + next_size;
+            let is_limited = count >= self.limit.limit();
+            if count == 0 || (bytes <= self.memory && !is_limited) {
+                return Ok(());
+            }
+            let Some(sent) = self.in_flight.join_next().await else {
+                return Ok(());
+            };
+            let sent = self.sent(sent)?;
+            if is_limited {
+                let max = self.max_in_flight(next_size);
+                self.limit.sent_while_rows_waited(sent.took, count, max);
+            } else {
+                self.limit.sent(sent.took);
+            }
+        }
+    }
+
+    /// How many parts of this size can be in flight while another one is filled.
+    fn max_in_flight(&self, part_size: usize) -> usize {
+        let in_memory = self.memory / part_size.max(1);
+        let max = self.part_sizes.max_in_flight();
+        in_memory.saturating_sub(1).min(max)
     }
 
     /// Creates the multipart upload in a separate task. If the attempt stops during the request, the store
@@ -252,14 +321,14 @@ impl FileUpload {
         }
     }
 
-    /// Waits until one of the parts in flight is sent; `false` if there is none.
-    async fn next_sent(&mut self) -> Result<bool, AttemptError> {
-        match self.in_flight.join_next().await {
-            None => Ok(false),
-            Some(Ok(Ok(()))) => Ok(true),
-            Some(Ok(Err(error))) => Err(self.failed(UploadOperation::Part, &error).into()),
-            Some(Err(panicked)) => Err(JobError::internal(&panicked).into()),
-        }
+    fn sent(
+        &mut self,
+        sent: Result<Result<SentPart, StoreError>, JoinError>,
+    ) -> Result<SentPart, JobError> {
+        let sent = sent.map_err(|panicked| JobError::internal(&panicked))?;
+        let sent = sent.map_err(|error| self.failed(UploadOperation::Part, &error))?;
+        self.bytes_in_flight -= sent.length;
+        Ok(sent)
     }
 
     fn failed(&self, operation: UploadOperation, error: &StoreError) -> JobError {

@@ -95,7 +95,7 @@ fn dialect(csv: CsvOptions) -> String {
         ("formula guard", csv.formula_guard),
     ];
     let on = switches.into_iter().filter(|(_, is_on)| *is_on);
-    let on: String = on.map(|(name, _)| format!(", {name}")).collect();
+    let on: String = on.flat_map(|(name, _)| [", ", name]).collect();
     let CsvOptions {
         delimiter,
         line_ending,
