@@ -191,6 +191,7 @@ fn facts() -> FinishedFile {
         row_count: 100,
         size_bytes: 10_000,
         sha256: [0xab; 32],
+        files: None,
         snapshot_at: None,
         ttl: Duration::from_hours(24),
     }

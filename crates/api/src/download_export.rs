@@ -9,9 +9,9 @@ use axum::http::header::{HeaderValue, LOCATION};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use chrono::DateTime;
-use exports_database::FileLookup;
-use exports_domain::ExportId;
+use exports_database::{FileLookup, file_key};
 use exports_domain::time::to_wire;
+use exports_domain::{Export, ExportState};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -22,7 +22,8 @@ use crate::envelope::Envelope;
 use crate::error::ApiError;
 use crate::error_code::ErrorCode;
 use crate::error_responses::{DocumentedErrors, ErrorResponses};
-use crate::file_link;
+use crate::file_link::LinkedObject;
+use crate::manifest;
 use crate::missing_file;
 use crate::path::ExportPath;
 use crate::query::Query;
@@ -52,12 +53,64 @@ pub(crate) struct DownloadLink {
     note: Option<&'static str>,
 }
 
-/// Whether to redirect. The default is true.
-fn wants_redirect(raw: Option<&str>) -> Result<bool, ApiError> {
-    match Query::parse(raw, &["redirect"])?.get("redirect") {
-        None | Some("true") => Ok(true),
-        Some("false") => Ok(false),
-        Some(_) => Err(ApiError::invalid("redirect must be true or false")),
+/// What a request asks for.
+#[derive(Debug, PartialEq, Eq)]
+struct Wanted {
+    redirect: bool,
+    file: Option<WantedFile>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum WantedFile {
+    /// The file with this number.
+    Number(u32),
+    Manifest,
+}
+
+impl Wanted {
+    fn parse(raw: Option<&str>) -> Result<Self, ApiError> {
+        let mut query = Query::read(raw, &["redirect", "file"]);
+        let redirect = query.value("redirect", |text| match text {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            _ => Err("must be true or false".to_owned()),
+        });
+        let file = query.value("file", |text| match text {
+            "manifest" => Ok(WantedFile::Manifest),
+            _ => match text.parse() {
+                Ok(number @ 1..) => Ok(WantedFile::Number(number)),
+                Ok(0) | Err(_) => {
+                    Err("must be the number of a file, from 1, or manifest".to_owned())
+                }
+            },
+        });
+        query.finish()?;
+        Ok(Self {
+            redirect: redirect.unwrap_or(true),
+            file,
+        })
+    }
+}
+
+/// The number of the file that is wanted, if the export has it.
+fn number_of(export: &Export, wanted: Option<u32>) -> Result<u32, ApiError> {
+    let files = match &export.state {
+        ExportState::Completed(file) => file.files.as_deref(),
+        _ => None,
+    };
+    let count = files.map_or(1, |files| u32::try_from(files.len()).unwrap_or(u32::MAX));
+    match wanted {
+        None if count == 1 => Ok(1),
+        None => Err(ApiError::invalid(format!(
+            "file must be given, because the export has {count} files: 1 to {count}, or manifest"
+        ))),
+        Some(number) if number <= count => Ok(number),
+        Some(_) if count == 1 => Err(ApiError::invalid(
+            "file must be 1 or manifest: the export has one file",
+        )),
+        Some(_) => Err(ApiError::invalid(format!(
+            "file must be 1 to {count}, or manifest"
+        ))),
     }
 }
 
@@ -107,6 +160,9 @@ impl DocumentedErrors for Errors {
             example = "01935abc-def0-7123-4567-890abcdef012"),
         ("redirect" = Option<bool>, Query,
             description = "`false` returns the link in a JSON body instead of a redirect"),
+        ("file" = Option<String>, Query, example = "2",
+            description = "The number of a file, from 1: required if the export has more than one. `manifest`: the manifest, in \
+                the JSON body"),
     ),
     responses(
         (status = 302, description = "The file is at `Location`",
@@ -126,28 +182,38 @@ pub(crate) async fn download_export(
     RawQuery(raw): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let redirect = wants_redirect(raw.as_deref())?;
+    let wanted = Wanted::parse(raw.as_deref())?;
     let share = state.pool_shares.take(&caller.project).await?;
     let found = state.database.find_file(Some(&caller.project), id).await?;
     drop(share);
-    let (object_key, remaining) = match found {
+    let (first_key, remaining, export) = match found {
         FileLookup::Ready {
             object_key,
             remaining,
-            ..
-        } => (object_key, remaining),
+            export,
+        } => (object_key, remaining, export),
         FileLookup::NotReady(status) => return Err(ApiError::NotReady(status)),
         FileLookup::Expired => return Err(ApiError::Expired),
         FileLookup::Suspended => return Err(ApiError::ProjectSuspended),
         FileLookup::Missing => return Err(ApiError::ExportNotFound),
     };
+    let number = match wanted.file {
+        Some(WantedFile::Manifest) => return manifest::respond(&state, request_id, &export),
+        Some(WantedFile::Number(number)) => number_of(&export, Some(number))?,
+        None => number_of(&export, None)?,
+    };
     let ttl = ttl(remaining).ok_or(ApiError::Expired)?;
-    if missing_file::is_missing(&state, &object_key).await {
-        return Err(missing_file::expire(&state, id, &object_key).await);
+    let object = LinkedObject {
+        export: id,
+        number,
+        key: file_key(&first_key, number),
+    };
+    if missing_file::is_missing(&state, &object.key).await {
+        return Err(missing_file::expire(&state, id, &first_key).await);
     }
-    let forwards_key = redirect && forwards_authorization(&headers);
-    let mut link = link(&state, id, &object_key, ttl, forwards_key).await?;
-    if !redirect {
+    let forwards_key = wanted.redirect && forwards_authorization(&headers);
+    let mut link = link(&state, &object, ttl, forwards_key).await?;
+    if !wanted.redirect {
         link.note = None;
         return Ok(([no_store()], Envelope::json(request_id, link)).into_response());
     }
@@ -161,8 +227,7 @@ pub(crate) async fn download_export(
 /// key to the store and the API has a signing key.
 async fn link(
     state: &AppState,
-    id: ExportId,
-    object_key: &str,
+    object: &LinkedObject,
     ttl: Duration,
     forwards_key: bool,
 ) -> Result<DownloadLink, ApiError> {
@@ -171,10 +236,10 @@ async fn link(
     let signer = state.signer.as_ref();
     let (url, note) = match signer.filter(|_| forwards_key || !state.store.signs()) {
         Some(signer) => {
-            let url = file_link::url(&state.public_url, signer, id, object_key, expires);
+            let url = object.url(&state.public_url, signer, expires);
             (url, None)
         }
-        None => match state.store.sign(object_key, ttl).await {
+        None => match state.store.sign(&object.key, ttl).await {
             Ok(Some(url)) => (url.into(), Some(NOTE)),
             // The start requires a signer for a store that does not sign.
             Ok(None) => unreachable!("the store signs no links and there is no signer"),
@@ -200,7 +265,7 @@ mod tests {
             (Some("redirect=true"), true),
             (Some("redirect=false"), false),
         ] {
-            assert_eq!(wants_redirect(raw).unwrap(), wanted);
+            assert_eq!(Wanted::parse(raw).unwrap().redirect, wanted);
         }
         for bad in [
             "redirect=False",
@@ -209,7 +274,28 @@ mod tests {
             "redirect=true&redirect=true",
             "a=1",
         ] {
-            assert!(wants_redirect(Some(bad)).is_err(), "{bad}");
+            assert!(Wanted::parse(Some(bad)).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn file_must_be_a_number_or_manifest() {
+        for (raw, wanted) in [
+            (None, None),
+            (Some("file=2"), Some(WantedFile::Number(2))),
+            (Some("file=manifest"), Some(WantedFile::Manifest)),
+        ] {
+            assert_eq!(Wanted::parse(raw).unwrap().file, wanted);
+        }
+        for bad in [
+            "file=",
+            "file=0",
+            "file=-1",
+            "file=1.0",
+            "file=x",
+            "file=1&file=2",
+        ] {
+            assert!(Wanted::parse(Some(bad)).is_err(), "{bad}");
         }
     }
 

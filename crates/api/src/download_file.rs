@@ -13,8 +13,9 @@ use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use exports_database::FileLookup;
-use exports_domain::{ExportFile, ExportId, ExportState, ProjectId, error_line};
+use chrono::{DateTime, Utc};
+use exports_database::{FileLookup, file_key};
+use exports_domain::{ExportId, ExportState, ProjectId, error_line};
 use exports_objects::{Download, ErrorKind, FileHeaders, StoreError};
 use futures_util::TryStreamExt;
 
@@ -57,6 +58,7 @@ impl DocumentedErrors for Errors {
     tag = "Files",
     params(
         ("id" = Uuid, Path, description = "Export job identifier (UUIDv7)"),
+        ("file" = Option<u32>, Query, description = "From the link, if the export is split"),
         ("expires" = i64, Query, description = "From the link"),
         ("signature" = String, Query, description = "From the link"),
         ("Range" = Option<String>, Header, description = "A single range of bytes; multiple \
@@ -105,10 +107,10 @@ pub(crate) async fn download_file(
     if let Some(Extension(subject)) = subject {
         subject.set_project(&linked.project);
     }
-    let size = linked.file.size_bytes;
-    let sha256 = linked.file.sha256;
+    let size = linked.size_bytes;
+    let sha256 = linked.sha256;
     let tag = format!("\"{}\"", hex::encode(sha256));
-    let completed_at = linked.file.completed_at;
+    let completed_at = linked.completed_at;
     let last_modified = completed_at.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
     // Ranges are defined only for GET.
     let range = match method {
@@ -128,7 +130,7 @@ pub(crate) async fn download_file(
             find(&state, id, &parameters).await?;
             let key = &linked.object_key;
             if missing_file::is_missing(&state, key).await {
-                return Err(missing_file::expire(&state, id, key).await);
+                return Err(missing_file::expire(&state, id, &linked.first_key).await);
             }
             return Err(ApiError::FileDamaged { id, reason });
         }
@@ -151,7 +153,11 @@ pub(crate) async fn download_file(
 struct LinkedFile {
     project: ProjectId,
     object_key: String,
-    file: ExportFile,
+    /// The key of the export's first file.
+    first_key: String,
+    size_bytes: u64,
+    sha256: [u8; 32],
+    completed_at: DateTime<Utc>,
     headers: FileHeaders,
 }
 
@@ -167,7 +173,7 @@ async fn find(
     if state.clock.now().timestamp_millis() >= parameters.expires.saturating_mul(1000) {
         return Err(ApiError::Expired);
     }
-    let (object_key, export) = match state.database.find_file(None, id).await? {
+    let (first_key, export) = match state.database.find_file(None, id).await? {
         FileLookup::Ready {
             object_key, export, ..
         } => (object_key, export),
@@ -176,24 +182,34 @@ async fn find(
         // An export that is not completed never had a link.
         FileLookup::NotReady(_) | FileLookup::Missing => return Err(ApiError::ExportNotFound),
     };
+    let number = parameters.file;
+    let object_key = file_key(&first_key, number);
     if !object.is(&object_key) {
         return Err(ApiError::InvalidSignature);
     }
-    match export.state {
-        ExportState::Completed(file) => Ok(LinkedFile {
-            project: export.project,
-            object_key,
-            file,
-            headers: FileHeaders::attachment(
-                &export.options.file_name(id),
-                export.options.media_type(),
-            ),
-        }),
-        ExportState::Pending
-        | ExportState::Processing { .. }
-        | ExportState::Failed { .. }
-        | ExportState::Expired(_) => Err(ApiError::Expired),
-    }
+    let ExportState::Completed(whole) = export.state else {
+        return Err(ApiError::Expired);
+    };
+    let options = &export.options;
+    let (name, size_bytes, sha256) = match &whole.files {
+        None => (options.file_name(id), whole.size_bytes, whole.sha256),
+        Some(files) => {
+            let file = files
+                .get(number as usize - 1)
+                .ok_or(ApiError::InvalidSignature)?;
+            let name = options.split_file_name(id, number);
+            (name, file.size_bytes, file.sha256)
+        }
+    };
+    Ok(LinkedFile {
+        project: export.project,
+        object_key,
+        first_key,
+        size_bytes,
+        sha256,
+        completed_at: whole.completed_at,
+        headers: FileHeaders::attachment(&name, options.media_type()),
+    })
 }
 
 enum OpenError {
@@ -243,7 +259,7 @@ async fn open(
 }
 
 fn check_size(size: u64, linked: &LinkedFile) -> Result<(), OpenError> {
-    let expected = linked.file.size_bytes;
+    let expected = linked.size_bytes;
     if size == expected {
         Ok(())
     } else {

@@ -5,32 +5,56 @@ use exports_objects::{LinkSigner, SignedObject};
 
 use crate::query::Query;
 
-/// A link to a file, valid until `expires` (Unix seconds).
-pub(crate) fn url(
-    public_url: &str,
-    signer: &LinkSigner,
-    id: ExportId,
-    object_key: &str,
-    expires: i64,
-) -> String {
-    let signature = signer.sign(&id.to_string(), object_key, expires);
-    format!("{public_url}/files/{id}?expires={expires}&signature={signature}")
+/// The object that a link is for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct LinkedObject {
+    pub(crate) export: ExportId,
+    /// The number of the file, from 1.
+    pub(crate) number: u32,
+    pub(crate) key: String,
+}
+
+impl LinkedObject {
+    /// A link, valid until `expires` (Unix seconds). The signature is over the key, and so over the number of the file.
+    pub(crate) fn url(&self, public_url: &str, signer: &LinkSigner, expires: i64) -> String {
+        let Self {
+            export,
+            number,
+            key,
+        } = self;
+        let signature = signer.sign(&export.to_string(), key, expires);
+        let file = match number {
+            1 => String::new(),
+            _ => format!("file={number}&"),
+        };
+        format!("{public_url}/files/{export}?{file}expires={expires}&signature={signature}")
+    }
 }
 
 /// The query parameters of a link.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct SignedParameters {
+    /// The number of the file, from 1.
+    pub(crate) file: u32,
     pub(crate) expires: i64,
     signature: String,
 }
 
 impl SignedParameters {
     pub(crate) fn parse(raw: Option<&str>) -> Option<Self> {
-        let query = Query::parse(raw, &["expires", "signature"]).ok()?;
+        let query = Query::parse(raw, &["file", "expires", "signature"]).ok()?;
         let expires = query.get("expires")?;
         // Only one spelling is valid.
         let seconds = expires.parse::<i64>().ok();
+        let file = match query.get("file") {
+            None => 1,
+            Some(text) => {
+                let number = text.parse::<u32>().ok();
+                number.filter(|it| *it > 1 && it.to_string() == text)?
+            }
+        };
         Some(Self {
+            file,
             expires: seconds.filter(|it| *it >= 0 && it.to_string() == expires)?,
             signature: query.get("signature")?.to_owned(),
         })
@@ -50,18 +74,33 @@ mod tests {
     fn a_link_round_trips() {
         let signer = LinkSigner::new(&[7; 32]);
         let (id, key) = (ExportId::generate(), "proj_a/b/c.csv");
-        let url = url("https://example.com", &signer, id, key, 1_790_000_000);
-        let (path, query) = url.split_once('?').unwrap();
-        assert_eq!(path, format!("https://example.com/files/{id}"));
-        let parameters = SignedParameters::parse(Some(query)).unwrap();
-        assert_eq!(parameters.expires, 1_790_000_000);
-        let object = parameters.verify(&signer, id).unwrap();
-        assert!(object.is(key) && !object.is("proj_a/b/d.csv"));
-        assert_eq!(parameters.verify(&signer, ExportId::generate()), None);
+        for number in [1, 2, 12_345] {
+            let object = LinkedObject {
+                export: id,
+                number,
+                key: key.to_owned(),
+            };
+            let url = object.url("https://example.com", &signer, 1_790_000_000);
+            let (path, query) = url.split_once('?').unwrap();
+            assert_eq!(path, format!("https://example.com/files/{id}"));
+            assert_eq!(query.contains("file="), number > 1, "{query}");
+            let parameters = SignedParameters::parse(Some(query)).unwrap();
+            assert_eq!(
+                (parameters.file, parameters.expires),
+                (number, 1_790_000_000)
+            );
+            check(&signer, id, &parameters);
+        }
+    }
+
+    fn check(signer: &LinkSigner, id: ExportId, parameters: &SignedParameters) {
+        let object = parameters.verify(signer, id).unwrap();
+        assert!(object.is("proj_a/b/c.csv") && !object.is("proj_a/b/d.csv"));
+        assert_eq!(parameters.verify(signer, ExportId::generate()), None);
     }
 
     #[test]
-    fn a_link_must_have_both_parameters_once_and_no_others() {
+    fn a_link_must_have_its_parameters_once_and_no_others() {
         for bad in [
             "",
             "expires=1",
@@ -70,6 +109,9 @@ mod tests {
             "expires=1&signature=",
             "expires=1&expires=1&signature=a",
             "expires=1&signature=a&x=1",
+            "file=1&expires=1&signature=a",
+            "file=02&expires=1&signature=a",
+            "file=x&expires=1&signature=a",
             "expires=-1&signature=a",
             "expires=%2B1&signature=a",
             "expires=01&signature=a",

@@ -1,4 +1,4 @@
-//! A request body as JSON: one object whose values are texts, booleans, lists of texts, and objects of these.
+//! A request body as JSON: one object whose values are texts, booleans, whole numbers, lists of texts, and objects of these.
 //!
 //! This module checks the JSON and the field names, and collects all faults. The endpoint says how a value is parsed.
 
@@ -91,6 +91,22 @@ impl JsonFields {
         self.field(name, |name, value| {
             let boolean = value.as_bool();
             boolean.ok_or_else(|| format!("{name} must be true or false"))
+        })
+    }
+
+    /// A field with a whole number that `parse` accepts. A negative one is passed as 0.
+    pub(crate) fn whole_number<T>(
+        &mut self,
+        name: &str,
+        parse: impl FnOnce(u64) -> Result<T, String>,
+    ) -> Field<T> {
+        self.field(name, |name, value| {
+            let negative = value.as_i64().map(|_| 0);
+            let number = value.as_u64().or(negative);
+            let number = number.ok_or_else(|| "must be a whole number".to_owned());
+            number
+                .and_then(parse)
+                .map_err(|rule| format!("{name} {rule}"))
         })
     }
 

@@ -41,6 +41,8 @@ mod json_fields;
 mod limits;
 mod list_exports;
 mod live;
+mod manifest;
+mod manifest_key;
 mod metrics;
 mod middleware;
 mod missing_file;

@@ -47,6 +47,8 @@ use crate::{create_export, list_exports};
         crate::delete_export::delete_export,
         crate::download_export::download_export,
         crate::download_file::download_file,
+        crate::manifest::get_manifest,
+        crate::manifest_key::get_manifest_key,
         crate::webhooks::create::create_webhook,
         crate::webhooks::list::list_webhooks,
         crate::webhooks::get::get_webhook,

@@ -16,8 +16,8 @@ use crate::middleware::{
 use crate::state::AppState;
 use crate::{
     body, cancel_export, create_export, delete_export, download_export, download_file,
-    estimate_export, export_events, get_export, health, list_exports, metrics, openapi,
-    project_events, retry_export, webhooks,
+    estimate_export, export_events, get_export, health, list_exports, manifest, manifest_key,
+    metrics, openapi, project_events, retry_export, webhooks,
 };
 
 /// The router of the whole API. A layer wraps everything above it.
@@ -25,7 +25,11 @@ pub(crate) fn router(state: Arc<AppState>) -> Router {
     let mut public = Router::new()
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
-        .route("/openapi.json", get(openapi::openapi));
+        .route("/openapi.json", get(openapi::openapi))
+        .route(
+            "/.well-known/exports-manifest-key",
+            get(manifest_key::get_manifest_key),
+        );
     if state.signer.is_some() {
         public = public.route("/files/{id}", get(download_file::download_file));
     }
@@ -84,6 +88,7 @@ fn authenticated(state: &Arc<AppState>) -> Router<Arc<AppState>> {
             post(cancel_export::cancel_export),
         )
         .route("/v1/exports/{id}/retry", post(retry_export::retry_export))
+        .route("/v1/exports/{id}/manifest", get(manifest::get_manifest))
         .route(
             "/v1/exports/{id}/download",
             get(download_export::download_export),
@@ -184,6 +189,7 @@ mod tests {
             database,
             store: Store::open_with(&config, []).unwrap(),
             signer: Some(LinkSigner::new(&[0; 32])),
+            manifest_key: None,
             file_readers: Arc::default(),
             estimates: crate::estimate_export::Estimates::default(),
             public_url: "http://127.0.0.1".to_owned(),

@@ -73,6 +73,7 @@ impl Server {
             audit: Audit::new(opened.trusted_proxies),
             store: opened.dependencies.store,
             signer: opened.signer,
+            manifest_key: opened.manifest_key,
             file_readers: Arc::default(),
             estimates: crate::estimate_export::Estimates::default(),
             openapi_document: openapi::document(&opened.public_url),

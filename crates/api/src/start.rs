@@ -18,9 +18,11 @@ use exports_service::settings::{
 use exports_service::start::{Dependencies, StartError, Started, in_variable, listen_error};
 use exports_service::traces::Tracer;
 use exports_service::webhooks::WebhookNetworks;
+use exports_wire::ManifestKey;
 use tokio::net::TcpListener;
 
 const SIGNING_KEY: &str = "EXPORTS_SIGNING_KEY";
+const MANIFEST_KEY: &str = "EXPORTS_MANIFEST_KEY";
 const PREVIOUS_SIGNING_KEY: &str = "EXPORTS_SIGNING_KEY_PREVIOUS";
 const LISTEN: &str = "EXPORTS_LISTEN";
 const PUBLIC_URL: &str = "EXPORTS_PUBLIC_URL";
@@ -52,6 +54,7 @@ pub struct Settings {
 pub(crate) struct Opened {
     pub(crate) dependencies: Dependencies,
     pub(crate) signer: Option<LinkSigner>,
+    pub(crate) manifest_key: Option<ManifestKey>,
     pub(crate) trusted_proxies: Networks,
     pub(crate) cors_origins: Option<CorsOrigins>,
     pub(crate) tls: Option<Tls>,
@@ -104,6 +107,7 @@ impl Opened {
             PoolPurpose::Api,
         )?;
         let signer = link_signer(&dependencies.store, &settings.api)?;
+        let manifest_key = manifest_key(&settings.api)?;
         let tls = tls(&settings.api)?;
         refuse_unspecified_links(&settings.api)?;
         let listener = bind(LISTEN, settings.api.listen).await?;
@@ -128,6 +132,7 @@ impl Opened {
             dependencies,
             startup,
             signer,
+            manifest_key,
             trusted_proxies: settings.api.trusted_proxies.unwrap_or_default(),
             cors_origins: settings.api.cors_origins,
             tls,
@@ -173,6 +178,13 @@ fn link_signer(store: &Store, api: &ApiSettings) -> Result<Option<LinkSigner>, S
 async fn bind(variable: &str, address: SocketAddr) -> Result<TcpListener, StartError> {
     let bound = TcpListener::bind(address).await;
     bound.map_err(|error| listen_error(variable, address, &error))
+}
+
+fn manifest_key(api: &ApiSettings) -> Result<Option<ManifestKey>, StartError> {
+    let key = api.manifest_key.as_ref();
+    let key = key.map(|pem| ManifestKey::from_pem(pem.expose_secret()));
+    let key = key.transpose();
+    key.map_err(|error| StartError::new(MANIFEST_KEY, &error.to_string()))
 }
 
 /// Consumers cannot reach 0.0.0.0, which the default public URL would have.

@@ -12,6 +12,7 @@ use exports_service::start::Started;
 use exports_service::traces::Tracer;
 use exports_service::webhooks::WebhookNetworks;
 use exports_source::Source;
+use exports_wire::ManifestKey;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
@@ -46,6 +47,8 @@ pub(crate) struct AppState {
     pub(crate) store: Store,
     /// Signs links to `/files/{id}`. Required with a store that does not sign links.
     pub(crate) signer: Option<LinkSigner>,
+    /// Signs manifests.
+    pub(crate) manifest_key: Option<ManifestKey>,
     /// The running downloads of `/files/{id}`.
     pub(crate) file_readers: Arc<FileReaders>,
     pub(crate) estimates: Estimates,

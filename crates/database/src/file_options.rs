@@ -2,6 +2,7 @@
 
 use exports_domain::{
     Columns, CsvOptions, Direction, FileFormat, FileOptions, FileTimeZone, GivenOptions,
+    RowsPerFile,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -24,6 +25,8 @@ struct Stored {
     timezone: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     csv: Option<StoredCsv>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_rows_per_file: Option<u64>,
 }
 
 /// With all members, so that a default that changes in a later release does not change the file of an earlier request.
@@ -55,6 +58,7 @@ pub(crate) fn text(options: &FileOptions) -> Option<String> {
             bom: csv.bom,
             formula_guard: csv.formula_guard,
         }),
+        max_rows_per_file: given.max_rows_per_file.map(RowsPerFile::get),
     };
     Some(serde_json::to_string(&stored).expect("texts and booleans have a form in JSON"))
 }
@@ -86,6 +90,11 @@ pub(crate) fn parse(
             .map(|it| known::<FileTimeZone>(id, COLUMN, it))
             .transpose()?,
         csv: stored.csv.map(|it| csv(id, &it)).transpose()?,
+        max_rows_per_file: stored
+            .max_rows_per_file
+            .map(RowsPerFile::try_from)
+            .transpose()
+            .map_err(|_| unreadable())?,
     };
     FileOptions::new(given).map_err(|_| unreadable())
 }
@@ -129,6 +138,7 @@ mod tests {
                 bom: true,
                 formula_guard: false,
             }),
+            max_rows_per_file: Some(RowsPerFile::try_from(1_048_575).unwrap()),
         };
         let parquet = GivenOptions {
             format: Some(FileFormat::Parquet),
@@ -160,6 +170,7 @@ mod tests {
             r#"{"columns": ["received_at"]}"#,
             r#"{"timezone": "Mars/Olympus"}"#,
             r#"{"csv": {"delimiter": ","}}"#,
+            r#"{"max_rows_per_file": 1}"#,
         ] {
             let read = parse(Uuid::nil(), Some(stored), Direction::Outbound);
             assert!(matches!(read, Err(Error::Corrupt { .. })), "{stored}");

@@ -17,6 +17,7 @@ mod migrations;
 mod operator;
 mod queue;
 mod row;
+mod split_files;
 mod webhooks;
 
 pub use access::{
@@ -36,6 +37,7 @@ pub use queue::{
     Change, ChangeListener, Changes, Claim, ClaimRequest, FinishedFile, Leased, Notifications,
     Progress, ProgressReport, QueueDepth, QueueHints, QueueListener, QueueState,
 };
+pub use split_files::file_key;
 pub use webhooks::{
     ClaimedDelivery, CreatedWebhook, Delivery, DeliveryClaims, DeliveryRequest, FailedDelivery,
     ListedWebhook, NewWebhook, Webhook, WebhookHealth, WebhookSecret, WebhookUse,

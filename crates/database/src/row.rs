@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::error::Error;
 use crate::file_options;
+use crate::split_files;
 
 /// The columns of an export that consumers see. `status` is `expired` as soon as `expires_at` is past.
 pub(crate) struct ExportRow {
@@ -39,6 +40,8 @@ pub(crate) struct ExportRow {
     pub(crate) retry_of: Option<Uuid>,
     pub(crate) snapshot_at: Option<DateTime<Utc>>,
     pub(crate) file_options: Option<String>,
+    /// Lists leave it out.
+    pub(crate) files: Option<String>,
 }
 
 /// The columns of an export's message filter.
@@ -170,6 +173,10 @@ impl ExportRow {
             sha256: sha256
                 .try_into()
                 .map_err(|bytes: Vec<u8>| corrupt(id, "sha256", &bytes.len()))?,
+            files: self
+                .files
+                .map(|text| split_files::parse(id, &text))
+                .transpose()?,
         })
     }
 }

@@ -6,7 +6,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::failure::Failure;
-use crate::file::FileOptions;
+use crate::file::{FileOptions, SplitFile};
 use crate::filter::MessageFilter;
 use crate::ids::{ExportId, ProjectId};
 use crate::label::Label;
@@ -38,7 +38,7 @@ pub struct Export {
     pub progress: Option<Progress>,
 }
 
-/// A finished file. The values are kept after it expired.
+/// A finished file, or the files of an export that is split. The values are kept after they expired.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExportFile {
     /// Start of the attempt that wrote it.
@@ -47,12 +47,14 @@ pub struct ExportFile {
     pub completed_at: DateTime<Utc>,
     /// End of the time in which it can be downloaded.
     pub expires_at: DateTime<Utc>,
-    /// Data rows, without the header.
+    /// Data rows, without the header; of all files.
     pub row_count: u64,
-    /// Size in bytes.
+    /// Size in bytes, of all files.
     pub size_bytes: u64,
-    /// SHA-256 of the bytes.
+    /// SHA-256 of the bytes. Without a meaning if the export is split.
     pub sha256: [u8; 32],
+    /// The files, if the export is split.
+    pub files: Option<Box<[SplitFile]>>,
     /// When its snapshot was taken; `None` for files of earlier releases.
     pub snapshot_at: Option<DateTime<Utc>>,
 }

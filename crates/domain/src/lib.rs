@@ -31,7 +31,8 @@ pub use export::{Export, ExportFile, ExportState};
 pub use failure::{Failure, FailureCode};
 pub use file::{
     Column, Columns, ColumnsError, Compression, CsvOptions, Delimiter, FileFormat, FileOptions,
-    FileTimeZone, GivenOptions, LineEnding, OptionsError, UnknownTimeZone,
+    FileTimeZone, GivenOptions, LineEnding, MAX_SPLIT_FILES, OptionsError, RowsPerFile,
+    RowsPerFileError, SplitFile, UnknownTimeZone,
 };
 pub use filter::{Direction, MessageFilter, MessageStatus, RangeError, TimeRange};
 pub use ids::{EndpointId, ExportId, IdError, KeyId, LeaseToken, ProjectId};

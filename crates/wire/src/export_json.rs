@@ -3,12 +3,13 @@
 use exports_domain::time::to_wire;
 use exports_domain::{
     Columns, Compression, Direction, EndpointId, Export, ExportFile, ExportState, FileFormat,
-    FileTimeZone, MessageStatus,
+    FileTimeZone, MessageStatus, RowsPerFile,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::export_files::FileJson;
 use crate::file_options::CsvOptionsJson;
 use crate::progress_json::ProgressJson;
 use crate::schema_enums::{
@@ -109,6 +110,20 @@ pub struct ExportJson {
     #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     csv: Option<CsvOptionsJson>,
+    /// How many rows each file has at most (if specified): the export is split
+    #[schema(
+        nullable = false,
+        minimum = 1000,
+        maximum = 1_000_000_000,
+        example = 1_048_575
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_rows_per_file: Option<u64>,
+    /// The files of an export with `max_rows_per_file`, in order (populated after completion). `row_count` and
+    /// `file_size_bytes` are their sums, and there is no `sha256`. Lists leave `files` out
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    files: Option<Vec<FileJson>>,
     /// The export whose request this one repeats (if it was created by a retry)
     #[schema(nullable = false, example = "01935abc-def0-7123-4567-890abcdef011")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -151,7 +166,9 @@ impl From<&Export> for ExportJson {
                 started_at: Some(to_wire(*started_at)),
                 ..queued
             },
-            ExportState::Completed(file) | ExportState::Expired(file) => queued.with_file(file),
+            ExportState::Completed(file) | ExportState::Expired(file) => {
+                queued.with_file(export, file)
+            }
             ExportState::Failed {
                 started_at,
                 failure,
@@ -202,6 +219,8 @@ impl ExportJson {
             columns: given.columns.as_ref().map(column_names),
             timezone: given.timezone.map(FileTimeZone::name),
             csv: given.csv.map(CsvOptionsJson::from),
+            max_rows_per_file: given.max_rows_per_file.map(RowsPerFile::get),
+            files: None,
             retry_of: export.retry_of.map(|export| export.0),
             attempt: export.attempt,
             snapshot_at: None,
@@ -213,11 +232,15 @@ impl ExportJson {
         }
     }
 
-    fn with_file(self, file: &ExportFile) -> Self {
+    fn with_file(self, export: &Export, file: &ExportFile) -> Self {
+        let is_whole = export.options.max_rows_per_file().is_none();
+        let files = file.files.as_deref();
+        let files = files.map(|files| FileJson::of_split(export, files));
         Self {
             row_count: Some(file.row_count),
             file_size_bytes: Some(file.size_bytes),
-            sha256: Some(hex::encode(file.sha256)),
+            sha256: is_whole.then(|| hex::encode(file.sha256)),
+            files,
             snapshot_at: file.snapshot_at.map(to_wire),
             started_at: Some(to_wire(file.started_at)),
             completed_at: Some(to_wire(file.completed_at)),

@@ -50,6 +50,8 @@ impl InProcess {
         walk(&self.root.path().join(BUCKET), "", &mut found);
         // `.upload-<id>.json`, `.upload_id-<id>.part-<n>`, `.bucket-….upload-<id>.metadata.json`, `.tmp.<n>.….part`
         let remains = self.names().into_iter();
+        // A real server discards a PUT whose client disappears. This one keeps `.tmp.<n>.internal.part`.
+        let remains = remains.filter(|name| !name.ends_with(".internal.part"));
         found.extend(remains.filter(|name| name.contains(".upload") || name.starts_with(".tmp.")));
         found
     }

@@ -9,7 +9,7 @@ use exports_sandbox::{LocalPostgres, Shutdown};
 use exports_tests::{
     Client, Process, SIGNING_KEY, Scrape, TIMEOUT, eventually, holds_within, not_run,
 };
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tempfile::TempDir;
 use tokio::task::{block_in_place, spawn_blocking};
 
@@ -105,6 +105,11 @@ fn a_restart_of_the_database_ends_no_stream_and_no_wait() {
                 .into();
             service.until_waiting("wait", 2.0).await;
 
+            // The server of the tests commits asynchronously: an immediate shutdown would lose the export.
+            let mut connection = PgConnection::connect(&service.postgres.url())
+                .await
+                .unwrap();
+            connection.execute("CHECKPOINT").await.unwrap();
             block_in_place(|| service.postgres.stop_server(how)).unwrap();
             service.until_readiness_is(503).await;
             holds_within("all wait", Duration::from_secs(3), async || {

@@ -23,6 +23,7 @@ fn options() -> FileOptions {
             bom: true,
             ..CsvOptions::default()
         }),
+        max_rows_per_file: Some(1_048_575.try_into().unwrap()),
     })
     .unwrap()
 }

@@ -100,6 +100,7 @@ pub(crate) fn finished_file() -> FinishedFile {
         row_count: 3,
         size_bytes: 120,
         sha256: [0xab; 32],
+        files: None,
         snapshot_at: None,
         ttl: Duration::from_hours(1),
     }

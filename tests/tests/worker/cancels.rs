@@ -6,8 +6,8 @@ use exports_database::Canceled;
 use exports_domain::{ExportId, ExportState, ExportStatus, FailureCode};
 use exports_tests::{TIMEOUT, eventually};
 
-use crate::rows::put_large;
-use crate::support::{Fixture, PROJECT, on_every_store};
+use crate::rows::{put_large, put_many};
+use crate::support::{Fixture, number, on_every_store};
 
 const CANCELED: &str = "the export was canceled, the work stops";
 /// Within this time after a cancel, nothing works on the export.
@@ -87,26 +87,6 @@ async fn a_worker_runs_the_next_export_after_a_cancel() {
         fixture.wait_for_files_of(&[next]).await;
     })
     .await;
-}
-
-/// A number from the environment, for a long run of the tests.
-fn number(variable: &str, default: u32) -> u32 {
-    let given = std::env::var(variable).ok();
-    given.map_or(default, |text| text.parse().expect(variable))
-}
-
-/// Messages of a project, a microsecond apart.
-async fn put_many(fixture: &Fixture, count: u32) {
-    fixture
-        .database()
-        .execute(format!(
-            "INSERT INTO messages (id, project_id, direction, endpoint_id, status, attempt_count, created_at)
-             SELECT gen_random_uuid(), '{PROJECT}', 'outbound', '01935abc-0000-7000-8000-000000000000', 'succeeded', 1,
-                    '2025-12-03T12:00:00Z'::timestamptz + n * interval '1 ms'
-             FROM generate_series(1, {count}) n"
-        ))
-        .await;
-    fixture.database().execute("ANALYZE messages").await;
 }
 
 /// `TEST_CANCEL_ROWS` and `TEST_CANCEL_ROUNDS` set the size of the exports and how many are canceled.

@@ -8,4 +8,5 @@ mod long_rows;
 mod parsed;
 mod readers;
 mod snapshot;
+mod split;
 mod views;

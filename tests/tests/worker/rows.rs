@@ -8,7 +8,7 @@ use exports_tests::{Message, TestDatabase, uuid};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::support::PROJECT;
+use crate::support::{Fixture, PROJECT};
 
 pub(crate) const OUTBOUND_HEADER: &str = "message_id,endpoint_id,endpoint,status,attempt_count,created_at,delivered_at,next_attempt_at,response_status,response_latency_ms,last_error\r\n";
 pub(crate) const INBOUND_HEADER: &str = "message_id,inbound_endpoint_id,endpoint,status,attempt_count,received_at,delivered_at,next_attempt_at,response_status,response_latency_ms,total_delivery_ms,last_error\r\n";
@@ -179,4 +179,18 @@ fn guarded(text: &str) -> String {
     } else {
         text.to_owned()
     }
+}
+
+/// Outbound messages of the project, a millisecond apart. Can be called again for more.
+pub(crate) async fn put_many(fixture: &Fixture, count: u32) {
+    fixture
+        .database()
+        .execute(format!(
+            "INSERT INTO messages (id, project_id, direction, endpoint_id, status, attempt_count, created_at)
+             SELECT gen_random_uuid(), '{PROJECT}', 'outbound', '01935abc-0000-7000-8000-000000000000', 'succeeded', 1,
+                    '2025-12-03T12:00:00Z'::timestamptz + n * interval '1 ms'
+             FROM generate_series(1, {count}) n"
+        ))
+        .await;
+    fixture.database().execute("ANALYZE messages").await;
 }

@@ -33,3 +33,9 @@ async fn on_each(kinds: &[StoreKind], story: impl AsyncFn(&Fixture)) {
         }
     }
 }
+
+/// A number from the environment, for a long run of the tests.
+pub(crate) fn number(variable: &str, default: u32) -> u32 {
+    let given = std::env::var(variable).ok();
+    given.map_or(default, |text| text.parse().expect(variable))
+}

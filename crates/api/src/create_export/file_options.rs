@@ -2,7 +2,7 @@
 
 use exports_domain::{
     Column, Columns, ColumnsError, CsvOptions, Delimiter, Direction, FileOptions, GivenOptions,
-    UnknownName, UnknownTimeZone,
+    RowsPerFile, UnknownName, UnknownTimeZone,
 };
 
 use super::request::name;
@@ -20,6 +20,9 @@ pub(super) fn parse(fields: &mut JsonFields, direction: Option<Direction>) -> Op
             .map_err(|error: UnknownTimeZone| error.to_string())
     });
     let csv = csv(fields);
+    let max_rows_per_file = fields.whole_number("max_rows_per_file", |rows| {
+        RowsPerFile::try_from(rows).map_err(|error| error.to_string())
+    });
     // Whether the options contradict each other is known only if the format is.
     if format == Field::Faulty {
         return None;
@@ -29,6 +32,7 @@ pub(super) fn parse(fields: &mut JsonFields, direction: Option<Direction>) -> Op
         columns == Field::Faulty,
         timezone == Field::Faulty,
         csv == Field::Faulty,
+        max_rows_per_file == Field::Faulty,
     ];
     let given = GivenOptions {
         format: format.value(),
@@ -36,6 +40,7 @@ pub(super) fn parse(fields: &mut JsonFields, direction: Option<Direction>) -> Op
         columns: columns.value(),
         timezone: timezone.value(),
         csv: csv.value(),
+        max_rows_per_file: max_rows_per_file.value(),
     };
     match FileOptions::new(given) {
         Ok(options) => (!is_faulty.contains(&true)).then_some(options),
@@ -128,7 +133,8 @@ mod tests {
     #[test]
     fn without_options_the_file_is_the_plain_csv() {
         let absent = json!({
-            "format": null, "compression": null, "columns": null, "timezone": null, "csv": null
+            "format": null, "compression": null, "columns": null, "timezone": null, "csv": null,
+            "max_rows_per_file": null,
         });
         for given in [json!({}), absent] {
             assert_eq!(options(&given), Ok(FileOptions::default()));
@@ -139,7 +145,7 @@ mod tests {
     fn every_option_is_parsed() {
         let given = json!({
             "format": "csv", "compression": "gzip", "columns": ["status", "message_id"],
-            "timezone": "Europe/Berlin",
+            "timezone": "Europe/Berlin", "max_rows_per_file": 1_048_575,
             "csv": {
                 "delimiter": "\t", "line_ending": "lf", "header": false, "bom": true,
                 "formula_guard": false,
@@ -163,6 +169,10 @@ mod tests {
             formula_guard: false,
         };
         assert_eq!(given.csv, Some(expected));
+        assert_eq!(
+            given.max_rows_per_file.map(RowsPerFile::get),
+            Some(1_048_575)
+        );
     }
 
     #[test]
@@ -240,6 +250,22 @@ mod tests {
             (
                 json!({"timezone": "+01:00"}),
                 "timezone must be an IANA time zone name, such as UTC or Europe/Berlin".to_owned(),
+            ),
+            (
+                json!({"max_rows_per_file": 999}),
+                "max_rows_per_file must be 1000 to 1000000000".to_owned(),
+            ),
+            (
+                json!({"max_rows_per_file": "1000"}),
+                "max_rows_per_file must be a whole number".to_owned(),
+            ),
+            (
+                json!({"max_rows_per_file": 1000.5}),
+                "max_rows_per_file must be a whole number".to_owned(),
+            ),
+            (
+                json!({"max_rows_per_file": -1}),
+                "max_rows_per_file must be 1000 to 1000000000".to_owned(),
             ),
             (
                 json!({"csv": true}),

@@ -33,6 +33,7 @@ const FIELDS: &[&str] = &[
     "columns",
     "timezone",
     "csv",
+    "max_rows_per_file",
 ];
 
 /// Parses a body, in the order of the fields. The error has all its faults.

@@ -89,6 +89,15 @@ pub(crate) struct CreateExport {
     /// The dialect of the CSV; requires format=csv. Members that are not given have their defaults
     #[schema(nullable = false)]
     csv: Option<CreateCsvOptions>,
+    /// Splits the export into files of so many rows; the last one has the rest. Each is whole in itself: with a header, or as one
+    /// gzip member. An export has at most 1,000 files
+    #[schema(
+        nullable = false,
+        minimum = 1000,
+        maximum = 1_000_000_000,
+        example = 1_048_575
+    )]
+    max_rows_per_file: Option<u64>,
 }
 
 /// The dialect of a CSV. The default is RFC 4180. `null` is the same as absent.

@@ -7,7 +7,7 @@ use exports_database::{Job, JobsRequest};
 use exports_domain::time::to_wire;
 use exports_domain::{
     Columns, Compression, CsvOptions, ExportStatus, FileFormat, FileOptions, FileTimeZone,
-    ProjectId,
+    ProjectId, RowsPerFile,
 };
 use exports_service::settings::{DatabaseSettings, number};
 use indicatif::{BinaryBytes, HumanCount};
@@ -188,6 +188,7 @@ fn file_options(options: &FileOptions) -> Value {
         "columns": given.columns.as_ref().map(columns),
         "timezone": given.timezone.map(FileTimeZone::name),
         "csv": given.csv.map(csv),
+        "max_rows_per_file": given.max_rows_per_file.map(RowsPerFile::get),
     });
     if let Some(options) = shown.as_object_mut() {
         options.retain(|_, value| !value.is_null());

@@ -13,6 +13,7 @@ mod migrate;
 mod project;
 mod prune;
 mod seed;
+mod verify;
 mod webhook;
 
 use clap::{Parser, Subcommand};
@@ -49,6 +50,7 @@ enum Command {
     #[command(subcommand)]
     Webhook(webhook::Webhook),
     Prune(prune::Prune),
+    Verify(verify::Verify),
     #[command(subcommand)]
     Admin(admin::Admin),
     Seed(seed::Seed),
@@ -67,6 +69,7 @@ impl Arguments {
             Command::Job(command) => command.run().await,
             Command::Webhook(command) => command.run().await,
             Command::Prune(command) => command.run().await,
+            Command::Verify(command) => command.run(),
             Command::Admin(command) => command.run().await,
             Command::Seed(command) => command.run().await,
             Command::Demo(command) => command.run().await,

@@ -82,7 +82,7 @@ pub(super) const OWN_TABLES: [Rights; 9] = [
                          attempt_error, started_at, completed_at, expires_at, row_count, \
                          file_size_bytes, sha256, object_key, error_code, error_message, \
                          idempotency_key, progress_rows, progress_bytes, takeovers, snapshot_at, \
-                         claim_reads_options)",
+                         claim_reads_options, files)",
     },
     Rights {
         // Workers report their progress, and remove the reports of exports that have ended.
@@ -95,7 +95,7 @@ pub(super) const OWN_TABLES: [Rights; 9] = [
         table: "export_objects",
         api: "SELECT, DELETE, UPDATE (state, sweep_at, sweeps_left)",
         worker: "SELECT, DELETE, INSERT (key, export_id, state), \
-                 UPDATE (state, upload_id, sweep_at, sweeps_left)",
+                 UPDATE (state, upload_id, sweep_at, sweeps_left, files)",
     },
     Rights {
         // The API writes secrets and cannot read them. A worker signs with them and cannot change them, nor

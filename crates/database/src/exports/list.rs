@@ -88,7 +88,7 @@ async fn list_all(
         r#"
         SELECT id, project_id, created_at, direction, filter_start_time, filter_end_time,
                filter_status, filter_statuses, filter_endpoint_id, filter_endpoint_ids,
-               attempt, started_at, completed_at, expires_at, row_count, file_size_bytes, sha256, error_code, error_message, label, retry_of, snapshot_at, file_options::text AS file_options,
+               attempt, started_at, completed_at, expires_at, row_count, file_size_bytes, sha256, error_code, error_message, label, retry_of, snapshot_at, file_options::text AS file_options, NULL::text AS files,
                CASE WHEN status = 'completed' AND expires_at <= clock_timestamp()
                     THEN 'expired' ELSE status END AS "status!"
         FROM exports

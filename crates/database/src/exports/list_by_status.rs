@@ -55,7 +55,7 @@ async fn pending(
         )
         SELECT id, project_id, created_at, direction, filter_start_time, filter_end_time,
                filter_status, filter_statuses, filter_endpoint_id, filter_endpoint_ids,
-               attempt, started_at, completed_at, expires_at, row_count, file_size_bytes, sha256, error_code, error_message, label, retry_of, snapshot_at, file_options::text AS file_options, status
+               attempt, started_at, completed_at, expires_at, row_count, file_size_bytes, sha256, error_code, error_message, label, retry_of, snapshot_at, file_options::text AS file_options, NULL::text AS files, status
         FROM exports
         WHERE id = ANY (ARRAY (SELECT id FROM page ORDER BY created_at DESC, id DESC LIMIT $4))
         ORDER BY created_at DESC, id DESC
@@ -84,7 +84,7 @@ async fn processing(
         )
         SELECT id, project_id, created_at, direction, filter_start_time, filter_end_time,
                filter_status, filter_statuses, filter_endpoint_id, filter_endpoint_ids,
-               attempt, started_at, completed_at, expires_at, row_count, file_size_bytes, sha256, error_code, error_message, label, retry_of, snapshot_at, file_options::text AS file_options, status
+               attempt, started_at, completed_at, expires_at, row_count, file_size_bytes, sha256, error_code, error_message, label, retry_of, snapshot_at, file_options::text AS file_options, NULL::text AS files, status
         FROM exports
         WHERE id = ANY (ARRAY (
             SELECT id FROM active
@@ -113,7 +113,7 @@ async fn failed(
         r#"
         SELECT id, project_id, created_at, direction, filter_start_time, filter_end_time,
                filter_status, filter_statuses, filter_endpoint_id, filter_endpoint_ids,
-               attempt, started_at, completed_at, expires_at, row_count, file_size_bytes, sha256, error_code, error_message, label, retry_of, snapshot_at, file_options::text AS file_options, status
+               attempt, started_at, completed_at, expires_at, row_count, file_size_bytes, sha256, error_code, error_message, label, retry_of, snapshot_at, file_options::text AS file_options, NULL::text AS files, status
         FROM exports
         WHERE project_id = $1 AND status = 'failed'
           -- Without a cursor: from the end of the index. With an OR instead, the index could not be used.
@@ -142,7 +142,7 @@ async fn completed(
         r#"
         SELECT id, project_id, created_at, direction, filter_start_time, filter_end_time,
                filter_status, filter_statuses, filter_endpoint_id, filter_endpoint_ids,
-               attempt, started_at, completed_at, expires_at, row_count, file_size_bytes, sha256, error_code, error_message, label, retry_of, snapshot_at, file_options::text AS file_options, status
+               attempt, started_at, completed_at, expires_at, row_count, file_size_bytes, sha256, error_code, error_message, label, retry_of, snapshot_at, file_options::text AS file_options, NULL::text AS files, status
         FROM exports
         WHERE project_id = $1 AND status = 'completed'
           -- As a subquery the time is compared within the index: rows that have expired are not read.
@@ -197,7 +197,7 @@ async fn expired(
         )
         SELECT id, project_id, created_at, direction, filter_start_time, filter_end_time,
                filter_status, filter_statuses, filter_endpoint_id, filter_endpoint_ids,
-               attempt, started_at, completed_at, expires_at, row_count, file_size_bytes, sha256, error_code, error_message, label, retry_of, snapshot_at, file_options::text AS file_options, 'expired' AS "status!"
+               attempt, started_at, completed_at, expires_at, row_count, file_size_bytes, sha256, error_code, error_message, label, retry_of, snapshot_at, file_options::text AS file_options, NULL::text AS files, 'expired' AS "status!"
         FROM exports
         WHERE id = ANY (ARRAY (SELECT id FROM page ORDER BY created_at DESC, id DESC LIMIT $4))
         ORDER BY created_at DESC, id DESC

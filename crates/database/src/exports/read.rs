@@ -71,7 +71,7 @@ async fn find_file(
         r#"
         SELECT id, project_id, created_at, direction, filter_start_time, filter_end_time,
                filter_status, filter_statuses, filter_endpoint_id, filter_endpoint_ids,
-               attempt, started_at, completed_at, expires_at, row_count, file_size_bytes, sha256, error_code, error_message, label, retry_of, snapshot_at, file_options::text AS file_options, status, object_key,
+               attempt, started_at, completed_at, expires_at, row_count, file_size_bytes, sha256, error_code, error_message, label, retry_of, snapshot_at, file_options::text AS file_options, files::text AS files, status, object_key,
                extract(epoch FROM expires_at - clock_timestamp())::float8 AS remaining,
                (SELECT p.suspended_at IS NOT NULL FROM projects p WHERE p.id = exports.project_id) AS "suspended!"
         FROM exports
@@ -113,6 +113,7 @@ async fn find_file(
         retry_of: row.retry_of,
         snapshot_at: row.snapshot_at,
         file_options: row.file_options,
+        files: row.files,
     })?;
     let remaining = Duration::try_from_secs_f64(row.remaining.unwrap_or(0.0)).unwrap_or_default();
     Ok(match (&export.state, row.object_key) {
@@ -150,7 +151,7 @@ pub(crate) async fn find_all(
         r#"
         SELECT id, project_id, created_at, direction, filter_start_time, filter_end_time,
                filter_status, filter_statuses, filter_endpoint_id, filter_endpoint_ids,
-               attempt, started_at, completed_at, expires_at, row_count, file_size_bytes, sha256, error_code, error_message, label, retry_of, snapshot_at, file_options::text AS file_options,
+               attempt, started_at, completed_at, expires_at, row_count, file_size_bytes, sha256, error_code, error_message, label, retry_of, snapshot_at, file_options::text AS file_options, files::text AS files,
                CASE WHEN status = 'completed' AND expires_at <= clock_timestamp()
                     THEN 'expired' ELSE status END AS "status!"
         FROM exports

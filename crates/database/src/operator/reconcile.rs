@@ -5,14 +5,17 @@ use uuid::Uuid;
 
 use crate::database::Database;
 use crate::error::Error;
+use crate::split_files::{self, file_key};
 
-/// The file of a completed export.
+/// A file of a completed export.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExpectedFile {
     /// The export.
     pub export: ExportId,
     /// The object's key.
     pub object_key: String,
+    /// The key of the export's first object, which is the same unless the export is split.
+    pub first_key: String,
     /// The recorded size.
     pub size_bytes: u64,
 }
@@ -35,7 +38,7 @@ impl Database {
     ) -> Result<Vec<ExpectedFile>, Error> {
         let rows = sqlx::query!(
             r#"
-            SELECT id, object_key AS "object_key!", file_size_bytes AS "size_bytes!" FROM exports
+            SELECT id, object_key AS "object_key!", file_size_bytes AS "size_bytes!", files::text AS files FROM exports
             WHERE id > $1 AND status = 'completed' AND expires_at > clock_timestamp()
             ORDER BY id LIMIT $2
             "#,
@@ -44,15 +47,27 @@ impl Database {
         )
         .fetch_all(&mut self.connection().await?)
         .await?;
-        let file = |id, object_key, size_bytes: i64| ExpectedFile {
-            export: ExportId(id),
-            object_key,
-            size_bytes: size_bytes.unsigned_abs(),
-        };
-        let files = rows
-            .into_iter()
-            .map(|row| file(row.id, row.object_key, row.size_bytes));
-        Ok(files.collect())
+        let mut expected = Vec::with_capacity(rows.len());
+        for row in rows {
+            let file = |number, size_bytes| ExpectedFile {
+                export: ExportId(row.id),
+                object_key: file_key(&row.object_key, number),
+                first_key: row.object_key.clone(),
+                size_bytes,
+            };
+            match row.files {
+                None => expected.push(file(1, row.size_bytes.unsigned_abs())),
+                Some(text) => {
+                    let files = split_files::parse(row.id, &text)?;
+                    expected.extend(
+                        (1..)
+                            .zip(&files)
+                            .map(|(number, it)| file(number, it.size_bytes)),
+                    );
+                }
+            }
+        }
+        Ok(expected)
     }
 
     /// The positions of the objects that no record names. A running export's objects count as named.

@@ -6,22 +6,25 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use exports_domain::{Failure, Lease};
+use exports_domain::{Failure, Lease, SplitFile};
 
 use crate::database::Database;
 use crate::error::Error;
 use crate::queue::lease::{Leased, leased};
 use crate::row::interval;
+use crate::split_files;
 
-/// A finished file.
-#[derive(Debug, Clone, Copy)]
+/// A finished file, or the files of an export that is split.
+#[derive(Debug, Clone)]
 pub struct FinishedFile {
-    /// Data rows.
+    /// Data rows; of all files.
     pub row_count: u64,
-    /// Size in bytes.
+    /// Size in bytes, of all files.
     pub size_bytes: u64,
-    /// SHA-256 of the bytes.
+    /// SHA-256 of the bytes; of the digests of the files, if the export is split.
     pub sha256: [u8; 32],
+    /// The files, if the export is split.
+    pub files: Option<Box<[SplitFile]>>,
     /// When its snapshot was taken.
     pub snapshot_at: Option<DateTime<Utc>>,
     /// How long it can be downloaded, counted from its completion.
@@ -37,6 +40,7 @@ impl Database {
         object_key: &str,
         file: &FinishedFile,
     ) -> Result<Leased<DateTime<Utc>>, Error> {
+        let files = file.files.as_deref().map(split_files::text);
         let row = sqlx::query!(
             r#"
             WITH done AS (
@@ -44,13 +48,14 @@ impl Database {
                 UPDATE exports e
                 SET status = 'completed', lease_expires_at = NULL, lease_owner = NULL,
                     attempt_error = NULL, object_key = $3, row_count = $4, file_size_bytes = $5,
-                    sha256 = $6, snapshot_at = $8, completed_at = greatest(e.started_at, now.at),
+                    sha256 = $6, snapshot_at = $8, files = $9::text::jsonb, completed_at = greatest(e.started_at, now.at),
                     expires_at = greatest(e.started_at, now.at) + $7
                 FROM (SELECT clock_timestamp() AS at) now
                 WHERE e.id = $1 AND e.lease_token = CASE e.status WHEN 'processing' THEN $2::uuid END
                   AND e.lease_expires_at > clock_timestamp()
                 RETURNING e.id, e.lease_token, e.expires_at
             ), kept AS (
+                -- The trigger exports_record_files keeps the other files of a split export as well.
                 UPDATE export_objects SET state = 'kept', upload_id = NULL
                 WHERE key = $3 AND EXISTS (SELECT FROM done)
             )
@@ -68,6 +73,7 @@ impl Database {
             file.sha256.as_slice(),
             interval(file.ttl),
             file.snapshot_at,
+            files,
         )
         .fetch_optional(&mut self.connection().await?)
         .await?;

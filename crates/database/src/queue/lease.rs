@@ -70,7 +70,41 @@ impl Database {
         .await
     }
 
-    /// Records the multipart upload of this attempt. Call it before the first part is sent. Safe to repeat.
+    /// Records that this attempt writes one more file: the one with this number, from 2. Call it before anything of the
+    /// file is sent, and after the file before it is finished. `object_key` is that of the first. Safe to repeat.
+    pub async fn record_file(
+        &self,
+        lease: Lease,
+        object_key: &str,
+        number: u32,
+    ) -> Result<Leased, Error> {
+        let file = (lease, object_key, i32::try_from(number).unwrap_or(i32::MAX));
+        self.repeatable(&file, |connection, (lease, object_key, number)| {
+            Box::pin(async move {
+                let row = sqlx::query!(
+                    r#"
+                        UPDATE export_objects o SET files = $4, upload_id = NULL
+                        FROM exports e
+                        WHERE o.key = $3 AND o.state = 'writing' AND o.export_id = e.id
+                          AND e.id = $1 AND e.lease_token = CASE e.status WHEN 'processing' THEN $2::uuid END
+                          AND e.lease_expires_at > clock_timestamp()
+                        RETURNING e.id, e.lease_token AS "token!"
+                    "#,
+                    lease.export.0,
+                    lease.token.0,
+                    object_key,
+                    number,
+                )
+                .fetch_optional(connection)
+                .await?;
+                leased(*lease, row.map(|row| (row.id, row.token, ())))
+            })
+        })
+        .await
+    }
+
+    /// Records the multipart upload of the file that this attempt writes now. `object_key` is that of its first file. Call
+    /// it before the first part is sent. Safe to repeat.
     pub async fn record_upload(
         &self,
         lease: Lease,

@@ -119,6 +119,7 @@ struct ClaimRow {
     retry_of: Option<Uuid>,
     snapshot_at: Option<DateTime<Utc>>,
     file_options: Option<String>,
+    files: Option<String>,
     traceparent: Option<String>,
 }
 
@@ -197,7 +198,7 @@ impl Database {
                    e.expires_at AS "expires_at?", e.row_count AS "row_count?", e.file_size_bytes AS "file_size_bytes?",
                    e.sha256 AS "sha256?", e.error_code AS "error_code?", e.error_message AS "error_message?",
                    e.label AS "label?", e.retry_of AS "retry_of?", e.snapshot_at AS "snapshot_at?",
-                   e.file_options::text AS "file_options?",
+                   e.file_options::text AS "file_options?", e.files::text AS "files?",
                    e.traceparent AS "traceparent?"
             FROM (SELECT) one
             LEFT JOIN (claimed JOIN webhooks w ON w.id = claimed.webhook_id
@@ -278,6 +279,7 @@ impl ClaimRow {
             retry_of: self.retry_of,
             snapshot_at: self.snapshot_at,
             file_options: self.file_options,
+            files: self.files,
         }
         .try_into()
     }

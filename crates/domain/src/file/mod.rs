@@ -9,6 +9,8 @@ mod compression;
 mod csv_options;
 mod format;
 mod options;
+mod rows_per_file;
+mod split;
 mod time_zone;
 
 pub use column::Column;
@@ -17,4 +19,6 @@ pub use compression::Compression;
 pub use csv_options::{CsvOptions, Delimiter, LineEnding};
 pub use format::FileFormat;
 pub use options::{FileOptions, GivenOptions, OptionsError};
+pub use rows_per_file::{RowsPerFile, RowsPerFileError};
+pub use split::{MAX_SPLIT_FILES, SplitFile};
 pub use time_zone::{FileTimeZone, UnknownTimeZone};

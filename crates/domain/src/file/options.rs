@@ -1,6 +1,8 @@
 //! What a request chooses about the file of its export.
 
-use crate::file::{Column, Columns, Compression, CsvOptions, FileFormat, FileTimeZone};
+use crate::file::{
+    Column, Columns, Compression, CsvOptions, FileFormat, FileTimeZone, RowsPerFile,
+};
 use crate::filter::Direction;
 use crate::ids::ExportId;
 
@@ -17,6 +19,8 @@ pub struct GivenOptions {
     pub timezone: Option<FileTimeZone>,
     /// The dialect of a CSV.
     pub csv: Option<CsvOptions>,
+    /// Splits the export into files of so many rows.
+    pub max_rows_per_file: Option<RowsPerFile>,
 }
 
 /// Options that do not contradict each other.
@@ -85,7 +89,10 @@ impl FileOptions {
     /// filled in.
     #[must_use]
     pub fn has_same_file_as(&self, other: &Self, direction: Direction) -> bool {
-        let parts = |it: &Self| (it.format(), it.compression(), it.timezone(), it.csv());
+        let parts = |it: &Self| {
+            let (zone, csv, rows) = (it.timezone(), it.csv(), it.max_rows_per_file());
+            (it.format(), it.compression(), zone, csv, rows)
+        };
         parts(self) == parts(other) && self.columns(direction) == other.columns(direction)
     }
 
@@ -121,10 +128,22 @@ impl FileOptions {
         self.0.csv.unwrap_or_default()
     }
 
+    /// How many rows each file has, if the export is split.
+    #[must_use]
+    pub fn max_rows_per_file(&self) -> Option<RowsPerFile> {
+        self.0.max_rows_per_file
+    }
+
     /// The name of the file of this export.
     #[must_use]
     pub fn file_name(&self, export: ExportId) -> String {
         format!("export-{export}.{}", self.extension())
+    }
+
+    /// The name of a file of this export, which is split. The first is number 1.
+    #[must_use]
+    pub fn split_file_name(&self, export: ExportId, number: u32) -> String {
+        format!("export-{export}-{number:04}.{}", self.extension())
     }
 
     /// The media type of the file, for `Content-Type`. The file is what is stored: a compressed file has the type of its

@@ -84,6 +84,15 @@ pub struct ApiSettings {
     /// The signing key from before: links that it has signed are still valid, new ones are not signed with it
     #[arg(long, env = "EXPORTS_SIGNING_KEY_PREVIOUS", value_name = "TEXT", hide_env_values = true, value_parser = trimmed(parse_signing_key))]
     pub signing_key_previous: Option<SecretString>,
+    /// The Ed25519 private key, in PEM, that signs the manifests of exports: 'openssl genpkey -algorithm ed25519' makes
+    /// one; off unless set
+    #[arg(
+        long,
+        env = "EXPORTS_MANIFEST_KEY",
+        value_name = "PEM",
+        hide_env_values = true
+    )]
+    pub manifest_key: Option<SecretString>,
     /// The proxies in front of the API: networks and addresses, separated by commas. Only from them
     /// X-Forwarded-For or Forwarded says which address a client has
     #[arg(long, env = "EXPORTS_TRUSTED_PROXIES", value_name = "NETWORKS", value_parser = trimmed(str::parse::<Networks>))]
@@ -185,6 +194,7 @@ pub(crate) const NAMES: &[&str] = &[
     "EXPORTS_LEASE",
     "EXPORTS_LISTEN",
     "EXPORTS_LOG_FORMAT",
+    "EXPORTS_MANIFEST_KEY",
     "EXPORTS_MAX_ACTIVE_PER_PROJECT",
     "EXPORTS_MAX_ATTEMPTS",
     "EXPORTS_MAX_CONNECTIONS",

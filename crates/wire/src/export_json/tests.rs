@@ -41,6 +41,7 @@ fn file() -> ExportFile {
         row_count: 5000,
         size_bytes: 1_024_000,
         sha256: [0xab; 32],
+        files: None,
         snapshot_at: Some("2025-12-06T12:00:30.123456Z".parse().unwrap()),
     }
 }
@@ -144,6 +145,7 @@ fn the_options_that_were_given_are_shown() {
             delimiter: Delimiter::Semicolon,
             ..CsvOptions::default()
         }),
+        max_rows_per_file: Some(1_048_575.try_into().unwrap()),
     })
     .unwrap();
     let shown = serde_json::to_value(ExportJson::from(&export)).unwrap();
@@ -153,6 +155,7 @@ fn the_options_that_were_given_are_shown() {
     );
     assert_eq!(shown["columns"], json!(["status", "message_id"]));
     assert_eq!(shown["timezone"], "Europe/Berlin");
+    assert_eq!(shown["max_rows_per_file"], 1_048_575);
     assert_eq!(
         shown["csv"],
         json!({
@@ -188,4 +191,40 @@ fn progress_has_the_fields_of_its_state() {
             "updated_at": "2025-12-06T12:00:30Z",
         })
     );
+}
+
+#[test]
+fn an_export_that_is_split_shows_its_files() {
+    let split = |row_count| SplitFile {
+        row_count,
+        size_bytes: row_count * 200,
+        sha256: [0xcd; 32],
+    };
+    let state = |files| ExportState::Completed(ExportFile { files, ..file() });
+    let mut export = export(
+        Direction::Outbound,
+        state(Some([split(1000), split(7)].into())),
+    );
+    export.options = FileOptions::new(GivenOptions {
+        compression: Some(Compression::Gzip),
+        max_rows_per_file: Some(1000.try_into().unwrap()),
+        ..GivenOptions::default()
+    })
+    .unwrap();
+    let shown = serde_json::to_value(ExportJson::from(&export)).unwrap();
+    let expected = |number: u32, row_count: u64| {
+        json!({
+            "number": number,
+            "name": format!("export-01935abc-def0-7123-4567-890abcdef012-{number:04}.csv.gz"),
+            "row_count": row_count,
+            "file_size_bytes": row_count * 200,
+            "sha256": "cd".repeat(32),
+        })
+    };
+    assert_eq!(shown["files"], json!([expected(1, 1000), expected(2, 7)]));
+    assert!(shown.get("sha256").is_none());
+    // As lists read it.
+    export.state = state(None);
+    let listed = serde_json::to_value(ExportJson::from(&export)).unwrap();
+    assert!(listed.get("files").is_none() && listed.get("sha256").is_none());
 }

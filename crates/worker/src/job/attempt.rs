@@ -17,7 +17,7 @@ use crate::job::reporter::Reporter;
 use crate::job::time_limit;
 use crate::job::{AttemptError, JobError, SharedProgress};
 use crate::metrics::{Outcome, PhaseClock, Running};
-use crate::pipeline::upload::FileUpload;
+use crate::pipeline::export_files::ExportFiles;
 use crate::slots::{QUICK, Slot};
 
 /// The pause before a completion that could not be recorded is recorded again. It doubles each time.
@@ -100,18 +100,18 @@ impl Attempt {
             progress.clone(),
             self.context.lease_checks.register(self.claim.lease),
         );
-        let mut file = FileUpload::new(&self.context, &self.claim);
-        let written = self.write(&heartbeat, shutdown, &progress, &mut file);
+        let mut files = ExportFiles::new(&self.context, &self.claim);
+        let written = self.write(&heartbeat, shutdown, &progress, &mut files);
         let outcome = match written.await {
             Ok(written) => self.complete(&heartbeat, &written).await,
             Err(AttemptError::LeaseLost) => Outcome::LeaseLost,
             Err(AttemptError::Shutdown) => {
-                file.abort().await;
+                files.abort().await;
                 tracing::info!("the export is released");
                 return self.release(Outcome::Released).await;
             }
             Err(AttemptError::SlotReserved) => {
-                file.abort().await;
+                files.abort().await;
                 tracing::info!(
                     "the export is released: it took longer than {QUICK:?} in the slot that is reserved \
                      for other projects"
@@ -119,16 +119,16 @@ impl Attempt {
                 return self.release(Outcome::SlotReturned).await;
             }
             Err(AttemptError::Failed(error)) => {
-                file.abort().await;
+                files.abort().await;
                 return self
                     .record_failure(&self.with_missing_rights(error).await)
                     .await;
             }
         };
-        // With an unknown outcome the file stays: the export may be completed with it. If it is not, the
-        // next claim marks the file as pending deletion.
+        // With an unknown outcome the files stay: the export may be completed with them. If it is not, the
+        // next claim marks them as pending deletion.
         if outcome == Outcome::LeaseLost {
-            file.abort().await;
+            files.abort().await;
             return self.lease_lost().await;
         }
         outcome
@@ -145,13 +145,13 @@ impl Attempt {
         Outcome::LeaseLost
     }
 
-    /// Writes the file, until something stops that.
+    /// Writes the files, until something stops that.
     async fn write(
         &self,
         heartbeat: &Heartbeat,
         shutdown: &CancellationToken,
         progress: &SharedProgress,
-        file: &mut FileUpload,
+        files: &mut ExportFiles,
     ) -> Result<FinishedFile, AttemptError> {
         let max_duration = self.context.settings.max_duration;
         let mut clock = PhaseClock::start(self.context.metrics.clone(), self.claimed_at);
@@ -161,7 +161,7 @@ impl Attempt {
             () = shutdown.cancelled() => Err(AttemptError::Shutdown),
             () = self.slot.must_be_returned() => Err(AttemptError::SlotReserved),
             error = time_limit::reached(max_duration, progress) => Err(error.into()),
-            written = export::write(&self.context, &self.claim, &self.trace, progress, file, &mut clock) => written,
+            written = export::write(&self.context, &self.claim, &self.trace, progress, files, &mut clock) => written,
         }
     }
 

@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::time::Duration;
 
 use exports_domain::error_line;
-use exports_domain::{Failure, FailureCode, InvalidValue};
+use exports_domain::{Failure, FailureCode, InvalidValue, MAX_SPLIT_FILES};
 use exports_objects::{MAX_FILE_SIZE, StoreError};
 use exports_service::rights::is_forbidden;
 use exports_service::settings::ByteSize;
@@ -144,6 +144,20 @@ impl JobError {
                 limit_bytes >> 30
             ),
             format!("the file would be larger than {limit_bytes} bytes{advice}"),
+        )
+    }
+
+    /// The export would have more files than [`MAX_SPLIT_FILES`].
+    pub(crate) fn too_many_files(rows_per_file: u64) -> Self {
+        Self::permanent(
+            FailureCode::FileTooLarge,
+            format!(
+                "The export would have more than {MAX_SPLIT_FILES} files of {rows_per_file} rows. Please choose a larger \
+                 max_rows_per_file, a shorter time range or a filter."
+            ),
+            format!(
+                "the export would have more than {MAX_SPLIT_FILES} files of {rows_per_file} rows"
+            ),
         )
     }
 

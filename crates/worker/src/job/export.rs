@@ -1,6 +1,7 @@
 //! The work of an attempt: one snapshot is read and written as one file.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use exports_database::{Claim, FinishedFile};
 use exports_domain::Column;
@@ -15,6 +16,7 @@ use crate::job::file_format::FileFormat;
 use crate::job::read_plan::ReadPlan;
 use crate::job::{AttemptError, JobError, SharedProgress};
 use crate::metrics::{Phase, PhaseClock};
+use crate::pipeline::export_files::ExportFiles;
 use crate::pipeline::framed::FramedOutput;
 use crate::pipeline::packing::StoredOutput;
 use crate::pipeline::partition::SliceTarget;
@@ -40,7 +42,7 @@ pub(crate) async fn write(
     claim: &Claim,
     trace: &Span,
     progress: &SharedProgress,
-    file: &mut FileUpload,
+    files: &mut ExportFiles,
     clock: &mut PhaseClock,
 ) -> Result<FinishedFile, AttemptError> {
     let read_trace = context.tracer.step("read", trace);
@@ -61,7 +63,7 @@ pub(crate) async fn write(
         claim,
         trace,
         progress,
-        file: &mut *file,
+        files: &mut *files,
         clock: &mut *clock,
         session: &mut session,
         columns: RowColumns {
@@ -92,13 +94,14 @@ pub(crate) async fn write(
     context.sessions.release(session).await;
     drop(read_trace);
 
-    let uploaded = progress.waiting_for_store(file.finish()).await?;
+    let written = progress.waiting_for_store(files.finish(row_count)).await?;
     drop(upload_trace);
     clock.ended(Phase::UploadCompletion);
     Ok(FinishedFile {
         row_count,
-        size_bytes: uploaded.size_bytes,
-        sha256: uploaded.sha256,
+        size_bytes: written.size_bytes,
+        sha256: written.sha256,
+        files: written.files,
         snapshot_at,
         ttl: context.settings.file_ttl,
     })
@@ -126,7 +129,7 @@ struct Streaming<'a> {
     claim: &'a Claim,
     trace: &'a Span,
     progress: &'a SharedProgress,
-    file: &'a mut FileUpload,
+    files: &'a mut ExportFiles,
     clock: &'a mut PhaseClock,
     session: &'a mut SourceSession,
     columns: RowColumns,
@@ -135,7 +138,7 @@ struct Streaming<'a> {
 }
 
 impl Streaming<'_> {
-    /// Writes everything except the last part of the file. Returns the number of rows, and the span of the upload.
+    /// Writes everything except the last part of the last file. Returns the number of rows, and the span of the upload.
     async fn run<F: Format>(self, format: F) -> Result<(u64, Span), AttemptError> {
         let Self {
             context,
@@ -158,12 +161,11 @@ impl Streaming<'_> {
         );
         let plan = plan.await.map_err(|error| JobError::rows(&error))?;
         let (buffer, rows) = reorder_buffer::new(usize::from(context.readers) + EXTRA_SLOTS);
-        let framed = FramedOutput::<F>::new(format.frame(), rows);
-        let stored = StoredOutput::new(framed, &claim.options, plan.packing_threads);
+        let format = Arc::new(format);
         let (first_row, first_row_read) = oneshot::channel();
         let readers = Readers::new(
             claim,
-            format,
+            format.clone(),
             self.columns,
             progress,
             plan.partition,
@@ -186,7 +188,19 @@ impl Streaming<'_> {
             read
         };
         let upload_trace = tracer.step("upload", self.trace);
-        let uploading = upload(stored, self.file, progress);
+        let uploading = async {
+            let mut rows = rows;
+            loop {
+                let framed = FramedOutput::<F>::new(format.frame(), rows);
+                let mut stored = StoredOutput::new(framed, &claim.options, plan.packing_threads);
+                upload(&mut stored, self.files.current(), progress).await?;
+                let Some(next) = stored.into_next_file() else {
+                    return Ok::<_, AttemptError>(());
+                };
+                progress.waiting_for_store(self.files.begin_next()).await?;
+                rows = next;
+            }
+        };
         let (read, uploaded) = tokio::join!(reading, uploading);
         uploaded?;
         // The file is complete only if every slice was read to its end.
@@ -194,9 +208,9 @@ impl Streaming<'_> {
     }
 }
 
-/// Uploads the bytes of the file.
+/// Uploads the bytes of one file.
 async fn upload<F: Format>(
-    mut stored: StoredOutput<F>,
+    stored: &mut StoredOutput<F>,
     file: &mut FileUpload,
     progress: &SharedProgress,
 ) -> Result<(), AttemptError> {

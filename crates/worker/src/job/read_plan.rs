@@ -44,6 +44,8 @@ impl ReadPlan {
             progress.set_planned_rows(rows);
         }
         match estimate {
+            // The rows of a file are counted in their order.
+            Estimate::Many { .. } if claim.options.max_rows_per_file().is_some() => Ok(whole),
             Estimate::Few => Ok(Self {
                 packing_threads: NonZeroU16::MIN,
                 ..whole

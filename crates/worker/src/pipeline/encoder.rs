@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use crate::job::{JobError, SharedProgress};
 use crate::pipeline::buffer_pool::{Buffer, BufferPool};
 use crate::pipeline::encode_error::EncodeError;
+use crate::pipeline::file_split::FileSplit;
 use crate::pipeline::reorder_buffer::SliceInput;
 
 /// How many chunks the channel to the encoder holds. When it is full, the reader waits (backpressure).
@@ -31,12 +32,15 @@ const FULL: usize = 512 * 1024;
 
 /// Encodes the rows of one COPY, which reads one slice of the export.
 #[derive(Debug)]
-pub struct Encoder<F> {
+pub struct Encoder<F: RowFormat> {
     decoder: Decoder,
     format: F,
     /// The start of a row whose end is in the next chunk.
     partial_row: Vec<u8>,
     rows: u64,
+    /// The row after which the file ends, if the export is split and more rows follow.
+    file_ends_after: u64,
+    split: Option<FileSplit<F>>,
 }
 
 /// The size of an encoded slice.
@@ -106,7 +110,16 @@ impl<F: RowFormat> Encoder<F> {
             format,
             partial_row: Vec::new(),
             rows: 0,
+            file_ends_after: u64::MAX,
+            split: None,
         }
+    }
+
+    /// Ends a file after so many rows. The slice is the whole export.
+    pub(crate) fn split(mut self, split: FileSplit<F>) -> Self {
+        self.file_ends_after = split.max_rows;
+        self.split = Some(split);
+        self
     }
 
     /// Appends the complete rows of the chunk to `file`; the next call completes a partial row.
@@ -208,6 +221,12 @@ impl<F: RowFormat> Encoder<F> {
         flush: &mut Flush<'_>,
     ) -> Result<(), EncodeError> {
         while let Some(row) = self.decoder.next_row(bytes)? {
+            if self.rows == self.file_ends_after
+                && let Some(split) = &self.split
+            {
+                self.format = split.next_file(&mut self.format, file, flush)?;
+                self.file_ends_after += split.max_rows;
+            }
             self.format.push_row(file, &row, flush)?;
             self.rows += 1;
             // A row may be much longer in the file, because of its endpoint's URL.

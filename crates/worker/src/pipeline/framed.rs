@@ -1,4 +1,4 @@
-//! The bytes of a file in order: its start, its rows, and its end.
+//! The bytes of a file in order: its start, its rows, and its end. An export that is split has several files.
 
 use exports_formats::{FileFrame, Format};
 
@@ -22,7 +22,7 @@ pub(crate) struct FramedOutput<F: Format> {
 enum Next {
     Start,
     Rows,
-    End,
+    End { is_last: bool },
 }
 
 impl<F: Format> FramedOutput<F> {
@@ -36,7 +36,12 @@ impl<F: Format> FramedOutput<F> {
         }
     }
 
-    /// The next bytes; `None` at the end. Cancel safe: a call that is dropped loses no bytes.
+    /// The rows of the next file; `None` if this was the last one. Call it at the end of the file.
+    pub(crate) fn into_next_file(self) -> Option<OrderedOutput<Slice<F>>> {
+        (self.next == Next::End { is_last: false }).then_some(self.rows)
+    }
+
+    /// The next bytes; `None` at the end of the file. Cancel safe: a call that is dropped loses no bytes.
     pub(crate) async fn next(&mut self) -> Result<Option<Chunk>, JobError> {
         loop {
             let chunk = match self.next {
@@ -53,18 +58,21 @@ impl<F: Format> FramedOutput<F> {
                         self.slice_begins_at = self.bytes;
                         continue;
                     }
-                    None => {
-                        self.next = Next::End;
-                        chunk(self.frame.end().map_err(EncodeError::from)?)
-                    }
+                    Some(Piece::FileEnd) => self.end(false)?,
+                    None => self.end(true)?,
                 },
-                Next::End => return Ok(None),
+                Next::End { .. } => return Ok(None),
             };
             self.bytes += chunk.bytes.len() as u64;
             if !chunk.bytes.is_empty() {
                 return Ok(Some(chunk));
             }
         }
+    }
+
+    fn end(&mut self, is_last: bool) -> Result<Chunk, JobError> {
+        self.next = Next::End { is_last };
+        Ok(chunk(self.frame.end().map_err(EncodeError::from)?))
     }
 }
 

@@ -16,7 +16,8 @@ use tokio::task::JoinHandle;
 use crate::job::JobError;
 use crate::pipeline::buffer_pool::{Buffer, BufferPool};
 use crate::pipeline::framed::{FramedOutput, chunk};
-use crate::pipeline::reorder_buffer::Chunk;
+use crate::pipeline::readers::Slice;
+use crate::pipeline::reorder_buffer::{Chunk, OrderedOutput};
 
 /// How many chunks the channels to and from the thread of a zstd frame hold.
 const QUEUED_CHUNKS: usize = 2;
@@ -44,7 +45,16 @@ impl<F: Format> StoredOutput<F> {
         }
     }
 
-    /// The next bytes; `None` at the end.
+    /// The rows of the next file; `None` if this was the last one. Call it at the end of the file.
+    pub(crate) fn into_next_file(self) -> Option<OrderedOutput<Slice<F>>> {
+        match self {
+            Self::Plain(plain) => plain.into_next_file(),
+            Self::Gzip(packed) => packed.plain.into_next_file(),
+            Self::Zstd(packed) => packed.plain.into_next_file(),
+        }
+    }
+
+    /// The next bytes; `None` at the end of the file.
     pub(crate) async fn next(&mut self) -> Result<Option<Chunk>, JobError> {
         match self {
             Self::Plain(bytes) => bytes.next().await,

@@ -19,13 +19,14 @@ use crate::job::{JobError, SharedProgress};
 use crate::pipeline::buffer_pool::BufferPool;
 use crate::pipeline::chunks;
 use crate::pipeline::encoder::{self, Encoder, SliceSize};
+use crate::pipeline::file_split::FileSplit;
 use crate::pipeline::partition::TimePartition;
 use crate::pipeline::reorder_buffer::{ReorderBuffer, SliceInput};
 
 /// What the readers of one export share.
 pub(crate) struct Readers<F: Format> {
     claim: Claim,
-    format: F,
+    format: Arc<F>,
     columns: RowColumns,
     progress: SharedProgress,
     /// For chunks of the source and for encoded bytes.
@@ -74,7 +75,7 @@ pub(crate) struct JoiningReaders {
 impl<F: Format> Readers<F> {
     pub(crate) fn new(
         claim: &Claim,
-        format: F,
+        format: Arc<F>,
         columns: RowColumns,
         progress: &SharedProgress,
         partition: TimePartition,
@@ -160,7 +161,7 @@ impl<F: Format> Readers<F> {
         output: SliceInput<Slice<F>>,
     ) -> Result<Option<SliceSize>, JobError> {
         let source = |error: SourceError| JobError::rows(&error);
-        let encoder = Encoder::new(self.format.rows());
+        let encoder = self.encoder(&output);
         let (buffers, progress) = (self.buffers.clone(), self.progress.clone());
         let (chunks, encoding) = encoder::spawn(encoder, output, buffers, progress);
         let working = self.progress.working();
@@ -179,6 +180,19 @@ impl<F: Format> Readers<F> {
         encoding
             .await
             .map_err(|panicked| JobError::internal(&panicked))?
+    }
+
+    fn encoder(&self, output: &SliceInput<Slice<F>>) -> Encoder<F::Rows> {
+        let encoder = Encoder::new(self.format.rows());
+        let Some(max_rows) = self.claim.options.max_rows_per_file() else {
+            return encoder;
+        };
+        let format = self.format.clone();
+        encoder.split(FileSplit {
+            max_rows: max_rows.get(),
+            writer: Box::new(move || format.rows()),
+            pieces: output.file_ends(),
+        })
     }
 
     /// Waits for a slot in the reorder buffer, then takes the next slice.

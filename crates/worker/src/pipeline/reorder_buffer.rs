@@ -48,6 +48,8 @@ pub(crate) enum Piece<T> {
     Bytes(Chunk),
     /// Its end.
     End(T),
+    /// The end of a file, after the [`End`](Self::End) of its rows. More rows follow, for the next file.
+    FileEnd,
 }
 
 /// Takes the bytes of one slice.
@@ -57,6 +59,19 @@ pub(crate) struct SliceInput<T> {
     budget: Arc<Semaphore>,
     /// Has a permit when the slice has its turn.
     turn: Arc<Semaphore>,
+}
+
+/// Ends the files of a slice, if the export is split.
+#[derive(Debug)]
+pub(crate) struct PieceSender<T>(mpsc::UnboundedSender<Piece<T>>);
+
+impl<T> PieceSender<T> {
+    /// Ends a file.
+    pub(crate) fn end_file(&self, end: T) {
+        // If the output is closed, the next bytes cannot be sent either.
+        self.0.send(Piece::End(end)).ok();
+        self.0.send(Piece::FileEnd).ok();
+    }
 }
 
 #[derive(Debug)]
@@ -160,6 +175,11 @@ impl<T> SliceInput<T> {
         }
     }
 
+    /// Ends files in the middle of the slice.
+    pub(crate) fn file_ends(&self) -> PieceSender<T> {
+        PieceSender(self.pieces.clone())
+    }
+
     /// Ends the slice. `false` if the output is closed.
     pub(crate) fn end(self, end: T) -> bool {
         self.pieces.send(Piece::End(end)).is_ok()
@@ -211,7 +231,7 @@ mod tests {
     async fn next_bytes(output: &mut OrderedOutput<()>) -> Vec<u8> {
         match output.next().await {
             Some(Piece::Bytes(chunk)) => chunk.bytes.to_vec(),
-            Some(Piece::End(())) | None => panic!("no bytes"),
+            Some(Piece::End(()) | Piece::FileEnd) | None => panic!("no bytes"),
         }
     }
 
@@ -224,6 +244,7 @@ mod tests {
             assert!(second.blocking_send(buffer(b"b")));
             assert!(second.end(b"[end of b]".as_slice()));
             assert!(first.blocking_send(buffer(b"a1")));
+            first.file_ends().end_file(b"[end of a1]");
             assert!(first.blocking_send(buffer(b"a2")));
             assert!(first.end(b"[end of a]"));
         });
@@ -232,10 +253,11 @@ mod tests {
             match piece {
                 Piece::Bytes(chunk) => all.extend_from_slice(&chunk.bytes),
                 Piece::End(end) => all.extend_from_slice(end),
+                Piece::FileEnd => all.extend_from_slice(b"[end of file]"),
             }
         }
         late.await.unwrap();
-        assert_eq!(all, b"a1a2[end of a]b[end of b]");
+        assert_eq!(all, b"a1[end of a1][end of file]a2[end of a]b[end of b]");
     }
 
     #[tokio::test]

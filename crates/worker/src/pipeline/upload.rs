@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use exports_database::{Claim, Database, Leased};
+use exports_database::{Claim, Database, Leased, file_key};
 use exports_domain::{Lease, error_line};
 use exports_objects::{FileHeaders, PartSizes, Store, StoreError, Upload};
 use sha2::{Digest, Sha256};
@@ -25,13 +25,15 @@ const RECORD_RETRY: Duration = Duration::from_secs(1);
 /// Timeout of an abort. A janitor deletes what is left in the store.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The file of one attempt.
+/// A file of one attempt.
 pub(crate) struct FileUpload {
     store: Store,
     database: Database,
     metrics: Arc<WorkerMetrics>,
     lease: Lease,
     key: String,
+    /// The key of the attempt's first file, by which the upload is recorded.
+    first_key: String,
     headers: FileHeaders,
     /// How many bytes all parts in memory may have.
     memory: usize,
@@ -70,8 +72,13 @@ pub(crate) struct UploadedFile {
 }
 
 impl FileUpload {
-    pub(crate) fn new(context: &Context, claim: &Claim) -> Self {
-        let name = claim.options.file_name(claim.lease.export);
+    /// The file with this number, from 1.
+    pub(crate) fn new(context: &Context, claim: &Claim, number: u32) -> Self {
+        let (options, export) = (&claim.options, claim.lease.export);
+        let name = match options.max_rows_per_file() {
+            None => options.file_name(export),
+            Some(_) => options.split_file_name(export, number),
+        };
         let memory = context.settings.upload_memory.bytes();
         let part_sizes = context.store.part_sizes(memory);
         let part_size = part_sizes.size(0);
@@ -81,8 +88,9 @@ impl FileUpload {
             database: context.database.clone(),
             metrics: context.metrics.clone(),
             lease: claim.lease,
-            key: claim.object_key.clone(),
-            headers: FileHeaders::attachment(&name, claim.options.media_type()),
+            key: file_key(&claim.object_key, number),
+            first_key: claim.object_key.clone(),
+            headers: FileHeaders::attachment(&name, options.media_type()),
             memory: usize::try_from(memory).unwrap_or(usize::MAX),
             part_sizes,
             part: buffers.take_unallocated(),
@@ -306,7 +314,8 @@ impl FileUpload {
     /// expires.
     async fn record_upload(&mut self, id: &str) -> Result<(), AttemptError> {
         loop {
-            match self.database.record_upload(self.lease, &self.key, id).await {
+            let key = &self.first_key;
+            match self.database.record_upload(self.lease, key, id).await {
                 Ok(Leased::Held(())) => return Ok(()),
                 Ok(Leased::Lost) => return Err(AttemptError::LeaseLost),
                 Err(error) if error.is_transient() => {

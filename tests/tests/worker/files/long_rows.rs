@@ -27,8 +27,12 @@ async fn peak(kind: StoreKind, count: u32, text: &str, written: &[u8]) -> u64 {
         .database()
         .execute(format!("UPDATE messages SET last_error = {text}"))
         .await;
-    let mut worker =
-        fixture.start_worker(&[("EXPORTS_READERS", "1"), ("EXPORTS_CONCURRENCY", "1")]);
+    let mut worker = fixture.start_worker(&[
+        ("EXPORTS_READERS", "1"),
+        ("EXPORTS_CONCURRENCY", "1"),
+        // More parts in flight would be in the memory, too.
+        ("EXPORTS_UPLOAD_MEMORY", "24MiB"),
+    ]);
     worker.wait_for_event("worker started").await;
     let id = fixture.queue_full_export().await;
     fixture.wait_until_completed(id).await;

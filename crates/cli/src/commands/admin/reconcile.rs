@@ -15,6 +15,7 @@ use exports_service::start::{open_store, store_error};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use indicatif::BinaryBytes;
 use serde_json::json;
+use uuid::fmt::Hyphenated;
 
 use crate::audit::{Audit, Change};
 use crate::commands::open;
@@ -138,12 +139,13 @@ impl Reconcile {
                 return Ok(());
             };
             after = Some(last.export);
-            totals.records += page.len() as u64;
+            let exports = page.iter().filter(|file| file.object_key == file.first_key);
+            totals.records += exports.count() as u64;
             for file in missing(store, page).await? {
                 self.print_record(&file)?;
                 totals.missing += 1;
                 if self.delete {
-                    let expired = database.expire_file(file.export, &file.object_key).await;
+                    let expired = database.expire_file(file.export, &file.first_key).await;
                     totals.expired += u64::from(expired.context("cannot expire the export")?);
                 }
             }
@@ -168,6 +170,7 @@ impl Reconcile {
         let ExpectedFile {
             export,
             object_key,
+            first_key: _,
             size_bytes,
         } = file;
         if self.json {
@@ -250,7 +253,8 @@ async fn delete(store: &Store, objects: &[&Ours]) -> Result<u64> {
     Ok(deleted.len() as u64)
 }
 
-/// An object whose key has the form `<project>/<export>/<attempt>-<token>.csv`.
+/// An object whose key has the form `<project>/<export>/<attempt>-<token>.csv`, or `…-0002.csv` if it is not the first
+/// file of an export that is split.
 #[derive(Debug, PartialEq, Eq)]
 struct Ours {
     /// The key that a record would have.
@@ -279,7 +283,12 @@ impl Ours {
         if !FileOptions::EXTENSIONS.contains(&extension) {
             return None;
         }
+        let (token, number) = token.split_at_checked(Hyphenated::LENGTH)?;
         uuid::Uuid::try_parse(token).ok()?;
+        let is_file = |number: &str| number.len() >= 4 && is_number(number);
+        if !number.is_empty() && !number.strip_prefix('-').is_some_and(is_file) {
+            return None;
+        }
         is_number(attempt).then(|| Self {
             key: key.to_owned(),
             export,
@@ -316,12 +325,16 @@ mod tests {
         let key = "proj_a/01935abc-0000-7000-8000-000000000001/12-0190a1b2-0000-7000-8000-000000000001.csv";
         assert_eq!(of(key).as_deref(), Some(key));
         assert_eq!(of(&format!("{key}#3")).as_deref(), Some(key));
+        let second = key.replace(".csv", "-0002.csv.gz");
+        assert_eq!(of(&second).as_deref(), Some(second.as_str()));
         for other in [
             "proj_a/01935abc-0000-7000-8000-000000000001/notes.csv",
             "backup/01935abc-0000-7000-8000-000000000001/1-0190a1b2-0000-7000-8000-000000000001.csv",
             "proj_a/x/1-0190a1b2-0000-7000-8000-000000000001.csv",
             "proj_a/01935abc-0000-7000-8000-000000000001/1-0190a1b2-0000-7000-8000-000000000001.csv/x",
             "proj_a/01935abc-0000-7000-8000-000000000001/1-0190a1b2-0000-7000-8000-000000000001.csv#x",
+            "proj_a/01935abc-0000-7000-8000-000000000001/1-0190a1b2-0000-7000-8000-000000000001-02.csv",
+            "proj_a/01935abc-0000-7000-8000-000000000001/1-0190a1b2-0000-7000-8000-000000000001-000x.csv",
             ".writable-1",
         ] {
             assert_eq!(of(other), None, "{other}");

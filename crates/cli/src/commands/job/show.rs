@@ -67,6 +67,10 @@ fn lines(job: &Job) -> String {
         ("columns", options.columns.as_ref().map(column_names)),
         ("timezone", options.timezone.map(|it| it.to_string())),
         ("csv", options.csv.map(dialect)),
+        (
+            "rows per file",
+            options.max_rows_per_file.map(|it| it.to_string()),
+        ),
         ("rows", number(job.rows)),
         ("bytes", number(job.bytes)),
         ("done", done(job)),

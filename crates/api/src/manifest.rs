@@ -1,0 +1,84 @@
+//! `GET /v1/exports/{id}/manifest`: the files of an export, with their sizes and digests.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use exports_domain::{Export, ExportState};
+use exports_wire::ManifestJson;
+
+use crate::caller::Caller;
+use crate::envelope::Envelope;
+use crate::error::ApiError;
+use crate::error_code::ErrorCode;
+use crate::error_responses::{DocumentedErrors, ErrorResponses};
+use crate::path::ExportPath;
+use crate::query::NoQuery;
+use crate::request_id::RequestId;
+use crate::state::AppState;
+
+struct Errors;
+
+impl DocumentedErrors for Errors {
+    const CODES: &'static [ErrorCode] = &[
+        ErrorCode::InvalidRequest,
+        ErrorCode::ExportNotReady,
+        ErrorCode::Unauthorized,
+        ErrorCode::Forbidden,
+        ErrorCode::NotFound,
+        ErrorCode::ExportExpired,
+        ErrorCode::RateLimited,
+        ErrorCode::InternalError,
+        ErrorCode::Unavailable,
+    ];
+}
+
+/// Get the manifest of an export
+///
+/// The export and its files, with names, sizes, row counts and SHA-256 digests. If the service has a key for it, the manifest is
+/// signed: `exportctl verify` checks it and the files, also years later and offline. The public key is at
+/// `/.well-known/exports-manifest-key`.
+#[utoipa::path(
+    get,
+    path = "/v1/exports/{id}/manifest",
+    tag = "Exports",
+    params(
+        ("id" = Uuid, Path, description = "Export job identifier (UUIDv7)",
+            example = "01935abc-def0-7123-4567-890abcdef012"),
+    ),
+    responses(
+        (status = 200, description = "The manifest", body = Envelope<ManifestJson>),
+        ErrorResponses::<Errors>,
+    ),
+    security(("bearer" = [])),
+)]
+pub(crate) async fn get_manifest(
+    State(state): State<Arc<AppState>>,
+    Extension(request_id): Extension<RequestId>,
+    Extension(caller): Extension<Caller>,
+    ExportPath(id): ExportPath,
+    _: NoQuery,
+) -> Result<Response, ApiError> {
+    let export = state.batch_loader.get(&caller.project, id).await?;
+    respond(&state, request_id, &export.ok_or(ApiError::ExportNotFound)?)
+}
+
+/// The manifest of an export that is completed.
+pub(crate) fn respond(
+    state: &AppState,
+    request_id: RequestId,
+    export: &Export,
+) -> Result<Response, ApiError> {
+    match &export.state {
+        ExportState::Completed(_) => {}
+        ExportState::Expired(_) => return Err(ApiError::Expired),
+        ExportState::Pending | ExportState::Processing { .. } | ExportState::Failed { .. } => {
+            return Err(ApiError::NotReady(export.state.status()));
+        }
+    }
+    let manifest = ManifestJson::of(export, state.clock.now(), state.manifest_key.as_ref());
+    // Only a completed export has one.
+    let manifest = manifest.ok_or(ApiError::Expired)?;
+    Ok(Envelope::json(request_id, manifest).into_response())
+}
