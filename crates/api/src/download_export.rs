@@ -12,6 +12,7 @@ use chrono::DateTime;
 use exports_database::{FileLookup, file_key};
 use exports_domain::time::to_wire;
 use exports_domain::{Export, ExportState};
+use exports_wire::ManifestJson;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -51,6 +52,15 @@ pub(crate) struct DownloadLink {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     note: Option<&'static str>,
+}
+
+/// A link to a file, or the manifest
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only the schema of the response")]
+pub(crate) enum DownloadBody {
+    Link(DownloadLink),
+    Manifest(ManifestJson),
 }
 
 /// What a request asks for.
@@ -168,8 +178,8 @@ impl DocumentedErrors for Errors {
         (status = 302, description = "The file is at `Location`",
             body = Envelope<DownloadLink>,
             headers(("Location" = String, description = "The signed URL"))),
-        (status = 200, description = "The link, if `redirect` is `false`",
-            body = Envelope<DownloadLink>),
+        (status = 200, description = "The link, if `redirect` is `false`; or the manifest, if `file` is `manifest`",
+            body = Envelope<DownloadBody>),
         ErrorResponses::<Errors>,
     ),
     security(("bearer" = [])),
@@ -198,7 +208,10 @@ pub(crate) async fn download_export(
         FileLookup::Missing => return Err(ApiError::ExportNotFound),
     };
     let number = match wanted.file {
-        Some(WantedFile::Manifest) => return manifest::respond(&state, request_id, &export),
+        Some(WantedFile::Manifest) => {
+            let manifest = manifest::respond(&state, request_id, &export)?;
+            return Ok(([no_store()], manifest).into_response());
+        }
         Some(WantedFile::Number(number)) => number_of(&export, Some(number))?,
         None => number_of(&export, None)?,
     };

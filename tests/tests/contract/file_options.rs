@@ -1,4 +1,4 @@
-//! The options of the file: `format`, `compression`, `columns`, `timezone`, `csv`.
+//! The options of the file: `format`, `compression`, `columns`, `timezone`, `csv`, `max_rows_per_file`.
 //!
 //! What they do to the bytes of a file is tested with the worker.
 
@@ -11,7 +11,14 @@ use crate::api::assert_refused;
 use crate::download::fetch;
 use crate::shared::{id_of, path, request, request_with, story};
 
-const OPTIONS: [&str; 5] = ["format", "compression", "columns", "timezone", "csv"];
+const OPTIONS: [&str; 6] = [
+    "format",
+    "compression",
+    "columns",
+    "timezone",
+    "csv",
+    "max_rows_per_file",
+];
 const REPLAYED: &str = "idempotency-replayed";
 
 fn assert_shows(export: &Value, given: &Value) {
@@ -65,6 +72,10 @@ fn an_export_shows_the_options_that_were_given_and_no_others() {
             (
                 json!({"timezone": "America/New_York"}),
                 json!({"timezone": "America/New_York"}),
+            ),
+            (
+                json!({"max_rows_per_file": 1_000_000_000}),
+                json!({"max_rows_per_file": 1_000_000_000}),
             ),
             (json!({"csv": {}}), json!({"csv": csv_with(json!({}))})),
             (
@@ -164,8 +175,12 @@ fn a_fault_names_the_field_and_the_rule() {
                 r#"unknown field "csv.quote": the known fields are csv.delimiter, "#,
             ),
             (
-                json!({"max_rows_per_file": 1000}),
-                r#"unknown field "max_rows_per_file""#,
+                json!({"max_rows_per_file": 999}),
+                "max_rows_per_file must be 1000 to 1000000000",
+            ),
+            (
+                json!({"max_rows_per_file": "1000"}),
+                "max_rows_per_file must be a whole number",
             ),
         ] {
             let body = request_with(given);

@@ -49,6 +49,7 @@ mod roles;
 mod scopes;
 mod secrets;
 mod shutdown;
+mod split_files;
 mod stock_client;
 mod streams;
 mod times;

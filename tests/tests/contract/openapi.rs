@@ -85,6 +85,27 @@ const METHOD: (&str, &[&str], &[&str]) = ("default", &["METHOD_NOT_ALLOWED"], &[
 
 const CONTRACT: &[(&str, &str, Answers)] = &[
     (
+        "get",
+        "/v1/exports/{id}/manifest",
+        &[
+            ("200", &[], &[]),
+            ("400", &["INVALID_REQUEST", "EXPORT_NOT_READY"], &[]),
+            UNAUTHORIZED,
+            FORBIDDEN,
+            NOT_FOUND,
+            ("410", &["EXPORT_EXPIRED"], &[]),
+            LIMITED,
+            INTERNAL,
+            UNAVAILABLE,
+            METHOD,
+        ],
+    ),
+    (
+        "get",
+        "/.well-known/exports-manifest-key",
+        &[("200", &[], &[]), NOT_FOUND, METHOD],
+    ),
+    (
         "post",
         "/v1/exports",
         &[
@@ -475,8 +496,18 @@ fn the_document_describes_parameters_and_schema_fields() {
                 "header",
                 &["Idempotency-Key", "Prefer"],
             ),
-            ("get", "/v1/exports/{id}/download", "query", &["redirect"]),
-            ("get", "/files/{id}", "query", &["expires", "signature"]),
+            (
+                "get",
+                "/v1/exports/{id}/download",
+                "query",
+                &["file", "redirect"],
+            ),
+            (
+                "get",
+                "/files/{id}",
+                "query",
+                &["expires", "file", "signature"],
+            ),
             ("get", "/files/{id}", "header", &["If-Range", "Range"]),
         ] {
             let parameters = document["paths"][path][method]["parameters"]
@@ -525,6 +556,7 @@ fn the_document_describes_parameters_and_schema_fields() {
                 "compression",
                 "columns",
                 "timezone",
+                "max_rows_per_file",
                 "csv",
             ])
         );
@@ -558,6 +590,8 @@ fn the_document_describes_parameters_and_schema_fields() {
                 "compression",
                 "columns",
                 "timezone",
+                "max_rows_per_file",
+                "files",
                 "csv",
                 "retry_of",
                 "snapshot_at",
@@ -844,6 +878,9 @@ fn the_schema_of_a_create_accepts_what_the_api_accepts() {
             ),
             (json!({"timezone": "Europe/Berlin"}), true),
             (json!({"timezone": ""}), false),
+            (json!({"max_rows_per_file": 1000}), true),
+            (json!({"max_rows_per_file": 999}), false),
+            (json!({"max_rows_per_file": "1000"}), false),
         ] {
             let body = request_with(changes);
             assert_eq!(schema.is_valid(&body), accepted, "{body}");

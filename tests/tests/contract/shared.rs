@@ -20,6 +20,11 @@ use crate::api::Api;
 /// The signing key of the links of the file store.
 pub(crate) const SIGNING_KEY: &str = "the contract's signing key: 42 bytes of it";
 
+/// The key that signs manifests.
+const MANIFEST_KEY: &str = "-----BEGIN PRIVATE KEY-----\n\
+    MC4CAQAwBQYDK2VwBCIEIFHKNQJ8z4Lq26RbvgAXGqxW9r9IC93IJUIsc7wrUe/q\n\
+    -----END PRIVATE KEY-----\n";
+
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     runtime.enable_all().build().expect("a runtime")
@@ -60,6 +65,7 @@ impl SharedFixtures {
             Fixture::builder()
                 .store(kind)
                 .api_env("EXPORTS_SIGNING_KEY", SIGNING_KEY)
+                .api_env("EXPORTS_MANIFEST_KEY", MANIFEST_KEY)
                 .worker_env("EXPORTS_CONCURRENCY", "4")
                 .start()
         })

@@ -55,6 +55,11 @@ async fn invalid_projects_keys_and_objects_are_rejected() {
             "export_objects_sweeps_left_check",
             format!("{object} 'doomed', now(), 0)"),
         ),
+        (
+            "export_objects_files_check",
+            "INSERT INTO export_objects (key, export_id, state, files) VALUES ('k', gen_random_uuid(), 'writing', 0)"
+                .to_owned(),
+        ),
     ] {
         assert_eq!(run(&database, &sql).await, expected, "{sql}");
     }

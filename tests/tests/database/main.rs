@@ -30,5 +30,6 @@ mod queue;
 mod queue_hints;
 mod reserved_slot;
 mod roles;
+mod split_files;
 mod states;
 mod sweeps;

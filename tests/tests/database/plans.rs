@@ -313,9 +313,15 @@ async fn worker_statements_skip_dead_index_entries_during_a_long_snapshot() {
             1.0,
         ),
         (
+            "SET files = $4, upload_id = NULL",
+            "uuid, uuid, text, int4",
+            format!("{lease}, 'the-key', 2"),
+            1.0,
+        ),
+        (
             "sha256 = $6",
-            "uuid, uuid, text, int8, int8, bytea, interval, timestamptz",
-            format!("{lease}, 'the-key', 1, 1, sha256('x'), '7 days', now()"),
+            "uuid, uuid, text, int8, int8, bytea, interval, timestamptz, text",
+            format!("{lease}, 'the-key', 1, 1, sha256('x'), '7 days', now(), NULL"),
             1.0,
         ),
         (

@@ -30,7 +30,7 @@ fn endpoint() -> Endpoint {
 }
 
 /// A role with the rights of a program, and the URL with which it connects.
-async fn role(database: &TestDatabase, program: Program) -> (String, String) {
+pub(crate) async fn role(database: &TestDatabase, program: Program) -> (String, String) {
     let suffix = match program {
         Program::Api => "api",
         Program::Worker => "worker",
@@ -143,6 +143,8 @@ async fn the_worker_role_can_run_every_worker_operation() {
     }
     let key = &first.object_key;
     let recorded = storage.record_upload(first.lease, key, "upload").await;
+    assert_eq!(recorded.unwrap(), Leased::Held(()));
+    let recorded = storage.record_file(first.lease, key, 2).await;
     assert_eq!(recorded.unwrap(), Leased::Held(()));
     let done = storage.complete(first.lease, key, &finished_file()).await;
     assert!(matches!(done.unwrap(), Leased::Held(_)));

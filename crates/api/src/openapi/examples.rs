@@ -19,6 +19,7 @@ fn message(operation: &str, code: ErrorCode) -> Option<String> {
         }
         (
             "get_export"
+            | "get_manifest"
             | "delete_export"
             | "export_events"
             | "cancel_export"
@@ -55,6 +56,7 @@ fn message(operation: &str, code: ErrorCode) -> Option<String> {
             | "get_export"
             | "estimate_export"
             | "download_export"
+            | "get_manifest"
             | "download_file"
             | "list_webhooks"
             | "get_webhook"
