@@ -60,7 +60,7 @@ pub(crate) struct DownloadLink {
 #[expect(dead_code, reason = "only the schema of the response")]
 pub(crate) enum DownloadBody {
     Link(DownloadLink),
-    Manifest(ManifestJson),
+    Manifest(Box<ManifestJson>),
 }
 
 /// What a request asks for.

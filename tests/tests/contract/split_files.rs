@@ -183,7 +183,7 @@ fn the_manifest_has_all_files_and_a_valid_signature() {
         let url = format!("{}/.well-known/exports-manifest-key", consumer.api.base());
         let key = fetch(&url.parse().unwrap(), &[]).await.expect(200);
         assert_eq!(key.header("content-type"), Some("application/x-pem-file"));
-        let key = exports_wire::ManifestPublicKey::from_pem(&key.text()).unwrap();
+        let key = exports_wire::ManifestPublicKey::from_pem(key.text()).unwrap();
         let (several, one) = (
             split(&consumer, json!({})).await,
             consumer.completed().await,

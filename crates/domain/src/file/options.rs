@@ -284,6 +284,7 @@ mod tests {
             columns: Some(all),
             timezone: Some(FileTimeZone::UTC),
             csv: Some(CsvOptions::default()),
+            max_rows_per_file: None,
         })
         .unwrap();
         let plain = FileOptions::default();
@@ -297,5 +298,11 @@ mod tests {
         })
         .unwrap();
         assert!(!one.has_same_file_as(&plain, direction));
+        let split = FileOptions::new(GivenOptions {
+            max_rows_per_file: Some(RowsPerFile::try_from(1_000).unwrap()),
+            ..GivenOptions::default()
+        })
+        .unwrap();
+        assert!(!split.has_same_file_as(&plain, direction));
     }
 }

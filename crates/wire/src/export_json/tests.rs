@@ -1,6 +1,6 @@
 use exports_domain::{
     AttemptProgress, Choice, Column, CsvOptions, Delimiter, Failure, FailureCode, FileOptions,
-    GivenOptions, MessageFilter, Progress, TimeRange, ValueSet,
+    GivenOptions, MessageFilter, Progress, SplitFile, TimeRange, ValueSet,
 };
 use serde_json::{Value, json};
 

@@ -161,7 +161,8 @@ impl Attempt {
             () = shutdown.cancelled() => Err(AttemptError::Shutdown),
             () = self.slot.must_be_returned() => Err(AttemptError::SlotReserved),
             error = time_limit::reached(max_duration, progress) => Err(error.into()),
-            written = export::write(&self.context, &self.claim, &self.trace, progress, files, &mut clock) => written,
+            // Boxed: the future is large.
+            written = Box::pin(export::write(&self.context, &self.claim, &self.trace, progress, files, &mut clock)) => written,
         }
     }
 

@@ -71,7 +71,10 @@ fn count_lines(mut text: impl BufRead) -> Counted {
     loop {
         let bytes = text.fill_buf()?;
         let Some(&end) = bytes.last() else { break };
-        rows += bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
+        rows += bytes
+            .split_inclusive(|byte| *byte == b'\n')
+            .filter(|line| line.ends_with(b"\n"))
+            .count() as u64;
         last = end;
         let length = bytes.len();
         text.consume(length);
