@@ -1,10 +1,13 @@
 //! A client of the HTTP API. It uses only the public contract.
 
+mod events;
+mod export;
+mod resumable;
+
 use std::path::Path;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use reqwest::{RequestBuilder, Response, header};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -14,25 +17,14 @@ use tokio::io::{AsyncWriteExt, BufWriter};
 use uuid::Uuid;
 
 use crate::error::{Context, Error, Result};
+pub(crate) use export::{Export, FileOfExport};
+pub(crate) use resumable::Target;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Client {
     http: reqwest::Client,
     address: String,
     key: String,
-}
-
-/// The fields of an export that the demo uses.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Export {
-    pub(crate) id: Uuid,
-    pub(crate) status: String,
-    pub(crate) row_count: Option<u64>,
-    pub(crate) file_size_bytes: Option<u64>,
-    pub(crate) sha256: Option<String>,
-    pub(crate) started_at: Option<DateTime<Utc>>,
-    pub(crate) completed_at: Option<DateTime<Utc>>,
-    pub(crate) error_message: Option<String>,
 }
 
 /// Size and digest of a downloaded file.
@@ -49,21 +41,48 @@ struct Envelope<T> {
 
 /// Used when the response has no `Retry-After`.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
+const INVALID: &str = "the response of the API is invalid";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Maximum time between two chunks of a response.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// A page of the list.
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub(crate) exports: Vec<Value>,
+    pub(crate) next_cursor: Option<String>,
+}
+
 impl Client {
-    pub(crate) fn new(address: &str, key: &str) -> Result<Self> {
+    /// A client of an API on this machine: no proxy of the user, and no certificates, which a fresh machine does
+    /// not have.
+    pub(crate) fn local(address: &str, key: &str) -> Result<Self> {
+        Self::with(address, key, |builder| {
+            builder.no_proxy().tls_certs_only([])
+        })
+    }
+
+    /// A client of any API.
+    pub(crate) fn to(address: &str, key: &str) -> Result<Self> {
+        if !address.starts_with("https://") && !address.starts_with("http://") {
+            return Err(Error::new(format!(
+                "the address of the API must start with https:// or http://: it is {address:?}"
+            )));
+        }
+        Self::with(address, key, |builder| builder)
+    }
+
+    fn with(
+        address: &str,
+        key: &str,
+        build: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
+    ) -> Result<Self> {
         // reqwest needs a TLS provider even for plain HTTP. An error means that one is installed.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
-            // The API runs on this machine: no proxy of the user, and no certificates, which a fresh
-            // machine does not have.
-            .no_proxy()
-            .tls_certs_only([])
+        let builder = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(READ_TIMEOUT)
+            .read_timeout(READ_TIMEOUT);
+        let http = build(builder)
             .build()
             .context("cannot create the HTTP client")?;
         Ok(Self {
@@ -71,6 +90,66 @@ impl Client {
             address: address.trim_end_matches('/').to_owned(),
             key: key.to_owned(),
         })
+    }
+
+    /// The `data` of a response.
+    pub(crate) async fn get(&self, path: &str) -> Result<Value> {
+        data(self.send(self.request(Method::GET, path)).await?).await
+    }
+
+    /// The whole body of a response.
+    pub(crate) async fn get_body(&self, path: &str) -> Result<Value> {
+        let response = check_status(self.send(self.request(Method::GET, path)).await?).await?;
+        response.json().await.context(INVALID)
+    }
+
+    pub(crate) async fn post(
+        &self,
+        path: &str,
+        body: &Value,
+        idempotency_key: Option<&str>,
+    ) -> Result<Value> {
+        let mut request = self.request(Method::POST, path).json(body);
+        if let Some(key) = idempotency_key {
+            request = request.header("Idempotency-Key", key);
+        }
+        data(self.send(request).await?).await
+    }
+
+    /// A POST without a body.
+    pub(crate) async fn post_empty(&self, path: &str) -> Result<Value> {
+        data(self.send(self.request(Method::POST, path)).await?).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Result<()> {
+        let sent = self.send(self.request(Method::DELETE, path)).await?;
+        check_status(sent).await.map(drop)
+    }
+
+    /// GET /v1/exports
+    pub(crate) async fn list(
+        &self,
+        limit: u16,
+        status: Option<&str>,
+        cursor: Option<&str>,
+    ) -> Result<Page> {
+        let mut query = vec![("limit", limit.to_string())];
+        query.extend(status.map(|status| ("status", status.to_owned())));
+        query.extend(cursor.map(|cursor| ("cursor", cursor.to_owned())));
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(query)
+            .finish();
+        let mut body = self.get_body(&format!("/v1/exports?{query}")).await?;
+        let exports = Vec::deserialize(body["data"].take()).context(INVALID)?;
+        let next_cursor = body["meta"]["next_cursor"].as_str().map(str::to_owned);
+        Ok(Page {
+            exports,
+            next_cursor,
+        })
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.address))
     }
 
     /// POST /v1/exports
@@ -137,7 +216,7 @@ impl Client {
 
     async fn send(&self, request: RequestBuilder) -> Result<Response> {
         let sent = request.bearer_auth(&self.key).send().await;
-        sent.context("cannot reach the API")
+        sent.context(format!("cannot reach the API at {}", self.address))
     }
 }
 
@@ -151,7 +230,7 @@ async fn data<T: DeserializeOwned>(response: Response) -> Result<T> {
         .await?
         .json()
         .await
-        .context("the response of the API is invalid")?;
+        .context(INVALID)?;
     Ok(envelope.data)
 }
 
@@ -161,10 +240,21 @@ async fn check_status(response: Response) -> Result<Response> {
     if status.is_success() {
         return Ok(response);
     }
+    let request = response.headers().get("x-request-id");
+    let request = request.and_then(|id| id.to_str().ok()).map(str::to_owned);
     let body: Value = response.json().await.unwrap_or_default();
     let detail = |name: &str| body["error"][name].as_str();
-    Err(Error::new(match (detail("code"), detail("message")) {
+    let mut message = match (detail("code"), detail("message")) {
         (Some(code), Some(message)) => format!("the API responded {status}, {code}: {message}"),
         _ => format!("the API responded {status}"),
-    }))
+    };
+    if let Some(request) = request {
+        message = format!("{message} (request {request})");
+    }
+    Err(match status {
+        StatusCode::NOT_FOUND => Error::NotFound { message },
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Error::Refused { message },
+        StatusCode::GONE => Error::NoFile { message },
+        _ => Error::new(message),
+    })
 }

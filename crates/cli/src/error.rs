@@ -18,6 +18,15 @@ pub(crate) enum Error {
         #[source]
         source: Option<Box<dyn StdError + Send + Sync>>,
     },
+    /// The API has no such export.
+    #[error("{message}")]
+    NotFound { message: String },
+    /// The API refuses the key.
+    #[error("{message}")]
+    Refused { message: String },
+    /// The export has ended without a file.
+    #[error("{message}")]
+    NoFile { message: String },
     /// The process received a signal to stop.
     #[error("interrupted")]
     Interrupted { exit_code: u8 },
@@ -33,6 +42,9 @@ pub(crate) enum Error {
 const SIGPIPE: u8 = 128 + 13;
 /// 1 is an error of the command, and 2 an error in its arguments.
 const FINDINGS: u8 = 3;
+const NO_FILE: u8 = 4;
+const NOT_FOUND: u8 = 5;
+const REFUSED: u8 = 6;
 
 impl Error {
     pub(crate) fn new(message: impl Into<String>) -> Self {
@@ -47,6 +59,9 @@ impl Error {
             Self::Failed { .. } => ExitCode::FAILURE,
             Self::Interrupted { exit_code } => ExitCode::from(*exit_code),
             Self::Findings => ExitCode::from(FINDINGS),
+            Self::NoFile { .. } => ExitCode::from(NO_FILE),
+            Self::NotFound { .. } => ExitCode::from(NOT_FOUND),
+            Self::Refused { .. } => ExitCode::from(REFUSED),
             Self::BrokenPipe => ExitCode::from(SIGPIPE),
         }
     }

@@ -1,10 +1,11 @@
-//! `exportctl`: the commands for operators, and the demo.
+//! `exportctl`: the commands for consumers and for operators, and the demo.
 
 mod audit;
 mod client;
 mod commands;
 mod error;
 mod output;
+mod profile;
 mod progress;
 mod signals;
 mod table;

@@ -68,7 +68,7 @@ impl DemoSystem {
         note(&format!(
             "exports-api and exports-worker are running, the API at {address}"
         ));
-        let client = Client::new(&address, &key)?;
+        let client = Client::local(&address, &key)?;
         let folder = stack.folder().to_owned();
         let export = tokio::select! {
             biased;

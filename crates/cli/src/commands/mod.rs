@@ -2,13 +2,16 @@
 
 mod admin;
 mod check;
+mod connection;
 mod demo;
 mod demo_export;
 mod demo_system;
 mod dev;
+mod export;
 mod job;
 mod jobs;
 mod key;
+mod login;
 mod migrate;
 mod project;
 mod prune;
@@ -27,7 +30,7 @@ use crate::error::{Error, Result};
 
 const DATABASE: &str = "DATABASE_URL";
 
-/// Administers the exports service
+/// Creates and downloads exports, and administers the exports service
 #[derive(Debug, Parser)]
 #[command(name = "exportctl", version)]
 pub(crate) struct Arguments {
@@ -38,6 +41,10 @@ pub(crate) struct Arguments {
 /// `demo` and `dev` do not flatten `DatabaseSettings`: they must not read the user's database URL.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Login(login::Login),
+    #[command(subcommand)]
+    Export(export::Export),
+    Verify(verify::Verify),
     Check(Box<check::Check>),
     Migrate(migrate::Migrate),
     #[command(subcommand)]
@@ -50,7 +57,6 @@ enum Command {
     #[command(subcommand)]
     Webhook(webhook::Webhook),
     Prune(prune::Prune),
-    Verify(verify::Verify),
     #[command(subcommand)]
     Admin(admin::Admin),
     Seed(seed::Seed),
@@ -61,6 +67,8 @@ enum Command {
 impl Arguments {
     pub(crate) async fn run(self) -> Result<()> {
         match self.command {
+            Command::Login(command) => command.run().await,
+            Command::Export(command) => command.run().await,
             Command::Check(command) => command.run().await,
             Command::Migrate(command) => command.run().await,
             Command::Project(command) => command.run().await,

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
 use exports_tests::program;
@@ -21,13 +22,36 @@ pub(crate) async fn exportctl(environment: &[(&str, &str)], command: &str) -> An
 
 /// The same, with arguments that contain spaces.
 pub(crate) async fn exportctl_with(environment: &[(&str, &str)], arguments: &[&str]) -> Answer {
+    exportctl_reading("", environment, arguments).await
+}
+
+/// The same, with this text on standard input.
+pub(crate) async fn exportctl_reading(
+    input: &str,
+    environment: &[(&str, &str)],
+    arguments: &[&str],
+) -> Answer {
     let mut process = Command::new(program("exportctl"));
     process
         .args(arguments)
         .env_clear()
         .envs(environment.iter().copied())
-        .stdin(Stdio::null());
-    let output: Output = tokio::task::spawn_blocking(move || process.output())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let input = input.to_owned();
+    let run = move || {
+        let mut child = process.spawn()?;
+        // A command that reads nothing closes the pipe.
+        child
+            .stdin
+            .take()
+            .expect("it is piped")
+            .write_all(input.as_bytes())
+            .ok();
+        child.wait_with_output()
+    };
+    let output: Output = tokio::task::spawn_blocking(run)
         .await
         .expect("no panic")
         .expect("exportctl starts");

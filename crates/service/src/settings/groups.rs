@@ -90,7 +90,8 @@ pub struct ApiSettings {
         long,
         env = "EXPORTS_MANIFEST_KEY",
         value_name = "PEM",
-        hide_env_values = true
+        hide_env_values = true,
+        value_parser = parse_pem
     )]
     pub manifest_key: Option<SecretString>,
     /// The proxies in front of the API: networks and addresses, separated by commas. Only from them
@@ -101,6 +102,33 @@ pub struct ApiSettings {
     // A refused value may contain a password.
     #[arg(long, env = "EXPORTS_CORS_ORIGINS", value_name = "ORIGINS", hide_env_values = true, value_parser = trimmed(str::parse::<CorsOrigins>))]
     pub cors_origins: Option<CorsOrigins>,
+}
+
+/// The API, for consumers.
+#[derive(Debug, Clone, Args)]
+pub struct ConsumerSettings {
+    /// The address of the API [default: that of the profile]
+    // A refused value may contain a password.
+    #[arg(
+        long,
+        env = "EXPORTS_API_URL",
+        value_name = "URL",
+        hide_env_values = true,
+        value_parser = trimmed(parse_text)
+    )]
+    pub api_url: Option<String>,
+    /// Your API key [default: that of the profile]
+    #[arg(
+        long,
+        env = "EXPORTS_API_KEY",
+        value_name = "KEY",
+        hide_env_values = true,
+        value_parser = trimmed(parse_secret)
+    )]
+    pub api_key: Option<SecretString>,
+    /// The profile of 'exportctl login'
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    pub profile: String,
 }
 
 /// The worker.
@@ -186,6 +214,8 @@ pub enum LogFormat {
 
 /// Every `EXPORTS_*` name of the groups above; a test compares them.
 pub(crate) const NAMES: &[&str] = &[
+    "EXPORTS_API_KEY",
+    "EXPORTS_API_URL",
     "EXPORTS_CONCURRENCY",
     "EXPORTS_CORS_ORIGINS",
     "EXPORTS_CREATES_PER_PROJECT",
@@ -263,6 +293,26 @@ fn parse_database_url(text: &str) -> Result<SecretString, &'static str> {
     Ok(SecretString::from(text))
 }
 
+fn parse_text(text: &str) -> Result<String, &'static str> {
+    if text.is_empty() {
+        return Err("must not be empty");
+    }
+    Ok(text.to_owned())
+}
+
+fn parse_secret(text: &str) -> Result<SecretString, &'static str> {
+    parse_text(text).map(SecretString::from)
+}
+
+/// A text with several lines.
+fn parse_pem(text: &str) -> Result<SecretString, &'static str> {
+    let is_allowed = |char: char| matches!(char, '\r' | '\n') || !char.is_control();
+    if !text.chars().all(is_allowed) {
+        return Err("must not contain a control character");
+    }
+    parse_secret(text.trim())
+}
+
 fn parse_signing_key(text: &str) -> Result<SecretString, String> {
     if text.len() < 32 {
         return Err(match text.len() {
@@ -287,6 +337,8 @@ mod tests {
         store: StoreSettings,
         #[command(flatten)]
         api: ApiSettings,
+        #[command(flatten)]
+        consumer: ConsumerSettings,
         #[command(flatten)]
         limits: crate::settings::LimitSettings,
         #[command(flatten)]
@@ -325,7 +377,10 @@ mod tests {
             let line = crate::settings::try_parse_from::<Everything>(arguments)
                 .unwrap_err()
                 .to_string();
-            let problem = " must not contain a line break or another control character";
+            let problem = match flag {
+                "manifest-key" => " must not contain a control character",
+                _ => " must not contain a line break or another control character",
+            };
             assert!(line == format!("--{flag}{problem}"), "{line}");
             assert!(!line.contains('\u{1}'), "{line}");
         }

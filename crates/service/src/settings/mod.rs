@@ -20,8 +20,8 @@ mod trimmed;
 pub use byte_size::{ByteSize, byte_size};
 pub use duration::parse_duration;
 pub use groups::{
-    ApiSettings, DatabaseSettings, LogFormat, LogSettings, SourceRowSecurity, StartSettings,
-    StoreSettings, WebhookSendSettings, WebhookSettings, WorkerSettings,
+    ApiSettings, ConsumerSettings, DatabaseSettings, LogFormat, LogSettings, SourceRowSecurity,
+    StartSettings, StoreSettings, WebhookSendSettings, WebhookSettings, WorkerSettings,
 };
 pub use limits::LimitSettings;
 pub use networks::Networks;

@@ -12,8 +12,9 @@ use exports_domain::io_reason;
 use exports_objects::secret_variables;
 
 /// The variables that hold secrets.
-const SECRETS: [&str; 5] = [
+const SECRETS: [&str; 6] = [
     "DATABASE_URL",
+    "EXPORTS_API_KEY",
     "EXPORTS_MANIFEST_KEY",
     "EXPORTS_SIGNING_KEY",
     "EXPORTS_SIGNING_KEY_PREVIOUS",
