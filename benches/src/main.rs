@@ -3,6 +3,7 @@
 //! Each topic has a module. All use one [`fixture`] and write into one [`table`].
 
 mod api;
+mod baselines;
 mod export;
 mod fixture;
 mod growth;
@@ -14,6 +15,7 @@ mod network;
 mod queue;
 mod rows;
 mod samples;
+mod seeded;
 mod table;
 mod transactions;
 
