@@ -45,7 +45,7 @@ check: postgresql tools ## Run the CI checks: format, lints, docs, dependencies,
 queries: postgresql tools ## Update the query metadata in .sqlx after a query change
 	scripts/prepare-queries
 
-bench: postgresql garage ## Run all benchmarks, with psql and pgbench as baselines: 20 minutes, 12 GB of disk
+bench: postgresql garage bench-tools ## Run all benchmarks, with psql, pgbench, pigz, zstd and DuckDB as baselines: 35 minutes, 12 GB of disk
 	cargo build --release --bins
 	$(RELEASE)/exports-bench --write benches/RESULTS.md
 
@@ -75,6 +75,10 @@ postgresql:
 .PHONY: pgbouncer
 pgbouncer:
 	@scripts/ensure-pgbouncer
+
+.PHONY: bench-tools
+bench-tools:
+	@scripts/ensure-bench-tools
 
 tools:
 	@scripts/install-tools
