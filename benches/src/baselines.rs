@@ -10,7 +10,8 @@ fn rfc3339(column: &str) -> String {
     )
 }
 
-fn condition(project: &str, filter: &MessageFilter) -> String {
+/// Which messages an export has, also in other dialects of SQL.
+pub(crate) fn condition(project: &str, filter: &MessageFilter) -> String {
     format!(
         "m.project_id = '{project}' AND m.direction = '{}' AND m.created_at >= '{}' AND m.created_at <= '{}'",
         filter.direction.as_str(),
@@ -47,6 +48,11 @@ pub(crate) fn plain_columns(project: &str, filter: &MessageFilter) -> String {
 /// `\copy` of a query into a file, for `psql -c`.
 pub(crate) fn copy(query: &str, file: &str) -> String {
     format!(r"\copy ({query}) to '{file}' with (format csv, header)")
+}
+
+/// `\copy` of a query to standard output, for `psql -c`.
+pub(crate) fn copy_out(query: &str) -> String {
+    format!(r"\copy ({query}) to stdout with (format csv, header)")
 }
 
 /// The worker's statement with the worker's settings: the maximum of one connection to this server.

@@ -9,7 +9,7 @@ mod same_bytes;
 use std::fs;
 
 use anyhow::{Context, Result};
-use exports_domain::MessageFilter;
+use exports_domain::{FileOptions, MessageFilter};
 use exports_sandbox::garage::Garage;
 use tokio::task::spawn_blocking;
 
@@ -34,6 +34,7 @@ pub(crate) async fn run(fixture: &mut Fixture, table: &mut Table) -> Result<()> 
             fixture,
             database: &database,
             store: Store::in_bucket(&garage)?,
+            options: FileOptions::default(),
         },
     };
     let mut figures = Figures::default();

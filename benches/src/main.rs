@@ -6,6 +6,7 @@ mod api;
 mod baselines;
 mod export;
 mod fixture;
+mod formats;
 mod growth;
 mod http;
 mod live;
@@ -52,6 +53,7 @@ enum Topic {
     Export,
     Memory,
     Network,
+    Formats,
     Growth,
     Queue,
     Api,
@@ -60,7 +62,8 @@ enum Topic {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Arguments::parse()).await {
+    // On the heap: it contains the futures of all topics.
+    match Box::pin(run(Arguments::parse())).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -104,6 +107,7 @@ async fn measure(arguments: &Arguments, fixture: &mut Fixture, table: &mut Table
             Topic::Export => export::run(fixture, table).await,
             Topic::Memory => memory::run(fixture, table).await,
             Topic::Network => network::run(fixture, table).await,
+            Topic::Formats => formats::run(fixture, table).await,
             Topic::Growth => growth::run(fixture, table).await,
             Topic::Queue => queue::run(fixture, table).await,
             Topic::Api => api::run(fixture, table).await,
