@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help demo dev build test test-quick check fmt tools garage images up down queries bench bench-memory sbom
+.PHONY: help demo dev build test test-quick check fmt tools garage images up down queries bench bench-memory readers sbom
 
 RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
 
@@ -55,6 +55,10 @@ bench-memory: postgresql ## Measure only the worker's peak memory for different 
 
 images: ## Build the container images (says what and how long); pull their base images or build replacements
 	@scripts/ensure-images
+
+readers: postgresql ## Read files of every format with pyarrow, polars, DuckDB, gzip and zstd, and compare their rows
+	cargo build --release --bins
+	scripts/check-readers
 
 sbom: ## Write what the programs contain (SBOM, CycloneDX JSON) into target/sbom
 	@scripts/make-sbom
