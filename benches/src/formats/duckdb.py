@@ -17,6 +17,8 @@ packages = pathlib.Path(duckdb.__file__).parent.parent
 (extension,) = packages.glob("duckdb_ext/extensions/*/*/postgres_scanner.duckdb_extension")
 
 connection = duckdb.connect(config={"autoinstall_known_extensions": False})
+# It would be in the output.
+connection.execute("SET enable_progress_bar = false")
 connection.execute(f"LOAD '{extension}'")
 connection.execute(f"ATTACH '{url}' AS pg (TYPE postgres, READ_ONLY)")
 begun = time.monotonic()
