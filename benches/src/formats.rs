@@ -11,8 +11,9 @@ mod rivals;
 
 use anyhow::{Result, ensure};
 use exports_domain::MessageFilter;
+use exports_sandbox::process::Stat;
 
-use crate::fixture::{Database, Fixture};
+use crate::fixture::{Database, Fixture, cluster_cpu_seconds};
 use crate::measured::{Exporter, PROJECT};
 use crate::seeded;
 use crate::table::Table;
@@ -47,6 +48,13 @@ pub(crate) async fn run(fixture: &mut Fixture, table: &mut Table) -> Result<()> 
     memory::run(fixture, table).await
 }
 
+/// Processor time in seconds, user and system.
+struct UsedCpu {
+    /// Of the programs that have ended: the tools.
+    programs: f64,
+    database: f64,
+}
+
 /// All of them export the same messages.
 struct Comparison<'a> {
     filter: MessageFilter,
@@ -64,6 +72,7 @@ impl Comparison<'_> {
         ensure!(*first == rows, "{rows} rows instead of {first}");
         figures.ours(kind).add(&ours);
         for rival in kind.rivals() {
+            let before = self.used_cpu().await?;
             let written = self
                 .rivals
                 .run(*rival, self.fixture(), self.database(), &self.filter);
@@ -78,13 +87,24 @@ impl Comparison<'_> {
                     theirs.is_none_or(|theirs| theirs == rows),
                     "{rival:?} has written {theirs:?} rows instead of {rows}"
                 );
+                let after = self.used_cpu().await?;
                 let figures = figures.rival(*rival);
+                figures.cpu.add(after.programs - before.programs);
+                figures.database_cpu.add(after.database - before.database);
                 figures.seconds.add(time);
                 figures.bytes = bytes;
                 figures.peak_memory = figures.peak_memory.max(peak_memory);
             }
         }
         self.files.store.remove(&ours.exported.object_key)
+    }
+
+    /// So far.
+    async fn used_cpu(&self) -> Result<UsedCpu> {
+        Ok(UsedCpu {
+            programs: Stat::of(std::process::id())?.children_cpu_seconds,
+            database: cluster_cpu_seconds(self.database().pool()).await?,
+        })
     }
 
     fn fixture(&self) -> &Fixture {

@@ -18,6 +18,9 @@ pub(super) struct Figures {
 #[derive(Debug, Default)]
 pub(super) struct RivalFigures {
     pub(super) seconds: Samples,
+    /// Of the tool, with `psql`.
+    pub(super) cpu: Samples,
+    pub(super) database_cpu: Samples,
     pub(super) bytes: u64,
     /// The maximum, in bytes; 0 if unknown.
     pub(super) peak_memory: u64,
@@ -98,7 +101,12 @@ impl Figures {
             return row.not_compared(format!("{name}: not installed; run `{INSTALL}`"));
         };
         let ratio = ours.seconds.median() / theirs.seconds.median();
-        let mut baseline = format!("{name}: {}", theirs.seconds.seconds());
+        let mut baseline = format!(
+            "{name}: {}; CPU: {:.1} s, database {:.1} s",
+            theirs.seconds.seconds(),
+            theirs.cpu.median(),
+            theirs.database_cpu.median()
+        );
         if theirs.peak_memory > 0 {
             let peak = mebibytes(theirs.peak_memory);
             baseline = format!("{baseline}; peak {peak:.0} MiB");
