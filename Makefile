@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help demo dev build test test-quick check fmt tools garage images up down queries bench bench-memory sbom
+.PHONY: help demo dev build test test-quick check fmt tools garage images up down queries bench bench-memory readers sbom
 
 RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
 
@@ -45,7 +45,7 @@ check: postgresql tools ## Run the CI checks: format, lints, docs, dependencies,
 queries: postgresql tools ## Update the query metadata in .sqlx after a query change
 	scripts/prepare-queries
 
-bench: postgresql garage ## Run all benchmarks, with psql and pgbench as baselines: 20 minutes, 12 GB of disk
+bench: postgresql garage bench-tools ## Run all benchmarks, with psql, pgbench, pigz, zstd and DuckDB as baselines: 35 minutes, 12 GB of disk
 	cargo build --release --bins
 	$(RELEASE)/exports-bench --write benches/RESULTS.md
 
@@ -55,6 +55,10 @@ bench-memory: postgresql ## Measure only the worker's peak memory for different 
 
 images: ## Build the container images (says what and how long); pull their base images or build replacements
 	@scripts/ensure-images
+
+readers: postgresql ## Read files of every format with pyarrow, polars, DuckDB, gzip and zstd, and compare their rows
+	cargo build --release --bins
+	scripts/check-readers
 
 sbom: ## Write what the programs contain (SBOM, CycloneDX JSON) into target/sbom
 	@scripts/make-sbom
@@ -75,6 +79,10 @@ postgresql:
 .PHONY: pgbouncer
 pgbouncer:
 	@scripts/ensure-pgbouncer
+
+.PHONY: bench-tools
+bench-tools:
+	@scripts/ensure-bench-tools
 
 tools:
 	@scripts/install-tools

@@ -1,49 +1,40 @@
 //! Points 1 to 3: a large export compared with `psql`, into files and into S3, with one reader and several.
 //!
-//! The measurements take turns, so that a slow minute of the machine affects all of them. `baselines` has the statements of `psql`,
-//! `same_bytes` compares the files, `figures` has the results.
+//! The measurements take turns, so that a slow minute of the machine affects all of them. `same_bytes` compares the files,
+//! `figures` has the results.
 
-mod baselines;
 mod figures;
 mod same_bytes;
 
 use std::fs;
 
 use anyhow::{Context, Result};
-use chrono::{DateTime, Utc};
-use exports_domain::{Choice, Direction, MessageFilter, TimeRange};
+use exports_domain::{FileOptions, MessageFilter};
 use exports_sandbox::garage::Garage;
 use tokio::task::spawn_blocking;
 
-use crate::fixture::{Database, Fixture, Store};
+use crate::baselines;
+use crate::fixture::{Fixture, Store};
 use crate::measured::{Exporter, PROJECT};
+use crate::seeded;
 use crate::table::Table;
 
 use figures::{Figures, READERS};
 
-const MESSAGES: u64 = 5_000_000;
-const EXPORTED: u64 = 4_000_000;
 const ROUNDS: usize = 3;
-
-/// Changes the seed's texts that `psql` writes differently from the contract: those with CR, and those that a spreadsheet treats as
-/// a formula. A trigger does it during the insert, so that the table has no dead rows.
-const TAME_TEXTS: &str = "\
-    CREATE FUNCTION tame() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
-        NEW.last_error := 'error: ' || replace(NEW.last_error, E'\\r', ''); RETURN NEW; END $$; \
-    CREATE TRIGGER tame BEFORE INSERT ON messages FOR EACH ROW \
-        WHEN (NEW.last_error ~ E'^[-=+@\\t]|\\r') EXECUTE FUNCTION tame()";
 
 pub(crate) async fn run(fixture: &mut Fixture, table: &mut Table) -> Result<()> {
     let database = fixture.database().await?;
-    seed(fixture, &database).await?;
+    seeded::seed(fixture, &database).await?;
     let garage = spawn_blocking(Garage::on_port).await??;
     let comparison = Comparison {
-        filter: filter(fixture, &database).await?,
+        filter: seeded::filter(fixture, &database).await?,
         files: Exporter::into_files(fixture, &database)?,
         s3: Exporter {
             fixture,
             database: &database,
             store: Store::in_bucket(&garage)?,
+            options: FileOptions::default(),
         },
     };
     let mut figures = Figures::default();
@@ -57,37 +48,6 @@ pub(crate) async fn run(fixture: &mut Fixture, table: &mut Table) -> Result<()> 
     table.note("The statements of psql", comparison.questions().await?);
     drop(comparison);
     fixture.drop_database(database).await
-}
-
-async fn seed(fixture: &Fixture, database: &Database) -> Result<()> {
-    let messages = fixture.scaled(MESSAGES).to_string();
-    eprintln!("export: seeding {messages} messages");
-    fixture.project(database, PROJECT).await?;
-    database.sql(TAME_TEXTS).await?;
-    let arguments = ["seed", "--project", PROJECT, "--messages", &messages];
-    fixture.exportctl(database, &arguments).await?;
-    database.sql("DROP TRIGGER tame ON messages").await?;
-    database.settle().await
-}
-
-/// From the first message to the last outbound one of the wanted number.
-async fn filter(fixture: &Fixture, database: &Database) -> Result<MessageFilter> {
-    let last = fixture.scaled(EXPORTED).cast_signed() - 1;
-    let times: (DateTime<Utc>, DateTime<Utc>) = sqlx::query_as(
-        "SELECT (SELECT min(created_at) FROM messages), \
-         (SELECT created_at FROM messages WHERE project_id = $1 AND direction = 'outbound' \
-          ORDER BY created_at, id OFFSET $2 LIMIT 1)",
-    )
-    .bind(PROJECT)
-    .bind(last)
-    .fetch_one(database.pool())
-    .await?;
-    Ok(MessageFilter {
-        range: TimeRange::new(times.0, times.1)?,
-        direction: Direction::Outbound,
-        status: Choice::Any,
-        endpoint: Choice::Any,
-    })
 }
 
 /// All of them export the same messages.

@@ -121,7 +121,8 @@ impl Fixture {
         sqlx::raw_sql(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}")))
             .execute(&self.admin)
             .await?;
-        let database = Database::connect(name, url).await?;
+        // On the heap, because every topic has this future in its own.
+        let database = Box::pin(Database::connect(name, url)).await?;
         self.exportctl(&database, &["migrate"]).await?;
         Ok(database)
     }

@@ -3,8 +3,10 @@
 //! Each topic has a module. All use one [`fixture`] and write into one [`table`].
 
 mod api;
+mod baselines;
 mod export;
 mod fixture;
+mod formats;
 mod growth;
 mod http;
 mod live;
@@ -14,6 +16,7 @@ mod network;
 mod queue;
 mod rows;
 mod samples;
+mod seeded;
 mod table;
 mod transactions;
 
@@ -50,6 +53,7 @@ enum Topic {
     Export,
     Memory,
     Network,
+    Formats,
     Growth,
     Queue,
     Api,
@@ -58,7 +62,8 @@ enum Topic {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Arguments::parse()).await {
+    // On the heap: it contains the futures of all topics.
+    match Box::pin(run(Arguments::parse())).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -102,6 +107,7 @@ async fn measure(arguments: &Arguments, fixture: &mut Fixture, table: &mut Table
             Topic::Export => export::run(fixture, table).await,
             Topic::Memory => memory::run(fixture, table).await,
             Topic::Network => network::run(fixture, table).await,
+            Topic::Formats => formats::run(fixture, table).await,
             Topic::Growth => growth::run(fixture, table).await,
             Topic::Queue => queue::run(fixture, table).await,
             Topic::Api => api::run(fixture, table).await,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use exports_domain::MessageFilter;
+use exports_domain::{FileOptions, MessageFilter};
 
 use crate::fixture::{Database, Exported, Fixture, Store, cluster_cpu_seconds};
 use crate::samples::Samples;
@@ -17,12 +17,13 @@ const AT_REST: Duration = Duration::from_secs(1);
 /// The pause after an earlier export. It is shorter, because an idle machine gets slow.
 const BETWEEN: Duration = Duration::from_millis(300);
 
-/// A database with messages, and the store of the files.
-#[derive(Debug)]
+/// A database with messages, the store of the files, and their options.
+#[derive(Debug, Clone)]
 pub(crate) struct Exporter<'a> {
     pub(crate) fixture: &'a Fixture,
     pub(crate) database: &'a Database,
     pub(crate) store: Store,
+    pub(crate) options: FileOptions,
 }
 
 /// A completed export.
@@ -34,7 +35,7 @@ pub(crate) struct Measured {
     /// Processor time of all PostgreSQL processes.
     database_cpu: f64,
     /// Of the worker, in bytes.
-    peak_memory: u64,
+    pub(crate) peak_memory: u64,
 }
 
 /// Repeated exports of the same messages.
@@ -45,6 +46,8 @@ pub(crate) struct Repeated {
     database_cpu: Samples,
     /// The maximum, in bytes.
     pub(crate) peak_memory: u64,
+    /// The size of the last file, in bytes.
+    pub(crate) bytes: u64,
 }
 
 impl<'a> Exporter<'a> {
@@ -54,7 +57,16 @@ impl<'a> Exporter<'a> {
             fixture,
             database,
             store: fixture.file_store()?,
+            options: FileOptions::default(),
         })
+    }
+
+    /// The same with other options.
+    pub(crate) fn with(&self, options: FileOptions) -> Self {
+        Self {
+            options,
+            ..self.clone()
+        }
     }
 
     /// Starts a worker for one export and stops it, so its peak memory is that of the export. The file stays.
@@ -78,13 +90,13 @@ impl<'a> Exporter<'a> {
         let worker = worker.await?;
         tokio::time::sleep(AT_REST).await;
         if let Some(before) = before {
-            let exported = self.database.export(PROJECT, before).await?;
+            let exported = self.export_one(before).await?;
             self.store.remove(&exported.object_key)?;
             tokio::time::sleep(BETWEEN).await;
         }
         let worker_before = worker.cpu_seconds()?;
         let database_before = cluster_cpu_seconds(pool).await?;
-        let exported = self.database.export(PROJECT, filter).await?;
+        let exported = self.export_one(filter).await?;
         let measured = Measured {
             exported,
             worker_cpu: worker.cpu_seconds()? - worker_before,
@@ -93,6 +105,11 @@ impl<'a> Exporter<'a> {
         };
         worker.stop().await?;
         Ok(measured)
+    }
+
+    async fn export_one(&self, filter: &MessageFilter) -> Result<Exported> {
+        let exported = self.database.export(PROJECT, filter, &self.options);
+        exported.await
     }
 
     /// The same with default settings. Checks the number of rows and deletes the file.
@@ -138,6 +155,7 @@ impl Repeated {
         self.worker_cpu.add(measured.worker_cpu);
         self.database_cpu.add(measured.database_cpu);
         self.peak_memory = self.peak_memory.max(measured.peak_memory);
+        self.bytes = measured.exported.bytes.cast_unsigned();
     }
 
     /// Duration and processor time, for a table.

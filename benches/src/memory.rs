@@ -13,7 +13,7 @@ use crate::table::{Limit, Row, Table};
 pub(crate) const MOST: f64 = 96.0;
 const MANY: u64 = 4_000_000;
 const LARGE: u64 = 20_000;
-const DAY_US: u64 = 86_400_000_000;
+pub(crate) const DAY_US: u64 = 86_400_000_000;
 const YEAR_US: u64 = 365 * DAY_US;
 
 pub(crate) async fn run(fixture: &mut Fixture, table: &mut Table) -> Result<()> {
@@ -28,24 +28,8 @@ pub(crate) async fn run(fixture: &mut Fixture, table: &mut Table) -> Result<()> 
                 ..Rows::default()
             },
         ),
-        (
-            format!("{many} rows in one microsecond"),
-            Rows {
-                count: many,
-                // Like ids from several writers.
-                id: "gen_random_uuid()",
-                time: "500000",
-                ..Rows::default()
-            },
-        ),
-        (
-            format!("{} rows with errors of 100 kB", fixture.scaled(LARGE)),
-            Rows {
-                count: fixture.scaled(LARGE),
-                error: "repeat(md5(n::text), 3125)",
-                ..Rows::default()
-            },
-        ),
+        one_microsecond(fixture),
+        large_errors(fixture),
     ];
     for (what, rows) in shapes {
         eprintln!("memory: {what}");
@@ -54,6 +38,30 @@ pub(crate) async fn run(fixture: &mut Fixture, table: &mut Table) -> Result<()> 
         add(table, &what, &measured);
     }
     one_day_of_a_year(fixture, table).await
+}
+
+/// A shape of rows, and its name.
+pub(crate) fn one_microsecond(fixture: &Fixture) -> (String, Rows<'static>) {
+    let count = fixture.scaled(MANY);
+    let rows = Rows {
+        count,
+        // Like ids from several writers.
+        id: "gen_random_uuid()",
+        time: "500000",
+        ..Rows::default()
+    };
+    (format!("{count} rows in one microsecond"), rows)
+}
+
+/// A shape of rows, and its name.
+pub(crate) fn large_errors(fixture: &Fixture) -> (String, Rows<'static>) {
+    let count = fixture.scaled(LARGE);
+    let rows = Rows {
+        count,
+        error: "repeat(md5(n::text), 3125)",
+        ..Rows::default()
+    };
+    (format!("{count} rows with errors of 100 kB"), rows)
 }
 
 /// Exports the same messages with their exact time range, and with the whole year.

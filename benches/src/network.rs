@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use exports_domain::FileOptions;
 use exports_sandbox::distance::{Distance, DistantServer};
 use exports_sandbox::garage::{Garage, Listener};
 use tokio::task::spawn_blocking;
@@ -142,6 +143,7 @@ async fn export(
         fixture,
         database,
         store: Store::at(address),
+        options: FileOptions::default(),
     };
     let filter = rows::between(0, rows * 100_000)?;
     let measured = exporter.export(&filter, line.settings).await?;

@@ -57,6 +57,12 @@ impl Row {
         self
     }
 
+    /// Says why there is no baseline.
+    pub(crate) fn not_compared(mut self, why: impl Into<String>) -> Self {
+        self.baseline = why.into();
+        self
+    }
+
     /// Adds a limit for the value itself, in the unit of the limit.
     pub(crate) fn held_to(mut self, value: f64, limit: Limit) -> Self {
         self.limit = limit;

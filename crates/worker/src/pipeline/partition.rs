@@ -29,10 +29,13 @@ impl SliceTarget {
 
     /// A group of rows of a format that stores rows in groups. Its bytes before they are encoded, which makes them far
     /// fewer: it fits into its part of the reorder buffer, too.
+    ///
+    /// A slice with more rows is not read in the order of the index, if the table has only some million rows: for
+    /// 80,000 of 4,000,000 rows, the planner prefers a bitmap scan and sorts, on the disk with the default `work_mem`.
     pub(crate) const GROUP: Self = Self {
-        rows: 98_304,
-        bytes: 24 * 1024 * 1024,
-        per_reader: 3,
+        rows: 32_768,
+        bytes: 8 * 1024 * 1024,
+        per_reader: 4,
     };
 }
 

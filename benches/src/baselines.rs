@@ -1,4 +1,4 @@
-//! The baselines of an export: commands of `psql`.
+//! The baselines of an export: queries and commands of `psql`.
 
 use exports_domain::{MessageFilter, ProjectId, time};
 use exports_source::{TimeSlice, copy_statement};
@@ -10,7 +10,8 @@ fn rfc3339(column: &str) -> String {
     )
 }
 
-fn condition(project: &str, filter: &MessageFilter) -> String {
+/// Which messages an export has, also in other dialects of SQL.
+pub(crate) fn condition(project: &str, filter: &MessageFilter) -> String {
     format!(
         "m.project_id = '{project}' AND m.direction = '{}' AND m.created_at >= '{}' AND m.created_at <= '{}'",
         filter.direction.as_str(),
@@ -20,7 +21,7 @@ fn condition(project: &str, filter: &MessageFilter) -> String {
 }
 
 /// A query whose result, written by `\copy`, equals the file of an outbound export.
-pub(super) fn same_fields(project: &str, filter: &MessageFilter) -> String {
+pub(crate) fn same_fields(project: &str, filter: &MessageFilter) -> String {
     format!(
         "SELECT m.id AS message_id, 'ep_' || replace(m.endpoint_id::text, '-', '') AS endpoint_id, \
          e.url AS endpoint, m.status, m.attempt_count, {}, {}, {}, m.response_status, \
@@ -35,7 +36,7 @@ pub(super) fn same_fields(project: &str, filter: &MessageFilter) -> String {
 }
 
 /// The same rows in the same order, without join and formatting.
-pub(super) fn plain_columns(project: &str, filter: &MessageFilter) -> String {
+pub(crate) fn plain_columns(project: &str, filter: &MessageFilter) -> String {
     format!(
         "SELECT m.id, m.endpoint_id, m.status, m.attempt_count, m.created_at, m.delivered_at, \
          m.next_attempt_at, m.response_status, m.response_latency_ms, m.last_error \
@@ -45,12 +46,17 @@ pub(super) fn plain_columns(project: &str, filter: &MessageFilter) -> String {
 }
 
 /// `\copy` of a query into a file, for `psql -c`.
-pub(super) fn copy(query: &str, file: &str) -> String {
+pub(crate) fn copy(query: &str, file: &str) -> String {
     format!(r"\copy ({query}) to '{file}' with (format csv, header)")
 }
 
+/// `\copy` of a query to standard output, for `psql -c`.
+pub(crate) fn copy_out(query: &str) -> String {
+    format!(r"\copy ({query}) to stdout with (format csv, header)")
+}
+
 /// The worker's statement with the worker's settings: the maximum of one connection to this server.
-pub(super) fn binary_copy(project: &ProjectId, filter: &MessageFilter) -> [String; 2] {
+pub(crate) fn binary_copy(project: &ProjectId, filter: &MessageFilter) -> [String; 2] {
     let whole = TimeSlice::whole(&filter.range);
     [
         "SET jit = off".to_owned(),
