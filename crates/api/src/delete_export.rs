@@ -1,4 +1,4 @@
-//! `DELETE /v1/exports/{id}`: delete an export and its file.
+//! `DELETE /v1/exports/{id}`: delete an export and its files.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use exports_database::Deleted;
 use exports_domain::{ExportId, ProjectId, Scope, error_line};
+use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::caller::Caller;
 use crate::error::ApiError;
@@ -16,6 +17,9 @@ use crate::error_responses::{DocumentedErrors, ErrorResponses};
 use crate::path::ExportPath;
 use crate::query::NoQuery;
 use crate::state::AppState;
+
+/// How many files of an export that is split are deleted at the same time.
+const CONCURRENT_DELETES: usize = 8;
 
 struct Errors;
 
@@ -72,17 +76,22 @@ async fn delete(state: &AppState, project: &ProjectId, id: ExportId) -> Result<(
         Deleted::Active => return Err(ApiError::Active),
         Deleted::Missing => return Err(ApiError::ExportNotFound),
     };
-    for key in object_keys {
-        state.store.delete(&key).await.map_err(ApiError::Store)?;
-        // No worker writes a completed file, so no second cleanup is necessary. If this fails, the janitor repeats the
-        // deletion, which succeeds.
-        if let Err(error) = state.database.object_deleted(&key, Duration::ZERO).await {
-            tracing::debug!(
-                error = error_line(&error),
-                "could not record the deletion of a file"
-            );
-        }
-    }
+    let deletes = stream::iter(object_keys).map(async |key| delete_object(state, &key).await);
+    let deletes = deletes.buffer_unordered(CONCURRENT_DELETES);
+    deletes.try_collect::<()>().await?;
     tracing::info!("export deleted");
+    Ok(())
+}
+
+async fn delete_object(state: &AppState, key: &str) -> Result<(), ApiError> {
+    state.store.delete(key).await.map_err(ApiError::Store)?;
+    // No worker writes a completed file, so no second cleanup is necessary. If this fails, the janitor repeats the
+    // deletion, which succeeds.
+    if let Err(error) = state.database.object_deleted(key, Duration::ZERO).await {
+        tracing::debug!(
+            error = error_line(&error),
+            "could not record the deletion of a file"
+        );
+    }
     Ok(())
 }

@@ -288,13 +288,4 @@ mod tests {
             assert_eq!(options(&given), Err(message), "{given}");
         }
     }
-
-    #[test]
-    fn the_number_of_rows_of_a_file_is_not_an_option_yet() {
-        let message = options(&json!({"max_rows_per_file": 1000})).unwrap_err();
-        assert!(
-            message.starts_with("unknown field \"max_rows_per_file\""),
-            "{message}"
-        );
-    }
 }

@@ -338,7 +338,7 @@ mod tests {
              inbound_endpoint_id must be a UUID; \
              unknown fields \"limit\", \"page\": the known fields are start_time, end_time, direction, \
              status, statuses, endpoint_id, endpoint_ids, inbound_endpoint_id, inbound_endpoint_ids, label, \
-             format, compression, columns, timezone, csv"
+             format, compression, columns, timezone, csv, max_rows_per_file"
         );
     }
 

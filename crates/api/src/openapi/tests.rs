@@ -26,7 +26,7 @@ fn the_document_is_openapi_3_1_and_has_every_operation() {
     let document = value();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
     assert_eq!(document["servers"][0]["url"], "https://example.com");
-    assert_eq!(operations(&document).len(), 22);
+    assert_eq!(operations(&document).len(), 24);
     assert_eq!(
         document["components"]["securitySchemes"]["bearer"]["scheme"],
         "bearer"
