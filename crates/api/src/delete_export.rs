@@ -76,9 +76,9 @@ async fn delete(state: &AppState, project: &ProjectId, id: ExportId) -> Result<(
         Deleted::Active => return Err(ApiError::Active),
         Deleted::Missing => return Err(ApiError::ExportNotFound),
     };
-    let deletes = stream::iter(object_keys).map(async |key| delete_object(state, &key).await);
-    let deletes = deletes.buffer_unordered(CONCURRENT_DELETES);
-    deletes.try_collect::<()>().await?;
+    let deletions = stream::iter(object_keys).map(async |key| delete_object(state, &key).await);
+    let deletions = deletions.buffer_unordered(CONCURRENT_DELETES);
+    deletions.try_collect::<()>().await?;
     tracing::info!("export deleted");
     Ok(())
 }
