@@ -65,10 +65,10 @@ function filters(filter, list) {
     if (UUID.test(filter.text)) go(`exports/${filter.text}`);
   };
   return el("form", { class: "filters", role: "search", "aria-label": "Exports", on: { submit } },
-    el("div", { class: "field" }, el("label", { for: "status", text: "Status" }), status),
     el("div", { class: "field grow" },
       el("label", { for: "text", text: "Find on this page" }), text,
       el("span", { id: "text-hint", class: "hidden-text", text: "Enter a whole id to open that export." })),
+    el("div", { class: "field" }, el("label", { for: "status", text: "Status" }), status),
     el("div", { class: "field" }, el("label", { for: "size", text: "Per page" }), size));
 }
 

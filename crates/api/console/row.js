@@ -10,7 +10,7 @@ export const STATUS = {
   processing: { text: "running", mark: "▶" },
   completed: { text: "ready", mark: "✓" },
   failed: { text: "failed", mark: "✕" },
-  expired: { text: "expired", mark: "⌛" },
+  expired: { text: "expired", mark: "–" },
 };
 
 export function isActive({ status }) {
@@ -23,7 +23,9 @@ export function nameOf({ label, direction, id }) {
 }
 
 export function range({ filter_start_time: from, filter_end_time: to }) {
-  return `${utc(from).replace(" UTC", "")} to ${utc(to)}`;
+  const whole = [from, to].every((time) => utc(time).endsWith(":00 UTC"));
+  const [start, end] = [from, to].map((time) => utc(time).slice(0, whole ? 16 : 19));
+  return `${start} to ${end} UTC`;
 }
 
 /** The state with its mark. `update` writes another one. */

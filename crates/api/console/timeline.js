@@ -45,7 +45,9 @@ export function timeline() {
   return {
     element,
     update(one) {
-      element.replaceChildren(...steps(one).map(({ name, state, time, text }) => el("li", { data: { state }, "aria-current": state === "now" ? "step" : null },
+      // A failed export has nothing to come.
+      const shown = steps(one).filter(({ state }) => state !== "ahead" || one.status !== "failed");
+      element.replaceChildren(...shown.map(({ name, state, time, text }) => el("li", { data: { state }, "aria-current": state === "now" ? "step" : null },
         el("span", { class: "step", text: name }),
         el("span", { class: "hidden-text", text: ` (${SPOKEN[state]}) ` }),
         time ? ago(time) : null,
