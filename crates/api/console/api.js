@@ -37,8 +37,12 @@ export function address(path, query = {}) {
 export async function call(method, path, { query, body, headers, signal } = {}) {
   const response = await send(method, path, { query, body, headers, signal: within(TIMEOUT, signal) });
   if (response.status === 204) return {};
-  const { data, meta } = await response.json();
-  return { data, meta };
+  try {
+    return await response.json();
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError({ message: "The answer is incomplete, or not from the service." });
+  }
 }
 
 /** Sends a request and returns the response. A status of 400 or more is an `ApiError`. */

@@ -11,6 +11,7 @@ import { go } from "./router.js";
 import { badge, isActive, nameOf, progressBar, STATUS } from "./row.js";
 import { timeline } from "./timeline.js";
 
+/** What is not an id in the address, the API refuses, with a message. */
 export async function detailView(main, { id }, signal) {
   const { data } = await call("GET", `/v1/exports/${id}`, { signal });
   const detail = new Detail(data, signal);

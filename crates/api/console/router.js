@@ -4,7 +4,7 @@
 /** The view, its id if it has one, and the query. */
 export function route() {
   const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
-  const [view = "", id = null] = path.split("/").map(decodeURIComponent);
+  const [view = "", id = null] = path.split("/");
   return { view: view || "exports", id, query: new URLSearchParams(query) };
 }
 

@@ -79,7 +79,7 @@ class Webhooks {
         el("h2", { id: title, text: url, tabindex: "-1" }),
         el("span", { class: "badge", data: { status: enabled ? "completed" : "failed" } }, el("span", { "aria-hidden": "true", text: enabled ? "✓" : "✕" }), el("span", { text: status }))),
       el("p", { class: "small" }, `${events.join(", ")} · created `, ago(created)),
-      enabled ? null : el("p", { class: "notice", text: "No events are sent: the server answered 410, or all its deliveries failed for 5 days. Events that happen meanwhile are not sent later." }),
+      enabled ? null : el("p", { class: "notice", text: "No events are sent: the server answered 410, all its deliveries failed for 5 days, or an operator has disabled it. Events that happen meanwhile are not sent later." }),
       el("div", { class: "actions" },
         enabled ? null : act("Enable", "enable", enable, { class: "primary" }),
         act("Send a test", "test", test),

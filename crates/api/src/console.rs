@@ -193,7 +193,11 @@ mod tests {
             ] {
                 let allowed = text.matches("https://example.com").count();
                 let found = text.matches(forbidden).count();
-                let found = if forbidden == "https://" { found - allowed } else { found };
+                let found = if forbidden == "https://" {
+                    found - allowed
+                } else {
+                    found
+                };
                 assert_eq!(found, 0, "{} has {forbidden}", asset.name);
             }
         }

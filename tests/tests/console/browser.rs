@@ -8,7 +8,9 @@ use exports_sandbox::process::Process;
 use exports_tests::{TIMEOUT, eventually, http_client, not_run};
 use serde_json::{Value, json};
 use thirtyfour::prelude::*;
-use thirtyfour::{BrowserLogEntry, ChromeCapabilities, ChromiumLikeCapabilities, LoggingPrefsLogLevel};
+use thirtyfour::{
+    BrowserLogEntry, ChromeCapabilities, ChromiumLikeCapabilities, LoggingPrefsLogLevel,
+};
 
 /// Collects the violations of the content security policy in every document.
 const VIOLATIONS: &str = "window.violations = []; \

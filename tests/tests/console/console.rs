@@ -50,7 +50,10 @@ impl Console {
 
     /// Opens a view by its address. The page is not loaded again, so the key stays.
     pub(crate) async fn open(&self, hash: &str, heading: &str) {
-        let _ = self.browser.run_with("location.hash = arguments[0]", hash).await;
+        let _ = self
+            .browser
+            .run_with("location.hash = arguments[0]", hash)
+            .await;
         let _ = self.browser.wait_for_text("h1", heading).await;
     }
 
@@ -83,9 +86,8 @@ impl Console {
         let unexpected: Vec<_> = complaints
             .iter()
             .filter(|text| {
-                let known = |status: &u16| {
-                    text.contains(&format!("responded with a status of {status}"))
-                };
+                let known =
+                    |status: &u16| text.contains(&format!("responded with a status of {status}"));
                 !expected.iter().any(known)
             })
             .collect();

@@ -42,9 +42,13 @@ async fn all_options_reach_the_api_and_the_command_line_sends_the_same() {
     }
     set(browser, "start", "2025-12-01T00:00").await;
     set(browser, "end", "2025-11-01T00:00").await;
-    let _ = browser.wait_for_text(".estimate", "The end must be after the start").await;
+    let _ = browser
+        .wait_for_text(".estimate", "The end must be after the start")
+        .await;
     browser.click("[data-action=create]").await;
-    let _ = browser.wait_for_text("[role=alert]", "The end must be after the start").await;
+    let _ = browser
+        .wait_for_text("[role=alert]", "The end must be after the start")
+        .await;
     set(browser, "end", "2025-12-02T00:00").await;
     let _ = browser.wait_for_text(".estimate", "5,000 rows").await;
 
@@ -89,8 +93,13 @@ async fn all_options_reach_the_api_and_the_command_line_sends_the_same() {
 
     // A shell runs the command as it is.
     browser.click("[data-action=copy-curl]").await;
-    let _ = browser.wait_for_text("[data-action=copy-curl]", "Copied").await;
-    let shell = Command::new("sh").args(["-c", &command]).env("EXPORTS_KEY", fixture.key()).output();
+    let _ = browser
+        .wait_for_text("[data-action=copy-curl]", "Copied")
+        .await;
+    let shell = Command::new("sh")
+        .args(["-c", &command])
+        .env("EXPORTS_KEY", fixture.key())
+        .output();
     let shell = shell.unwrap();
     assert!(shell.status.success(), "{shell:?}");
     let created: Value = serde_json::from_slice(&shell.stdout).unwrap();
@@ -102,7 +111,14 @@ async fn all_options_reach_the_api_and_the_command_line_sends_the_same() {
     let url = browser.url().await;
     let (_, id) = url.rsplit_once('/').unwrap();
     let export = fixture.get_export(id).await;
-    for name in ["label", "compression", "columns", "timezone", "csv", "max_rows_per_file"] {
+    for name in [
+        "label",
+        "compression",
+        "columns",
+        "timezone",
+        "csv",
+        "max_rows_per_file",
+    ] {
         assert_eq!(export[name], expected[name], "{name}");
     }
     assert_eq!(export["filter_statuses"], expected["statuses"]);
@@ -112,7 +128,10 @@ async fn all_options_reach_the_api_and_the_command_line_sends_the_same() {
 
 fn body_of(command: &str) -> Value {
     let (_, body) = command.split_once("-d '").unwrap();
-    let body = body.trim_end().trim_end_matches('\'').replace("'\"'\"'", "'");
+    let body = body
+        .trim_end()
+        .trim_end_matches('\'')
+        .replace("'\"'\"'", "'");
     serde_json::from_str(&body).unwrap()
 }
 
@@ -127,7 +146,9 @@ async fn an_inbound_export_has_other_columns_and_mistakes_are_named() {
     browser.click("[name=status][value=delivering]").await;
     browser.choose("[name=format]", "jsonl").await;
     browser.click("summary").await;
-    browser.click(".columns input[value=total_delivery_ms]").await;
+    browser
+        .click(".columns input[value=total_delivery_ms]")
+        .await;
     let body = body_of(&command_of(browser).await);
     assert_eq!(body["direction"], "inbound");
     assert_eq!(body["status"], "delivering");
@@ -137,9 +158,13 @@ async fn an_inbound_export_has_other_columns_and_mistakes_are_named() {
     assert_eq!(body_of(&command_of(browser).await).get("columns"), None);
 
     browser.fill("[name=timezone]", "Nowhere/City").await;
-    let _ = browser.wait_for_text(".estimate [role=alert]", "timezone").await;
+    let _ = browser
+        .wait_for_text(".estimate [role=alert]", "timezone")
+        .await;
     browser.click("[data-action=create]").await;
-    let error = browser.wait_for_text(".error-place [role=alert]", "timezone").await;
+    let error = browser
+        .wait_for_text(".error-place [role=alert]", "timezone")
+        .await;
     assert!(error.contains("INVALID_REQUEST"), "{error}");
 
     browser.fill("[name=timezone]", "UTC").await;

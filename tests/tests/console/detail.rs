@@ -13,8 +13,12 @@ use crate::console::Console;
 async fn clipboard(browser: &Browser) -> String {
     let origin = browser.run("return location.origin").await;
     let permissions = json!({"permissions": ["clipboardReadWrite"], "origin": origin});
-    let _ = browser.command("Browser.grantPermissions", permissions).await;
-    let text = browser.run_async("return navigator.clipboard.readText()").await;
+    let _ = browser
+        .command("Browser.grantPermissions", permissions)
+        .await;
+    let text = browser
+        .run_async("return navigator.clipboard.readText()")
+        .await;
     text.as_str().unwrap().to_owned()
 }
 
@@ -35,7 +39,9 @@ async fn a_file_is_downloaded_its_link_copied_and_the_export_deleted() {
     let (browser, fixture) = (&console.browser, &console.fixture);
     let id = console.create("to download").await;
     let _ = fixture.wait_until(&id, "completed").await;
-    console.open(&format!("#/exports/{id}"), "to download").await;
+    console
+        .open(&format!("#/exports/{id}"), "to download")
+        .await;
     let _ = browser.wait_for_text(".timeline", "Download until").await;
     let expected = fixture.download(&id).await.body;
 
@@ -45,7 +51,11 @@ async fn a_file_is_downloaded_its_link_copied_and_the_export_deleted() {
 
     browser.click("[data-action=link]").await;
     eventually("the link is copied", TIMEOUT, async || {
-        console.announced().await.starts_with("Link, valid until").then_some(())
+        console
+            .announced()
+            .await
+            .starts_with("Link, valid until")
+            .then_some(())
     })
     .await;
     let link = clipboard(browser).await;
@@ -91,17 +101,29 @@ async fn each_file_of_a_split_export_has_its_buttons() {
     });
     let id = fixture.create_export(request).await;
     let id = id["id"].as_str().unwrap();
-    console.open(&format!("#/exports/{id}"), "Outbound export").await;
-    let _ = browser.wait_for_text("section[aria-label=Files] h2", "3 files").await;
+    console
+        .open(&format!("#/exports/{id}"), "Outbound export")
+        .await;
+    let _ = browser
+        .wait_for_text("section[aria-label=Files] h2", "3 files")
+        .await;
     assert!(!browser.is_visible("[data-action=download]").await);
 
-    browser.click("[data-action=download-file][data-file='3']").await;
+    browser
+        .click("[data-action=download-file][data-file='3']")
+        .await;
     let last = downloaded(browser, &format!("export-{id}-0003.csv")).await;
-    let lines = last.iter().filter(|byte| **byte == b'\n').count();
-    assert_eq!(lines, 1001);
-    browser.click("[data-action=link-file][data-file='1']").await;
+    let last = String::from_utf8(last).unwrap();
+    assert_eq!(last.lines().count(), 1001);
+    browser
+        .click("[data-action=link-file][data-file='1']")
+        .await;
     eventually("the link is copied", TIMEOUT, async || {
-        console.announced().await.starts_with("Link, valid until").then_some(())
+        console
+            .announced()
+            .await
+            .starts_with("Link, valid until")
+            .then_some(())
     })
     .await;
     let link = clipboard(browser).await;
@@ -122,25 +144,37 @@ async fn exports_that_failed_or_expired_say_why_and_what_helps() {
         .with("attempt", 3)
         .insert(pool)
         .await;
-    console.open(&format!("#/exports/{failed}"), "Outbound export").await;
+    console
+        .open(&format!("#/exports/{failed}"), "Outbound export")
+        .await;
     let why = browser.wait_for_text(".notice", "FILE_TOO_LARGE").await;
     // As text, not as markup.
     assert!(why.contains("<b>The file</b> would be too large."), "{why}");
     assert!(why.contains("shorter time range"), "{why}");
-    let _ = browser.wait_for_text(".timeline [data-state=failed]", "Reading").await;
+    let _ = browser
+        .wait_for_text(".timeline [data-state=failed]", "Reading")
+        .await;
     let _ = browser.wait_for_text(".facts", "Attempts\n3").await;
 
     let expired = ExportRow::of(fixture.project(), ExportStatus::Expired);
     let expired = expired.insert(pool).await;
-    console.open(&format!("#/exports/{expired}"), "Outbound export").await;
-    let _ = browser.wait_for_text(".notice", "The file has been removed").await;
+    console
+        .open(&format!("#/exports/{expired}"), "Outbound export")
+        .await;
+    let _ = browser
+        .wait_for_text(".notice", "The file has been removed")
+        .await;
     browser.click("[data-action=retry]").await;
     let _ = browser.wait_for_text(".facts", &expired.to_string()).await;
     let _ = browser.wait_for_text(".progress", "in the queue").await;
 
     let unknown = "01935abc-def0-7123-4567-890abcdef012";
-    console.open(&format!("#/exports/{unknown}"), "could not be loaded").await;
-    let _ = browser.wait_for_text("[role=alert]", "belongs to another project").await;
+    console
+        .open(&format!("#/exports/{unknown}"), "could not be loaded")
+        .await;
+    let _ = browser
+        .wait_for_text("[role=alert]", "belongs to another project")
+        .await;
     console.open("#/nothing", "There is no such view").await;
     console.finish(&[404]).await;
 }

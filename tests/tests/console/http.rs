@@ -21,7 +21,11 @@ async fn the_page_and_its_files_need_no_key_and_have_a_strict_policy() {
         let reply = api.get(path).await.expect(200);
         assert_eq!(header(&reply, "content-type"), content_type, "{path}");
         assert_eq!(header(&reply, "cache-control"), "no-cache", "{path}");
-        assert_eq!(header(&reply, "x-content-type-options"), "nosniff", "{path}");
+        assert_eq!(
+            header(&reply, "x-content-type-options"),
+            "nosniff",
+            "{path}"
+        );
         assert_eq!(header(&reply, "referrer-policy"), "no-referrer", "{path}");
         let policy = header(&reply, "content-security-policy");
         for directive in [
@@ -60,7 +64,10 @@ async fn unknown_files_and_other_methods_are_errors_in_the_envelope() {
         assert_eq!(header(&reply, "cache-control"), "no-store", "{path}");
     }
     let reply = api.send(api.request(Method::POST, "/console")).await;
-    assert_eq!(reply.expect(405).json()["error"]["code"], "METHOD_NOT_ALLOWED");
+    assert_eq!(
+        reply.expect(405).json()["error"]["code"],
+        "METHOD_NOT_ALLOWED"
+    );
 }
 
 #[tokio::test]

@@ -29,7 +29,9 @@ async fn everything_can_be_done_without_a_mouse() {
     // The field for the key has the focus already.
     browser.press(console.fixture.key()).await;
     browser.press(Key::Enter + "").await;
-    let _ = browser.wait_for_text(".empty", "There are no exports yet").await;
+    let _ = browser
+        .wait_for_text(".empty", "There are no exports yet")
+        .await;
     let focus = "return document.activeElement.tagName";
     eventually("the heading has the focus", TIMEOUT, async || {
         (browser.run(focus).await == "H1").then_some(())
@@ -38,7 +40,10 @@ async fn everything_can_be_done_without_a_mouse() {
 
     let _ = browser.run("document.body.focus(); document.activeElement.blur(); document.getElementById('skip').focus()").await;
     browser.press(Key::Enter + "").await;
-    assert_eq!(browser.run("return document.activeElement.id").await, "main");
+    assert_eq!(
+        browser.run("return document.activeElement.id").await,
+        "main"
+    );
 
     tab_to(browser, ".title a[href='#/new']").await;
     browser.press(Key::Enter + "").await;
@@ -58,10 +63,20 @@ async fn everything_can_be_done_without_a_mouse() {
     browser.press(Key::Enter + "").await;
     let _ = browser.wait_for("dialog").await;
     // The safe answer has the focus, and Escape is a no.
-    assert_eq!(browser.run("return document.activeElement.dataset.answer").await, "no");
+    assert_eq!(
+        browser
+            .run("return document.activeElement.dataset.answer")
+            .await,
+        "no"
+    );
     browser.press(Key::Escape + "").await;
     browser.wait_until_gone("dialog").await;
-    assert_eq!(browser.run("return document.activeElement.dataset.action").await, "cancel");
+    assert_eq!(
+        browser
+            .run("return document.activeElement.dataset.action")
+            .await,
+        "cancel"
+    );
     browser.press(Key::Enter + "").await;
     let _ = browser.wait_for("dialog").await;
     tab_to(browser, "[data-answer=yes]").await;

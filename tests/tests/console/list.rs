@@ -25,19 +25,29 @@ async fn an_empty_list_explains_itself_and_new_exports_appear_without_a_reload()
         return;
     };
     let browser = &console.browser;
-    let _ = browser.wait_for_text(".empty", "There are no exports yet").await;
+    let _ = browser
+        .wait_for_text(".empty", "There are no exports yet")
+        .await;
     console.wait_until_live().await;
     let id = console.create("December").await;
     let row = format!("tr[data-id='{id}']");
     let text = browser.wait_for_text(&row, "ready").await;
     assert!(text.contains("December"), "{text}");
     assert!(text.contains("5,000 rows"), "{text}");
-    let exact = browser.run("return document.querySelector('tbody time').title").await;
+    let exact = browser
+        .run("return document.querySelector('tbody time').title")
+        .await;
     assert!(exact.as_str().unwrap().contains(" UTC"), "{exact}");
 
     // Deleted by somebody else.
-    let _ = console.fixture.api().delete(&format!("/v1/exports/{id}")).await;
-    let _ = browser.wait_for_text(".empty", "There are no exports yet").await;
+    let _ = console
+        .fixture
+        .api()
+        .delete(&format!("/v1/exports/{id}"))
+        .await;
+    let _ = browser
+        .wait_for_text(".empty", "There are no exports yet")
+        .await;
     console.finish(&[]).await;
 }
 
@@ -54,7 +64,10 @@ async fn filters_are_in_the_address_and_survive_a_reload() {
         (ExportStatus::Failed, "second"),
         (ExportStatus::Expired, "third"),
     ] {
-        ExportRow::of(project, status).with("label", label).insert(pool).await;
+        ExportRow::of(project, status)
+            .with("label", label)
+            .insert(pool)
+            .await;
     }
     browser.reload().await;
     console.sign_in(console.fixture.key()).await;
@@ -66,7 +79,8 @@ async fn filters_are_in_the_address_and_survive_a_reload() {
     wait_for_rows(browser, 1).await;
     eventually("the filters are in the address", TIMEOUT, async || {
         let url = browser.url().await;
-        url.ends_with("#/exports?status=failed&text=sec").then_some(())
+        url.ends_with("#/exports?status=failed&text=sec")
+            .then_some(())
     })
     .await;
 
@@ -78,9 +92,13 @@ async fn filters_are_in_the_address_and_survive_a_reload() {
     assert_eq!(browser.run(kept).await, "failed,sec");
 
     browser.fill("#text", "nothing like this").await;
-    let _ = browser.wait_for_text(".empty", "Nothing on this page matches").await;
+    let _ = browser
+        .wait_for_text(".empty", "Nothing on this page matches")
+        .await;
     browser.choose("#status", "processing").await;
-    let _ = browser.wait_for_text(".empty", "No export is running now").await;
+    let _ = browser
+        .wait_for_text(".empty", "No export is running now")
+        .await;
     console.finish(&[]).await;
 }
 
@@ -115,7 +133,9 @@ async fn pages_follow_the_cursor_forth_and_back() {
     assert!(browser.url().await.ends_with("#/exports?limit=25"));
 
     // A whole id opens the export.
-    let id = browser.run("return document.querySelector('tbody tr').dataset.id").await;
+    let id = browser
+        .run("return document.querySelector('tbody tr').dataset.id")
+        .await;
     let id = id.as_str().unwrap();
     browser.fill("#text", id).await;
     browser.press(thirtyfour::Key::Enter + "").await;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use exports_tests::{Fixture, Message, TIMEOUT, eventually};
+use reqwest::Method;
 
 use crate::console::Console;
 
@@ -44,7 +45,9 @@ async fn the_list_and_the_detail_follow_an_export_that_runs() {
     browser.click(&format!("{row} a")).await;
     let _ = browser.wait_for_text("h1", "slow one").await;
     let _ = browser.wait_for_text(".timeline", "rows so far").await;
-    let _ = browser.wait_for_text(".timeline [data-state=now]", "Reading").await;
+    let _ = browser
+        .wait_for_text(".timeline [data-state=now]", "Reading")
+        .await;
     let _ = browser.wait_for(".chart .line").await;
     let _ = browser.wait_for_text(".rates", "now ").await;
     assert!(!browser.is_visible("[data-action=delete]").await);
@@ -72,21 +75,45 @@ async fn the_list_and_the_detail_follow_an_export_that_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broken_stream_is_shown_and_the_list_is_read_again() {
+async fn without_a_stream_the_page_reads_again_until_there_is_one() {
+    let builder = Fixture::builder().api_env("EXPORTS_MAX_STREAMS_PER_PROJECT", "1");
+    let Some(console) = Console::signed_out(builder).await else {
+        return;
+    };
+    // The only stream that the project may have.
+    let api = console.fixture.api();
+    let taken = api.request(Method::GET, "/v1/exports/events");
+    let taken = taken.send().await.unwrap();
+    assert_eq!(taken.status(), 200);
+    console.sign_in(console.fixture.key()).await;
+    let browser = &console.browser;
+    let _ = browser.wait_for("#live[data-state=polling]").await;
+    let id = console.create("without a stream").await;
+    let _ = browser
+        .wait_for_text(&format!("tr[data-id='{id}']"), "ready")
+        .await;
+    assert!(browser.is_visible("#live[data-state=polling]").await);
+    drop(taken);
+    console.wait_until_live().await;
+    console.finish(&[429]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_stops_is_shown_and_the_page_stays() {
     let Some(mut console) = Console::start(Fixture::builder()).await else {
         return;
     };
     console.wait_until_live().await;
-    // The process stops answering for a moment, as during a restart.
-    let before = console.fixture.api_process().id();
     console.fixture.api_process().terminate();
     let _ = console.browser.wait_for_text("#live", "Reconnecting").await;
-    assert_eq!(console.fixture.api_process().id(), before);
+    let _ = console
+        .browser
+        .wait_for_text("[role=alert]", "cannot be reached")
+        .await;
     let complaints = console.browser.complaints().await;
     assert!(
         complaints.iter().all(|it| it.contains("net::ERR_")),
         "{complaints:?}"
     );
-    let _ = console.browser.wait_for_text("[role=alert]", "cannot be reached").await;
     console.browser.quit().await;
 }

@@ -37,8 +37,14 @@ async fn look_at(browser: &Browser, view: &str) {
             resize(browser, width, 900).await;
             accessibility::check(browser, &format!("{view}, {theme}, {width}")).await;
             let overflow = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
-            assert_eq!(browser.run(overflow).await, 0, "{view} at {width} scrolls sideways");
-            let height = browser.run("return document.documentElement.scrollHeight").await;
+            assert_eq!(
+                browser.run(overflow).await,
+                0,
+                "{view} at {width} scrolls sideways"
+            );
+            let height = browser
+                .run("return document.documentElement.scrollHeight")
+                .await;
             let height = u32::try_from(height.as_u64().unwrap()).unwrap();
             resize(browser, width, height.clamp(600, 4000)).await;
             let parameters = json!({"format": "png", "optimizeForSpeed": false});
@@ -52,8 +58,11 @@ async fn look_at(browser: &Browser, view: &str) {
 }
 
 async fn resize(browser: &Browser, width: u32, height: u32) {
-    let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500});
-    let _ = browser.command("Emulation.setDeviceMetricsOverride", metrics).await;
+    let metrics =
+        json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500});
+    let _ = browser
+        .command("Emulation.setDeviceMetricsOverride", metrics)
+        .await;
 }
 
 /// Exports in every state.
@@ -70,7 +79,9 @@ async fn fill_list(fixture: &Fixture) -> String {
             ExportStatus::Failed => row
                 .with("error_code", "SOURCE_UNAVAILABLE")
                 .with("error_message", "The messages could not be read."),
-            _ => row.with("row_count", 48_210).with("file_size_bytes", 9_713_400),
+            _ => row
+                .with("row_count", 48_210)
+                .with("file_size_bytes", 9_713_400),
         };
         let row = row.with_ago("created_at", chrono::TimeDelta::hours(hours));
         let id = row.insert(fixture.database().pool()).await;
@@ -107,7 +118,9 @@ async fn views_of_exports_are_accessible_in_both_themes_and_widths() {
     let _ = browser.wait_for("dialog").await;
     look_at(browser, "question").await;
     browser.click("[data-answer=no]").await;
-    console.open(&format!("#/exports/{failed}"), "Failed deliveries").await;
+    console
+        .open(&format!("#/exports/{failed}"), "Failed deliveries")
+        .await;
     look_at(browser, "detail-failed").await;
     source.restore();
     let _ = fixture.wait_until(&slow, "completed").await;

@@ -16,11 +16,17 @@ async fn only_a_valid_key_opens_the_console_and_nothing_stores_it() {
 
     browser.fill("#key", "exk_short").await;
     browser.click("button[type=submit]").await;
-    let _ = browser.wait_for_text("[role=alert]", "64 hexadecimal digits").await;
+    let _ = browser
+        .wait_for_text("[role=alert]", "64 hexadecimal digits")
+        .await;
 
-    browser.fill("#key", &format!("exk_{}", "0".repeat(64))).await;
+    browser
+        .fill("#key", &format!("exk_{}", "0".repeat(64)))
+        .await;
     browser.click("button[type=submit]").await;
-    let refused = browser.wait_for_text("[role=alert]", "does not accept this key").await;
+    let refused = browser
+        .wait_for_text("[role=alert]", "does not accept this key")
+        .await;
     assert!(refused.contains("Request id: req_"), "{refused}");
     assert!(!browser.is_visible("nav").await);
 
@@ -51,7 +57,9 @@ async fn a_key_that_is_revoked_ends_the_session_with_the_reason() {
     let revoke = "UPDATE api_keys SET revoked_at = clock_timestamp()";
     console.fixture.database().execute(revoke).await;
     let browser = &console.browser;
-    let _ = browser.wait_for_text("[role=alert]", "no longer valid").await;
+    let _ = browser
+        .wait_for_text("[role=alert]", "no longer valid")
+        .await;
     let _ = browser.wait_for("#key").await;
     console.finish(&[401]).await;
 }

@@ -26,7 +26,9 @@ async fn a_webhook_from_its_creation_to_its_deletion() {
     let (browser, fixture) = (&console.browser, &console.fixture);
     let (url, serving) = receiver().await;
     browser.click("nav a[href='#/webhooks']").await;
-    let _ = browser.wait_for_text(".empty", "There are no webhooks yet").await;
+    let _ = browser
+        .wait_for_text(".empty", "There are no webhooks yet")
+        .await;
 
     browser.fill("#url", "http://192.0.2.1/").await;
     browser.click("[data-action=create-webhook]").await;
@@ -38,7 +40,9 @@ async fn a_webhook_from_its_creation_to_its_deletion() {
     let secret = browser.wait_for_text(".secret", "whsec_").await;
     assert!(secret.contains(&url), "{secret}");
     browser.click("[data-action=copy-secret]").await;
-    let _ = browser.wait_for_text("[data-action=copy-secret]", "Copied").await;
+    let _ = browser
+        .wait_for_text("[data-action=copy-secret]", "Copied")
+        .await;
     let card = browser.wait_for_text(".webhook", "enabled").await;
     assert!(card.contains("export.expired"), "{card}");
     browser.click("[data-action=stored]").await;
@@ -49,7 +53,10 @@ async fn a_webhook_from_its_creation_to_its_deletion() {
     browser.click("[data-action=deliveries]").await;
     let _ = browser.wait_for_text("h1", "Deliveries").await;
     let row = browser.wait_for_text("tbody tr", "delivered").await;
-    assert!(row.contains("export.test") && row.contains("HTTP 204"), "{row}");
+    assert!(
+        row.contains("export.test") && row.contains("HTTP 204"),
+        "{row}"
+    );
     // The view is as live as the deliveries are.
     let id = console.create("for the webhook").await;
     let _ = browser.wait_for_text("tbody tr", "export.completed").await;
@@ -62,7 +69,9 @@ async fn a_webhook_from_its_creation_to_its_deletion() {
     let disable = "UPDATE webhooks SET status = 'disabled', disabled_reason = 'gone'";
     fixture.database().execute(disable).await;
     console.open("#/webhooks", "Webhooks").await;
-    let _ = browser.wait_for_text(".webhook .notice", "No events are sent").await;
+    let _ = browser
+        .wait_for_text(".webhook .notice", "No events are sent")
+        .await;
     browser.click("[data-action=enable]").await;
     let _ = browser.wait_for_text(".webhook .badge", "enabled").await;
 
@@ -77,7 +86,9 @@ async fn a_webhook_from_its_creation_to_its_deletion() {
     browser.click("dialog [data-answer=no]").await;
     browser.click(".webhook [data-action=delete]").await;
     browser.click("dialog [data-answer=yes]").await;
-    let _ = browser.wait_for_text(".empty", "There are no webhooks yet").await;
+    let _ = browser
+        .wait_for_text(".empty", "There are no webhooks yet")
+        .await;
     let left = fixture.api().get("/v1/export-webhooks").await.data();
     assert_eq!(left.as_array().unwrap().len(), 0);
     serving.abort();
