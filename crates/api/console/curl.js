@@ -6,7 +6,7 @@ export function curlLine(path, body) {
   return [
     `curl -fsS ${quoted(address(path).href)}`,
     '-H "Authorization: Bearer $EXPORTS_KEY"',
-    `-d ${quoted(JSON.stringify(body))}`,
+    `-d ${quoted(JSON.stringify(body, null, 2))}`,
   ].join(" \\\n  ");
 }
 

@@ -189,16 +189,13 @@ mod tests {
                 "eval(",
                 "style=",
                 "onclick=",
-                "https://",
             ] {
-                let allowed = text.matches("https://example.com").count();
-                let found = text.matches(forbidden).count();
-                let found = if forbidden == "https://" {
-                    found - allowed
-                } else {
-                    found
-                };
-                assert_eq!(found, 0, "{} has {forbidden}", asset.name);
+                assert!(!text.contains(forbidden), "{} has {forbidden}", asset.name);
+            }
+            // The placeholder of an input, and a sentence.
+            let text = text.replace("https://example.com", "");
+            for origin in text.split("https://").skip(1) {
+                assert!(origin.starts_with(' '), "{}: {origin:.40}", asset.name);
             }
         }
     }
