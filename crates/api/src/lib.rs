@@ -15,6 +15,7 @@ mod caching;
 mod caller;
 mod cancel_export;
 mod client_address;
+mod console;
 mod create_export;
 mod cursor;
 mod delete_export;

@@ -15,7 +15,7 @@ use crate::middleware::{
 };
 use crate::state::AppState;
 use crate::{
-    body, cancel_export, create_export, delete_export, download_export, download_file,
+    body, cancel_export, console, create_export, delete_export, download_export, download_file,
     estimate_export, export_events, get_export, health, list_exports, manifest, manifest_key,
     metrics, openapi, project_events, retry_export, webhooks,
 };
@@ -32,6 +32,9 @@ pub(crate) fn router(state: Arc<AppState>) -> Router {
         );
     if state.signer.is_some() {
         public = public.route("/files/{id}", get(download_file::download_file));
+    }
+    if state.console {
+        public = public.merge(console::routes());
     }
     let api = public
         .merge(authenticated(&state))
@@ -200,6 +203,7 @@ mod tests {
             started,
             store_outage: Outage::of("the object store"),
             cors: None,
+            console: true,
             tracer: exports_service::traces::Tracer::default(),
             webhook_networks: exports_service::webhooks::WebhookNetworks::default(),
         }))
@@ -246,6 +250,10 @@ mod tests {
             (Method::GET, "/v1x", 404, "NOT_FOUND"),
             (Method::POST, "/healthz", 405, "METHOD_NOT_ALLOWED"),
             (Method::GET, "/files/no-uuid", 404, "NOT_FOUND"),
+            (Method::GET, "/console/unknown.js", 404, "NOT_FOUND"),
+            (Method::GET, "/console/%FF", 404, "NOT_FOUND"),
+            (Method::GET, "/console/index.html", 404, "NOT_FOUND"),
+            (Method::POST, "/console", 405, "METHOD_NOT_ALLOWED"),
             (
                 Method::GET,
                 "/files/01935abc-def0-7123-4567-890abcdef012",

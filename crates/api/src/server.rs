@@ -85,6 +85,7 @@ impl Server {
             store_outage: Outage::of("the object store"),
             webhook_networks: opened.webhook_networks,
             cors: opened.cors_origins.map(Cors::new).map(Arc::new),
+            console: opened.console,
             tracer: opened.tracer,
         };
         let max_connections = max_connections(opened.max_connections, descriptors);

@@ -13,7 +13,7 @@ use exports_service::http_server::Tls;
 use exports_service::logging::init_logging;
 use exports_service::settings::{
     ApiSettings, CorsOrigins, DatabaseSettings, ExposeSecret, LimitSettings, LogSettings, Networks,
-    StartSettings, StoreSettings, WebhookSettings,
+    StartSettings, StoreSettings, Switch, WebhookSettings,
 };
 use exports_service::start::{Dependencies, StartError, Started, in_variable, listen_error};
 use exports_service::traces::Tracer;
@@ -57,6 +57,7 @@ pub(crate) struct Opened {
     pub(crate) manifest_key: Option<ManifestKey>,
     pub(crate) trusted_proxies: Networks,
     pub(crate) cors_origins: Option<CorsOrigins>,
+    pub(crate) console: bool,
     pub(crate) tls: Option<Tls>,
     pub(crate) listener: TcpListener,
     pub(crate) address: SocketAddr,
@@ -135,6 +136,7 @@ impl Opened {
             manifest_key,
             trusted_proxies: settings.api.trusted_proxies.unwrap_or_default(),
             cors_origins: settings.api.cors_origins,
+            console: settings.api.console == Switch::On,
             tls,
             max_connections: settings.api.max_connections as usize,
             listener,

@@ -63,6 +63,8 @@ pub(crate) struct AppState {
     pub(crate) store_outage: Outage,
     /// Web pages of other origins that may use the API.
     pub(crate) cors: Option<Arc<Cors>>,
+    /// Whether `/console` is served.
+    pub(crate) console: bool,
     pub(crate) tracer: Tracer,
     /// Where webhooks may lead.
     pub(crate) webhook_networks: WebhookNetworks,

@@ -7,10 +7,10 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use exports_service::start::Started;
 
-use crate::body;
 use crate::error::ApiError;
+use crate::{body, console};
 
-/// What needs no dependency.
+/// What needs no dependency, besides the console.
 const ALWAYS: [&str; 2] = ["/healthz", "/openapi.json"];
 
 /// The layer.
@@ -19,7 +19,8 @@ pub(crate) async fn refuse_until_started(
     request: Request,
     next: Next,
 ) -> Response {
-    if started.is_set() || ALWAYS.contains(&request.uri().path()) {
+    let path = request.uri().path();
+    if started.is_set() || ALWAYS.contains(&path) || console::is_path(path) {
         return next.run(request).await;
     }
     Box::pin(body::discard(request)).await;

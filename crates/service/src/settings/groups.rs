@@ -102,6 +102,18 @@ pub struct ApiSettings {
     // A refused value may contain a password.
     #[arg(long, env = "EXPORTS_CORS_ORIGINS", value_name = "ORIGINS", hide_env_values = true, value_parser = trimmed(str::parse::<CorsOrigins>))]
     pub cors_origins: Option<CorsOrigins>,
+    /// Whether the API serves the web page /console: `on` or `off`
+    #[arg(long, env = "EXPORTS_CONSOLE", value_name = "on|off", default_value = "on", value_parser = trimmed(EnumValueParser::<Switch>::new()))]
+    pub console: Switch,
+}
+
+/// A part of a service that can be switched off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// It is there
+    On,
+    /// It is not
+    Off,
 }
 
 /// The API, for consumers.
@@ -217,6 +229,7 @@ pub(crate) const NAMES: &[&str] = &[
     "EXPORTS_API_KEY",
     "EXPORTS_API_URL",
     "EXPORTS_CONCURRENCY",
+    "EXPORTS_CONSOLE",
     "EXPORTS_CORS_ORIGINS",
     "EXPORTS_CREATES_PER_PROJECT",
     "EXPORTS_FILE_TTL",

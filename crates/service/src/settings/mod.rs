@@ -21,7 +21,7 @@ pub use byte_size::{ByteSize, byte_size};
 pub use duration::parse_duration;
 pub use groups::{
     ApiSettings, ConsumerSettings, DatabaseSettings, LogFormat, LogSettings, SourceRowSecurity,
-    StartSettings, StoreSettings, WebhookSendSettings, WebhookSettings, WorkerSettings,
+    StartSettings, StoreSettings, Switch, WebhookSendSettings, WebhookSettings, WorkerSettings,
 };
 pub use limits::LimitSettings;
 pub use networks::Networks;
