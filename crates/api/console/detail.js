@@ -13,28 +13,34 @@ import { timeline } from "./timeline.js";
 
 /** What is not an id in the address, the API refuses, with a message. */
 export async function detailView(main, { id }, signal) {
-  const { data } = await call("GET", `/v1/exports/${id}`, { signal });
-  const detail = new Detail(data, signal);
-  main.replaceChildren(...detail.elements);
+  let detail = null;
+  // A change that comes before the first answer may be newer than the answer.
+  let early = null;
   const read = async () => {
     try {
-      detail.update((await call("GET", `/v1/exports/${id}`, { signal })).data);
+      detail?.update((await call("GET", `/v1/exports/${id}`, { signal })).data);
     } catch (error) {
       if (error.status === 404) detail.deleted();
     }
   };
+  const changed = (one) => {
+    if (one.id !== id.toLowerCase()) return;
+    early = one;
+    detail?.update(one);
+    // Events leave the files of a split export out.
+    if (one.status === "completed" && one.max_rows_per_file && !one.files) read();
+  };
   subscribe({
-    export: (changed) => {
-      if (changed.id !== data.id) return;
-      detail.update(changed);
-      // Events leave the files of a split export out.
-      if (changed.status === "completed" && changed.max_rows_per_file && !changed.files) read();
-    },
+    export: changed,
     deleted: (deleted) => {
-      if (deleted === data.id) detail.deleted();
+      if (deleted === id.toLowerCase()) detail?.deleted();
     },
     refresh: read,
   }, signal);
+  const { data } = await call("GET", `/v1/exports/${id}`, { signal });
+  detail = new Detail(data, signal);
+  main.replaceChildren(...detail.elements);
+  if (early) changed(early);
 }
 
 class Detail {

@@ -34,7 +34,9 @@ export async function manifest(id) {
 }
 
 function save(url, name) {
-  const anchor = el("a", { href: url, download: name, hidden: true });
+  // A link of the store that fails must not replace this page, because the key would be lost with it.
+  const elsewhere = url.startsWith("http") && new URL(url).origin !== location.origin;
+  const anchor = el("a", { href: url, download: name, target: elsewhere ? "_blank" : null, rel: "noopener noreferrer", hidden: true });
   document.body.append(anchor);
   anchor.click();
   anchor.remove();

@@ -25,12 +25,12 @@ export async function listView(main, { query }, signal) {
     list.place,
     list.body,
     list.pages);
-  await list.load();
   subscribe({
-    export: (changed) => list.changed(changed),
-    deleted: (id) => list.remove(id),
-    refresh: () => list.load().catch(() => {}),
+    export: (changed) => list.when(() => list.changed(changed)),
+    deleted: (id) => list.when(() => list.remove(id)),
+    refresh: () => list.load(),
   }, signal);
+  await list.load();
 }
 
 function filters(filter, list) {
@@ -89,8 +89,15 @@ class List {
     this.pages = el("nav", { class: "pages", "aria-label": "Pages" });
   }
 
+  /** Applies a change; while the list is read, after that: the answer may be older than the change. */
+  when(apply) {
+    if (this.waiting) this.waiting.push(apply);
+    else apply();
+  }
+
   async load() {
     const { status, limit, cursor } = this.filter;
+    this.waiting ??= [];
     this.reading?.abort();
     this.reading = new AbortController();
     const signal = AbortSignal.any([this.signal, this.reading.signal]);
@@ -100,12 +107,15 @@ class List {
       this.show(data);
       this.showPages(meta);
     } catch (error) {
+      // Another reading has begun, or the view is closed.
       if (error.name === "AbortError") return;
       // The rows from before stay: they are better than nothing.
       showError(this.place, error);
-    } finally {
-      this.loading.hidden = true;
     }
+    this.loading.hidden = true;
+    const { waiting } = this;
+    this.waiting = null;
+    waiting.forEach((apply) => apply());
   }
 
   /** Rows that were there before keep their element, and with it the focus. */

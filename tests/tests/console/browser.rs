@@ -5,12 +5,10 @@ use std::process::Command;
 
 use exports_sandbox::TemporaryFolder;
 use exports_sandbox::process::Process;
-use exports_tests::{TIMEOUT, eventually, http_client, not_run};
+use exports_tests::{TIMEOUT, eventually, not_run};
 use serde_json::{Value, json};
-use thirtyfour::prelude::*;
-use thirtyfour::{
-    BrowserLogEntry, ChromeCapabilities, ChromiumLikeCapabilities, LoggingPrefsLogLevel,
-};
+
+use crate::webdriver::{Element, WebDriver};
 
 /// Collects the violations of the content security policy in every document.
 const VIOLATIONS: &str = "window.violations = []; \
@@ -35,8 +33,6 @@ impl Browser {
             );
             return None;
         };
-        // Installs the TLS provider that every client of reqwest needs.
-        let _ = http_client();
         let folder = TemporaryFolder::create("browser").unwrap();
         let mut command = Command::new(program);
         command.arg("--port=0");
@@ -52,12 +48,10 @@ impl Browser {
         })
         .await;
         let address = format!("http://127.0.0.1:{port}");
-        let driver = WebDriver::new(address, capabilities(folder.path()));
-        let driver = driver.await.unwrap();
+        let driver = WebDriver::open(&address, capabilities(folder.path())).await;
         let script = json!({ "source": VIOLATIONS });
-        let cdp = driver.cdp();
-        let added = cdp.send_raw("Page.addScriptToEvaluateOnNewDocument", script);
-        added.await.unwrap();
+        let method = "Page.addScriptToEvaluateOnNewDocument";
+        let _ = driver.command(method, script).await;
         Some(Self {
             driver,
             _process: process,
@@ -67,27 +61,27 @@ impl Browser {
 
     /// Loads a page.
     pub(crate) async fn load(&self, url: &str) {
-        self.driver.goto(url).await.unwrap();
+        self.driver.load(url).await;
     }
 
     pub(crate) async fn reload(&self) {
-        self.driver.refresh().await.unwrap();
+        self.driver.reload().await;
     }
 
     pub(crate) async fn url(&self) -> String {
-        self.driver.current_url().await.unwrap().into()
+        self.driver.url().await
     }
 
     /// Runs the body of a function, and returns its result.
     pub(crate) async fn run(&self, script: &str) -> Value {
-        let result = self.driver.execute(script, Vec::new()).await;
-        result.unwrap().json().clone()
+        self.driver.execute(script, json!([])).await
     }
 
     /// The same with one argument.
     pub(crate) async fn run_with(&self, script: &str, argument: impl Into<Value>) -> Value {
-        let result = self.driver.execute(script, vec![argument.into()]).await;
-        result.unwrap().json().clone()
+        self.driver
+            .execute(script, Value::Array(vec![argument.into()]))
+            .await
     }
 
     /// Runs the body of an async function.
@@ -96,22 +90,19 @@ impl Browser {
             "const done = arguments[arguments.length - 1];
              (async () => {{ {script} }})().then(done, (error) => done(String(error)));"
         );
-        let result = self.driver.execute_async(script, Vec::new()).await;
-        result.unwrap().json().clone()
+        self.driver.execute_async(&script).await
     }
 
     /// Sends a command of the `DevTools` protocol.
     pub(crate) async fn command(&self, method: &str, parameters: Value) -> Value {
-        let answer = self.driver.cdp().send_raw(method, parameters).await;
-        answer.unwrap()
+        self.driver.command(method, parameters).await
     }
 
     /// Waits for the first visible element that a selector finds.
-    pub(crate) async fn wait_for(&self, selector: &str) -> WebElement {
+    pub(crate) async fn wait_for(&self, selector: &str) -> Element {
         eventually(&format!("{selector} is visible"), TIMEOUT, async || {
-            for element in self.driver.find_all(By::Css(selector)).await.ok()? {
-                // It may have been replaced meanwhile.
-                if element.is_displayed().await.unwrap_or(false) {
+            for element in self.driver.find(selector).await {
+                if self.driver.is_displayed(&element).await {
                     return Some(element);
                 }
             }
@@ -152,22 +143,26 @@ impl Browser {
 
     /// Clicks, as a person does: the element has to be visible and nothing may cover it.
     pub(crate) async fn click(&self, selector: &str) {
-        let element = self.wait_for(selector).await;
-        element.scroll_into_view().await.unwrap();
-        element.click().await.unwrap();
+        let fact = format!("{selector} can be clicked");
+        eventually(&fact, TIMEOUT, async || {
+            // It may be replaced by a newer one between the two commands.
+            let element = self.wait_for(selector).await;
+            self.driver.click(&element).await.ok()
+        })
+        .await;
     }
 
     /// Replaces the text of a control.
     pub(crate) async fn fill(&self, selector: &str, text: &str) {
         let element = self.wait_for(selector).await;
-        element.clear().await.unwrap();
-        element.send_keys(text).await.unwrap();
+        self.driver.clear(&element).await;
+        self.driver.send_keys(&element, text).await;
     }
 
     /// Presses keys in the element that has the focus.
-    pub(crate) async fn press(&self, keys: impl Into<TypingData>) {
-        let focused = self.driver.active_element().await.unwrap();
-        focused.send_keys(keys).await.unwrap();
+    pub(crate) async fn press(&self, keys: &str) {
+        let focused = self.driver.focused().await;
+        self.driver.send_keys(&focused, keys).await;
     }
 
     /// Chooses the option with this value.
@@ -184,9 +179,10 @@ impl Browser {
 
     /// What the browser reported since the last call: errors, warnings, violations.
     pub(crate) async fn complaints(&self) -> Vec<String> {
-        let log: Vec<BrowserLogEntry> = self.driver.get_log("browser").await.unwrap();
-        let bad = |entry: &BrowserLogEntry| matches!(&*entry.level, "SEVERE" | "WARNING");
-        let log = log.into_iter().filter(bad).map(|entry| entry.message);
+        let log = self.driver.log().await;
+        let bad = |entry: &Value| matches!(entry["level"].as_str(), Some("SEVERE" | "WARNING"));
+        let log = log.into_iter().filter(bad);
+        let log = log.map(|entry| entry["message"].as_str().unwrap_or_default().to_owned());
         let violations = self.run("return window.violations ?? []").await;
         let violations = violations.as_array().unwrap().clone();
         let violations = violations.into_iter().map(|it| format!("CSP: {it}"));
@@ -194,14 +190,12 @@ impl Browser {
     }
 
     pub(crate) async fn quit(self) {
-        self.driver.quit().await.unwrap();
+        self.driver.quit().await;
     }
 }
 
-fn capabilities(folder: &Path) -> ChromeCapabilities {
-    let mut capabilities = DesiredCapabilities::chrome();
-    let profile = format!("--user-data-dir={}", folder.join("profile").display());
-    for argument in [
+fn capabilities(folder: &Path) -> Value {
+    let arguments = [
         "--headless=new",
         // Chromium's sandbox does not work for root.
         "--no-sandbox",
@@ -211,19 +205,17 @@ fn capabilities(folder: &Path) -> ChromeCapabilities {
         // Its own requests would be in the log.
         "--disable-background-networking",
         "--window-size=1280,900",
-        &profile,
-    ] {
-        capabilities.add_arg(argument).unwrap();
-    }
+        &format!("--user-data-dir={}", folder.join("profile").display()),
+    ];
     let preferences = json!({
         "download.default_directory": folder.join("downloads"),
         "download.prompt_for_download": false,
     });
-    let set = capabilities.add_experimental_option("prefs", preferences);
-    set.unwrap();
-    let logs = capabilities.set_browser_log_level(LoggingPrefsLogLevel::All);
-    logs.unwrap();
-    capabilities
+    json!({
+        "browserName": "chrome",
+        "goog:chromeOptions": {"args": arguments, "prefs": preferences},
+        "goog:loggingPrefs": {"browser": "ALL"},
+    })
 }
 
 fn installed(program: &str) -> Option<PathBuf> {

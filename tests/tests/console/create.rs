@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::browser::Browser;
 use crate::console::Console;
+use crate::webdriver::ENTER;
 
 /// Sets a control as a script would: the browser's own picker of times depends on its language.
 async fn set(browser: &Browser, name: &str, value: &str) {
@@ -169,7 +170,7 @@ async fn an_inbound_export_has_other_columns_and_mistakes_are_named() {
 
     browser.fill("[name=timezone]", "UTC").await;
     // Enter in a field is as good as the button.
-    browser.press(thirtyfour::Key::Enter + "").await;
+    browser.press(ENTER).await;
     let _ = browser.wait_for_text("h1", "Inbound export").await;
     eventually("one export exists", TIMEOUT, async || {
         let list = console.fixture.api().get("/v1/exports").await.data();

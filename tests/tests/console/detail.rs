@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use exports_domain::ExportStatus;
-use exports_tests::{ExportRow, Fixture, TIMEOUT, eventually};
+use exports_tests::{ExportRow, Fixture, StoreKind, TIMEOUT, eventually};
 use serde_json::{Value, json};
 
 use crate::browser::Browser;
@@ -89,7 +89,9 @@ async fn a_file_is_downloaded_its_link_copied_and_the_export_deleted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_file_of_a_split_export_has_its_buttons() {
-    let Some(console) = Console::start(Fixture::builder()).await else {
+    // The files come from another origin than the page.
+    let builder = Fixture::builder().store(StoreKind::S3);
+    let Some(console) = Console::start(builder).await else {
         return;
     };
     let (browser, fixture) = (&console.browser, &console.fixture);

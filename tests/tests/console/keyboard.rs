@@ -1,10 +1,10 @@
 //! The keyboard alone: from the sign-in to a canceled export.
 
 use exports_tests::{Fixture, TIMEOUT, eventually};
-use thirtyfour::Key;
 
 use crate::browser::Browser;
 use crate::console::Console;
+use crate::webdriver::{ENTER, ESCAPE, SPACE, TAB};
 
 /// Presses Tab until the focus is on what a selector finds.
 async fn tab_to(browser: &Browser, selector: &str) {
@@ -15,7 +15,7 @@ async fn tab_to(browser: &Browser, selector: &str) {
             assert_eq!(browser.run(visible).await, true, "{selector}");
             return;
         }
-        browser.press(Key::Tab + "").await;
+        browser.press(TAB).await;
     }
     panic!("the Tab key does not reach {selector}");
 }
@@ -28,7 +28,7 @@ async fn everything_can_be_done_without_a_mouse() {
     let browser = &console.browser;
     // The field for the key has the focus already.
     browser.press(console.fixture.key()).await;
-    browser.press(Key::Enter + "").await;
+    browser.press(ENTER).await;
     let _ = browser
         .wait_for_text(".empty", "There are no exports yet")
         .await;
@@ -39,28 +39,28 @@ async fn everything_can_be_done_without_a_mouse() {
     .await;
 
     let _ = browser.run("document.body.focus(); document.activeElement.blur(); document.getElementById('skip').focus()").await;
-    browser.press(Key::Enter + "").await;
+    browser.press(ENTER).await;
     assert_eq!(
         browser.run("return document.activeElement.id").await,
         "main"
     );
 
     tab_to(browser, ".title a[href='#/new']").await;
-    browser.press(Key::Enter + "").await;
+    browser.press(ENTER).await;
     let _ = browser.wait_for_text("h1", "New export").await;
     tab_to(browser, "[name=label]").await;
     browser.press("by keyboard").await;
     tab_to(browser, "summary").await;
-    browser.press(Key::Enter + "").await;
+    browser.press(ENTER).await;
     tab_to(browser, "[aria-label='Later: message_id']").await;
-    browser.press(Key::Space + "").await;
+    browser.press(SPACE).await;
     assert_eq!(console.announced().await, "message_id is now column 2");
     tab_to(browser, "[data-action=create]").await;
-    browser.press(Key::Enter + "").await;
+    browser.press(ENTER).await;
     let _ = browser.wait_for_text("h1", "by keyboard").await;
 
     tab_to(browser, "[data-action=cancel]").await;
-    browser.press(Key::Enter + "").await;
+    browser.press(ENTER).await;
     let _ = browser.wait_for("dialog").await;
     // The safe answer has the focus, and Escape is a no.
     assert_eq!(
@@ -69,7 +69,7 @@ async fn everything_can_be_done_without_a_mouse() {
             .await,
         "no"
     );
-    browser.press(Key::Escape + "").await;
+    browser.press(ESCAPE).await;
     browser.wait_until_gone("dialog").await;
     assert_eq!(
         browser
@@ -77,10 +77,10 @@ async fn everything_can_be_done_without_a_mouse() {
             .await,
         "cancel"
     );
-    browser.press(Key::Enter + "").await;
+    browser.press(ENTER).await;
     let _ = browser.wait_for("dialog").await;
     tab_to(browser, "[data-answer=yes]").await;
-    browser.press(Key::Enter + "").await;
+    browser.press(ENTER).await;
     let _ = browser.wait_for_text(".badge", "canceled").await;
     // The button is gone; the focus must not be lost with it.
     let focused = browser.run("return document.activeElement.tagName").await;

@@ -5,6 +5,7 @@ use exports_tests::{ExportRow, Fixture, TIMEOUT, eventually};
 
 use crate::browser::Browser;
 use crate::console::Console;
+use crate::webdriver::ENTER;
 
 async fn rows(browser: &Browser) -> usize {
     let script = "return [...document.querySelectorAll('tbody tr')].filter((row) => row.checkVisibility()).length";
@@ -138,7 +139,7 @@ async fn pages_follow_the_cursor_forth_and_back() {
         .await;
     let id = id.as_str().unwrap();
     browser.fill("#text", id).await;
-    browser.press(thirtyfour::Key::Enter + "").await;
+    browser.press(ENTER).await;
     let _ = browser.wait_for_text(".id", id).await;
     console.finish(&[]).await;
 }

@@ -16,4 +16,5 @@ mod list;
 mod live;
 mod screens;
 mod session;
+mod webdriver;
 mod webhooks;
