@@ -3,6 +3,8 @@
 //! The signature is over the manifest without the member `signature`, in the canonical form of RFC 8785 (JSON
 //! Canonicalization Scheme).
 
+use std::collections::BTreeMap;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
@@ -67,14 +69,47 @@ impl ManifestJson {
 
 /// The bytes of a manifest that its signature is over.
 ///
-/// `serde_json` writes what RFC 8785 demands for the values of a manifest: objects are sorted, because its `Map` is a
-/// B-tree and all names are ASCII; numbers are integers; texts have only the escapes that they need.
+/// For the values of a manifest, `serde_json` writes what RFC 8785 demands: numbers are integers, and texts have only the
+/// escapes that they need. The order of names is that of UTF-16, which for ASCII names is that of bytes.
 #[must_use]
 pub fn signed_bytes(mut manifest: Value) -> Vec<u8> {
     if let Value::Object(members) = &mut manifest {
         members.remove("signature");
     }
-    manifest.to_string().into_bytes()
+    let mut canonical = String::new();
+    push_canonical(&mut canonical, &manifest);
+    canonical.into_bytes()
+}
+
+/// Sorts the names itself: whether `serde_json` does depends on the features of other crates in the build.
+fn push_canonical(text: &mut String, value: &Value) {
+    match value {
+        Value::Object(members) => {
+            let sorted: BTreeMap<_, _> = members.iter().collect();
+            let mut separator = '{';
+            for (name, value) in &sorted {
+                text.push(separator);
+                text.push_str(&Value::from(name.as_str()).to_string());
+                text.push(':');
+                push_canonical(text, value);
+                separator = ',';
+            }
+            text.push_str(if sorted.is_empty() { "{}" } else { "}" });
+        }
+        Value::Array(items) => {
+            text.push('[');
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    text.push(',');
+                }
+                push_canonical(text, item);
+            }
+            text.push(']');
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            text.push_str(&value.to_string());
+        }
+    }
 }
 
 /// A key that is no Ed25519 key in PEM. The message says the rule.
@@ -166,9 +201,9 @@ mod tests {
         let manifest = json!({
             "signature": "x",
             "files": [{"number": 2, "name": "\u{e9}\u{1f600}\"\\/\u{7f}\u{8}\t\n\u{1f}"}],
-            "export": {"b": false, "a": 9_007_199_254_740_991_u64},
+            "export": {"b": false, "a": 9_007_199_254_740_991_u64, "c": {}, "d": []},
         });
-        let expected = "{\"export\":{\"a\":9007199254740991,\"b\":false},\
+        let expected = "{\"export\":{\"a\":9007199254740991,\"b\":false,\"c\":{},\"d\":[]},\
             \"files\":[{\"name\":\"\u{e9}\u{1f600}\\\"\\\\/\u{7f}\\b\\t\\n\\u001f\",\"number\":2}]}";
         assert_eq!(String::from_utf8(signed_bytes(manifest)).unwrap(), expected);
     }
