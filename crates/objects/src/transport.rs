@@ -89,7 +89,7 @@ struct Transport {
     uploads: reqwest::Client,
     /// A request without progress for this time is ended and retried.
     stall_limit: Option<Duration>,
-    /// The limit for a whole request, see [`progress::time_limit`].
+    /// The limit for a whole request, see `progress`.
     timeout: Option<Duration>,
     settings: Connector,
 }

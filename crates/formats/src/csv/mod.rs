@@ -2,7 +2,7 @@
 //!
 //! [`CsvWriter`] writes the rows of a file without options: commas, CRLF, all columns, UTC. [`CustomCsvWriter`]
 //! writes all others. `text` writes the fields that can require quotes, `endpoint_fields` the two that many
-//! rows have in common, [`fields`](crate::fields) all others.
+//! rows have in common, `fields` all others.
 
 mod custom;
 mod endpoint_fields;

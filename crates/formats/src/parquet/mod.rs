@@ -6,7 +6,7 @@
 //! `row_group` encodes them.
 //!
 //! Memory is bounded: values are encoded and compressed page by page, and a row group ends at
-//! [`MAX_ROWS`](row_group::MAX_ROWS) or at [`MAX_BYTES`](row_group::MAX_BYTES).
+//! `MAX_ROWS` or at `MAX_BYTES`.
 
 mod batch;
 mod frame;
