@@ -1,7 +1,5 @@
 //! One export: files, links, the manifest, delete, and exports that ended in other ways.
 
-use std::path::Path;
-
 use exports_domain::ExportStatus;
 use exports_tests::{ExportRow, Fixture, StoreKind, TIMEOUT, eventually};
 use serde_json::{Value, json};
@@ -25,8 +23,9 @@ async fn clipboard(browser: &Browser) -> String {
 async fn downloaded(browser: &Browser, name: &str) -> Vec<u8> {
     let path = browser.downloads().join(name);
     eventually(&format!("{name} is downloaded"), TIMEOUT, async || {
-        // Chromium renames the file when it is complete.
-        Path::exists(&path).then(|| std::fs::read(&path).unwrap())
+        // Chromium reserves the name with an empty file, and replaces it when the file is complete.
+        let content = std::fs::read(&path).ok()?;
+        (!content.is_empty()).then_some(content)
     })
     .await
 }
