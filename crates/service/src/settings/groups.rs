@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::builder::{EnumValueParser, StringValueParser};
-use clap::{Args, ValueEnum};
+use clap::{Args, Command, ValueEnum};
 use exports_domain::{Count, Limit};
 use exports_objects::{MAX_UPLOAD_MEMORY, MIN_UPLOAD_MEMORY};
 use secrecy::SecretString;
@@ -12,7 +12,7 @@ use url::Url;
 
 use crate::settings::byte_size::{ByteSize, byte_size};
 use crate::settings::duration::parse_duration;
-use crate::settings::limits;
+use crate::settings::limits::{self, LimitSettings};
 use crate::settings::networks::Networks;
 use crate::settings::number::number;
 use crate::settings::origins::CorsOrigins;
@@ -22,12 +22,17 @@ use crate::settings::trimmed::trimmed;
 #[derive(Debug, Clone, Args)]
 pub struct DatabaseSettings {
     /// PostgreSQL with the exports, as a URL: `postgres://user:password@host/database`
+    ///
+    /// It may have every parameter that psql accepts.
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true, value_parser = trimmed(parse_database_url))]
     pub database_url: SecretString,
     /// Another database, or a replica, to read messages and endpoints from
     #[arg(long, env = "EXPORTS_SOURCE_DATABASE_URL", value_name = "URL", hide_env_values = true, value_parser = trimmed(parse_database_url))]
     pub source_database_url: Option<SecretString>,
     /// Row-level security of the source: `refuse` to export if it hides rows, or `apply` it
+    ///
+    /// `refuse`: rows that row-level security hides from the worker's role are an error. `apply`: these rows are
+    /// left out on purpose.
     #[arg(long, env = "EXPORTS_SOURCE_ROW_SECURITY", value_name = "refuse|apply", default_value = "refuse", value_parser = trimmed(EnumValueParser::<SourceRowSecurity>::new()))]
     pub source_row_security: SourceRowSecurity,
 }
@@ -45,6 +50,9 @@ pub enum SourceRowSecurity {
 #[derive(Debug, Clone, Args)]
 pub struct StoreSettings {
     /// Where files go: `file:///path`, `s3://bucket/prefix`, `gs://bucket/prefix` or `az://container/prefix`
+    ///
+    /// The usual variables of the clouds apply: `AWS_REGION`, `AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`,
+    /// `AWS_SECRET_ACCESS_KEY`, `AWS_ALLOW_HTTP`, `GOOGLE_…`, `AZURE_…`.
     #[arg(id = "object_store_url", long = "object-store-url", env = "EXPORTS_OBJECT_STORE_URL", value_name = "URL", value_parser = trimmed(StringValueParser::new()))]
     pub url: String,
     /// The address of the store as consumers see it; links are signed for it
@@ -59,33 +67,47 @@ pub struct ApiSettings {
     #[arg(long, env = "EXPORTS_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = trimmed(parse_address))]
     pub listen: SocketAddr,
     /// How many connections may be open at a time; more wait
+    ///
+    /// The limit is for each API process. Those that wait are in the backlog of the operating system.
     #[arg(long, env = "EXPORTS_MAX_CONNECTIONS", value_name = "COUNT", default_value_t = 2048, value_parser = trimmed(number(1_u32..=1_000_000)))]
     pub max_connections: u32,
     /// Waiting and event-stream requests of a project at a time per API process: a number, or `off`
     #[arg(long, env = "EXPORTS_MAX_STREAMS_PER_PROJECT", value_name = "COUNT", default_value = "100", value_parser = trimmed(limits::parse::<Limit<Count>>))]
     pub max_streams_per_project: Limit<Count>,
     /// A file with the certificate chain (PEM), to serve HTTPS; with the key
+    ///
+    /// The API then serves HTTPS on its own port. Set both or none. The files are read again when they change.
     #[arg(long, env = "EXPORTS_TLS_CERT", value_name = "FILE", value_parser = trimmed(StringValueParser::new()))]
     pub tls_cert: Option<String>,
     /// A file with the private key (PEM) of the certificate
     #[arg(long, env = "EXPORTS_TLS_KEY", value_name = "FILE", value_parser = trimmed(StringValueParser::new()))]
     pub tls_key: Option<String>,
-    /// The address of /metrics; off unless set
+    /// The address of `/metrics`; off unless set
+    ///
+    /// The address is not for consumers.
     #[arg(long, env = "EXPORTS_METRICS_LISTEN", value_name = "ADDRESS", value_parser = trimmed(parse_address))]
     pub metrics_listen: Option<SocketAddr>,
     /// The address of the API as consumers see it [default: http:// or https://, and the listen address]
+    ///
+    /// Required if `EXPORTS_LISTEN` is `0.0.0.0` or `[::]` and `EXPORTS_SIGNING_KEY` is set: links to files could
+    /// not lead there.
     // A refused value may contain a password.
     #[arg(long, env = "EXPORTS_PUBLIC_URL", value_name = "URL", hide_env_values = true, value_parser = trimmed(parse_public_url))]
     pub public_url: Option<Url>,
-    /// The key that signs links to the API's own /files/{id}: any text of 32 bytes or more. Required with a
+    /// The key that signs links to the API's own `/files/{id}`: any text of 32 bytes or more. Required with a
     /// file store, and with other stores for clients that keep Authorization across a redirect
+    ///
+    /// With a store other than `file://`, clients that keep `Authorization` across a redirect get a link of the
+    /// API; without the key they get a link of the store, which may refuse them.
     #[arg(long, env = "EXPORTS_SIGNING_KEY", value_name = "TEXT", hide_env_values = true, value_parser = trimmed(parse_signing_key))]
     pub signing_key: Option<SecretString>,
     /// The signing key from before: links that it has signed are still valid, new ones are not signed with it
     #[arg(long, env = "EXPORTS_SIGNING_KEY_PREVIOUS", value_name = "TEXT", hide_env_values = true, value_parser = trimmed(parse_signing_key))]
     pub signing_key_previous: Option<SecretString>,
-    /// The Ed25519 private key, in PEM, that signs the manifests of exports: 'openssl genpkey -algorithm ed25519' makes
+    /// The Ed25519 private key, in PEM, that signs the manifests of exports: `openssl genpkey -algorithm ed25519` makes
     /// one; off unless set
+    ///
+    /// All instances need the same one. Without it, manifests are not signed.
     #[arg(
         long,
         env = "EXPORTS_MANIFEST_KEY",
@@ -96,13 +118,18 @@ pub struct ApiSettings {
     pub manifest_key: Option<SecretString>,
     /// The proxies in front of the API: networks and addresses, separated by commas. Only from them
     /// X-Forwarded-For or Forwarded says which address a client has
+    ///
+    /// For example `10.0.0.0/8, 192.0.2.7`; none unless set. A proxy that writes `Forwarded` must remove the
+    /// client's `X-Forwarded-For`.
     #[arg(long, env = "EXPORTS_TRUSTED_PROXIES", value_name = "NETWORKS", value_parser = trimmed(str::parse::<Networks>))]
     pub trusted_proxies: Option<Networks>,
-    /// The origins of web pages that may use the API from a browser, separated by commas, or *; off unless set
+    /// The origins of web pages that may use the API from a browser, separated by commas, or `*`; off unless set
+    ///
+    /// For example `https://app.example.com, http://localhost:3000`.
     // A refused value may contain a password.
     #[arg(long, env = "EXPORTS_CORS_ORIGINS", value_name = "ORIGINS", hide_env_values = true, value_parser = trimmed(str::parse::<CorsOrigins>))]
     pub cors_origins: Option<CorsOrigins>,
-    /// Whether the API serves the web page /console: `on` or `off`
+    /// Whether the API serves the web page `/console`: `on` or `off`
     #[arg(long, env = "EXPORTS_CONSOLE", value_name = "on|off", default_value = "on", value_parser = trimmed(EnumValueParser::<Switch>::new()))]
     pub console: Switch,
 }
@@ -146,34 +173,51 @@ pub struct ConsumerSettings {
 /// The worker.
 #[derive(Debug, Clone, Args)]
 pub struct WorkerSettings {
-    /// The address of /healthz, /readyz and /metrics; off unless set
+    /// The address of `/healthz`, `/readyz` and `/metrics`; off unless set
     #[arg(long, env = "EXPORTS_HEALTH_LISTEN", value_name = "ADDRESS", value_parser = trimmed(parse_address))]
     pub health_listen: Option<SocketAddr>,
     /// How long a finished file can be downloaded
     #[arg(long, env = "EXPORTS_FILE_TTL", value_name = "DURATION", default_value = "7d", value_parser = trimmed(parse_duration))]
     pub file_ttl: Duration,
     /// How long the record of a failed or expired export is kept
+    ///
+    /// Afterwards the export is 404.
     #[arg(long, env = "EXPORTS_RECORD_TTL", value_name = "DURATION", default_value = "90d", value_parser = trimmed(parse_duration))]
     pub record_ttl: Duration,
     /// How long a worker holds an export without a heartbeat
     #[arg(long, env = "EXPORTS_LEASE", value_name = "DURATION", default_value = "30s", value_parser = trimmed(parse_duration))]
     pub lease: Duration,
     /// How many attempts an export has before it fails
+    ///
+    /// From 1 to 1000.
     #[arg(long, env = "EXPORTS_MAX_ATTEMPTS", value_name = "COUNT", default_value_t = 8, value_parser = trimmed(number(1_u32..=1000)))]
     pub max_attempts: u32,
     /// How long one attempt may take
+    ///
+    /// If rows flowed most of that time, the export fails with `TIMED_OUT`. If the attempt mostly waited for the
+    /// source or the store, it is retried.
     #[arg(long, env = "EXPORTS_MAX_DURATION", value_name = "DURATION", default_value = "6h", value_parser = trimmed(parse_duration))]
     pub max_duration: Duration,
     /// How long the source may send nothing during an export until the worker checks whether it still works
+    ///
+    /// It asks over another connection.
     #[arg(long, env = "EXPORTS_STALL_TIMEOUT", value_name = "DURATION", default_value = "60s", value_parser = trimmed(parse_duration))]
     pub stall_timeout: Duration,
     /// Exports at a time per worker
+    ///
+    /// From 1 to 256.
     #[arg(long, env = "EXPORTS_CONCURRENCY", value_name = "COUNT", default_value_t = 2, value_parser = trimmed(number(1_u16..=256)))]
     pub concurrency: u16,
     /// Connections that read one large export [default: the number of cores, at most 4]
+    ///
+    /// From 1 to 16.
     #[arg(long, env = "EXPORTS_READERS", value_name = "COUNT", value_parser = trimmed(number(1_u16..=16)))]
     pub readers: Option<u16>,
     /// The memory for the parts of one export's file that are sent to the store
+    ///
+    /// It holds the parts that are being sent, and the one that is filled: `16MiB` to `8GiB`, for each of
+    /// `EXPORTS_CONCURRENCY`. More memory is faster over a distant network, and allows larger files. The memory
+    /// limit of a worker grows with it.
     #[arg(long, env = "EXPORTS_UPLOAD_MEMORY", value_name = "SIZE", default_value = "64MiB", value_parser = trimmed(byte_size(ByteSize::new(MIN_UPLOAD_MEMORY)..=ByteSize::new(MAX_UPLOAD_MEMORY))))]
     pub upload_memory: ByteSize,
     /// How long exports may continue after SIGTERM before they are released
@@ -186,6 +230,8 @@ pub struct WorkerSettings {
 pub struct WebhookSettings {
     /// Networks and addresses, separated by commas, that webhooks may lead to besides public addresses; only
     /// to these also without TLS
+    ///
+    /// For example `10.20.0.0/16`; none unless set. Set the same value for the API and the workers.
     #[arg(long, env = "EXPORTS_WEBHOOK_ALLOWED_NETWORKS", value_name = "NETWORKS", value_parser = trimmed(str::parse::<Networks>))]
     pub webhook_allowed_networks: Option<Networks>,
 }
@@ -194,6 +240,9 @@ pub struct WebhookSettings {
 #[derive(Debug, Clone, Args)]
 pub struct WebhookSendSettings {
     /// The proxy through which webhooks are sent: http://host:port. It must refuse internal addresses itself
+    ///
+    /// None unless set. `HTTP_PROXY` and `HTTPS_PROXY` do not apply to webhooks. The proxy resolves the names, so
+    /// the worker checks only addresses in URLs.
     // A refused value may contain a password.
     #[arg(long, env = "EXPORTS_WEBHOOK_PROXY", value_name = "URL", hide_env_values = true, value_parser = trimmed(parse_proxy_url))]
     pub webhook_proxy: Option<Url>,
@@ -211,6 +260,8 @@ pub struct StartSettings {
 #[derive(Debug, Clone, Args)]
 pub struct LogSettings {
     /// The format of the log lines on standard error
+    ///
+    /// `text` or `json`.
     #[arg(long, env = "EXPORTS_LOG_FORMAT", value_name = "FORMAT", default_value = "text", value_parser = trimmed(EnumValueParser::<LogFormat>::new()))]
     pub log_format: LogFormat,
 }
@@ -222,6 +273,25 @@ pub enum LogFormat {
     Text,
     /// One JSON object per line
     Json,
+}
+
+/// All groups with their titles, for the reference of the settings: each is a command whose arguments are the variables.
+#[must_use]
+pub fn groups() -> Vec<Command> {
+    fn group<A: Args>(title: &'static str) -> Command {
+        A::augment_args(Command::new(title)).about(title)
+    }
+    let start = group::<StartSettings>("Start and logs");
+    vec![
+        group::<DatabaseSettings>("Databases"),
+        group::<StoreSettings>("Object store"),
+        group::<ApiSettings>("The API"),
+        group::<LimitSettings>("Limits of the API's consumers"),
+        group::<WorkerSettings>("Workers"),
+        WebhookSendSettings::augment_args(group::<WebhookSettings>("Webhooks")).about("Webhooks"),
+        LogSettings::augment_args(start).about("Start and logs"),
+        group::<ConsumerSettings>("exportctl for consumers"),
+    ]
 }
 
 /// Every `EXPORTS_*` name of the groups above; a test compares them.
@@ -353,7 +423,7 @@ mod tests {
         #[command(flatten)]
         consumer: ConsumerSettings,
         #[command(flatten)]
-        limits: crate::settings::LimitSettings,
+        limits: LimitSettings,
         #[command(flatten)]
         worker: WorkerSettings,
         #[command(flatten)]
@@ -366,16 +436,31 @@ mod tests {
         log: LogSettings,
     }
 
+    fn variables(command: &Command) -> Vec<&str> {
+        let arguments = command.get_arguments();
+        arguments
+            .filter_map(|argument| argument.get_env()?.to_str())
+            .collect()
+    }
+
     #[test]
     fn the_list_of_names_contains_every_variable() {
         let command = Everything::command();
-        let mut names: Vec<_> = command
-            .get_arguments()
-            .filter_map(|argument| argument.get_env()?.to_str())
-            .filter(|name| name.starts_with("EXPORTS_"))
-            .collect();
+        let mut names = variables(&command);
+        names.retain(|name| name.starts_with("EXPORTS_"));
         names.sort_unstable();
         assert_eq!(names, NAMES);
+    }
+
+    #[test]
+    fn the_groups_of_the_reference_have_every_variable_once() {
+        let command = Everything::command();
+        let mut all = variables(&command);
+        let groups = groups();
+        let mut listed: Vec<_> = groups.iter().flat_map(variables).collect();
+        all.sort_unstable();
+        listed.sort_unstable();
+        assert_eq!(listed, all);
     }
 
     #[test]

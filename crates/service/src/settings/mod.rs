@@ -22,6 +22,7 @@ pub use duration::parse_duration;
 pub use groups::{
     ApiSettings, ConsumerSettings, DatabaseSettings, LogFormat, LogSettings, SourceRowSecurity,
     StartSettings, StoreSettings, Switch, WebhookSendSettings, WebhookSettings, WorkerSettings,
+    groups,
 };
 pub use limits::LimitSettings;
 pub use networks::Networks;
