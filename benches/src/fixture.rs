@@ -123,7 +123,7 @@ impl Fixture {
             .await?;
         // On the heap, because every topic has this future in its own.
         let database = Box::pin(Database::connect(name, url)).await?;
-        self.exportctl(&database, &["migrate"]).await?;
+        self.exportctl_admin(&database, &["migrate"]).await?;
         Ok(database)
     }
 
@@ -143,23 +143,24 @@ impl Fixture {
         Store::in_folder(self.folder().join(self.next_name("files")))
     }
 
-    /// Runs a command of `exportctl` on a database, and returns its output.
-    pub(crate) async fn exportctl(
+    /// Runs a command of `exportctl admin` on a database, and returns its output.
+    pub(crate) async fn exportctl_admin(
         &self,
         database: &Database,
         arguments: &[&str],
     ) -> Result<String> {
         let mut command = self.program("exportctl")?;
-        command.args(arguments).env("DATABASE_URL", database.url());
+        command.arg("admin").args(arguments);
+        command.env("DATABASE_URL", database.url());
         let output = self.run(command).await?;
         Ok(String::from_utf8(output.stdout)?.trim_end().to_owned())
     }
 
     /// Creates a project with a key, and returns the key.
     pub(crate) async fn project(&self, database: &Database, project: &str) -> Result<String> {
-        self.exportctl(database, &["project", "create", project])
+        self.exportctl_admin(database, &["project", "create", project])
             .await?;
-        self.exportctl(database, &["key", "create", "--project", project])
+        self.exportctl_admin(database, &["key", "create", "--project", project])
             .await
     }
 

@@ -35,7 +35,7 @@ pub(crate) async fn run(fixture: &mut Fixture, table: &mut Table) -> Result<()> 
     for number in 0..PROJECTS {
         let project = queue::project(number.into());
         let arguments = ["key", "create", "--project", &project];
-        keys.push(fixture.exportctl(&database, &arguments).await?);
+        keys.push(fixture.exportctl_admin(&database, &arguments).await?);
     }
     let live = Live {
         fixture,

@@ -1,4 +1,4 @@
-//! The messages of `exportctl seed`, which look like those of a platform, and the part of them that is exported.
+//! The messages of `exportctl admin seed`, which look like those of a platform, and the part of them that is exported.
 
 use anyhow::Result;
 use chrono::{DateTime, Utc};
@@ -25,7 +25,7 @@ pub(crate) async fn seed(fixture: &Fixture, database: &Database) -> Result<()> {
     fixture.project(database, PROJECT).await?;
     database.sql(TAME_TEXTS).await?;
     let arguments = ["seed", "--project", PROJECT, "--messages", &messages];
-    fixture.exportctl(database, &arguments).await?;
+    fixture.exportctl_admin(database, &arguments).await?;
     database.sql("DROP TRIGGER tame ON messages").await?;
     database.settle().await
 }

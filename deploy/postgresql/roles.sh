@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Creates the three roles and closes the database to all other roles. The PostgreSQL image runs it
 # from /docker-entrypoint-initdb.d. Elsewhere, run it as a superuser with the PG… variables of psql.
-# `exportctl migrate --api-role exports_api --worker-role exports_worker` then grants the privileges.
+# `exportctl admin migrate --api-role exports_api --worker-role exports_worker` then grants the privileges.
 set -euo pipefail
 
 : "${OWNER_PASSWORD:?set it to the password of exports_owner, the role of exportctl}"

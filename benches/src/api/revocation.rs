@@ -20,7 +20,7 @@ pub(super) async fn run(test: &LoadTest<'_>, table: &mut Table) -> Result<()> {
     for _ in 0..KEYS {
         let key = test
             .fixture
-            .exportctl(
+            .exportctl_admin(
                 test.database,
                 &["key", "create", "--project", super::PROJECT],
             )

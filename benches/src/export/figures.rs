@@ -101,7 +101,7 @@ impl Figures {
     fn small_print(&self) -> String {
         let (rows, _) = self.rows_and_bytes();
         format!(
-            "`exportctl seed`, of which {rows} rows are exported, then `VACUUM (ANALYZE)`, as autovacuum would run it, \
+            "`exportctl admin seed`, of which {rows} rows are exported, then `VACUUM (ANALYZE)`, as autovacuum would run it, \
              and `CHECKPOINT`. A trigger changes the texts that `psql` writes differently from the contract: \
              it removes CR, and puts `error: ` before a text that has a CR or starts like a formula. The service's file, \
              with LF instead of CRLF, is identical to `psql`'s file of the same fields: SHA-256 `{}`. \

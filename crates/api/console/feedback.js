@@ -10,7 +10,7 @@ export function announce(text) {
 }
 
 const ADVICE = {
-  FORBIDDEN: "Sign in with a key that has the scope write. An operator creates one with exportctl key create.",
+  FORBIDDEN: "Sign in with a key that has the scope write. An operator creates one with exportctl admin key create.",
   RATE_LIMITED: "Wait for the time that is shown, then try again.",
   UNAVAILABLE: "The service is starting or its database is away. Try again in a moment.",
   INTERNAL_ERROR: "Try again. If it stays, give the request id to your operator.",

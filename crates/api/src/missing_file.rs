@@ -52,7 +52,7 @@ pub(crate) async fn expire(state: &AppState, id: ExportId, object_key: &str) -> 
             object.key = object_key,
             error = error_line(&error),
             "the file of a completed export is missing from the store, and the export could not be expired: \
-             run 'exportctl migrate' with --api-role if a right is missing"
+             run 'exportctl admin migrate' with --api-role if a right is missing"
         ),
         Err(error) => return error,
     }

@@ -7,6 +7,7 @@ mod resumable;
 use std::path::Path;
 use std::time::Duration;
 
+use exports_domain::error_line;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -17,6 +18,7 @@ use tokio::io::{AsyncWriteExt, BufWriter};
 use uuid::Uuid;
 
 use crate::error::{Context, Error, Result};
+use crate::output::note;
 pub(crate) use export::{Export, FileOfExport};
 pub(crate) use resumable::Target;
 
@@ -45,6 +47,9 @@ const INVALID: &str = "the response of the API is invalid";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Maximum time between two chunks of a response.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How often a request is sent whose answer does not come.
+const TRIES: u32 = 4;
 
 /// A page of the list.
 #[derive(Debug)]
@@ -103,17 +108,26 @@ impl Client {
         response.json().await.context(INVALID)
     }
 
-    pub(crate) async fn post(
-        &self,
-        path: &str,
-        body: &Value,
-        idempotency_key: Option<&str>,
-    ) -> Result<Value> {
-        let mut request = self.request(Method::POST, path).json(body);
-        if let Some(key) = idempotency_key {
-            request = request.header("Idempotency-Key", key);
-        }
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value> {
+        let request = self.request(Method::POST, path).json(body);
         data(self.send(request).await?).await
+    }
+
+    /// A POST that is sent again if no answer comes: the server then repeats its first answer.
+    pub(crate) async fn post_once(&self, path: &str, body: &Value, key: &str) -> Result<Value> {
+        let mut tries = 1;
+        loop {
+            let request = self.request(Method::POST, path).json(body);
+            let request = request.header("Idempotency-Key", key);
+            match self.send(request).await {
+                Err(error) if tries < TRIES => {
+                    note(&format!("{}; trying again", error_line(&error)));
+                }
+                answered => return data(answered?).await,
+            }
+            tokio::time::sleep(POLL_INTERVAL * tries).await;
+            tries += 1;
+        }
     }
 
     /// A POST without a body.

@@ -33,7 +33,7 @@ pub(crate) enum Error {
     /// The command has printed what it found, and repaired nothing.
     #[error("something is left to repair")]
     Findings,
-    /// Standard output is a closed pipe: `exportctl jobs | head -1`.
+    /// Standard output is a closed pipe: `exportctl admin jobs | head -1`.
     #[error("standard output was closed")]
     BrokenPipe,
 }

@@ -18,7 +18,12 @@ use exports_domain::error_line;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments: commands::Arguments = exports_service::settings::parse();
+    let given = std::env::args_os().collect();
+    let (arguments, note) = commands::current_spelling(given);
+    if let Some(note) = note {
+        output::note(&note);
+    }
+    let arguments: commands::Arguments = exports_service::settings::parse_from(arguments);
     match arguments.run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error @ (Error::BrokenPipe | Error::Findings)) => error.exit_code(),

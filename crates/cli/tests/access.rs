@@ -1,4 +1,4 @@
-//! `exportctl key` with scopes and rotation, and `exportctl project suspend`, `resume` and `delete`.
+//! `exportctl admin key` with scopes and rotation, and `exportctl admin project suspend`, `resume` and `delete`.
 
 mod run;
 
@@ -7,23 +7,7 @@ use exports_domain::Scope;
 use exports_tests::{ExportRow, TestDatabase};
 use serde_json::{Value, json};
 
-use run::{Answer, exportctl};
-
-/// A database with the project `proj_a`.
-async fn database() -> TestDatabase {
-    let database = TestDatabase::create().await;
-    database.project("proj_a").await;
-    database
-}
-
-async fn run(database: &TestDatabase, command: &str) -> Answer {
-    let env = [
-        ("DATABASE_URL", database.url()),
-        ("EXPORTS_LOG_FORMAT", "json"),
-        ("USER", "alice"),
-    ];
-    exportctl(&env, command).await
-}
+use run::{Answer, admin, admin_as_alice as run, database};
 
 /// The audit line of a command.
 fn audit(answer: &Answer) -> Value {
@@ -229,17 +213,17 @@ async fn the_database_address_can_come_from_a_file_but_not_from_an_argument() {
     let path = folder.path().join("url");
     std::fs::write(&path, format!("{}\n", database.url())).unwrap();
     let file = ("DATABASE_URL_FILE", path.to_str().unwrap());
-    assert!(exportctl(&[file], "key list").await.ok().starts_with("ID"));
+    assert!(admin(&[file], "key list").await.ok().starts_with("ID"));
 
-    let both = exportctl(&[file, ("DATABASE_URL", database.url())], "key list").await;
+    let both = admin(&[file, ("DATABASE_URL", database.url())], "key list").await;
     assert_eq!(both.code, Some(2));
     let line = "error: DATABASE_URL and DATABASE_URL_FILE are both set: unset one of them";
     assert_eq!(both.err, line);
-    let missing = exportctl(&[("DATABASE_URL_FILE", "/nowhere/url")], "key list").await;
+    let missing = admin(&[("DATABASE_URL_FILE", "/nowhere/url")], "key list").await;
     assert_eq!(missing.code, Some(2));
     let line = "error: DATABASE_URL_FILE: cannot read /nowhere/url: it does not exist";
     assert_eq!(missing.err, line);
-    let argument = exportctl(&[], &format!("key list --database-url {}", database.url())).await;
+    let argument = admin(&[], &format!("key list --database-url {}", database.url())).await;
     assert_eq!(argument.code, Some(2));
     assert!(
         argument
@@ -358,7 +342,14 @@ async fn a_failed_export_shows_its_reason_and_the_last_attempt_beside_it() {
     let fail = [("DATABASE_URL", database.url())];
     let failed = run::exportctl_with(
         &fail,
-        &["job", "fail", &held.to_string(), "--reason", reason],
+        &[
+            "admin",
+            "job",
+            "fail",
+            &held.to_string(),
+            "--reason",
+            reason,
+        ],
     )
     .await;
     failed.ok();
@@ -381,7 +372,7 @@ async fn a_failed_export_shows_its_reason_and_the_last_attempt_beside_it() {
     }
     let again = run(&database, &format!("job requeue {held}")).await.error();
     assert!(
-        again.contains(&format!("'exportctl job show {held}'")),
+        again.contains(&format!("'exportctl admin job show {held}'")),
         "{again}"
     );
 }

@@ -1,4 +1,4 @@
-//! `exportctl check`, `jobs`, `job` and `prune`.
+//! `exportctl admin check`, `jobs`, `job` and `prune`.
 
 mod check_as;
 mod run;
@@ -12,7 +12,7 @@ use exports_tests::{
 };
 use serde_json::Value;
 
-use run::{Answer, exportctl};
+use run::{Answer, admin};
 
 const PROJECT: &str = "proj_abc123";
 
@@ -24,7 +24,7 @@ async fn check(database: &TestDatabase, store: &RunningStore, more: &[(&str, &st
         .map(|(name, value)| (name.as_str(), value.as_str()))
         .collect();
     variables.extend(more);
-    let answer = exportctl(&variables, "check").await;
+    let answer = admin(&variables, "check").await;
     for (name, secret) in &environment {
         let is_secret = name.contains("SECRET") || name == "DATABASE_URL";
         assert!(!is_secret || !answer.out.contains(secret), "{}", answer.out);
@@ -97,7 +97,7 @@ async fn a_failure_is_reported_and_the_other_checks_still_run() {
     let answer = check(&database, &store, &[closed]).await;
     assert_eq!(answer.code, Some(1));
     assert!(line(&answer, "migrations").starts_with("FAIL"));
-    assert!(line(&answer, "migrations").contains("run 'exportctl migrate'"));
+    assert!(line(&answer, "migrations").contains("run 'exportctl admin migrate'"));
     assert!(line(&answer, "endpoints").contains("lacks url"));
     let link = line(&answer, "signed link");
     assert!(
@@ -185,7 +185,7 @@ async fn unusual_properties_of_a_source_are_reported() {
     assert!(line(&answer, "source statements").starts_with("skip"));
 }
 
-/// What `exportctl check` says about the values of a source with these rows.
+/// What `exportctl admin check` says about the values of a source with these rows.
 async fn values(view: &str, update: &str) -> (Answer, Vec<String>) {
     let database = TestDatabase::create().await;
     database.project(PROJECT).await;
@@ -362,7 +362,7 @@ async fn jobs_lists_the_queue_and_job_overrides_an_export() {
     let database = TestDatabase::create().await;
     database.project(PROJECT).await;
     let env = [("DATABASE_URL", database.url())];
-    let run = async |command: &str| exportctl(&env, command).await;
+    let run = async |command: &str| admin(&env, command).await;
     assert_eq!(run("jobs").await.err, "no exports");
 
     let held = ExportRow::of(PROJECT, ExportStatus::Processing)
@@ -413,7 +413,7 @@ async fn old_records_are_counted_and_deleted() {
     let database = TestDatabase::create().await;
     database.project(PROJECT).await;
     let env = [("DATABASE_URL", database.url())];
-    let run = async |command: &str| exportctl(&env, command).await.ok();
+    let run = async |command: &str| admin(&env, command).await.ok();
     let row = |days| {
         ExportRow::of(PROJECT, ExportStatus::Failed)
             .with("started_at", None::<&str>)

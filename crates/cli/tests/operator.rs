@@ -1,4 +1,4 @@
-//! `exportctl migrate`, `project`, `key` and `seed`, each with its own database.
+//! `exportctl admin migrate`, `project`, `key` and `seed`, each with its own database.
 
 mod run;
 
@@ -6,16 +6,16 @@ use exports_domain::ExportStatus;
 use exports_tests::{ExportRow, TestDatabase};
 use serde_json::{Value, json};
 
-use run::exportctl;
+use run::admin;
 
 #[tokio::test]
 async fn an_empty_database_is_migrated_and_gets_a_project_and_a_key() {
     let database = TestDatabase::empty().await;
     let env = [("DATABASE_URL", database.url())];
-    let run = async |command: &str| exportctl(&env, command).await;
+    let run = async |command: &str| admin(&env, command).await;
 
     let early = run("project create proj_abc123").await.error();
-    assert!(early.contains("run 'exportctl migrate'"), "{early}");
+    assert!(early.contains("run 'exportctl admin migrate'"), "{early}");
     assert!(run("migrate").await.ok().starts_with("applied "));
     assert_eq!(
         run("migrate").await.ok(),
@@ -50,7 +50,7 @@ async fn a_command_exits_without_a_message_when_its_output_pipe_is_closed() {
     let mut command = std::process::Command::new(exports_tests::program("exportctl"));
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    command.arg("migrate").env_clear();
+    command.args(["admin", "migrate"]).env_clear();
     command.env("DATABASE_URL", database.url()).stdout(writer);
     let ended = tokio::task::spawn_blocking(move || command.output());
     let ended = ended.await.unwrap().unwrap();
@@ -62,7 +62,7 @@ async fn a_command_exits_without_a_message_when_its_output_pipe_is_closed() {
 async fn migrate_grants_privileges_to_the_api_and_worker_roles() {
     let database = TestDatabase::empty().await;
     let env = [("DATABASE_URL", database.url())];
-    let run = async |command: String| exportctl(&env, &command).await;
+    let run = async |command: String| admin(&env, &command).await;
     let ((api, _), (worker, url)) = (database.role("api").await, database.role("worker").await);
 
     let same = run(format!("migrate --api-role {api} --worker-role {api}")).await;
@@ -83,9 +83,7 @@ async fn migrate_grants_privileges_to_the_api_and_worker_roles() {
         again.starts_with("the schema is already up to date"),
         "{again}"
     );
-    let refused = exportctl(&[("DATABASE_URL", &url)], "key list")
-        .await
-        .error();
+    let refused = admin(&[("DATABASE_URL", &url)], "key list").await.error();
     assert!(
         refused.contains("permission denied for table api_keys"),
         "{refused}"
@@ -102,8 +100,8 @@ async fn a_key_is_revoked_by_id_secret_or_unambiguous_prefix() {
     let database = TestDatabase::create().await;
     database.project("proj_a").await;
     let env = [("DATABASE_URL", database.url())];
-    let run = async |command: &str| exportctl(&env, command).await;
-    let revoke = async |which: &str| exportctl(&env, &format!("key revoke {which}")).await;
+    let run = async |command: &str| admin(&env, command).await;
+    let revoke = async |which: &str| admin(&env, &format!("key revoke {which}")).await;
     let create = async || run("key create --project proj_a").await.ok();
 
     let (itself, by_prefix, by_id) = (create().await, create().await, create().await);
@@ -159,9 +157,7 @@ async fn a_seed_is_reproducible_atomic_and_written_once() {
     let (one, other) = (TestDatabase::create().await, TestDatabase::create().await);
     for database in [&one, &other] {
         database.project("proj_a").await;
-        exportctl(&[("DATABASE_URL", database.url())], seed)
-            .await
-            .ok();
+        admin(&[("DATABASE_URL", database.url())], seed).await.ok();
     }
     let seeded = content(&one).await;
     assert_eq!(seeded, content(&other).await);
@@ -171,7 +167,7 @@ async fn a_seed_is_reproducible_atomic_and_written_once() {
     );
 
     let env = [("DATABASE_URL", one.url())];
-    let again = exportctl(&env, seed).await;
+    let again = admin(&env, seed).await;
     assert_eq!(again.code, Some(1));
     assert!(
         again.err.contains("already exist") && again.err.contains("--seed"),
@@ -181,10 +177,10 @@ async fn a_seed_is_reproducible_atomic_and_written_once() {
     // Only the last message exists. The seed must not insert the others.
     one.execute("DELETE FROM messages WHERE created_at < '2025-12-06 23:59:59+00'")
         .await;
-    assert_eq!(exportctl(&env, seed).await.code, Some(1));
+    assert_eq!(admin(&env, seed).await.code, Some(1));
     assert_eq!(one.value("SELECT count(*) FROM messages").await, json!(1));
 
-    exportctl(&env, &format!("{seed} --seed 2")).await.ok();
+    admin(&env, &format!("{seed} --seed 2")).await.ok();
     assert_eq!(
         one.value("SELECT count(*) FROM messages").await,
         json!(3001)
@@ -200,13 +196,13 @@ async fn seed_writes_to_the_source_database() {
         ("EXPORTS_SOURCE_DATABASE_URL", source.url()),
     ];
     let seed = "seed --project proj_a --messages 10";
-    let unknown = exportctl(&env, seed).await.error();
+    let unknown = admin(&env, seed).await.error();
     assert!(
         unknown.contains("project proj_a does not exist"),
         "{unknown}"
     );
     control.project("proj_a").await;
-    exportctl(&env, seed).await.ok();
+    admin(&env, seed).await.ok();
     assert_eq!(
         control.value("SELECT count(*) FROM messages").await,
         json!(0)
@@ -220,11 +216,11 @@ async fn seed_writes_to_the_source_database() {
 #[tokio::test]
 async fn an_unusable_database_is_reported_in_one_line_with_its_variable() {
     for url in ["nonsense", "postgres://u:secret@127.0.0.1:1/d"] {
-        let line = exportctl(&[("DATABASE_URL", url)], "migrate").await.error();
+        let line = admin(&[("DATABASE_URL", url)], "migrate").await.error();
         assert!(line.starts_with("error: DATABASE_URL"), "{line}");
         assert!(!line.contains("secret"), "{line}");
     }
-    let missing = exportctl(&[], "migrate").await;
+    let missing = admin(&[], "migrate").await;
     assert_eq!(missing.code, Some(2));
     assert_eq!(missing.err, "error: DATABASE_URL must be set");
 }
@@ -236,7 +232,7 @@ async fn job_show_has_the_options_of_the_file() {
     let env = [("DATABASE_URL", database.url())];
     let row = || ExportRow::of("proj_a", ExportStatus::Pending);
     let plain = row().insert(database.pool()).await;
-    let shown = exportctl(&env, &format!("job show {plain}")).await.ok();
+    let shown = admin(&env, &format!("job show {plain}")).await.ok();
     assert!(
         !shown.contains("format") && !shown.contains("csv"),
         "{shown}"
@@ -253,7 +249,7 @@ async fn job_show_has_the_options_of_the_file() {
         .with("file_options", options.clone())
         .with("file_extension", "csv.gz");
     let chosen = chosen.insert(database.pool()).await;
-    let shown = exportctl(&env, &format!("job show {chosen}")).await.ok();
+    let shown = admin(&env, &format!("job show {chosen}")).await.ok();
     for line in [
         "compression    gzip",
         "columns        status, message_id",
@@ -262,7 +258,7 @@ async fn job_show_has_the_options_of_the_file() {
     ] {
         assert!(shown.lines().any(|it| it == line), "{line}\n{shown}");
     }
-    let shown = exportctl(&env, &format!("job show --json {chosen}")).await;
+    let shown = admin(&env, &format!("job show --json {chosen}")).await;
     let shown: Value = serde_json::from_str(&shown.ok()).unwrap();
     assert_eq!(shown["file_options"], options);
 }

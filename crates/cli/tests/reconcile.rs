@@ -11,7 +11,7 @@ use exports_objects::{FileHeaders, Store, StoreConfig};
 use exports_tests::{ExportRow, RunningStore, StoreKind, TestDatabase};
 use serde_json::Value;
 
-use run::{Answer, exportctl};
+use run::{Answer, admin};
 
 const PROJECT: &str = "proj_abc123";
 
@@ -42,7 +42,7 @@ impl Fixture {
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
-        exportctl(&environment, format!("admin reconcile {options}").trim()).await
+        admin(&environment, format!("reconcile {options}").trim()).await
     }
 
     async fn put(&self, key: &str) {

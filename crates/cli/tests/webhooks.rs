@@ -1,4 +1,4 @@
-//! `exportctl webhook`, every command of it.
+//! `exportctl admin webhook`, every command of it.
 
 mod run;
 
@@ -7,25 +7,13 @@ use exports_domain::{ExportId, ExportStatus, Failure, FailureCode, WebhookEvent,
 use exports_tests::{ExportRow, TestDatabase};
 use serde_json::{Value, json};
 
-use run::{Answer, exportctl};
+use run::{Answer, admin, admin_as_alice, database};
 
 const PROJECT: &str = "proj_a";
 const URL: &str = "https://example.com/hook";
 
-/// A database with a project.
-async fn database() -> TestDatabase {
-    let database = TestDatabase::create().await;
-    database.project(PROJECT).await;
-    database
-}
-
 async fn run(database: &TestDatabase, command: &str) -> Answer {
-    let env = [
-        ("DATABASE_URL", database.url()),
-        ("EXPORTS_LOG_FORMAT", "json"),
-        ("USER", "alice"),
-    ];
-    exportctl(&env, &format!("webhook {command}")).await
+    admin_as_alice(database, &format!("webhook {command}")).await
 }
 
 async fn run_json(database: &TestDatabase, command: &str) -> Value {
@@ -312,7 +300,7 @@ async fn a_webhook_that_the_project_does_not_have_is_an_error_of_every_command()
         ("proj_nobody", id),
     ] {
         let expected = format!(
-            "error: project {project} has no webhook {webhook}: 'exportctl webhook list' shows all"
+            "error: project {project} has no webhook {webhook}: 'exportctl admin webhook list' shows all"
         );
         for command in [
             "show",
@@ -331,7 +319,7 @@ async fn a_webhook_that_the_project_does_not_have_is_an_error_of_every_command()
     assert_eq!(
         refused.error(),
         format!(
-            "error: {id} has no delivery {delivery}: 'exportctl webhook deliveries' lists them"
+            "error: {id} has no delivery {delivery}: 'exportctl admin webhook deliveries' lists them"
         )
     );
     let failed = "SELECT count(*) FROM webhook_deliveries WHERE status = 'failed'";
@@ -393,7 +381,7 @@ async fn a_database_that_cannot_be_used_is_one_error_line_of_every_command() {
     ] {
         for url in ["nonsense", "postgres://u:secret@127.0.0.1:1/d"] {
             let env = [("DATABASE_URL", url)];
-            let line = exportctl(&env, &format!("webhook {command}")).await.error();
+            let line = admin(&env, &format!("webhook {command}")).await.error();
             assert!(line.starts_with("error: DATABASE_URL"), "{command}: {line}");
             assert!(!line.contains("secret"), "{command}: {line}");
         }

@@ -23,7 +23,7 @@ pub enum MigrationState {
     #[error("the database's schema is up to date")]
     Current,
     /// Some migrations are missing.
-    #[error("the database {}: run 'exportctl migrate'", lacking(*missing, *known))]
+    #[error("the database {}: run 'exportctl admin migrate'", lacking(*missing, *known))]
     Behind {
         /// How many are missing.
         missing: usize,

@@ -1,4 +1,4 @@
-//! Information about a server, for `exportctl check`.
+//! Information about a server, for `exportctl admin check`.
 
 use chrono::{DateTime, Utc};
 

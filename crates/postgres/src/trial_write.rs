@@ -1,4 +1,4 @@
-//! Makes the server write to its disks, for `exportctl check`. Leaves nothing behind.
+//! Makes the server write to its disks, for `exportctl admin check`. Leaves nothing behind.
 
 use std::time::Duration;
 

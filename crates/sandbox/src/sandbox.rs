@@ -61,13 +61,14 @@ impl Sandbox {
         Ok(())
     }
 
-    /// Runs a command of `exportctl` on the private database and returns its output. Its progress and errors go to this
+    /// Runs a command of `exportctl admin` on the private database and returns its output. Its progress and errors go to this
     /// program's standard error.
-    pub async fn exportctl(&self, arguments: &[&str]) -> Result<String> {
-        let name = format!("exportctl {}", arguments.join(" "));
+    pub async fn admin(&self, arguments: &[&str]) -> Result<String> {
+        let name = format!("exportctl admin {}", arguments.join(" "));
         let own = std::env::current_exe().context("cannot find the path of exportctl")?;
         let mut command = command(own);
         command
+            .arg("admin")
             .args(arguments)
             .env("DATABASE_URL", self.database_url()?);
         // A progress bar needs the type of the terminal.

@@ -1,4 +1,4 @@
-//! Checks the source without exporting, for `exportctl check`.
+//! Checks the source without exporting, for `exportctl admin check`.
 
 use chrono::{DateTime, Utc};
 use exports_domain::MessageFilter;

@@ -12,7 +12,7 @@
 //! - `connection`: every wait for the server has a `watchdog`, which asks over another connection what the
 //!   `backend` of the session does.
 //! - `row_count` estimates the size of an export before it is created.
-//! - `replica` waits for replication. `inspect` and `value_sample` are for `exportctl check`.
+//! - `replica` waits for replication. `inspect` and `value_sample` are for `exportctl admin check`.
 
 mod backend;
 mod catalogue;

@@ -1,5 +1,5 @@
 //! The settings of a session on the source. None is part of the SQL standard, so every setting is
-//! optional: if the server refuses one, the session works without it, and `exportctl check` reports the
+//! optional: if the server refuses one, the session works without it, and `exportctl admin check` reports the
 //! effect.
 
 use crate::connection::SourceConnection;

@@ -22,7 +22,7 @@ pub enum UrlColumn {
     Joined,
 }
 
-/// The COPY statement for the messages of a filter, without URLs, on tables that `exportctl migrate`
+/// The COPY statement for the messages of a filter, without URLs, on tables that `exportctl admin migrate`
 /// created.
 #[must_use]
 pub fn copy_statement(project: &ProjectId, filter: &MessageFilter, slice: TimeSlice) -> String {

@@ -1,4 +1,4 @@
-//! Samples the values of the source, for `exportctl check`: which of them would make files wrong?
+//! Samples the values of the source, for `exportctl admin check`: which of them would make files wrong?
 //!
 //! The number of rows and the time are bounded.
 

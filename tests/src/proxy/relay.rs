@@ -61,6 +61,7 @@ async fn relay(client: TcpStream, server: impl AsyncRead + AsyncWrite, controls:
     let dropping = watch::Sender::new(None);
     let mut blackholes = controls.blackholes.subscribe();
     blackholes.mark_unchanged();
+    let silenced = blackholes.clone();
     let relaying = async {
         let requests = async {
             let mut recent = Vec::new();
@@ -80,6 +81,10 @@ async fn relay(client: TcpStream, server: impl AsyncRead + AsyncWrite, controls:
                         dropping.send_replace(Some(loss));
                     }
                     None => {}
+                }
+                // Not only in the select below, which may run later: nothing may arrive after `blackhole` has returned.
+                if silenced.has_changed().unwrap_or(true) {
+                    std::future::pending::<()>().await;
                 }
                 if to_server.write_all(bytes).await.is_err() {
                     return;

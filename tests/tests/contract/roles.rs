@@ -1,4 +1,4 @@
-//! The service with the roles of a deployment: each program has only the rights that `exportctl migrate` grants.
+//! The service with the roles of a deployment: each program has only the rights that `exportctl admin migrate` grants.
 
 use exports_domain::ExportStatus;
 use exports_tests::{Endpoint, ExportRow, Fixture, Message, StoreKind, uuid};

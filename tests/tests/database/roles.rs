@@ -353,7 +353,7 @@ async fn every_missing_right_is_found() {
                 .await;
             let found = missing(None).await.expect(&right).to_string();
             let lacks = format!(
-                "role \"{name}\" lacks {privilege}{columns} on {relation}: run exportctl migrate --"
+                "role \"{name}\" lacks {privilege}{columns} on {relation}: run exportctl admin migrate --"
             );
             assert!(
                 found.starts_with(&lacks) && found.ends_with(&name),

@@ -88,7 +88,7 @@ async fn connections(world: &World) -> Vec<Mistake> {
         worker()
             .set("DATABASE_URL", format!("postgres://me:hush-hush-hush@{free}/exports"))
             .fails(format!("DATABASE_URL: cannot connect to {free}: connection refused: start the server, or correct host and port")),
-        exportctl("jobs")
+        exportctl("admin jobs")
             .set("DATABASE_URL", format!("postgres://me:hush-hush-hush@{free}/exports"))
             .fails(format!("DATABASE_URL: cannot connect to {free}: connection refused: start the server, or correct host and port")),
         api()
@@ -100,7 +100,7 @@ async fn connections(world: &World) -> Vec<Mistake> {
         worker()
             .set("DATABASE_URL", &wrong_password)
             .fails(format!("DATABASE_URL: cannot connect to {host}: password authentication failed for user \"{user}\": correct user and password")),
-        exportctl("jobs")
+        exportctl("admin jobs")
             .set("DATABASE_URL", &wrong_password)
             .fails(format!("DATABASE_URL: cannot connect to {host}: password authentication failed for user \"{user}\": correct user and password")),
         worker()
@@ -124,7 +124,7 @@ async fn connections(world: &World) -> Vec<Mistake> {
         worker()
             .set("DATABASE_URL", format!("postgres://me@{http}/exports"))
             .fails(format!("DATABASE_URL: cannot connect to {http}: the server does not speak the PostgreSQL protocol: correct host and port")),
-        exportctl("jobs")
+        exportctl("admin jobs")
             .set("DATABASE_URL", format!("postgres:///{database}?host=/nowhere"))
             .fails("DATABASE_URL: cannot connect to /nowhere:5432: the socket does not exist: start the server, or correct host and port"),
     ]
@@ -143,20 +143,20 @@ async fn schemas(world: &World) -> Vec<Mistake> {
     let foreign_line = "DATABASE_URL: migration 1 in the database has another checksum or did not finish: is this the database of another program?";
     let all = vec![
         worker().set("DATABASE_URL", empty.url()).fails(format!(
-            "DATABASE_URL: the database has none of {known} migrations: run 'exportctl migrate'"
+            "DATABASE_URL: the database has none of {known} migrations: run 'exportctl admin migrate'"
         )),
-        exportctl("key list")
+        exportctl("admin key list")
             .set("DATABASE_URL", empty.url())
             .fails(format!(
-                "DATABASE_URL: the database has none of {known} migrations: run 'exportctl migrate'"
+                "DATABASE_URL: the database has none of {known} migrations: run 'exportctl admin migrate'"
             )),
         api().set("DATABASE_URL", behind.url()).fails(format!(
-            "DATABASE_URL: the database lacks 1 of {known} migrations: run 'exportctl migrate'"
+            "DATABASE_URL: the database lacks 1 of {known} migrations: run 'exportctl admin migrate'"
         )),
         worker()
             .set("DATABASE_URL", foreign.url())
             .fails(foreign_line),
-        exportctl("jobs")
+        exportctl("admin jobs")
             .set("DATABASE_URL", foreign.url())
             .fails(foreign_line),
     ];

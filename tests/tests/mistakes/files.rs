@@ -18,7 +18,7 @@ pub(crate) fn mistakes(world: &World) -> Vec<Mistake> {
     let secret = world.file("secret", "hush-hush-hush\n");
     let secret = secret.display();
     vec![
-        exportctl("jobs")
+        exportctl("admin jobs")
             .unset("DATABASE_URL")
             .set("DATABASE_URL_FILE", missing.to_string())
             .usage(format!("DATABASE_URL_FILE: cannot read {missing}: it does not exist")),
@@ -65,11 +65,11 @@ pub(crate) fn mistakes(world: &World) -> Vec<Mistake> {
             .unset("AWS_SECRET_ACCESS_KEY")
             .set("AWS_SECRET_ACCESS_KEY_FILE", secret.to_string())
             .fails(format!("AWS_SECRET_ACCESS_KEY_FILE ({secret}): the store rejects the credentials: correct the secret key, which must belong to the access key id (SignatureDoesNotMatch)")),
-        exportctl("jobs")
+        exportctl("admin jobs")
             .unset("DATABASE_URL")
             .set("DATABASE_URL_FILE", secret.to_string())
             .fails(format!("DATABASE_URL_FILE ({secret}) must be postgres://user:password@host:port/database")),
-        exportctl("jobs")
+        exportctl("admin jobs")
             .set("PGPASSWORD_FILE", secret.to_string())
             .usage("PGPASSWORD_FILE is not a setting: use DATABASE_URL_FILE, or PGPASSFILE"),
     ]

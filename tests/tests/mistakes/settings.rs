@@ -31,7 +31,7 @@ fn names() -> Vec<Mistake> {
         worker()
             .set("EXPORTS_LISTN", "0.0.0.0:8080")
             .usage("EXPORTS_LISTN is not a setting: did you mean EXPORTS_LISTEN?"),
-        exportctl("jobs")
+        exportctl("admin jobs")
             .set("EXPORT_READERS", "4")
             .usage("EXPORT_READERS is not a setting: did you mean EXPORTS_READERS?"),
         api()
@@ -47,7 +47,7 @@ fn names() -> Vec<Mistake> {
             .unset("DATABASE_URL")
             .unset("EXPORTS_OBJECT_STORE_URL")
             .usage("DATABASE_URL and EXPORTS_OBJECT_STORE_URL must be set"),
-        exportctl("jobs")
+        exportctl("admin jobs")
             .unset("DATABASE_URL")
             .set("DATABSE_URL", "postgres://db/exports")
             .usage("DATABASE_URL must be set: is it misspelt as DATABSE_URL?"),

@@ -1,8 +1,11 @@
 //! The fields of an export that the commands use.
 
 use chrono::{DateTime, Utc};
+use exports_domain::{ExportId, FileOptions, GivenOptions};
 use serde::Deserialize;
 use uuid::Uuid;
+
+use crate::error::{Error, Result};
 
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Export {
@@ -47,28 +50,35 @@ impl Export {
     }
 
     /// Its files, if it is completed.
-    pub(crate) fn files(&self) -> Vec<FileOfExport> {
-        match (&self.files, &self.sha256, self.file_size_bytes) {
+    pub(crate) fn files(&self) -> Result<Vec<FileOfExport>> {
+        Ok(match (&self.files, &self.sha256, self.file_size_bytes) {
             (Some(files), ..) => files.clone(),
             (None, Some(sha256), Some(file_size_bytes)) => vec![FileOfExport {
                 number: 1,
-                name: format!("export-{}{}", self.id, self.extension()),
+                name: self.file_name()?,
                 file_size_bytes,
                 sha256: sha256.clone(),
             }],
             (None, ..) => Vec::new(),
-        }
+        })
     }
 
-    fn extension(&self) -> String {
-        let format = self.format.as_deref().unwrap_or("csv");
-        let packed = match (format, self.compression.as_deref()) {
-            ("parquet", _) => "",
-            (_, Some("gzip")) => ".gz",
-            (_, Some("zstd")) => ".zst",
-            _ => "",
+    /// As the API names it.
+    fn file_name(&self) -> Result<String> {
+        let unknown = |what: &str| {
+            Error::new(format!(
+                "{what} of this export is not known to this exportctl: use a newer one"
+            ))
         };
-        format!(".{format}{packed}")
+        let format = self.format.as_deref().map(str::parse).transpose();
+        let compression = self.compression.as_deref().map(str::parse).transpose();
+        let options = FileOptions::new(GivenOptions {
+            format: format.map_err(|_| unknown("the format"))?,
+            compression: compression.map_err(|_| unknown("the compression"))?,
+            ..GivenOptions::default()
+        });
+        let options = options.map_err(|_| unknown("the combination of format and compression"))?;
+        Ok(options.file_name(ExportId(self.id)))
     }
 
     /// Why it has no file.

@@ -4,7 +4,7 @@ use exports_service::settings::{ConsumerSettings, ExposeSecret};
 
 use crate::client::Client;
 use crate::error::{Error, Result};
-use crate::profile::ProfileFile;
+use crate::profile::{Profile, ProfileFile};
 
 pub(super) fn connect(settings: &ConsumerSettings) -> Result<Client> {
     let key = settings.api_key.as_ref();
@@ -12,16 +12,34 @@ pub(super) fn connect(settings: &ConsumerSettings) -> Result<Client> {
     if let (Some(url), Some(key)) = (&settings.api_url, &key) {
         return Client::to(url, key);
     }
-    let name = &settings.profile;
-    let profile = ProfileFile::of_user()?.get(name)?;
-    let (stored_url, stored_key) = profile.map(|it| (it.api_url, it.api_key)).unzip();
-    let missing = |variable: &str| {
-        Error::new(format!(
-            "there is no profile {name}: run 'exportctl login URL', or set {variable}"
-        ))
-    };
-    let url = settings.api_url.clone().or(stored_url);
-    let url = url.ok_or_else(|| missing("EXPORTS_API_URL"))?;
-    let key = key.or(stored_key);
-    Client::to(&url, &key.ok_or_else(|| missing("EXPORTS_API_KEY"))?)
+    let profile = profile(settings)?;
+    let url = api_url_or(settings, profile.as_ref())?;
+    let key = key.or(profile.map(|it| it.api_key));
+    let key = key.ok_or_else(|| missing(settings, "EXPORTS_API_KEY"))?;
+    Client::to(&url, &key)
+}
+
+/// The address of the API, for what needs no key.
+pub(super) fn api_url(settings: &ConsumerSettings) -> Result<String> {
+    match &settings.api_url {
+        Some(url) => Ok(url.clone()),
+        None => api_url_or(settings, profile(settings)?.as_ref()),
+    }
+}
+
+fn profile(settings: &ConsumerSettings) -> Result<Option<Profile>> {
+    ProfileFile::of_user()?.get(&settings.profile)
+}
+
+fn api_url_or(settings: &ConsumerSettings, profile: Option<&Profile>) -> Result<String> {
+    let stored = || profile.map(|it| it.api_url.clone());
+    let url = settings.api_url.clone().or_else(stored);
+    url.ok_or_else(|| missing(settings, "EXPORTS_API_URL"))
+}
+
+fn missing(settings: &ConsumerSettings, variable: &str) -> Error {
+    Error::new(format!(
+        "there is no profile {}: run 'exportctl login URL', or set {variable}",
+        settings.profile
+    ))
 }

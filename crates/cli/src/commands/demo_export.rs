@@ -8,7 +8,7 @@ use std::path::Path;
 use indicatif::HumanCount;
 use uuid::Uuid;
 
-use super::seed::{END, START};
+use super::admin::seed::{END, START};
 use crate::client::{Client, Downloaded, Export};
 use crate::error::{Context, Error, Result};
 use crate::output::{note, print};

@@ -91,14 +91,14 @@ impl DemoSystem {
     async fn set_up(&self, stack: &mut Sandbox) -> Result<String> {
         stack.start_postgres().await?;
         note("a private PostgreSQL is running");
-        stack.exportctl(&["migrate"]).await?;
-        stack.exportctl(&["project", "create", PROJECT]).await?;
+        stack.admin(&["migrate"]).await?;
+        stack.admin(&["project", "create", PROJECT]).await?;
         let key = stack
-            .exportctl(&["key", "create", "--project", PROJECT, "--label", "demo"])
+            .admin(&["key", "create", "--project", PROJECT, "--label", "demo"])
             .await?;
         let messages = self.messages.to_string();
         let seed = ["seed", "--project", PROJECT, "--messages", &messages];
-        note(&stack.exportctl(&seed).await?);
+        note(&stack.admin(&seed).await?);
         Ok(key)
     }
 }

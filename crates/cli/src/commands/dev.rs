@@ -2,8 +2,8 @@
 
 use clap::Args;
 
+use super::admin::seed::{END, START};
 use super::demo_system::{DemoSystem, RunningSystem};
-use super::seed::{END, START};
 use crate::error::Result;
 use crate::output::{note, print};
 

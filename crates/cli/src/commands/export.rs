@@ -5,7 +5,6 @@ mod download;
 mod list;
 mod one;
 mod request;
-mod show;
 mod watch;
 
 use clap::Subcommand;

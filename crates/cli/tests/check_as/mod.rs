@@ -1,4 +1,4 @@
-//! `exportctl check` with `--as`, `--role` and `--json`, before `migrate`, and on a full disk.
+//! `exportctl admin check` with `--as`, `--role` and `--json`, before `migrate`, and on a full disk.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -8,12 +8,12 @@ use exports_database::Program;
 use exports_tests::{RunningStore, StoreKind, TestDatabase, not_run, private_server};
 use serde_json::Value;
 
-use crate::run::{Answer, exportctl};
+use crate::run::{Answer, admin};
 
 /// A finding: its verdict and text.
 type Finding = (String, String);
 
-/// Runs `exportctl check --json` with these arguments and variables besides those of the store.
+/// Runs `exportctl admin check --json` with these arguments and variables besides those of the store.
 async fn check(
     store: &RunningStore,
     arguments: &str,
@@ -27,7 +27,7 @@ async fn check(
         .collect();
     variables.extend(set);
     let command = format!("check --json {arguments}");
-    let answer = exportctl(&variables, command.trim_end()).await;
+    let answer = admin(&variables, command.trim_end()).await;
     let lines = answer.out.lines();
     let findings = lines.map(|line| serde_json::from_str(line).expect("a JSON object"));
     let findings = findings.collect();
@@ -58,16 +58,16 @@ async fn before_migrate_the_check_says_what_to_run_and_checks_the_rest() {
     assert_eq!(answer.err, "error: 1 check failed");
     let (verdict, text) = finding(&findings, "migrations");
     assert_eq!(verdict, "fail");
-    assert!(text.contains("run 'exportctl migrate'"), "{text}");
+    assert!(text.contains("run 'exportctl admin migrate'"), "{text}");
     for (name, verdict, part) in [
         ("database", "ok", "PostgreSQL"),
         ("database_write", "ok", "flushed a commit"),
         (
             "rights",
             "skip",
-            "do not exist yet: run 'exportctl migrate'",
+            "do not exist yet: run 'exportctl admin migrate'",
         ),
-        ("source", "skip", "exportctl migrate"),
+        ("source", "skip", "exportctl admin migrate"),
         ("store_upload", "ok", "multipart"),
     ] {
         let (found, text) = finding(&findings, name);
@@ -90,7 +90,7 @@ async fn as_a_worker_it_checks_its_rights_and_what_it_does_in_the_store() {
     assert_eq!(answer.code, Some(1));
     let (verdict, text) = finding(&findings, "rights");
     assert_eq!(verdict, "fail");
-    let command = format!("run exportctl migrate --worker-role {name}");
+    let command = format!("run exportctl admin migrate --worker-role {name}");
     assert!(text.contains(&name) && text.ends_with(&command), "{text}");
 
     database

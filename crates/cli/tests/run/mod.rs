@@ -5,7 +5,7 @@
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
-use exports_tests::program;
+use exports_tests::{TestDatabase, program};
 
 /// The exit code and the output of a command.
 pub(crate) struct Answer {
@@ -20,7 +20,29 @@ pub(crate) async fn exportctl(environment: &[(&str, &str)], command: &str) -> An
     exportctl_with(environment, &arguments).await
 }
 
-/// The same, with arguments that contain spaces.
+/// Runs a command of operators.
+pub(crate) async fn admin(environment: &[(&str, &str)], command: &str) -> Answer {
+    exportctl(environment, &format!("admin {command}")).await
+}
+
+/// A database with the project `proj_a`.
+pub(crate) async fn database() -> TestDatabase {
+    let database = TestDatabase::create().await;
+    database.project("proj_a").await;
+    database
+}
+
+/// Runs a command of operators as `alice`, with an audit log in JSON.
+pub(crate) async fn admin_as_alice(database: &TestDatabase, command: &str) -> Answer {
+    let environment = [
+        ("DATABASE_URL", database.url()),
+        ("EXPORTS_LOG_FORMAT", "json"),
+        ("USER", "alice"),
+    ];
+    admin(&environment, command).await
+}
+
+/// Runs a command whose arguments contain spaces.
 pub(crate) async fn exportctl_with(environment: &[(&str, &str)], arguments: &[&str]) -> Answer {
     exportctl_reading("", environment, arguments).await
 }

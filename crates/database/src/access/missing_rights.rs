@@ -22,7 +22,7 @@ pub struct MissingRights {
 /// What the operator must run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Remedy {
-    /// `exportctl migrate`, which grants everything in the service's database.
+    /// `exportctl admin migrate`, which grants everything in the service's database.
     Migrate(Program),
     /// `GRANT`, in the database of the source.
     Grant,
@@ -82,7 +82,7 @@ async fn ask(
 }
 
 impl MissingRights {
-    /// Whether all relations and columns of the program exist: `exportctl migrate` has created them.
+    /// Whether all relations and columns of the program exist: `exportctl admin migrate` has created them.
     #[must_use]
     pub fn all_relations_exist(&self) -> bool {
         self.all_exist
@@ -110,7 +110,11 @@ impl fmt::Display for MissingRights {
         match self.remedy {
             Remedy::Migrate(program) => {
                 let option = program.role_option();
-                write!(f, ": run exportctl migrate {option} {}", in_shell(role))
+                write!(
+                    f,
+                    ": run exportctl admin migrate {option} {}",
+                    in_shell(role)
+                )
             }
             Remedy::Grant => {
                 let grants = rights.iter().map(|right| grant(&right.in_grant(), role));
@@ -169,7 +173,7 @@ mod tests {
         assert_eq!(
             missing.to_string(),
             format!(
-                "role \"exports_worker\" {lacks}: run exportctl migrate --worker-role exports_worker"
+                "role \"exports_worker\" {lacks}: run exportctl admin migrate --worker-role exports_worker"
             )
         );
         missing.role = "d'été".to_owned();

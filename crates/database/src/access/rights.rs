@@ -14,7 +14,7 @@ pub enum Program {
 }
 
 impl Program {
-    /// The option of `exportctl migrate` that names the program's role.
+    /// The option of `exportctl admin migrate` that names the program's role.
     pub(super) const fn role_option(self) -> &'static str {
         match self {
             Self::Api => "--api-role",

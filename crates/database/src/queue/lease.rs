@@ -37,7 +37,7 @@ impl Database {
     /// Extends the lease to `duration` from now and records the progress. Safe to repeat.
     ///
     /// [`Self::report_progress`] records it as well, for consumers, but only while an attempt runs. The columns here stay
-    /// until the next claim: `exportctl jobs` shows from them how far an attempt came that has ended, and how far the
+    /// until the next claim: `exportctl admin jobs` shows from them how far an attempt came that has ended, and how far the
     /// attempts of workers of earlier releases are.
     pub async fn heartbeat(
         &self,

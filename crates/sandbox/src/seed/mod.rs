@@ -1,4 +1,4 @@
-//! Bulk inserts of messages and endpoints, for `exportctl seed`, the demo and the tests. The services only read these tables.
+//! Bulk inserts of messages and endpoints, for `exportctl admin seed`, the demo and the tests. The services only read these tables.
 //!
 //! A [`Seeder`] is one transaction on its own connection. The caller chooses the rows.
 

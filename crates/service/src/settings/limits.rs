@@ -1,4 +1,4 @@
-//! The variables of limits. A project can have its own values: `exportctl project limits`.
+//! The variables of limits. A project can have its own values: `exportctl admin project limits`.
 
 use std::str::FromStr;
 

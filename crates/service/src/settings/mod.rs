@@ -28,7 +28,7 @@ pub use limits::LimitSettings;
 pub use networks::Networks;
 pub use number::number;
 pub use origins::CorsOrigins;
-pub use parse::{SettingsError, parse, try_parse_from};
+pub use parse::{SettingsError, parse, parse_from, try_parse_from};
 pub use secrecy::{ExposeSecret, SecretString};
 pub(crate) use secret_files::{store_variables, subject};
 pub use trimmed::{Trimmed, trimmed};

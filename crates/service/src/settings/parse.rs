@@ -23,7 +23,13 @@ pub enum SettingsError {
 /// Parses the settings of this process. If they are invalid, prints one line and exits with code 2.
 #[must_use]
 pub fn parse<T: Parser>() -> T {
-    match try_parse_from(std::env::args_os()) {
+    parse_from(std::env::args_os())
+}
+
+/// Like [`parse`], but with these arguments.
+#[must_use]
+pub fn parse_from<T: Parser>(arguments: impl IntoIterator<Item = OsString>) -> T {
+    match try_parse_from(arguments) {
         Ok(settings) => settings,
         Err(SettingsError::CommandLine(error)) => error.exit(),
         Err(SettingsError::Invalid(line)) => {
@@ -33,7 +39,7 @@ pub fn parse<T: Parser>() -> T {
     }
 }
 
-/// Like [`parse`], but with these arguments, and returns the error. Uses the environment of this process.
+/// Like [`parse_from`], but returns the error. Uses the environment of this process.
 pub fn try_parse_from<T: Parser>(
     arguments: impl IntoIterator<Item = OsString>,
 ) -> Result<T, SettingsError> {

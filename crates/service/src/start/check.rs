@@ -49,13 +49,13 @@ impl Dependencies {
                 }
             }
             Ok(state) => {
-                // `exportctl migrate` may be running.
+                // `exportctl admin migrate` may be running.
                 let may_pass = matches!(state, MigrationState::Behind { .. });
                 Err(in_variable(DATABASE)(state).that_may_pass(may_pass))
             }
             Err(error) if is_forbidden(&error) => match self.rights.missing().await {
                 Ok(Some(lacking)) if lacking.all_relations_exist() => Err(named(&lacking)),
-                // `exportctl migrate` still creates tables, and grants the rights afterwards.
+                // `exportctl admin migrate` still creates tables, and grants the rights afterwards.
                 Ok(Some(lacking)) => Err(named(&lacking).that_may_pass(true)),
                 Ok(None) | Err(_) => Err(statement_error(DATABASE, &error).that_may_pass(true)),
             },
@@ -95,7 +95,7 @@ impl Dependencies {
                 let variable = self.source_variable();
                 let reason = error_line(&error);
                 let text = format!(
-                    "the role may not read the source: {reason}: run exportctl check for what to change"
+                    "the role may not read the source: {reason}: run exportctl admin check for what to change"
                 );
                 Err(StartError::new(variable, &text).that_waits(Wait::Briefly))
             }
@@ -134,7 +134,7 @@ impl Dependencies {
     }
 }
 
-/// Missing rights: `exportctl migrate` may be about to grant them.
+/// Missing rights: `exportctl admin migrate` may be about to grant them.
 fn named(lacking: &MissingRights) -> StartError {
     StartError::new(DATABASE, &lacking.to_string()).that_waits(Wait::Briefly)
 }

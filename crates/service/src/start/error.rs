@@ -29,7 +29,7 @@ pub struct StartError {
 pub(super) enum Wait {
     /// It cannot pass.
     No,
-    /// `exportctl migrate` may be about to grant missing rights. That takes moments.
+    /// `exportctl admin migrate` may be about to grant missing rights. That takes moments.
     Briefly,
     /// For the whole time of the start.
     UntilTimeout,

@@ -3,7 +3,7 @@
 //! A wrong setting ends the wait at once: an address or a key that cannot be used, refused credentials, a
 //! database that does not exist. So do rights that are still missing a moment after the schema is current.
 //! Everything that can pass by itself is waited for: a server that is not started, a name that is not in DNS
-//! yet, a schema that `exportctl migrate` has not brought up to date.
+//! yet, a schema that `exportctl admin migrate` has not brought up to date.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use super::{Dependencies, StartError};
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 /// The pause between two checks.
 const PAUSE: Duration = Duration::from_millis(500);
-/// How long rights may be missing after the schema became current: `exportctl migrate` grants them last.
+/// How long rights may be missing after the schema became current: `exportctl admin migrate` grants them last.
 const GRANT_TIME: Duration = Duration::from_secs(5);
 
 /// Why the last check failed.

@@ -16,7 +16,8 @@ use crate::program::{Program, exportctl};
 use crate::secrets::Secrets;
 use crate::store::Store;
 
-const MIGRATE: [&str; 5] = [
+const MIGRATE: [&str; 6] = [
+    "admin",
     "migrate",
     "--api-role",
     "exports_api",
@@ -37,8 +38,13 @@ impl Deployment {
         );
         let url = postgres.url(Role::Owner);
         exportctl(&database_network, &url, &MIGRATE).await;
-        exportctl(&database_network, &url, &["project", "create", PROJECT]).await;
-        let create_key = ["key", "create", "--project", PROJECT];
+        exportctl(
+            &database_network,
+            &url,
+            &["admin", "project", "create", PROJECT],
+        )
+        .await;
+        let create_key = ["admin", "key", "create", "--project", PROJECT];
         let key = exportctl(&database_network, &url, &create_key).await;
 
         let environment = |role| {

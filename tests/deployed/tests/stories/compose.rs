@@ -147,6 +147,7 @@ async fn secrets_are_rotated_and_images_replaced_while_exports_run() {
             "--rm",
             "-T",
             "exportctl",
+            "admin",
             "key",
             "list",
             "--project",

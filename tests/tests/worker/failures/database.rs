@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use exports_tests::{Proxy, StoreKind};
+use exports_tests::{Proxy, StoreKind, TIMEOUT, eventually};
 
 use crate::rows::put_large;
 use crate::support::{Fixture, Worker, on_every_store};
@@ -69,7 +69,8 @@ async fn cut_connections_are_reopened() {
 }
 
 /// Packets are dropped without a reset, and new connections work. The claim is sent again over a new connection when its answer is
-/// 6 s late, so the export does not wait for a lease.
+/// 6 s late, so the export does not wait for a lease. That holds for a claim that did not arrive. The export of a claim that was
+/// executed, and whose answer is lost, waits for its lease, so here none is being executed when the export is queued.
 #[tokio::test(flavor = "multi_thread")]
 async fn silent_connections_delay_an_export_by_one_answer_limit() {
     let fixture = Fixture::without_services(StoreKind::File).await;
@@ -81,6 +82,7 @@ async fn silent_connections_delay_an_export_by_one_answer_limit() {
     fixture.read_file(first).await;
     for _ in 0..2 {
         database.blackhole();
+        wait_until_nothing_runs(&fixture).await;
         let begun = Instant::now();
         let id = fixture.queue_full_export().await;
         fixture.read_file(id).await;
@@ -91,6 +93,19 @@ async fn silent_connections_delay_an_export_by_one_answer_limit() {
         );
         assert_eq!(fixture.export(id).await.attempt, 1);
     }
+}
+
+/// Waits until the server executes no statement of another connection, in two looks: a request may be between its socket and it.
+async fn wait_until_nothing_runs(fixture: &Fixture) {
+    let running = "SELECT count(*) FROM pg_stat_activity
+         WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle'";
+    let mut quiet = 0;
+    eventually("no statement runs", TIMEOUT, async || {
+        let count = fixture.database().value(running).await;
+        quiet = if count == 0 { quiet + 1 } else { 0 };
+        (quiet == 2).then_some(())
+    })
+    .await;
 }
 
 /// A worker whose database connections all go through a proxy.

@@ -42,7 +42,7 @@ async fn a_database_without_the_expected_migrations_is_reported_with_its_variabl
         &fixture,
         &[("DATABASE_URL", empty.url())],
         "DATABASE_URL",
-        "exportctl migrate",
+        "exportctl admin migrate",
     )
     .await;
 

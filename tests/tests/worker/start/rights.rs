@@ -63,7 +63,7 @@ async fn a_program_without_its_rights_names_role_right_and_command_and_ends() {
         let complaints =
             [(&none, &none_url, all), (&some, &some_url, lacks)].map(async |(name, url, lacks)| {
                 let line = complaint(index, &fixture, &[("DATABASE_URL", url)]).await;
-                let command = format!(": run exportctl migrate {option} {name}");
+                let command = format!(": run exportctl admin migrate {option} {name}");
                 let begin = format!("error: DATABASE_URL: role \"{name}\" ");
                 for part in [&begin, lacks, &command] {
                     assert!(line.contains(part), "{part}: {line}");
@@ -97,7 +97,7 @@ async fn a_program_that_may_not_use_the_schema_says_so() {
     }
 }
 
-/// The rights come a moment after the schema, as with a running `exportctl migrate`.
+/// The rights come a moment after the schema, as with a running `exportctl admin migrate`.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_waits_a_moment_for_rights_that_are_being_granted() {
     let fixture = Fixture::without_services(StoreKind::File).await;
@@ -195,7 +195,7 @@ async fn a_worker_whose_rights_are_revoked_is_not_ready_and_names_them_in_its_lo
         .await;
     let lacks = format!(
         "role \"{name}\" lacks INSERT (key, export_id, state) on export_objects: \
-         run exportctl migrate --worker-role {name}"
+         run exportctl admin migrate --worker-role {name}"
     );
     assert_eq!(is(&probe, 503).await.json()["reason"], lacks);
     let failed = worker.wait_for_event("the claim failed").await;
@@ -219,7 +219,7 @@ async fn a_worker_whose_rights_are_revoked_is_not_ready_and_names_them_in_its_lo
         .await;
     let reason = failed["error"].as_str().unwrap_or_default();
     let lacks = format!(
-        "role \"{name}\" lacks SELECT (last_error) on messages: run exportctl migrate --worker-role {name}"
+        "role \"{name}\" lacks SELECT (last_error) on messages: run exportctl admin migrate --worker-role {name}"
     );
     assert!(reason.contains(&lacks), "{reason}");
     let stored = database.export_column(id.0, "attempt_error").await;
@@ -255,8 +255,9 @@ async fn an_api_whose_rights_are_revoked_is_not_ready_and_names_them_in_its_log(
     let failed = api
         .wait_for_event("the check of the rights in the database failed")
         .await;
-    let lacks =
-        format!("role \"{name}\" lacks DELETE on exports: run exportctl migrate --api-role {name}");
+    let lacks = format!(
+        "role \"{name}\" lacks DELETE on exports: run exportctl admin migrate --api-role {name}"
+    );
     assert_eq!(failed["error"], Value::from(lacks));
     database.storage().grant(Program::Api, &name).await.unwrap();
     is(&probe, 200).await;

@@ -18,7 +18,7 @@ use serde_json::json;
 use uuid::fmt::Hyphenated;
 
 use crate::audit::{Audit, Change};
-use crate::commands::open;
+use crate::commands::admin::database::open;
 use crate::error::{Context, Error, Result};
 use crate::output::print;
 use crate::table::printable;

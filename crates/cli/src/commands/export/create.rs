@@ -9,10 +9,10 @@ use uuid::Uuid;
 
 use super::download;
 use super::request::Request;
-use super::show::id_of;
 use super::watch::watch;
 use crate::commands::connection::connect;
-use crate::error::{Context, Result};
+use crate::commands::response::id_of;
+use crate::error::{Error, Result};
 use crate::output::print;
 
 /// Creates an export and prints its id
@@ -39,14 +39,13 @@ pub(in crate::commands) struct Create {
 impl Create {
     pub(super) async fn run(self: Box<Self>) -> Result<()> {
         let client = connect(&self.connection)?;
-        // A create that was repeated after a lost answer makes one export.
+        // The request is sent again if its answer is lost. That must not make two exports.
         let key = self
             .idempotency_key
             .clone()
             .unwrap_or_else(|| Uuid::new_v4().to_string());
-        let created = client
-            .post("/v1/exports", &self.request.body(), Some(&key))
-            .await?;
+        let body = self.request.body();
+        let created = client.post_once("/v1/exports", &body, &key).await?;
         let id = id_of(&created)?;
         if self.json {
             print(&created.to_string())?;
@@ -79,12 +78,13 @@ impl Estimate {
     pub(super) async fn run(self: Box<Self>) -> Result<()> {
         let client = connect(&self.connection)?;
         let estimate = client
-            .post("/v1/exports/estimate", &self.request.body(), None)
+            .post("/v1/exports/estimate", &self.request.body())
             .await?;
         if self.json {
             return print(&estimate.to_string());
         }
-        let number = |name: &str| estimate[name].as_u64().context_none(name);
+        let missing = |name| Error::new(format!("the answer of the API has no {name}"));
+        let number = |name| estimate[name].as_u64().ok_or_else(|| missing(name));
         let about = if estimate["exact"] == true {
             ""
         } else {
@@ -96,16 +96,5 @@ impl Estimate {
             BinaryBytes(number("file_size_bytes")?),
             number("duration_seconds")?
         ))
-    }
-}
-
-trait ContextNone<T> {
-    fn context_none(self, name: &str) -> Result<T>;
-}
-
-impl<T> ContextNone<T> for Option<T> {
-    fn context_none(self, name: &str) -> Result<T> {
-        self.ok_or_else(|| std::io::Error::other("it is missing"))
-            .context(format!("{name} in the response of the API"))
     }
 }

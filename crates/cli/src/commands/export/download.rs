@@ -8,9 +8,9 @@ use exports_service::settings::ConsumerSettings;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::sync::Mutex;
 
-use super::show::parse;
 use crate::client::{Client, Export, FileOfExport, Target};
 use crate::commands::connection::connect;
+use crate::commands::response::parse;
 use crate::error::{Context, Error, Result};
 use crate::output::print;
 use crate::progress::{Progress, Unit};
@@ -81,7 +81,7 @@ fn wanted(export: &Export, number: Option<u32>) -> Result<Vec<FileOfExport>> {
             message: format!("export {id} is {status}: {}", export.reason()),
         });
     }
-    let mut files = export.files();
+    let mut files = export.files()?;
     let count = files.len();
     if let Some(number) = number {
         files.retain(|file| file.number == number);

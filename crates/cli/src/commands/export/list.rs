@@ -5,9 +5,9 @@ use console::Term;
 use exports_service::settings::ConsumerSettings;
 use indicatif::{BinaryBytes, HumanCount};
 
-use super::show::parse;
 use crate::client::Export;
 use crate::commands::connection::connect;
+use crate::commands::response::parse;
 use crate::error::Result;
 use crate::output::{note, print};
 use crate::table::{printable, table};

@@ -3,8 +3,8 @@
 use clap::Args;
 use exports_service::settings::ConsumerSettings;
 
-use super::show::{id_of, show};
 use crate::commands::connection::connect;
+use crate::commands::response::{id_of, show};
 use crate::error::Result;
 use crate::output::{note, print};
 

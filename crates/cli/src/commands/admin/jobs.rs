@@ -1,4 +1,4 @@
-//! `exportctl jobs`.
+//! `exportctl admin jobs`.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use exports_service::settings::{DatabaseSettings, number};
 use indicatif::{BinaryBytes, HumanCount};
 use serde_json::{Value, json};
 
-use super::open;
+use super::database::open;
 use crate::error::{Context, Result};
 use crate::output::{note, print};
 use crate::table::{printable, table};
@@ -35,7 +35,7 @@ const COLUMNS: [&str; 12] = [
 
 /// Lists exports with their workers, leases, progress and errors
 #[derive(Debug, Args)]
-pub(super) struct Jobs {
+pub(in crate::commands) struct Jobs {
     /// Only this status; can be repeated [default: pending and processing]
     #[arg(long, value_name = "STATUS")]
     status: Vec<ExportStatus>,

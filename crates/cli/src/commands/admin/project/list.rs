@@ -1,4 +1,4 @@
-//! `exportctl project list`.
+//! `exportctl admin project list`.
 
 use clap::Args;
 use exports_database::ListedProject;
@@ -7,7 +7,7 @@ use exports_service::settings::DatabaseSettings;
 use serde_json::{Map, Value, json};
 
 use super::limits;
-use crate::commands::open;
+use crate::commands::admin::database::open;
 use crate::error::{Context, Result};
 use crate::output::{note, print};
 use crate::table::table;

@@ -7,7 +7,7 @@ use exports_postgres::Client;
 
 use super::report::Finding;
 
-/// A program that `exportctl check` takes the place of.
+/// A program that `exportctl admin check` takes the place of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum As {
     /// exports-api
@@ -44,7 +44,7 @@ pub(super) async fn own(
     let finding = finding(missing.await, who, role);
     if !schema_is_current {
         let text = format!(
-            "the tables of this version do not exist yet: run 'exportctl migrate', which also grants the \
+            "the tables of this version do not exist yet: run 'exportctl admin migrate', which also grants the \
              rights, then check again ({})",
             finding.text
         );

@@ -1,4 +1,4 @@
-//! `exportctl project limits`.
+//! `exportctl admin project limits`.
 
 use std::str::FromStr;
 
@@ -9,7 +9,7 @@ use exports_domain::{
 use exports_service::settings::{DatabaseSettings, LimitSettings, LogSettings};
 
 use crate::audit::{Audit, Change};
-use crate::commands::{open, unknown_project};
+use crate::commands::admin::database::{open, unknown_project};
 use crate::error::{Context, Result};
 use crate::output::print;
 use crate::table::table;

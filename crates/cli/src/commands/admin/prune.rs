@@ -1,11 +1,11 @@
-//! `exportctl prune`: runs the deletion of old records, which janitors run too.
+//! `exportctl admin prune`: runs the deletion of old records, which janitors run too.
 
 use std::time::Duration;
 
 use clap::Args;
 use exports_service::settings::{DatabaseSettings, parse_duration, trimmed};
 
-use super::open;
+use super::database::open;
 use crate::error::{Context, Result};
 use crate::output::print;
 
@@ -14,7 +14,7 @@ const BATCH: u16 = 1_000;
 
 /// Deletes old records of failed and expired exports
 #[derive(Debug, Args)]
-pub(super) struct Prune {
+pub(in crate::commands) struct Prune {
     /// Minimum age
     #[arg(long, env = "EXPORTS_RECORD_TTL", value_name = "DURATION", default_value = "90d", value_parser = trimmed(parse_duration))]
     older_than: Duration,

@@ -1,4 +1,4 @@
-//! `exportctl check`: tests an installation and prints one line per check.
+//! `exportctl admin check`: tests an installation and prints one line per check.
 //!
 //! A failure skips only the checks that depend on it. No secret is printed: variables by name only,
 //! and no signed links.
@@ -34,7 +34,7 @@ use crate::error::{Error, Result};
 
 /// Checks the configuration, the databases and the object store, as the services use them
 #[derive(Debug, Args)]
-pub(super) struct Check {
+pub(in crate::commands) struct Check {
     /// Check as this program: the rights of its role, and only what it does in the store
     #[arg(long = "as", value_name = "PROGRAM", value_enum)]
     who: Option<As>,
@@ -127,7 +127,7 @@ impl Check {
                 if state == State::WithoutSchema && has_no_relations(&source).await {
                     let finding = Finding::skip(
                         "messages and endpoints do not exist yet: create views with these names on the \
-                         platform's tables, or let 'exportctl migrate' create empty tables",
+                         platform's tables, or let 'exportctl admin migrate' create empty tables",
                     );
                     return report.add("source", &finding);
                 }

@@ -1,4 +1,4 @@
-//! `exportctl seed`.
+//! `exportctl admin seed`.
 
 use chrono::{DateTime, Utc};
 use clap::Args;
@@ -8,18 +8,18 @@ use exports_sandbox::seed::SeedError;
 use exports_sandbox::seed::seed;
 use exports_service::settings::{DatabaseSettings, ExposeSecret, number};
 
-use super::{open, unknown_project};
+use super::database::{open, unknown_project};
 use crate::error::{Context, Error, Result};
 use crate::output::print;
 use crate::progress::{Progress, Unit};
 
 /// The range of the example in the API reference.
-pub(super) const START: &str = "2025-12-01T00:00:00Z";
-pub(super) const END: &str = "2025-12-06T23:59:59Z";
+pub(in crate::commands) const START: &str = "2025-12-01T00:00:00Z";
+pub(in crate::commands) const END: &str = "2025-12-06T23:59:59Z";
 
 /// Inserts realistic messages; the same arguments generate the same rows
 #[derive(Debug, Args)]
-pub(super) struct Seed {
+pub(in crate::commands) struct Seed {
     /// The project
     #[arg(long)]
     project: ProjectId,

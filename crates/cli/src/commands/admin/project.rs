@@ -1,4 +1,4 @@
-//! `exportctl project`.
+//! `exportctl admin project`.
 
 mod delete;
 mod limits;
@@ -9,14 +9,14 @@ use clap::{Args, Subcommand};
 use exports_domain::ProjectId;
 use exports_service::settings::{DatabaseSettings, LogSettings};
 
-use super::open;
+use super::database::open;
 use crate::audit::{Audit, Change};
 use crate::error::{Context, Result};
 use crate::output::print;
 
 /// Manages projects
 #[derive(Debug, Subcommand)]
-pub(super) enum Project {
+pub(in crate::commands) enum Project {
     Create(Create),
     List(list::List),
     Suspend(suspend::Suspend),
@@ -40,7 +40,7 @@ impl Project {
 
 /// Creates a project, if it does not exist
 #[derive(Debug, Args)]
-pub(super) struct Create {
+pub(in crate::commands) struct Create {
     /// `proj_` and 1 to 64 letters, digits, '_' or '-'
     #[arg(value_name = "PROJECT")]
     project: ProjectId,

@@ -1,4 +1,4 @@
-//! `exportctl key rotate`: a new key in place of an old one, with a time in which both work.
+//! `exportctl admin key rotate`: a new key in place of an old one, with a time in which both work.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use exports_service::settings::{DatabaseSettings, LogSettings, parse_duration};
 
 use super::{canonical, expiry, matching, seconds, unambiguous, unknown_key};
 use crate::audit::{Audit, Change};
-use crate::commands::open;
+use crate::commands::admin::database::open;
 use crate::error::{Context, Error, Result};
 use crate::output::{note, print};
 
@@ -65,7 +65,7 @@ fn not_active(key: &ApiKey) -> Error {
         _ => "has just been changed".to_owned(),
     };
     Error::new(format!(
-        "key {} {reason}: it cannot be rotated; 'exportctl key create' creates another one",
+        "key {} {reason}: it cannot be rotated; 'exportctl admin key create' creates another one",
         key.id
     ))
 }

@@ -1,4 +1,4 @@
-//! `exportctl key`. A key is printed once, when it is created. Later it is named by its id or its first
+//! `exportctl admin key`. A key is printed once, when it is created. Later it is named by its id or its first
 //! characters.
 
 mod rotate;
@@ -14,7 +14,7 @@ use exports_service::settings::{DatabaseSettings, LogSettings, parse_duration};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{open, unknown_project};
+use super::database::{open, unknown_project};
 use crate::audit::{Audit, Change};
 use crate::error::{Context, Error, Result};
 use crate::output::{note, print};
@@ -34,7 +34,7 @@ const COLUMNS: [&str; 9] = [
 
 /// Manages API keys
 #[derive(Debug, Subcommand)]
-pub(super) enum Key {
+pub(in crate::commands) enum Key {
     Create(Create),
     Rotate(rotate::Rotate),
     List(List),
@@ -54,7 +54,7 @@ impl Key {
 
 /// Creates a key and prints it to standard output; it cannot be shown again
 #[derive(Debug, Args)]
-pub(super) struct Create {
+pub(in crate::commands) struct Create {
     /// The project that it gives access to
     #[arg(long)]
     project: ProjectId,
@@ -112,7 +112,7 @@ fn expiry(expires_at: Option<DateTime<Utc>>) -> String {
 
 /// Lists keys, newest first
 #[derive(Debug, Args)]
-pub(super) struct List {
+pub(in crate::commands) struct List {
     /// Only this project
     #[arg(long)]
     project: Option<ProjectId>,
@@ -144,7 +144,7 @@ impl List {
 
 /// Revokes a key immediately and permanently
 #[derive(Debug, Args)]
-pub(super) struct Revoke {
+pub(in crate::commands) struct Revoke {
     /// The key's id, its first characters as 'key list' shows them, or the key itself
     #[arg(value_name = "KEY")]
     which: String,
@@ -181,7 +181,7 @@ impl Revoke {
 }
 
 fn unknown_key() -> Error {
-    Error::new("no such key: 'exportctl key list' shows ids and first characters")
+    Error::new("no such key: 'exportctl admin key list' shows ids and first characters")
 }
 
 /// All keys. An error if the name matches several: it must not change any of them.

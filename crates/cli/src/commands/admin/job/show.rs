@@ -1,4 +1,4 @@
-//! `exportctl job show`.
+//! `exportctl admin job show`.
 
 use clap::Args;
 use exports_database::{Job, JobsRequest};
@@ -7,8 +7,8 @@ use exports_domain::{Columns, CsvOptions, ExportId, quoted};
 use exports_service::settings::DatabaseSettings;
 
 use super::unknown_export;
-use crate::commands::jobs::{done, object, span};
-use crate::commands::open;
+use crate::commands::admin::database::open;
+use crate::commands::admin::jobs::{done, object, span};
 use crate::error::{Context, Result};
 use crate::output::print;
 use crate::table::printable;

@@ -1,4 +1,4 @@
-//! `exportctl project delete`.
+//! `exportctl admin project delete`.
 //!
 //! The project is suspended first, so that nothing of it runs or is added. Then keys, exports and the
 //! project itself go, in batches. Files are marked for deletion: the janitors of the workers have the
@@ -13,7 +13,7 @@ use exports_service::settings::{DatabaseSettings, LogSettings};
 
 use super::{count, suspend};
 use crate::audit::{Audit, Change};
-use crate::commands::open;
+use crate::commands::admin::database::open;
 use crate::error::{Context, Error, Result};
 use crate::output::{note, print};
 

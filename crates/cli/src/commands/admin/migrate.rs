@@ -1,16 +1,16 @@
-//! `exportctl migrate`.
+//! `exportctl admin migrate`.
 
 use clap::Args;
 use exports_database::{Database, Program};
 use exports_service::settings::DatabaseSettings;
 
-use super::connect;
+use super::database::connect;
 use crate::error::{Context, Error, Result};
 use crate::output::print;
 
 /// Applies missing migrations, and grants the roles of the programs exactly the rights they need
 #[derive(Debug, Args)]
-pub(super) struct Migrate {
+pub(in crate::commands) struct Migrate {
     /// The role of exports-api
     #[arg(long, value_name = "NAME")]
     api_role: Option<String>,

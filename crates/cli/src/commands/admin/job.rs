@@ -1,4 +1,4 @@
-//! `exportctl job`: one export, and overrides for it.
+//! `exportctl admin job`: one export, and overrides for it.
 //!
 //! An ended export cannot be changed. The consumer of a failed export may have seen the failure and
 //! created another one, so a new export is the only way to try again.
@@ -10,13 +10,13 @@ use exports_database::Overridden;
 use exports_domain::{ExportId, ExportStatus, Failure, FailureCode};
 use exports_service::settings::DatabaseSettings;
 
-use super::open;
+use super::database::open;
 use crate::error::{Context, Error, Result};
 use crate::output::print;
 
 /// Shows or overrides one export
 #[derive(Debug, Subcommand)]
-pub(super) enum Job {
+pub(in crate::commands) enum Job {
     Show(show::Show),
     Requeue(Requeue),
     Fail(Fail),
@@ -34,7 +34,7 @@ impl Job {
 
 /// Queues an export again, due now and with all attempts; a worker that holds it stops
 #[derive(Debug, Args)]
-pub(super) struct Requeue {
+pub(in crate::commands) struct Requeue {
     /// A pending or processing export
     #[arg(value_name = "ID")]
     export: ExportId,
@@ -53,7 +53,7 @@ impl Requeue {
 
 /// Fails an export permanently; a worker that holds it stops
 #[derive(Debug, Args)]
-pub(super) struct Fail {
+pub(in crate::commands) struct Fail {
     /// A pending or processing export
     #[arg(value_name = "ID")]
     export: ExportId,
@@ -79,7 +79,7 @@ impl Fail {
 
 fn unknown_export(export: ExportId) -> Error {
     Error::new(format!(
-        "export {export} does not exist: 'exportctl jobs' lists active exports"
+        "export {export} does not exist: 'exportctl admin jobs' lists active exports"
     ))
 }
 
@@ -96,7 +96,7 @@ fn print_result(export: ExportId, result: Overridden, what: &str) -> Result<()> 
             "{export} is {status}, which is final{}",
             match status {
                 ExportStatus::Failed => format!(
-                    ": its consumer can create a new export ('exportctl job show {export}' shows why it failed)"
+                    ": its consumer can create a new export ('exportctl admin job show {export}' shows why it failed)"
                 ),
                 _ => String::new(),
             }

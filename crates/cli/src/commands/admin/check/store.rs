@@ -14,7 +14,7 @@ use super::rights::As;
 use crate::error::Result;
 
 /// The content of the object.
-pub(super) const CONTENT: &[u8] = b"exportctl check\r\n";
+pub(super) const CONTENT: &[u8] = b"exportctl admin check\r\n";
 
 pub(super) async fn check(
     report: &mut Report,

@@ -1,4 +1,4 @@
-//! `exportctl project suspend` and `resume`.
+//! `exportctl admin project suspend` and `resume`.
 
 use clap::Args;
 use exports_database::{Database, Held};
@@ -8,7 +8,7 @@ use exports_service::settings::{DatabaseSettings, LogSettings};
 
 use super::count;
 use crate::audit::{Audit, Change};
-use crate::commands::{open, unknown_project};
+use crate::commands::admin::database::{open, unknown_project};
 use crate::error::{Context, Result};
 use crate::output::print;
 
@@ -36,7 +36,7 @@ impl Suspend {
         let before = before.ok_or_else(|| unknown_project(project))?;
         let held = hold(&database, project).await?;
         let exports = format!(
-            "{} held and {} stopped, which continue after 'exportctl project resume'",
+            "{} held and {} stopped, which continue after 'exportctl admin project resume'",
             count(held.pending, "pending export"),
             count(held.processing, "running export"),
         );

@@ -192,7 +192,7 @@ fn columns(
 ) -> Finding {
     if found.is_empty() {
         return Finding::fail(format!(
-            "relation {relation} does not exist: run 'exportctl migrate', or create a view with this name"
+            "relation {relation} does not exist: run 'exportctl admin migrate', or create a view with this name"
         ));
     }
     let type_of = |name: &str| found.iter().find(|column| column.name == name);
