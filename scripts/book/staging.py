@@ -16,7 +16,7 @@ def stage(repository: Repository, folder: Path) -> None:
     pages = [os.path.normpath(os.path.join("docs", link.target)) for link in links_of(SUMMARY)]
     for page in pages:
         copy(page, source)
-        for target in sorted({link.target.partition("#")[0] for link in links_of(page)}):
+        for target in sorted({link.target.partition("#")[0] for link in links_of(page)} - {""}):
             file = os.path.normpath(os.path.join(os.path.dirname(page), target))
             if not target.endswith(".md") and repository.is_folder(file):
                 stage_folder(repository, file, source)
@@ -42,7 +42,7 @@ def stage_folder(repository: Repository, folder: str, source: Path) -> None:
     """A link to a folder shows a list of its files. A web server or a browser may not make one."""
     target = source / folder
     target.mkdir(parents=True, exist_ok=True)
-    files = [file for file in repository.files if file.startswith(f"{folder}/")]
+    files = [file for file in repository.files if file.startswith(f"{folder}/") and not file.endswith(".md")]
     for file in files:
         copy(file, source)
     items = "\n".join(f'<li><a href="{os.path.relpath(file, folder)}">{os.path.relpath(file, folder)}</a></li>' for file in files)

@@ -1,18 +1,29 @@
-//! The reference of the command line: `exportctl docs markdown` prints it.
+//! The reference of the command line: `exportctl reference` prints it.
 
 use std::process::Command;
 
 use crate::page::Page;
 
-/// The page, or nothing while `exportctl` of this checkout cannot print it.
-pub(crate) fn page() -> Option<Page> {
+const INTRODUCTION: &str = "\
+# Command line
+
+The help of every command of `exportctl`, as `exportctl COMMAND --help` prints it. [Create and download exports in a terminal](../exportctl.md) \
+explains the commands of consumers, and [Operating](../operating.md#checking-and-observing) those of operators.";
+
+/// The page.
+pub(crate) fn page() -> Page {
     let command = Command::new(exports_tests::program("exportctl"))
-        .args(["docs", "markdown"])
+        .arg("reference")
         .output();
     let output = command.expect("exportctl starts");
-    if !output.status.success() {
-        return None;
-    }
     let text = String::from_utf8(output.stdout).expect("the reference is UTF-8");
-    Some(Page::whole("docs/reference/exportctl.md", &text))
+    assert!(
+        output.status.success(),
+        "exportctl reference: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Page::whole(
+        "docs/reference/exportctl.md",
+        &format!("{INTRODUCTION}\n\n{text}"),
+    )
 }

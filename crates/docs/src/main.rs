@@ -35,13 +35,13 @@ async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let system = System::observe().await;
     let pages = [
-        Some(configuration::page()),
-        Some(http::page(&system.openapi)),
-        Some(metrics::page(&system.api_metrics, &system.worker_metrics)),
+        configuration::page(),
+        http::page(&system.openapi),
+        metrics::page(&system.api_metrics, &system.worker_metrics),
         command_line::page(),
     ];
     let mut stale = false;
-    for page in pages.into_iter().flatten() {
+    for page in pages {
         let changed = if arguments.check {
             page.is_stale()
         } else {
