@@ -10,15 +10,16 @@ RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-demo: postgresql ## Build the programs, export a million messages, print the results
+demo: rust postgresql ## Build the programs, export a million messages, print the results
+	@echo "Building the programs: the first time, this takes some minutes. Then the demo takes less than one."
 	cargo build --release --bins
 	$(RELEASE)/exportctl demo
 
-dev: postgresql ## Build and run the system of the demo, print commands to paste
+dev: rust postgresql ## Build and run the system of the demo, print commands to paste
 	cargo build --release --bins
 	$(RELEASE)/exportctl dev
 
-build: ## Build all programs for development
+build: rust ## Build all programs for development
 	cargo build --workspace --bins
 
 # The tests run the real programs, so `build` runs first. Tests ignore DATABASE_URL: they start their
@@ -32,7 +33,7 @@ test: postgresql pgbouncer chromium garage build ## Run all tests with real Post
 test-quick: postgresql build ## Run the tests that need at most a minute after the build, and no containers
 	cargo test --workspace --lib --bins --test encoder --test access --test operator --test demo
 
-check: postgresql tools ## Run the CI checks: format, lints, docs, dependencies, alerts, units, manifests, query metadata
+check: rust postgresql tools ## Run the CI checks: format, lints, docs, dependencies, alerts, units, manifests, query metadata
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items
@@ -75,6 +76,10 @@ fmt: ## Format the code
 .PHONY: postgresql
 postgresql:
 	@scripts/ensure-postgresql
+
+.PHONY: rust
+rust:
+	@scripts/ensure-rust
 
 .PHONY: pgbouncer
 pgbouncer:

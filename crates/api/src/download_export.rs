@@ -130,9 +130,10 @@ fn ttl(remaining: Duration) -> Option<Duration> {
     (seconds > 0).then(|| Duration::from_secs(seconds))
 }
 
-struct Errors;
+/// The errors of requests for what a completed export has.
+pub(crate) struct FileErrors;
 
-impl DocumentedErrors for Errors {
+impl DocumentedErrors for FileErrors {
     const CODES: &'static [ErrorCode] = &[
         ErrorCode::InvalidRequest,
         ErrorCode::ExportNotReady,
@@ -180,7 +181,7 @@ impl DocumentedErrors for Errors {
             headers(("Location" = String, description = "The signed URL"))),
         (status = 200, description = "The link, if `redirect` is `false`; or the manifest, if `file` is `manifest`",
             body = Envelope<DownloadBody>),
-        ErrorResponses::<Errors>,
+        ErrorResponses::<FileErrors>,
     ),
     security(("bearer" = [])),
 )]

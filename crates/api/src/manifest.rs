@@ -5,34 +5,18 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use exports_domain::{Export, ExportState};
+use exports_domain::{Export, ExportStatus};
 use exports_wire::ManifestJson;
 
 use crate::caller::Caller;
+use crate::download_export::FileErrors;
 use crate::envelope::Envelope;
 use crate::error::ApiError;
-use crate::error_code::ErrorCode;
-use crate::error_responses::{DocumentedErrors, ErrorResponses};
+use crate::error_responses::ErrorResponses;
 use crate::path::ExportPath;
 use crate::query::NoQuery;
 use crate::request_id::RequestId;
 use crate::state::AppState;
-
-struct Errors;
-
-impl DocumentedErrors for Errors {
-    const CODES: &'static [ErrorCode] = &[
-        ErrorCode::InvalidRequest,
-        ErrorCode::ExportNotReady,
-        ErrorCode::Unauthorized,
-        ErrorCode::Forbidden,
-        ErrorCode::NotFound,
-        ErrorCode::ExportExpired,
-        ErrorCode::RateLimited,
-        ErrorCode::InternalError,
-        ErrorCode::Unavailable,
-    ];
-}
 
 /// Get the manifest of an export
 ///
@@ -77,7 +61,7 @@ impl DocumentedErrors for Errors {
             },
             "meta": { "request_id": "req_xyz123" },
         })),
-        ErrorResponses::<Errors>,
+        ErrorResponses::<FileErrors>,
     ),
     security(("bearer" = [])),
 )]
@@ -98,15 +82,11 @@ pub(crate) fn respond(
     request_id: RequestId,
     export: &Export,
 ) -> Result<Response, ApiError> {
-    match &export.state {
-        ExportState::Completed(_) => {}
-        ExportState::Expired(_) => return Err(ApiError::Expired),
-        ExportState::Pending | ExportState::Processing { .. } | ExportState::Failed { .. } => {
-            return Err(ApiError::NotReady(export.state.status()));
-        }
+    match ManifestJson::of(export, state.clock.now(), state.manifest_key.as_ref()) {
+        Some(manifest) => Ok(Envelope::json(request_id, manifest).into_response()),
+        None => Err(match export.state.status() {
+            ExportStatus::Expired => ApiError::Expired,
+            status => ApiError::NotReady(status),
+        }),
     }
-    let manifest = ManifestJson::of(export, state.clock.now(), state.manifest_key.as_ref());
-    // Only a completed export has one.
-    let manifest = manifest.ok_or(ApiError::Expired)?;
-    Ok(Envelope::json(request_id, manifest).into_response())
 }

@@ -75,7 +75,7 @@ pub(crate) async fn project_events(
     // Before the first read, so that no change is missed.
     let log = OpenLog::open(&state.live, &caller.project);
     let mut first = FirstEvents {
-        waiting: present(&state, &caller.project).await?,
+        unread: present(&state, &caller.project).await?,
         project: caller.project,
         last_event_id: last_event_id(&headers),
         sent: HashSet::new(),
@@ -87,7 +87,7 @@ pub(crate) async fn project_events(
     Ok(event_stream::response(ProjectEvents {
         waiter,
         log,
-        waiting: page,
+        unsent: page,
         first,
     }))
 }
@@ -111,7 +111,7 @@ struct FirstEvents {
     state: Arc<AppState>,
     project: ProjectId,
     /// The exports that are not read yet.
-    waiting: VecDeque<ExportId>,
+    unread: VecDeque<ExportId>,
     last_event_id: Option<String>,
     /// The hashes of the events that were sent. The log may have some of them again.
     sent: HashSet<u64>,
@@ -121,11 +121,11 @@ struct FirstEvents {
 impl FirstEvents {
     /// Reads the next page, and returns the events of its exports that are active.
     async fn next_page(&mut self) -> Result<VecDeque<Bytes>, ApiError> {
-        let ids: Vec<_> = self.waiting.iter().copied().take(PAGE).collect();
+        let ids: Vec<_> = self.unread.iter().copied().take(PAGE).collect();
         let share = self.state.pool_shares.take(&self.project).await?;
         let mut exports = self.state.database.get_exports(&ids).await?;
         drop(share);
-        self.waiting.drain(..ids.len());
+        self.unread.drain(..ids.len());
         exports.sort_unstable_by_key(|export| (export.created_at, export.id));
         let exports: Vec<_> = exports
             .iter()
@@ -204,16 +204,16 @@ struct ProjectEvents {
     first: FirstEvents,
     log: OpenLog,
     /// Events that were taken and not sent yet.
-    waiting: VecDeque<Bytes>,
+    unsent: VecDeque<Bytes>,
 }
 
 impl Events for ProjectEvents {
     async fn next(&mut self) -> Option<Bytes> {
         loop {
-            if let Some(event) = self.waiting.pop_front() {
+            if let Some(event) = self.unsent.pop_front() {
                 return Some(event);
             }
-            self.waiting = tokio::select! {
+            self.unsent = tokio::select! {
                 biased;
                 () = self.waiter.stopping() => return None,
                 _ = self.waiter.refused() => return None,
@@ -225,7 +225,7 @@ impl Events for ProjectEvents {
 
 /// Takes the next events. There may be none.
 async fn take(first: &mut FirstEvents, log: &mut OpenLog) -> VecDeque<Bytes> {
-    if !first.waiting.is_empty() {
+    if !first.unread.is_empty() {
         return first.next().await;
     }
     let mut events = VecDeque::from(log.next().await);

@@ -4,9 +4,10 @@
 
 mod run;
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use exports_tests::{Fixture, Message, StoreKind};
+use exports_tests::{Fixture, Loss, Message, Proxy, StoreKind, TIMEOUT, eventually};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -215,4 +216,58 @@ async fn a_profile_has_the_address_and_the_key() {
         .await
         .error();
     assert!(other.contains("there is no profile other"), "{other}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_create_whose_answer_is_lost_is_sent_again_and_makes_one_export() {
+    let consumer = Consumer::on(StoreKind::File).await;
+    let api = consumer.fixture.api().base();
+    let proxy = Proxy::to(api.trim_start_matches("http://")).await;
+    proxy.lose_at(Loss::Reply, "POST /v1/exports ");
+    let address = format!("http://{}", proxy.address());
+    let environment = [
+        ("EXPORTS_API_URL", address.as_str()),
+        ("EXPORTS_API_KEY", consumer.fixture.key()),
+    ];
+    let create = [&["export", "create"], &RANGE[..]].concat();
+    let answer = exportctl_with(&environment, &create).await;
+    assert!(answer.err.contains("; trying again"), "{}", answer.err);
+    let id = answer.ok();
+    let list = consumer.run(&["list", "--json"]).await.ok();
+    let list: Value = serde_json::from_str(&list).unwrap();
+    let ids: Vec<_> = list
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| &it["id"])
+        .collect();
+    assert_eq!(ids, [&*id]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_console_is_opened_in_the_browser() {
+    let home = TempDir::new().unwrap();
+    let opened = home.path().join("opened");
+    let browser = home.path().join("xdg-open");
+    let script = format!("#!/bin/sh\necho \"$1\" >'{}'\n", opened.display());
+    std::fs::write(&browser, script).unwrap();
+    std::fs::set_permissions(&browser, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:/usr/bin:/bin", home.path().display());
+    let environment = [
+        ("EXPORTS_API_URL", "https://exports.example.com/"),
+        ("PATH", path.as_str()),
+    ];
+    let address = "https://exports.example.com/console#/exports/7";
+    let run = async |arguments: &[&str]| {
+        let arguments = [&["open"], arguments].concat();
+        exportctl_with(&environment, &arguments).await.ok()
+    };
+    assert_eq!(run(&["7", "--print"]).await, address);
+    assert!(!opened.exists());
+    assert_eq!(run(&["7"]).await, address);
+    eventually("the browser has started", TIMEOUT, async || {
+        let text = std::fs::read_to_string(&opened).unwrap_or_default();
+        (text.trim() == address).then_some(())
+    })
+    .await;
 }

@@ -85,9 +85,11 @@ async fn the_demo_exports_every_message_and_leaves_nothing() {
         "message_id,endpoint_id,endpoint,status",
         "message_id,inbound_endpoint_id,endpoint,status",
         "all 3,000 messages are in the two files",
+        "What to try next:",
     ] {
         assert!(summary.contains(part), "{part:?} is not in: {summary}");
     }
+    assert!(demo.log().starts_with("The demo:\n1. "), "{}", demo.log());
     // Without a terminal, progress is shown as lines instead of bars.
     assert!(!demo.log().contains(['\r', '\u{1b}']), "{:?}", demo.log());
     assert!(demo.log().contains("seeded 3,000 messages"));
@@ -120,11 +122,17 @@ async fn dev_runs_until_a_signal_and_prints_commands_that_work() {
     for verb in ["# create", "# get", "# list", "# download", "# delete"] {
         assert!(lines.contains(verb), "{verb} is not in: {lines}");
     }
+    let mut console = lines.lines().skip_while(|line| !line.ends_with("/console"));
+    let page = console.next().expect("the console");
+    let answer = http_client().get(page).send().await;
+    assert_eq!(answer.expect("a response").status().as_u16(), 200, "{page}");
+    let pasted = console.next().expect("its key").to_owned();
     let get = lines.lines().skip_while(|line| *line != "# get").nth(1);
     let get = get.expect("a command");
     let words: Vec<_> = get.split('\'').collect();
     let (auth, url) = (words[1], words[2].trim());
     let (_, key) = auth.split_once(": ").expect("a header");
+    assert_eq!(key, format!("Bearer {pasted}"));
     let answer = http_client()
         .get(url)
         .header("authorization", key)

@@ -45,6 +45,41 @@ async fn an_empty_database_is_migrated_and_gets_a_project_and_a_key() {
 }
 
 #[tokio::test]
+async fn a_sample_has_messages_and_a_key_and_says_where_to_look() {
+    let database = TestDatabase::create().await;
+    let env = [
+        ("DATABASE_URL", database.url()),
+        ("EXPORTS_PUBLIC_URL", "http://127.0.0.1:8080"),
+    ];
+    let run = async || admin(&env, "sample --project proj_demo --messages 500").await;
+    let first = run().await;
+    assert!(first.err.contains("messages are inserted"), "{}", first.err);
+    let again = run().await;
+    assert!(
+        again.err.contains("messages exist already"),
+        "{}",
+        again.err
+    );
+    for printed in [first.ok(), again.ok()] {
+        let lines: Vec<_> = printed.lines().collect();
+        let console = lines
+            .iter()
+            .position(|it| *it == "http://127.0.0.1:8080/console");
+        let key = lines[console.expect("the console") + 1];
+        let owner = database.storage().authenticate(key).await.unwrap();
+        assert_eq!(owner.unwrap().project.as_str(), "proj_demo");
+        assert!(
+            printed.contains("curl -sS -H 'Authorization: Bearer exk_"),
+            "{printed}"
+        );
+    }
+    let messages = database.value("SELECT count(*) FROM messages").await;
+    assert_eq!(messages, 500);
+    let keys = "SELECT bool_and(expires_at < now() + interval '8 days') FROM api_keys";
+    assert_eq!(database.value(keys).await, true);
+}
+
+#[tokio::test]
 async fn a_command_exits_without_a_message_when_its_output_pipe_is_closed() {
     let database = TestDatabase::create().await;
     let mut command = std::process::Command::new(exports_tests::program("exportctl"));

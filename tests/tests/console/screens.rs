@@ -108,8 +108,8 @@ async fn views_of_exports_are_accessible_in_both_themes_and_widths() {
     let _ = console.create("Third in the queue").await;
     console.open("#/new", "New export").await;
     console.open("#/exports", "Exports").await;
-    let _ = browser.wait_for("progress[value]").await;
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    // At 0 % the bar could not be seen in the picture.
+    let _ = browser.wait_for("progress[value]:not([value='0'])").await;
     look_at(browser, "list").await;
     console.open(&format!("#/exports/{slow}"), "December").await;
     let _ = browser.wait_for(".chart .line").await;

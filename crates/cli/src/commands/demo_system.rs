@@ -20,7 +20,7 @@ const PROJECT: &str = "proj_demo";
 pub(super) struct DemoSystem {
     /// How many messages to export
     #[arg(long, value_name = "COUNT", default_value_t = 1_000_000, value_parser = number(1_u64..=1_000_000_000_000))]
-    messages: u64,
+    pub(super) messages: u64,
 }
 
 /// The running system after the export.

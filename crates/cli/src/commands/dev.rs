@@ -2,9 +2,9 @@
 
 use clap::Args;
 
-use super::admin::seed::{END, START};
 use super::demo_system::{DemoSystem, RunningSystem};
-use crate::error::Result;
+use super::next_steps::Running;
+use crate::error::{Context, Result};
 use crate::output::{note, print};
 
 /// Like demo, but keeps the system running until Ctrl-C and prints commands to paste
@@ -19,7 +19,7 @@ impl Dev {
     pub(super) async fn run(self) -> Result<()> {
         self.system
             .run(async |system, signals| {
-                print(&example_commands(system))?;
+                print(&example_commands(system)?)?;
                 note("\nCtrl-C stops and removes everything");
                 signals.next().await;
                 note("");
@@ -29,31 +29,17 @@ impl Dev {
     }
 }
 
-fn example_commands(system: &RunningSystem) -> String {
-    let RunningSystem {
-        address,
-        key,
-        database_url,
-        export,
-    } = system;
-    let auth = format!("-H 'Authorization: Bearer {key}'");
-    let body = format!(
-        r#"{{"start_time": "{START}", "end_time": "{END}", "status": "failed_permanent"}}"#
-    );
-    let exports = format!("{address}/v1/exports");
-    [
-        "\n# create".to_owned(),
-        format!("curl -sS {auth} -d '{body}' {exports}"),
-        "# get".to_owned(),
-        format!("curl -sS {auth} {exports}/{export}"),
-        "# list".to_owned(),
-        format!("curl -sS {auth} '{exports}?limit=10'"),
-        "# download".to_owned(),
-        format!("curl -sSL {auth} -o export.csv {exports}/{export}/download"),
-        "# delete".to_owned(),
-        format!("curl -sS {auth} -X DELETE {exports}/{export}"),
-        "# the database".to_owned(),
-        format!("psql '{database_url}'"),
+fn example_commands(system: &RunningSystem) -> Result<String> {
+    let running = Running {
+        address: &system.address,
+        key: &system.key,
+    };
+    let program = std::env::current_exe().context("cannot find the path of exportctl")?;
+    Ok([
+        running.console(),
+        running.exportctl(&program.display().to_string()),
+        running.requests(&system.export.to_string()),
+        format!("# the database\npsql '{}'", system.database_url),
     ]
-    .join("\n")
+    .join("\n"))
 }

@@ -9,6 +9,7 @@ mod dev;
 mod export;
 mod login;
 mod manual;
+mod next_steps;
 mod old_spelling;
 mod open;
 mod response;

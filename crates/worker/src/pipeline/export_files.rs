@@ -5,18 +5,17 @@
 
 use std::time::Duration;
 
-use exports_database::{Claim, Leased, file_key};
+use exports_database::{Claim, file_key};
 use exports_domain::{MAX_SPLIT_FILES, RowsPerFile, SplitFile, error_line};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use sha2::{Digest, Sha256};
 
-use crate::context::{Context, jittered};
+use crate::context::Context;
 use crate::job::{AttemptError, JobError};
 use crate::metrics::UploadOperation;
+use crate::pipeline::recording::record;
 use crate::pipeline::upload::FileUpload;
 
-/// The pause before a file that could not be recorded is recorded again.
-const RECORD_RETRY: Duration = Duration::from_secs(1);
 /// Timeout for deleting the finished files. A janitor deletes what is left in the store.
 const DELETE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many files are deleted at the same time.
@@ -61,7 +60,11 @@ impl ExportFiles {
         if number > MAX_SPLIT_FILES {
             return Err(JobError::too_many_files(rows).into());
         }
-        self.record(number).await?;
+        let (database, claim) = (&self.context.database, &self.claim);
+        record("file", || {
+            database.record_file(claim.lease, &claim.object_key, number)
+        })
+        .await?;
         self.current = FileUpload::new(&self.context, &self.claim, number);
         Ok(())
     }
@@ -97,32 +100,6 @@ impl ExportFiles {
             sha256: uploaded.sha256,
         });
         Ok(())
-    }
-
-    /// Records the next file. Repeats that while the database is unavailable; the attempt stops when its lease expires.
-    async fn record(&mut self, number: u32) -> Result<(), AttemptError> {
-        let Claim {
-            lease, object_key, ..
-        } = &self.claim;
-        loop {
-            match self
-                .context
-                .database
-                .record_file(*lease, object_key, number)
-                .await
-            {
-                Ok(Leased::Held(())) => return Ok(()),
-                Ok(Leased::Lost) => return Err(AttemptError::LeaseLost),
-                Err(error) if error.is_transient() => {
-                    tracing::warn!(
-                        error = error_line(&error),
-                        "a file could not be recorded and is retried"
-                    );
-                    tokio::time::sleep(jittered(RECORD_RETRY)).await;
-                }
-                Err(error) => return Err(JobError::internal(&error).into()),
-            }
-        }
     }
 
     /// Aborts the current upload and deletes all files.

@@ -8,20 +8,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use exports_database::{Claim, Database, Leased, file_key};
+use exports_database::{Claim, Database, file_key};
 use exports_domain::{Lease, error_line};
 use exports_objects::{FileHeaders, PartSizes, Store, StoreError, Upload};
 use sha2::{Digest, Sha256};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 
-use crate::context::{Context, jittered};
+use crate::context::Context;
 use crate::job::{AttemptError, JobError};
 use crate::metrics::{UploadOperation, WorkerMetrics};
 use crate::pipeline::buffer_pool::{Buffer, BufferPool};
 use crate::pipeline::in_flight::InFlight;
+use crate::pipeline::recording::record;
 
-/// The pause before an upload that could not be recorded is recorded again.
-const RECORD_RETRY: Duration = Duration::from_secs(1);
 /// Timeout of an abort. A janitor deletes what is left in the store.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -306,28 +305,9 @@ impl FileUpload {
         let Some(id) = upload.id().map(str::to_owned) else {
             return Ok(());
         };
+        let (database, lease, key) = (&self.database, self.lease, &self.first_key);
         // Boxed: the future is large and seldom needed.
-        Box::pin(self.record_upload(&id)).await
-    }
-
-    /// Records the upload. Repeats that while the database is unavailable; the attempt stops when its lease
-    /// expires.
-    async fn record_upload(&mut self, id: &str) -> Result<(), AttemptError> {
-        loop {
-            let key = &self.first_key;
-            match self.database.record_upload(self.lease, key, id).await {
-                Ok(Leased::Held(())) => return Ok(()),
-                Ok(Leased::Lost) => return Err(AttemptError::LeaseLost),
-                Err(error) if error.is_transient() => {
-                    tracing::warn!(
-                        error = error_line(&error),
-                        "the upload could not be recorded and is retried"
-                    );
-                    tokio::time::sleep(jittered(RECORD_RETRY)).await;
-                }
-                Err(error) => return Err(JobError::internal(&error).into()),
-            }
-        }
+        Box::pin(record("upload", || database.record_upload(lease, key, &id))).await
     }
 
     fn sent(

@@ -9,6 +9,7 @@ mod migrate;
 mod project;
 mod prune;
 mod reconcile;
+mod sample;
 pub(super) mod seed;
 mod webhook;
 
@@ -33,6 +34,7 @@ pub(super) enum Admin {
     Prune(prune::Prune),
     Reconcile(reconcile::Reconcile),
     Seed(seed::Seed),
+    Sample(sample::Sample),
 }
 
 impl Admin {
@@ -48,6 +50,7 @@ impl Admin {
             Self::Prune(command) => command.run().await,
             Self::Reconcile(command) => command.run().await,
             Self::Seed(command) => command.run().await,
+            Self::Sample(command) => command.run().await,
         }
     }
 }

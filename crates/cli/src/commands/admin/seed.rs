@@ -4,8 +4,7 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 use exports_domain::{ProjectId, TimeRange, time};
 use exports_sandbox::generator::Plan;
-use exports_sandbox::seed::SeedError;
-use exports_sandbox::seed::seed;
+use exports_sandbox::seed::{SeedError, Seeded, seed};
 use exports_service::settings::{DatabaseSettings, ExposeSecret, number};
 
 use super::database::{open, unknown_project};
@@ -51,27 +50,37 @@ impl Seed {
         if !exists.context("cannot find the project")? {
             return Err(unknown_project(&self.project));
         }
-        let (variable, url) = match &self.database.source_database_url {
-            Some(url) => ("EXPORTS_SOURCE_DATABASE_URL", url),
-            None => ("DATABASE_URL", &self.database.database_url),
-        };
-        let mut progress = Progress::new("seeded", Unit::Messages, plan.messages);
-        let on_progress = |sent| progress.set(sent);
-        let seeded = match seed(url.expose_secret(), &self.project, plan, on_progress).await {
-            Ok(seeded) => seeded,
-            Err(error @ SeedError::Exists) => {
-                return Err(Error::new(format!(
-                    "{error}, so nothing was written: use another --seed"
-                )));
-            }
-            Err(error @ (SeedError::Url(_) | SeedError::Database(_))) => {
-                return Err(error).context(variable);
-            }
-        };
-        progress.finish();
+        let seeded = insert(&self.database, &self.project, plan).await?;
+        let seeded = seeded.ok_or_else(|| {
+            Error::new(
+                "some of these messages already exist, so nothing was written: use another --seed",
+            )
+        })?;
         print(&format!(
             "inserted into {}: {} outbound and {} inbound messages of {} endpoints",
             self.project, seeded.outbound, seeded.inbound, seeded.endpoints
         ))
+    }
+}
+
+/// Inserts the messages into the source. `None` if some of them exist.
+pub(super) async fn insert(
+    settings: &DatabaseSettings,
+    project: &ProjectId,
+    plan: Plan,
+) -> Result<Option<Seeded>> {
+    let (variable, url) = match &settings.source_database_url {
+        Some(url) => ("EXPORTS_SOURCE_DATABASE_URL", url),
+        None => ("DATABASE_URL", &settings.database_url),
+    };
+    let mut progress = Progress::new("seeded", Unit::Messages, plan.messages);
+    let on_progress = |sent| progress.set(sent);
+    match seed(url.expose_secret(), project, plan, on_progress).await {
+        Ok(seeded) => {
+            progress.finish();
+            Ok(Some(seeded))
+        }
+        Err(SeedError::Exists) => Ok(None),
+        Err(error @ (SeedError::Url(_) | SeedError::Database(_))) => Err(error).context(variable),
     }
 }
