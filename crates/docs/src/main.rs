@@ -17,6 +17,7 @@ mod system;
 
 use std::process::ExitCode;
 
+use anyhow::{Context, Result};
 use clap::Parser;
 
 use system::System;
@@ -32,36 +33,40 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let system = System::observe().await;
+    match run(&Arguments::parse()).await {
+        Ok(false) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Returns whether a page is stale and was not written.
+async fn run(arguments: &Arguments) -> Result<bool> {
+    let system = System::observe().await?;
     let pages = [
         configuration::page(),
         http::page(&system.openapi),
         metrics::page(&system.api_metrics, &system.worker_metrics),
-        command_line::page(),
+        command_line::page(&system.command_line),
     ];
-    let mut stale = false;
+    let mut is_stale = false;
     for page in pages {
-        let changed = if arguments.check {
-            page.is_stale()
+        if !page.is_stale().context(page.path)? {
+            continue;
+        }
+        if arguments.check {
+            eprintln!(
+                "{} is not what the code says: run `make docs` and commit it",
+                page.path
+            );
+            is_stale = true;
         } else {
-            page.write()
-        };
-        match changed {
-            Ok(false) => {}
-            Ok(true) if arguments.check => {
-                eprintln!(
-                    "{} is not what the code says: run `make docs` and commit it",
-                    page.path
-                );
-                stale = true;
-            }
-            Ok(true) => println!("wrote {}", page.path),
-            Err(error) => {
-                eprintln!("error: {}: {error}", page.path);
-                return ExitCode::FAILURE;
-            }
+            page.write().context(page.path)?;
+            println!("wrote {}", page.path);
         }
     }
-    ExitCode::from(u8::from(stale))
+    Ok(is_stale)
 }

@@ -35,15 +35,9 @@ impl Page {
         }
     }
 
-    /// Writes it. Returns whether something changed.
-    pub(crate) fn write(&self) -> io::Result<bool> {
-        let current = self.current()?;
-        let wanted = self.wanted(&current)?;
-        if current == wanted {
-            return Ok(false);
-        }
-        std::fs::write(self.path, wanted)?;
-        Ok(true)
+    /// Writes it.
+    pub(crate) fn write(&self) -> io::Result<()> {
+        std::fs::write(self.path, self.wanted(&self.current()?)?)
     }
 
     /// Whether the file differs from what would be written.
