@@ -3,9 +3,10 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help demo dev build test test-quick check fmt tools garage images up down queries bench bench-memory readers sbom
+.PHONY: help demo dev build test test-quick check fmt tools garage images up down queries bench bench-memory readers sbom docs book
 
 RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
+DEBUG := $(or $(CARGO_TARGET_DIR),target)/debug
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -25,7 +26,7 @@ build: rust ## Build all programs for development
 # The tests run the real programs, so `build` runs first. Tests ignore DATABASE_URL: they start their
 # own server or use TEST_DATABASE_URL. TEST_GARAGE sets another Garage program. The end-to-end tests
 # need the images. Without a Docker engine (exit code 3) they report that they are skipped.
-test: postgresql pgbouncer chromium garage build ## Run all tests with real PostgreSQL and Garage, and in containers
+test: postgresql pgbouncer chromium garage reading-tools build ## Run all tests with real PostgreSQL and Garage, and in containers
 	@scripts/ensure-images prometheus || [ $$? = 3 ]
 	cargo test --workspace
 
@@ -42,6 +43,15 @@ check: rust postgresql tools ## Run the CI checks: format, lints, docs, dependen
 	scripts/check-systemd
 	scripts/prepare-queries --check
 	scripts/check-kubernetes
+	$(DEBUG)/exports-docs --check
+	scripts/check-book
+
+docs: postgresql build ## Write the pages of the book that are generated from the code
+	$(DEBUG)/exports-docs
+
+book: ## Build the book into target/book and check the links of all Markdown files
+	@scripts/install-tools book
+	@scripts/check-book
 
 queries: postgresql tools ## Update the query metadata in .sqlx after a query change
 	scripts/prepare-queries
@@ -84,6 +94,10 @@ rust:
 .PHONY: pgbouncer
 pgbouncer:
 	@scripts/ensure-pgbouncer
+
+.PHONY: reading-tools
+reading-tools:
+	@scripts/ensure-readers
 
 .PHONY: bench-tools
 bench-tools:
