@@ -8,11 +8,12 @@ use crate::script::{Given, steps_of};
 use crate::session::Session;
 
 /// In this order.
-pub(crate) const PAGES: [&str; 5] = [
+pub(crate) const PAGES: [&str; 6] = [
     "docs/how-to/install.md",
     "docs/how-to/upgrade.md",
     "docs/how-to/backup.md",
     "docs/operating.md",
+    "docs/limits.md",
     "deploy/RUNBOOK.md",
 ];
 
