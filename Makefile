@@ -97,7 +97,7 @@ pgbouncer:
 
 .PHONY: reading-tools
 reading-tools:
-	@scripts/ensure-readers
+	@scripts/ensure-readers || echo "The Python libraries could not be installed, so the Python programs of the book are not run." >&2
 
 .PHONY: bench-tools
 bench-tools:

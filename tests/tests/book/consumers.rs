@@ -7,9 +7,12 @@ use exports_tests::{Fixture, StoreKind, not_run};
 use crate::own_tables::free_port;
 use crate::page::repository;
 use crate::script::{Given, Output, Step, steps_of};
-use crate::session::Session;
+use crate::session::{Session, has};
 
 async fn run(page: &str, needs_python: bool) {
+    if !has(&["curl", "jq", "openssl", "python3"]) {
+        return;
+    }
     let python = python();
     if needs_python && python.is_none() {
         not_run(

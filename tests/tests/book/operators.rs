@@ -5,7 +5,7 @@ use url::Url;
 
 use crate::own_tables::free_port;
 use crate::script::{Given, steps_of};
-use crate::session::Session;
+use crate::session::{Session, has};
 
 /// In this order.
 pub(crate) const PAGES: [&str; 6] = [
@@ -19,6 +19,9 @@ pub(crate) const PAGES: [&str; 6] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_installation_is_made_upgraded_and_restored() {
+    if !has(&["curl", "jq", "openssl", "psql", "createdb", "pg_dump"]) {
+        return;
+    }
     let Some(server) = private_server().await else {
         not_run(
             "TEST_DATABASE_URL is set: the roles of an installation are not created in that server",

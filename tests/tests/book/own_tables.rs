@@ -5,12 +5,15 @@ use std::net::TcpListener;
 use exports_tests::{RunningStore, StoreKind, TestDatabase};
 
 use crate::script::{Given, steps_of};
-use crate::session::Session;
+use crate::session::{Session, has};
 
 const START: &str = "exports-api 2>>api.log & exports-worker 2>>worker.log &\n\
     curl -fsS --retry 60 --retry-delay 1 --retry-connrefused \"$EXPORTS_API_URL/readyz\" >ready.json";
 
 async fn run(page: &str) {
+    if !has(&["curl", "jq", "psql"]) {
+        return;
+    }
     let database = TestDatabase::empty().await;
     let store = RunningStore::start(StoreKind::File);
     let mut session = Session::new();

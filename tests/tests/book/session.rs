@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use exports_tests::program;
+use exports_tests::{not_run, program};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tempfile::TempDir;
@@ -17,6 +17,24 @@ use crate::script::{Output, Step};
 
 /// For all steps of a story.
 const LIMIT: Duration = Duration::from_secs(150);
+
+/// Whether this machine has the programs that the pages use, besides ours. Says what is missing; with `CI=true` that is a failure.
+pub(crate) fn has(programs: &[&str]) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let is_installed = |name: &str| std::env::split_paths(&path).any(|it| it.join(name).is_file());
+    let missing: Vec<_> = programs
+        .iter()
+        .copied()
+        .filter(|name| !is_installed(name))
+        .collect();
+    if missing.is_empty() {
+        return true;
+    }
+    let missing = format!("{} is not installed", missing.join(", "));
+    assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{missing}");
+    not_run(&missing);
+    false
+}
 
 /// A folder and an environment for the steps.
 pub(crate) struct Session {
