@@ -122,9 +122,17 @@ impl fmt::Display for KeyId {
 }
 
 /// The fencing token of a lease. Each claim generates a random one, so a worker that lost its lease
-/// cannot write any more.
+/// cannot write any more. Exports that are claimed together have the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LeaseToken(pub Uuid);
+
+impl LeaseToken {
+    /// A new token.
+    #[must_use]
+    pub fn generate() -> Self {
+        Self(Uuid::new_v4())
+    }
+}
 
 /// Accepts only the hyphenated form. `Uuid::try_parse` alone also accepts braces, `urn:uuid:` and bare
 /// digits.

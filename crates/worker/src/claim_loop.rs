@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use exports_database::{Claim, ClaimRequest, Error};
+use exports_database::ClaimRequest;
 use exports_domain::error_line;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
@@ -91,16 +91,6 @@ impl ClaimLoop {
 }
 
 impl Claimer {
-    /// Sends a claim. If its connection was dead, sends another one over a new connection. Should the first
-    /// claim have been committed, its exports are taken over when their leases expire.
-    async fn claim(&self, request: &ClaimRequest<'_>) -> Result<Vec<Claim>, Error> {
-        let database = &self.context.database;
-        match database.claim(request).await {
-            Err(error) if error.is_unanswered() => database.claim(request).await,
-            answered => answered,
-        }
-    }
-
     /// Claims up to one export per permit and starts their attempts. Returns how many.
     async fn claim_and_start(self, permits: Vec<OwnedSemaphorePermit>) -> usize {
         let context = &self.context;
@@ -118,7 +108,7 @@ impl Claimer {
             last_slot_reserved: self.slots.last_is_reserved(),
             borrowers: self.slots.borrowers(),
         };
-        let claims = match self.claim(&request).await {
+        let claims = match context.database.claim(&request).await {
             Ok(claims) => {
                 context.outages.claims.succeeded();
                 claims

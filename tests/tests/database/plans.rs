@@ -148,16 +148,16 @@ async fn frequent_statements_do_not_scan_whole_tables() {
     let first = format!("'{PROJECT}', NULL, NULL, 5");
     let cases = [
         (
-            "AS \"taken_over!\"",
-            "text, int8, interval, int4, timestamptz, text[], timestamptz[], uuid[], interval[], int8, text[]",
-            "'w', 5, '30 s', 8, NULL, '{}', '{}', '{}', '{1 s, 4 s}', 0, '{}'",
+            "FROM claimed JOIN chosen",
+            "text, int8, interval, int4, timestamptz, text[], timestamptz[], uuid[], interval[], int8, text[], uuid",
+            "'w', 5, '30 s', 8, NULL, '{}', '{}', '{}', '{1 s, 4 s}', 0, '{}', gen_random_uuid()",
             5.0,
         ),
         // Four slots and the reserved one, which the only project may borrow.
         (
-            "AS \"taken_over!\"",
-            "text, int8, interval, int4, timestamptz, text[], timestamptz[], uuid[], interval[], int8, text[]",
-            "'w', 5, '30 s', 8, NULL, '{}', '{}', '{}', '{1 s, 4 s}', 1, '{proj_a}'",
+            "FROM claimed JOIN chosen",
+            "text, int8, interval, int4, timestamptz, text[], timestamptz[], uuid[], interval[], int8, text[], uuid",
+            "'w', 5, '30 s', 8, NULL, '{}', '{}', '{}', '{1 s, 4 s}', 1, '{proj_a}', gen_random_uuid()",
             5.0,
         ),
         ("SET status = 'expired'", "int8", "5", 5.0),
@@ -282,16 +282,16 @@ async fn worker_statements_skip_dead_index_entries_during_a_long_snapshot() {
     let lease = "lpad('1', 32, '0')::uuid, lpad('2', 32, '0')::uuid";
     let cases = [
         (
-            "AS \"taken_over!\"",
-            "text, int8, interval, int4, timestamptz, text[], timestamptz[], uuid[], interval[], int8, text[]",
-            format!("'w', 5, '30 s', 8, {recently}, '{{1 s, 4 s}}', 0, '{{}}'"),
+            "FROM claimed JOIN chosen",
+            "text, int8, interval, int4, timestamptz, text[], timestamptz[], uuid[], interval[], int8, text[], uuid",
+            format!("'w', 5, '30 s', 8, {recently}, '{{1 s, 4 s}}', 0, '{{}}', gen_random_uuid()"),
             5.0,
         ),
         // The only project has an export running: the reserved slot stays free.
         (
-            "AS \"taken_over!\"",
-            "text, int8, interval, int4, timestamptz, text[], timestamptz[], uuid[], interval[], int8, text[]",
-            format!("'w', 5, '30 s', 8, {recently}, '{{1 s, 4 s}}', 1, '{{}}'"),
+            "FROM claimed JOIN chosen",
+            "text, int8, interval, int4, timestamptz, text[], timestamptz[], uuid[], interval[], int8, text[], uuid",
+            format!("'w', 5, '30 s', 8, {recently}, '{{1 s, 4 s}}', 1, '{{}}', gen_random_uuid()"),
             4.0,
         ),
         (

@@ -59,24 +59,24 @@ pub struct Claim {
     pub traceparent: Option<TraceParent>,
 }
 
-struct ClaimRow {
-    id: Uuid,
-    project_id: String,
-    direction: String,
-    filter_start_time: DateTime<Utc>,
-    filter_end_time: DateTime<Utc>,
-    filter_status: Option<String>,
-    filter_statuses: Option<Vec<String>>,
-    filter_endpoint_id: Option<Uuid>,
-    filter_endpoint_ids: Option<Vec<Uuid>>,
-    attempt: i32,
-    lease_token: Uuid,
-    object_key: String,
-    waited: f64,
-    taken_over: bool,
-    borrows_slot: bool,
-    traceparent: Option<String>,
-    file_options: Option<String>,
+pub(super) struct ClaimRow {
+    pub(super) id: Uuid,
+    pub(super) project_id: String,
+    pub(super) direction: String,
+    pub(super) filter_start_time: DateTime<Utc>,
+    pub(super) filter_end_time: DateTime<Utc>,
+    pub(super) filter_status: Option<String>,
+    pub(super) filter_statuses: Option<Vec<String>>,
+    pub(super) filter_endpoint_id: Option<Uuid>,
+    pub(super) filter_endpoint_ids: Option<Vec<Uuid>>,
+    pub(super) attempt: i32,
+    pub(super) lease_token: Uuid,
+    pub(super) object_key: String,
+    pub(super) waited: f64,
+    pub(super) taken_over: bool,
+    pub(super) borrows_slot: bool,
+    pub(super) traceparent: Option<String>,
+    pub(super) file_options: Option<String>,
 }
 
 impl TryFrom<ClaimRow> for Claim {
@@ -161,8 +161,29 @@ impl Database {
     /// Where rows are selected by id, the status is inside CASE. A plain condition on it would make the
     /// planner use the small partial index of the status, with all its dead entries, instead of the
     /// primary key.
-    #[expect(clippy::too_many_lines, reason = "it is one statement")]
+    ///
+    /// A claim whose answer does not come may have been executed. Then its exports are returned by a second
+    /// statement, over a new connection, instead of waiting until their leases expire.
     pub async fn claim(&self, request: &ClaimRequest<'_>) -> Result<Vec<Claim>, Error> {
+        let token = LeaseToken::generate();
+        match self.send_claim(request, token).await {
+            Err(error) if error.is_unanswered() => {
+                let claimed = self.claimed_with(token).await?;
+                if !claimed.is_empty() {
+                    return Ok(claimed);
+                }
+                self.send_claim(request, LeaseToken::generate()).await
+            }
+            answered => answered,
+        }
+    }
+
+    #[expect(clippy::too_many_lines, reason = "it is one statement")]
+    async fn send_claim(
+        &self,
+        request: &ClaimRequest<'_>,
+        token: LeaseToken,
+    ) -> Result<Vec<Claim>, Error> {
         let takeover_pauses: Vec<_> = RetryPolicy::pauses().map(interval).collect();
         let rows = sqlx::query_as!(
             ClaimRow,
@@ -262,7 +283,7 @@ impl Database {
                 SET status = 'processing', attempt = e.attempt + 1,
                     takeovers = e.takeovers + (e.status = 'processing')::int,
                     started_at = greatest(e.created_at, clock_timestamp()),
-                    lease_token = gen_random_uuid(), lease_owner = $1,
+                    lease_token = $12, lease_owner = $1,
                     lease_expires_at = clock_timestamp() + $3,
                     progress_rows = NULL, progress_bytes = NULL,
                     -- Without it, the trigger exports_claim_options skips the row.
@@ -303,6 +324,7 @@ impl Database {
             &takeover_pauses,
             i64::from(request.last_slot_reserved),
             &request.borrowers,
+            token.0,
         )
         .fetch_all(&mut self.connection().await?)
         .await?;

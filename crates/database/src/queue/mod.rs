@@ -8,6 +8,7 @@ mod hints;
 mod lease;
 mod notify;
 mod progress;
+mod unanswered_claim;
 
 pub use changes::{Change, Changes};
 pub use claim::{Claim, ClaimRequest};

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use exports_tests::{Proxy, StoreKind, TIMEOUT, eventually};
+use exports_tests::{Loss, Proxy, StoreKind, TIMEOUT, eventually};
 
 use crate::rows::put_large;
 use crate::support::{Fixture, Worker, on_every_store};
@@ -69,8 +69,7 @@ async fn cut_connections_are_reopened() {
 }
 
 /// Packets are dropped without a reset, and new connections work. The claim is sent again over a new connection when its answer is
-/// 6 s late, so the export does not wait for a lease. That holds for a claim that did not arrive. The export of a claim that was
-/// executed, and whose answer is lost, waits for its lease, so here none is being executed when the export is queued.
+/// 6 s late, so the export does not wait for a lease. A claim that is executed just then is another case, the one below.
 #[tokio::test(flavor = "multi_thread")]
 async fn silent_connections_delay_an_export_by_one_answer_limit() {
     let fixture = Fixture::without_services(StoreKind::File).await;
@@ -93,6 +92,41 @@ async fn silent_connections_delay_an_export_by_one_answer_limit() {
         );
         assert_eq!(fixture.export(id).await.attempt, 1);
     }
+}
+
+/// The claim is executed and its answer does not arrive: the worker finds the export that it holds, instead of waiting for its lease.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_whose_claim_is_not_answered_does_not_wait_for_its_lease() {
+    let fixture = Fixture::without_services(StoreKind::File).await;
+    let source = [("EXPORTS_SOURCE_DATABASE_URL", fixture.database().url())];
+    let (mut worker, database) = worker_behind(&fixture, &source).await;
+    let name = worker.wait_for_event("worker started").await["worker"].clone();
+    let name = name.as_str().expect("the worker's name").to_owned();
+    fixture.insert_one_message().await;
+    let first = fixture.queue_full_export().await;
+    fixture.read_file(first).await;
+    wait_until_nothing_runs(&fixture).await;
+
+    // Only claims contain the name. Until the export exists, none is executed.
+    database.hold();
+    let id = fixture.queue_full_export().await;
+    database.lose_at(Loss::Silence, name);
+    let begun = Instant::now();
+    database.restore();
+    eventually("the claim's answer is lost", TIMEOUT, async || {
+        (database.lost() == 1).then_some(())
+    })
+    .await;
+    let claimed = "SELECT status = 'processing' FROM exports WHERE object_key IS NULL";
+    assert_eq!(fixture.database().value(claimed).await, true);
+    fixture.read_file(id).await;
+    assert!(
+        begun.elapsed() < Duration::from_secs(15),
+        "{:?}",
+        begun.elapsed()
+    );
+    assert_eq!(fixture.export(id).await.attempt, 1);
+    fixture.wait_for_files_of(&[first, id]).await;
 }
 
 /// Waits until the server executes no statement of another connection, in two looks: a request may be between its socket and it.
