@@ -93,7 +93,7 @@ pub(super) fn type_of(value: &Value) -> String {
 
 fn literal(value: &Value) -> String {
     match value {
-        Value::String(text) => code_cell(text),
+        Value::String(text) => code_cell(&text.replace('\t', "\\t")),
         other => code(&other.to_string()),
     }
 }
@@ -110,7 +110,10 @@ fn rules(value: &Value) -> String {
     ] {
         match (&value[minimum], &value[maximum]) {
             (Value::Null, Value::Null) => {}
-            (least, Value::Null) => rules.push(format!("{least}{unit} or more")),
+            (least, Value::Null) if *least == 1 && !unit.is_empty() => {
+                rules.push("not empty".to_owned());
+            }
+            (least, Value::Null) => rules.push(format!("at least {least}{unit}")),
             (Value::Null, most) => rules.push(format!("at most {most}{unit}")),
             (least, most) => rules.push(format!("{least} to {most}{unit}")),
         }
@@ -145,7 +148,11 @@ mod tests {
                 json!({"type": "array", "items": {"$ref": "#/components/schemas/Column"}}),
                 "list of [Column](#column)",
             ),
-            (json!({"enum": [",", "|"]}), "`,`, `\\|`"),
+            (json!({"enum": ["\t", "|"]}), "`\\t`, `\\|`"),
+            (
+                json!({"type": "string", "minLength": 1}),
+                "string (not empty)",
+            ),
             (
                 json!({"oneOf": [{"type": "null"}, {"$ref": "#/components/schemas/Csv"}]}),
                 "[Csv](#csv)",
