@@ -14,6 +14,7 @@ use axum::http::header::HeaderMap;
 use axum::response::Response;
 use exports_database::{Created, NewExport};
 use exports_domain::{ExportId, Limit, Rate, Scope, TraceParent};
+use exports_service::http_server::LongWait;
 use exports_wire::ExportJson;
 
 use crate::audit::Subject;
@@ -104,6 +105,7 @@ pub(crate) async fn create_export(
     Extension(subject): Extension<Subject>,
     Extension(deadline): Extension<Deadline>,
     Extension(TracePosition(traceparent)): Extension<TracePosition>,
+    long_wait: LongWait,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     Body(body): Body,
@@ -112,7 +114,7 @@ pub(crate) async fn create_export(
     Query::read(query.as_deref(), &[]).finish()?;
     let idempotency_key = idempotency_key::parse(&headers)?;
     let request = request::parse(&body)?;
-    let waiting = Waiting::begin(&state, &caller, &headers)?;
+    let waiting = Waiting::begin(&state, &caller, &headers, long_wait)?;
     let context = CreateContext {
         state: &state,
         caller: &caller,

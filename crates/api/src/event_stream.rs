@@ -6,9 +6,11 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName};
 use axum::response::{IntoResponse, Response};
+use exports_service::http_server::LongLived;
 use futures_util::stream;
 use tokio::time::{Instant, Interval, interval_at};
 
@@ -50,7 +52,8 @@ pub(crate) fn response(events: impl Events) -> Response {
         // nginx would collect the events before it passes them on.
         (HeaderName::from_static("x-accel-buffering"), "no"),
     ];
-    (headers, Body::from_stream(stream)).into_response()
+    let body = Body::from_stream(stream);
+    (Extension(LongLived), headers, body).into_response()
 }
 
 /// The id of the last event that the client has received. A malformed one is that of no event.

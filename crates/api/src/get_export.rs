@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::http::header::{ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
 use exports_domain::{ExportId, ExportStatus};
+use exports_service::http_server::LongWait;
 use exports_wire::ExportJson;
 use tokio::time::Instant;
 
@@ -104,6 +105,7 @@ pub(crate) async fn get_export(
     Extension(caller): Extension<Caller>,
     ExportPath(id): ExportPath,
     RawQuery(query): RawQuery,
+    long_wait: LongWait,
     request_headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let mut query = Query::read(query.as_deref(), &["wait"]);
@@ -123,6 +125,7 @@ pub(crate) async fn get_export(
                 &caller,
                 id,
                 begun + wait.duration(),
+                &long_wait,
                 &request_headers,
             );
             let mut response = respond(request_id, &request_headers, &*export.await?);
@@ -140,6 +143,7 @@ async fn wait_for(
     caller: &Caller,
     id: ExportId,
     deadline: Instant,
+    long_wait: &LongWait,
     request_headers: &HeaderMap,
 ) -> Result<Arc<Rendered>, ApiError> {
     let waiter = state.live.enter(caller, WaiterKind::Wait);
@@ -153,7 +157,7 @@ async fn wait_for(
             export.status.is_terminal()
         }
     };
-    let export = wait::wait(&waiter, watch, deadline, is_enough).await?;
+    let export = wait::wait(&waiter, watch, deadline, long_wait, is_enough).await?;
     export.ok_or(ApiError::ExportNotFound)
 }
 

@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use exports_domain::{ExportId, ExportState, Scope};
+use exports_service::http_server::LongWait;
 use exports_wire::ExportJson;
 
 use crate::audit::Subject;
@@ -92,6 +93,7 @@ pub(crate) async fn retry_export(
     Extension(subject): Extension<Subject>,
     Extension(deadline): Extension<Deadline>,
     Extension(TracePosition(traceparent)): Extension<TracePosition>,
+    long_wait: LongWait,
     ExportPath(id): ExportPath,
     _: NoQuery,
     headers: HeaderMap,
@@ -107,7 +109,7 @@ pub(crate) async fn retry_export(
         deadline,
     };
     let retried = async {
-        let waiting = Waiting::begin(&state, &caller, &headers)?;
+        let waiting = Waiting::begin(&state, &caller, &headers, long_wait)?;
         Ok::<_, ApiError>((waiting, retry(&context, id, key).await?))
     };
     match retried.await {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::Response;
+use exports_service::http_server::LongWait;
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::ApiError;
@@ -32,6 +33,7 @@ pub(crate) async fn wait(
     waiter: &Waiter,
     mut watch: Watch,
     deadline: Instant,
+    long_wait: &LongWait,
     is_enough: impl Fn(&Rendered) -> bool,
 ) -> Result<Option<Arc<Rendered>>, ApiError> {
     let mut latest = watch.first().await?;
@@ -42,6 +44,7 @@ pub(crate) async fn wait(
         if is_enough(&found) {
             return Ok(Some(found));
         }
+        long_wait.begin();
         latest = tokio::select! {
             biased;
             refused = waiter.refused() => return Err(refused.into()),

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::http::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
 use axum::response::{IntoResponse, Response};
 use exports_domain::Export;
+use exports_service::http_server::LongWait;
 use exports_wire::ExportJson;
 use tokio::time::{Instant, timeout_at};
 
@@ -39,7 +40,7 @@ impl Queued {
 }
 
 /// Whether, and how long, the response waits for the end of the export.
-pub(crate) struct Waiting(Option<(Wait, Waiter)>);
+pub(crate) struct Waiting(Option<(Wait, Waiter, LongWait)>);
 
 impl Waiting {
     /// Reads the preference of a request. Call it before the export is created, because it may refuse the request.
@@ -47,13 +48,14 @@ impl Waiting {
         state: &AppState,
         caller: &Caller,
         headers: &HeaderMap,
+        long_wait: LongWait,
     ) -> Result<Self, ApiError> {
         let Some(wait) = Wait::preferred(headers) else {
             return Ok(Self(None));
         };
         let waiter = state.live.enter(caller, WaiterKind::Wait);
         let waiter = waiter.map_err(|exceeded| state.limited(exceeded))?;
-        Ok(Self(Some((wait, waiter))))
+        Ok(Self(Some((wait, waiter, long_wait))))
     }
 
     /// 201 with the export, and its URL in `Location`.
@@ -64,13 +66,13 @@ impl Waiting {
         queued: &Queued,
     ) -> Response {
         let mut headers = queued.headers(state);
-        let Some((wait, waiter)) = self.0 else {
+        let Some((wait, waiter, long_wait)) = self.0 else {
             let body = Envelope::json(id, ExportJson::from(&queued.export));
             return (StatusCode::CREATED, headers, body).into_response();
         };
         headers.extend([wait.applied()]);
         let begun = Instant::now();
-        let export = ended(state, &waiter, &queued.export, wait).await;
+        let export = ended(state, (&waiter, &long_wait), &queued.export, wait).await;
         let body = Envelope::json(id, export.json());
         let mut response = (StatusCode::CREATED, headers, body).into_response();
         response.extensions_mut().insert(Waited::since(begun));
@@ -79,11 +81,16 @@ impl Waiting {
 }
 
 /// The export once it has ended, or after the wait as it is. Whatever fails, the export was created.
-async fn ended(state: &AppState, waiter: &Waiter, export: &Export, time: Wait) -> Arc<Rendered> {
+async fn ended(
+    state: &AppState,
+    (waiter, long_wait): (&Waiter, &LongWait),
+    export: &Export,
+    time: Wait,
+) -> Arc<Rendered> {
     let deadline = Instant::now() + time.duration();
     let watch = state.live.watch(&export.project, export.id);
     let is_enough = |export: &Rendered| export.status.is_terminal();
-    let waiting = wait::wait(waiter, watch, deadline, is_enough);
+    let waiting = wait::wait(waiter, watch, deadline, long_wait, is_enough);
     // Also at the first read, which may fail.
     match timeout_at(deadline, waiting).await {
         Ok(Ok(Some(latest))) => latest,

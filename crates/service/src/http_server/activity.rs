@@ -58,6 +58,7 @@ pub(super) struct Activity {
     phase: AtomicU64,
     is_response_complete: AtomicBool,
     is_displaced: AtomicBool,
+    is_flushed: AtomicBool,
     writes: WriteProgress,
     waker: AtomicWaker,
 }
@@ -71,6 +72,7 @@ impl Activity {
             phase: AtomicU64::new(packed(Phase::Head, clock.now())),
             is_response_complete: AtomicBool::new(false),
             is_displaced: AtomicBool::new(false),
+            is_flushed: AtomicBool::new(true),
             writes: WriteProgress::default(),
             waker: AtomicWaker::new(),
         }
@@ -113,21 +115,29 @@ impl Activity {
 
     /// The client took bytes of a response.
     pub(super) fn wrote(&self, bytes: usize) {
+        self.is_flushed.store(false, Relaxed);
         self.writes.wrote(bytes);
     }
 
     /// The client takes no more bytes at the moment.
     pub(super) fn blocked(&self) {
+        self.is_flushed.store(false, Relaxed);
         self.writes.blocked(self.clock.now(), &self.timeouts);
     }
 
     /// The client took everything that there was. This ends a request whose response is complete.
     pub(super) fn flushed(&self) {
+        self.is_flushed.store(true, Relaxed);
         self.writes.drained();
         if self.is_response_complete.load(Relaxed) && self.is_in_request() {
             self.writes.reset();
             self.begin(Phase::Idle, self.clock.now());
         }
+    }
+
+    /// Whether the client has taken everything that was written.
+    pub(super) fn is_flushed(&self) -> bool {
+        self.is_flushed.load(Relaxed)
     }
 
     /// When to ask [`Self::overdue`]; `None` if nothing has a limit at the moment.

@@ -1,39 +1,39 @@
 //! One connection: TLS's handshake, then HTTP/1.1 requests.
+//!
+//! hyper reads requests and writes responses. A request whose response takes long leaves hyper and its buffers: its handler is
+//! polled here, and then hyper goes on with the response as if it were that of a request that has just arrived. A response that
+//! goes on for long is written by a [`StreamWriter`].
 
-use std::convert::Infallible;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
-use hyper::Request;
-use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
-use tower::Service;
 
-use super::activity::Activity;
 use super::closed::Closed;
+use super::exchange::{Awaited, Exchanges, Left, Streamed};
 use super::limits::{MAX_HEAD, TLS_BUFFER};
 use super::open_connections::OpenConnection;
 use super::peer::PeerAddr;
+use super::rewound::Rewound;
+use super::stream_writer::StreamWriter;
 use super::supervise::supervise;
 use super::watched_stream::WatchedStream;
 
 pub(super) struct Connection {
     open: OpenConnection,
-    routes: Router,
-    peer: PeerAddr,
+    exchanges: Exchanges,
 }
 
 impl Connection {
     pub(super) fn new(open: OpenConnection, routes: Router, peer: PeerAddr) -> Self {
-        Self { open, routes, peer }
+        let exchanges = Exchanges::new(routes, peer, Arc::clone(&open.activity));
+        Self { open, exchanges }
     }
 
     /// Serves it to its end.
@@ -54,28 +54,90 @@ impl Connection {
     }
 
     async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin) -> Closed {
-        let Self { open, routes, peer } = self;
-        let activity = &open.activity;
-        let stream = WatchedStream::new(stream, Arc::clone(activity));
-        let service = service_fn(|request: Request<Incoming>| {
-            let in_progress = InProgress::begin(Arc::clone(activity));
-            let mut request = request;
-            request.extensions_mut().insert(peer);
-            // A router is always ready.
-            let response = routes.clone().call(request);
-            async {
-                let response = response.await?;
-                Ok::<_, Infallible>(response.map(|body| ResponseBody { body, in_progress }))
+        let stream = WatchedStream::new(stream, Arc::clone(&self.open.activity));
+        let mut stream = Rewound::new(stream);
+        loop {
+            let (left, mut rest) = match self.serve_with_hyper(stream).await {
+                Ok(left) => left,
+                Err(closed) => return closed,
+            };
+            let continued = match left {
+                Left::Awaited(awaited) => self.wait(awaited, &mut rest).await,
+                Left::Streamed(streamed) => self.write(streamed, &mut rest).await,
+            };
+            if let Err(closed) = continued {
+                return closed;
             }
-        });
-        let mut http = pin!(http().serve_connection(TokioIo::new(stream), service));
-        let served = supervise(&open, |cx, is_last_request| {
-            if is_last_request {
+            stream = rest;
+        }
+    }
+
+    /// Serves requests until the connection is closed, or until a request leaves hyper.
+    async fn serve_with_hyper<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: Rewound<S>,
+    ) -> Result<(Left, Rewound<S>), Closed> {
+        // On the heap: it is much larger than what a request needs that has left.
+        let mut http =
+            Box::new(http().serve_connection(TokioIo::new(stream), self.exchanges.clone()));
+        // Before it has read the request whose response is there, hyper would take a shutdown for the end of the connection.
+        let mut has_read = false;
+        let left = supervise(&self.open, |cx, is_last_request| {
+            let mut http = Pin::new(&mut *http);
+            if is_last_request && has_read {
                 http.as_mut().graceful_shutdown();
             }
-            http.as_mut().poll(cx)
+            has_read = true;
+            match http.poll(cx) {
+                Poll::Ready(served) => Poll::Ready(Err(Closed::from(served))),
+                Poll::Pending => match self.exchanges.leave() {
+                    Some(left) => Poll::Ready(Ok(left)),
+                    None => Poll::Pending,
+                },
+            }
         });
-        served.await.map_or_else(|closed| closed, Closed::from)
+        let left = left.await??;
+        let parts = http.into_parts();
+        let mut stream = parts.io.into_inner();
+        stream.put_back(parts.read_buf);
+        Ok((left, stream))
+    }
+
+    /// Waits for a response, and leaves it to hyper.
+    async fn wait<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        mut awaited: Awaited,
+        stream: &mut Rewound<S>,
+    ) -> Result<(), Closed> {
+        let response = supervise(&self.open, |cx, _| {
+            if let Poll::Ready(response) = awaited.poll_response(cx) {
+                return Poll::Ready(Ok(response));
+            }
+            stream.poll_closed(cx).map(|()| Err(Closed::Broken))
+        });
+        let response = response.await??;
+        stream.put_back(awaited.head.of_same_form(self.open.all.is_stopping()));
+        self.exchanges.answer_next(awaited.answer(response));
+        Ok(())
+    }
+
+    /// Writes a response that goes on for long.
+    async fn write<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        streamed: Streamed,
+        stream: &mut Rewound<S>,
+    ) -> Result<(), Closed> {
+        let closes = streamed.head.closes() || self.open.all.is_stopping();
+        let mut writer = StreamWriter::new(streamed, closes);
+        supervise(&self.open, |cx, _| writer.poll(cx, stream)).await??;
+        if !closes {
+            return Ok(());
+        }
+        let shut_down = supervise(&self.open, |cx, _| Pin::new(&mut *stream).poll_shutdown(cx));
+        match shut_down.await? {
+            Ok(()) => Err(Closed::Finished),
+            Err(_) => Err(Closed::Broken),
+        }
     }
 }
 
@@ -86,47 +148,4 @@ fn http() -> http1::Builder {
         .max_buf_size(MAX_HEAD)
         .max_header_size(MAX_HEAD);
     http
-}
-
-/// A request, from the end of its head to the end of its response.
-struct InProgress(Arc<Activity>);
-
-impl InProgress {
-    fn begin(activity: Arc<Activity>) -> Self {
-        activity.begin_request();
-        Self(activity)
-    }
-}
-
-impl Drop for InProgress {
-    fn drop(&mut self) {
-        self.0.complete_response();
-    }
-}
-
-/// The body of a response, which ends the request when it is dropped.
-struct ResponseBody {
-    body: Body,
-    #[expect(dead_code, reason = "its drop reports the end of the response")]
-    in_progress: InProgress,
-}
-
-impl HttpBody for ResponseBody {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
 }

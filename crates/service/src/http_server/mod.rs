@@ -14,6 +14,9 @@
 //!
 //! The time for a request's body is the routes' business: their request timeout includes it.
 //!
+//! A request that waits long, or whose response goes on for long, is served without hyper's buffers (`exchange`, `rewound`,
+//! `stream_writer`): thousands of them need little memory.
+//!
 //! One task drives one connection. Its stream and its service report to an `activity::Activity`, and `supervise` compares that
 //! with one timer, which is set again only when it has run out or is too late. A request costs no timer.
 
@@ -21,14 +24,18 @@ mod accept;
 mod activity;
 mod closed;
 mod connection;
+mod exchange;
 mod limits;
+mod long_lived;
 mod metrics;
 mod once_a_minute;
 mod open_connections;
 mod peer;
+mod rewound;
 mod server;
 mod slots;
 mod socket;
+mod stream_writer;
 mod supervise;
 mod tls;
 mod watched_stream;
@@ -37,6 +44,7 @@ mod write_progress;
 #[cfg(test)]
 mod tests;
 
+pub use long_lived::{LongLived, LongWait};
 pub use metrics::ConnectionMetrics;
 pub use peer::PeerAddr;
 pub use server::HttpServer;

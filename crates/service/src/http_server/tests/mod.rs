@@ -1,5 +1,6 @@
 //! The server over real sockets, with short limits.
 
 mod limits;
+mod long_lived;
 mod stopping;
 mod support;

@@ -1,18 +1,24 @@
 //! A server, and clients that send bytes.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
-use axum::routing::get;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use axum::routing::{any, get};
 use axum::{Extension, Router};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::http_server::limits::Timeouts;
-use crate::http_server::{ConnectionMetrics, HttpServer, PeerAddr};
+use crate::http_server::{ConnectionMetrics, HttpServer, LongLived, LongWait, PeerAddr};
 use crate::metrics::Registry;
 
 pub(super) const LONG: Duration = Duration::from_secs(20);
@@ -31,6 +37,29 @@ pub(super) struct Server {
     pub(super) stop: CancellationToken,
     pub(super) serving: JoinHandle<()>,
     registry: Registry,
+    waits: Waits,
+}
+
+/// What the handlers of `/wait` and `/events` wait for.
+#[derive(Clone, Default)]
+struct Waits {
+    waiters: Arc<AtomicUsize>,
+    released: Arc<Notify>,
+}
+
+impl Waits {
+    async fn wait(self) {
+        struct Leave(Arc<AtomicUsize>);
+        impl Drop for Leave {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, Relaxed);
+            }
+        }
+        let released = self.released.notified();
+        self.waiters.fetch_add(1, Relaxed);
+        let _leave = Leave(Arc::clone(&self.waiters));
+        released.await;
+    }
 }
 
 impl Server {
@@ -41,13 +70,29 @@ impl Server {
         let mut server = HttpServer::new(max_connections, ConnectionMetrics::new(&registry));
         server.timeouts = timeouts;
         let stop = CancellationToken::new();
-        let serving = tokio::spawn(server.serve(listener, routes(), stop.clone()));
+        let waits = Waits::default();
+        let serving = tokio::spawn(server.serve(listener, routes(&waits), stop.clone()));
         Self {
             address,
             stop,
             serving,
             registry,
+            waits,
         }
+    }
+
+    /// Waits until so many handlers wait.
+    pub(super) async fn waiting(&self, count: usize) {
+        let begun = Instant::now();
+        while self.waits.waiters.load(Relaxed) != count {
+            assert!(begun.elapsed() < LONG, "{:?} wait", self.waits.waiters);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Ends all waits.
+    pub(super) fn release(&self) {
+        self.waits.released.notify_waiters();
     }
 
     pub(super) async fn connect(&self) -> Client {
@@ -77,7 +122,7 @@ impl Server {
     }
 }
 
-fn routes() -> Router {
+fn routes(waits: &Waits) -> Router {
     let peer =
         |Extension(PeerAddr(peer)): Extension<PeerAddr>| async move { format!("{peer} done") };
     let slow = || async {
@@ -89,7 +134,27 @@ fn routes() -> Router {
             std::iter::repeat_with(|| Ok::<_, axum::Error>(Bytes::from_static(&[b'x'; 8192])));
         Body::from_stream(futures_util::stream::iter(chunks))
     };
+    let wait = |Extension(waits): Extension<Waits>, long_wait: LongWait, body: String| async move {
+        long_wait.begin();
+        waits.wait().await;
+        format!("{body} waited")
+    };
+    let events = |Extension(waits): Extension<Waits>| async move {
+        let pieces = async move {
+            waits.wait().await;
+            let pieces = ["one", "", "three"].map(|it| Ok::<_, axum::Error>(Bytes::from(it)));
+            futures_util::stream::iter(pieces)
+        };
+        let body = Body::from_stream(futures_util::FutureExt::flatten_stream(pieces));
+        let headers = [(CONTENT_TYPE, "text/event-stream")];
+        (Extension(LongLived), headers, body).into_response()
+    };
+    let endless_events = move || async move { (Extension(LongLived), endless().await) };
     Router::new()
+        .route("/wait", any(wait))
+        .route("/events", get(events))
+        .route("/endless-events", get(endless_events))
+        .layer(Extension(waits.clone()))
         .route("/peer", get(peer))
         .route("/slow", get(slow))
         .route("/endless", get(endless))
@@ -106,8 +171,8 @@ impl Client {
         self.0.write_all(bytes.as_ref()).await.ok();
     }
 
-    /// Reads until this text has arrived.
-    pub(super) async fn until(&mut self, text: &str) {
+    /// Reads until this text has arrived. Returns what arrived.
+    pub(super) async fn until(&mut self, text: &str) -> String {
         let mut seen = Vec::new();
         let read = async {
             while !String::from_utf8_lossy(&seen).contains(text) {
@@ -115,6 +180,7 @@ impl Client {
             }
         };
         tokio::time::timeout(LONG, read).await.unwrap();
+        String::from_utf8_lossy(&seen).into_owned()
     }
 
     /// Reads until the server closes the connection. Returns what arrived, and after how long.
