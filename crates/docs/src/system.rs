@@ -47,7 +47,13 @@ impl System {
             Process::builder(name, command).folder(&folder).start()
         };
         print(start("exportctl", &["admin", "migrate"])?).await?;
-        let command_line = print(start("exportctl", &["reference"])?).await?;
+        // Help shows the values of variables that are set, so this command has none.
+        let mut reference = command(program("exportctl")?);
+        reference.arg("reference");
+        let reference = Process::builder("exportctl", reference)
+            .folder(&folder)
+            .start()?;
+        let command_line = print(reference).await?;
 
         let mut api = start("exports-api", &[])?;
         let mut worker = start("exports-worker", &[])?;

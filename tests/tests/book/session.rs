@@ -15,8 +15,8 @@ use crate::expected;
 use crate::page::repository;
 use crate::script::{Output, Step};
 
-/// For all steps of a story.
-const LIMIT: Duration = Duration::from_secs(150);
+/// For all steps of a story, on a busy machine.
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// Whether this machine has the programs that the pages use, besides ours. Says what is missing; with `CI=true` that is a failure.
 pub(crate) fn has(programs: &[&str]) -> bool {
