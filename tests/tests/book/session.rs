@@ -16,7 +16,7 @@ use crate::page::repository;
 use crate::script::{Output, Step};
 
 /// For all steps of a story, on a busy machine.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_mins(5);
 
 /// Whether this machine has the programs that the pages use, besides ours. Says what is missing; with `CI=true` that is a failure.
 pub(crate) fn has(programs: &[&str]) -> bool {
