@@ -13,7 +13,7 @@
 use axum::http::HeaderName;
 use axum::http::header::{CACHE_CONTROL, HeaderValue};
 
-use crate::console;
+use crate::pages;
 
 /// Nobody may keep the response.
 pub(crate) const NO_STORE: &str = "no-store";
@@ -33,7 +33,7 @@ pub(crate) fn default_of(path: &str) -> &'static str {
     match path {
         "/openapi.json" => "public, max-age=300",
         "/healthz" | "/readyz" => NO_STORE,
-        path if console::is_path(path) => NO_CACHE,
+        path if pages::is_path(path) => NO_CACHE,
         _ => PRIVATE,
     }
 }

@@ -48,6 +48,7 @@ mod metrics;
 mod middleware;
 mod missing_file;
 mod openapi;
+mod pages;
 mod path;
 mod prefer;
 mod project_events;

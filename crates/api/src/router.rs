@@ -34,7 +34,7 @@ pub(crate) fn router(state: Arc<AppState>) -> Router {
         public = public.route("/files/{id}", get(download_file::download_file));
     }
     if state.console {
-        public = public.merge(console::routes());
+        public = public.merge(console::PAGE.routes());
     }
     let api = public
         .merge(authenticated(&state))
