@@ -7,7 +7,7 @@
 //! | an error | `no-store` |
 //! | everything else under `/v1`, and files | `private, no-cache`: only the client may keep it, and it asks again before each use |
 //! | `/healthz`, `/readyz` | `no-store`: the state of this moment |
-//! | `/console` and its files | `no-cache`: they have no secrets, and the browser asks by `ETag` whether a release has changed them |
+//! | `/console`, `/docs` and their files | `no-cache`: they have no secrets, and the browser asks by `ETag` whether a release has changed them |
 //! | `/openapi.json` | `public, max-age=300`: it changes only with a release |
 
 use axum::http::HeaderName;

@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn no_file_has_inline_code_or_another_origin() {
         for asset in &PAGE.assets {
-            let text = std::str::from_utf8(asset.content).unwrap();
+            let text = std::str::from_utf8(&asset.content).unwrap();
             for forbidden in [
                 "innerHTML",
                 "outerHTML",

@@ -54,6 +54,7 @@ mod prefer;
 mod project_events;
 mod query;
 mod range;
+mod reference;
 mod request_id;
 mod retry_export;
 mod router;

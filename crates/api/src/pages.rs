@@ -8,7 +8,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::header::{
-    CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, LOCATION, REFERRER_POLICY,
+    CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, LOCATION,
+    REFERRER_POLICY,
 };
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
@@ -17,7 +18,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::ApiError;
 use crate::state::AppState;
-use crate::{console, etag};
+use crate::{console, etag, reference};
 
 const INDEX: &str = "index.html";
 
@@ -34,17 +35,28 @@ pub(crate) struct Page {
 /// A file of a page.
 pub(crate) struct Asset {
     pub(crate) name: &'static str,
-    pub(crate) content: &'static [u8],
+    pub(crate) content: Bytes,
+    is_gzipped: bool,
     etag: String,
 }
 
 impl Asset {
     /// Computes the entity tag, so this happens once for each file.
-    pub(crate) fn new(name: &'static str, content: &'static [u8]) -> Self {
+    pub(crate) fn new(name: &'static str, content: impl Into<Bytes>) -> Self {
+        let content = content.into();
         Self {
             name,
+            is_gzipped: false,
+            etag: format!("\"{}\"", hex::encode(&Sha256::digest(&content)[..16])),
             content,
-            etag: format!("\"{}\"", hex::encode(&Sha256::digest(content)[..16])),
+        }
+    }
+
+    /// The same for a compressed file. Every browser accepts gzip, so there is no other form of it.
+    pub(crate) fn gzipped(name: &'static str, content: impl Into<Bytes>) -> Self {
+        Self {
+            is_gzipped: true,
+            ..Self::new(name, content)
         }
     }
 }
@@ -54,7 +66,7 @@ macro_rules! assets {
     ($folder:literal: $($name:literal),* $(,)?) => {
         vec![$($crate::pages::Asset::new(
             $name,
-            include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/", $folder, "/", $name)),
+            include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/", $folder, "/", $name)).as_slice(),
         )),*]
     };
 }
@@ -62,8 +74,10 @@ pub(crate) use assets;
 
 /// Whether the path is that of a page, or of one of its files.
 pub(crate) fn is_path(path: &str) -> bool {
-    let rest = path.strip_prefix(console::PATH);
-    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    [console::PATH, reference::PATH].iter().any(|page| {
+        let rest = path.strip_prefix(page);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    })
 }
 
 impl Page {
@@ -114,7 +128,8 @@ impl Page {
             return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
         }
         let content_type = [(CONTENT_TYPE, content_type(name))];
-        Ok((headers, content_type, Bytes::from_static(asset.content)).into_response())
+        let encoding = asset.is_gzipped.then_some([(CONTENT_ENCODING, "gzip")]);
+        Ok((headers, content_type, encoding, asset.content.clone()).into_response())
     }
 }
 
@@ -133,10 +148,16 @@ mod tests {
 
     #[test]
     fn only_a_page_and_what_is_below_it_are_its_paths() {
-        for path in ["/console", "/console/", "/console/api.js"] {
+        for path in [
+            "/console",
+            "/console/",
+            "/console/api.js",
+            "/docs",
+            "/docs/main.js",
+        ] {
             assert!(is_path(path), "{path}");
         }
-        for path in ["/", "/consoles", "/v1/console", "/v1/exports"] {
+        for path in ["/", "/consoles", "/docsx", "/v1/console", "/v1/exports"] {
             assert!(!is_path(path), "{path}");
         }
     }

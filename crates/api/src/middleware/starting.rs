@@ -10,7 +10,7 @@ use exports_service::start::Started;
 use crate::error::ApiError;
 use crate::{body, pages};
 
-/// What needs no dependency, besides the console.
+/// What needs no dependency, besides the pages.
 const ALWAYS: [&str; 2] = ["/healthz", "/openapi.json"];
 
 /// The layer.

@@ -105,6 +105,9 @@ pub struct ApiSettings {
     /// Whether the API serves the web page /console: `on` or `off`
     #[arg(long, env = "EXPORTS_CONSOLE", value_name = "on|off", default_value = "on", value_parser = trimmed(EnumValueParser::<Switch>::new()))]
     pub console: Switch,
+    /// Whether the API serves its reference, the web page /docs: `on` or `off`
+    #[arg(long, env = "EXPORTS_DOCS", value_name = "on|off", default_value = "on", value_parser = trimmed(EnumValueParser::<Switch>::new()))]
+    pub docs: Switch,
 }
 
 /// A part of a service that can be switched off.
@@ -232,6 +235,7 @@ pub(crate) const NAMES: &[&str] = &[
     "EXPORTS_CONSOLE",
     "EXPORTS_CORS_ORIGINS",
     "EXPORTS_CREATES_PER_PROJECT",
+    "EXPORTS_DOCS",
     "EXPORTS_FILE_TTL",
     "EXPORTS_HEALTH_LISTEN",
     "EXPORTS_LEASE",
