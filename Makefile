@@ -24,7 +24,7 @@ build: ## Build all programs for development
 # The tests run the real programs, so `build` runs first. Tests ignore DATABASE_URL: they start their
 # own server or use TEST_DATABASE_URL. TEST_GARAGE sets another Garage program. The end-to-end tests
 # need the images. Without a Docker engine (exit code 3) they report that they are skipped.
-test: postgresql pgbouncer chromium garage build ## Run all tests with real PostgreSQL and Garage, and in containers
+test: postgresql pgbouncer chromium clients garage build ## Run all tests with real PostgreSQL and Garage, and in containers
 	@scripts/ensure-images prometheus || [ $$? = 3 ]
 	cargo test --workspace
 
@@ -87,6 +87,10 @@ bench-tools:
 .PHONY: chromium
 chromium:
 	@scripts/ensure-chromium
+
+.PHONY: clients
+clients:
+	@scripts/ensure-clients
 
 tools:
 	@scripts/install-tools
