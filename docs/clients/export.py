@@ -65,7 +65,8 @@ def download(api: httpx.Client, export: dict) -> str:
     name = f"export-{export['id']}.csv"
     digest = hashlib.sha256()
     with httpx.stream("GET", link) as response, open(name, "wb") as file:
-        response.raise_for_status()
+        if response.status_code != 200:
+            raise RuntimeError(f"The store answers {response.status_code}")
         for chunk in response.iter_raw():
             digest.update(chunk)
             file.write(chunk)

@@ -32,8 +32,15 @@ use crate::{create_export, list_exports};
 #[openapi(
     info(
         title = "Message exports",
-        description = "Exports the messages of a project as CSV files: create an export, wait until it is \
-            completed, download the file."
+        description = "Exports the messages of a project as files (CSV, JSON Lines or Parquet): create an export, wait \
+            until it is completed, download the file. Every request under `/v1` needs an API key, as \
+            `Authorization: Bearer <key>`."
+    ),
+    tags(
+        (name = "Exports", description = "Create exports, wait for them, get their files"),
+        (name = "Files", description = "The target of the download, if the API serves the files itself"),
+        (name = "Webhooks", description = "Signed notifications when exports end"),
+        (name = "Operation", description = "For probes and tools, without a key"),
     ),
     paths(
         crate::create_export::create_export,
