@@ -26,7 +26,7 @@ build: rust ## Build all programs for development
 # The tests run the real programs, so `build` runs first. Tests ignore DATABASE_URL: they start their
 # own server or use TEST_DATABASE_URL. TEST_GARAGE sets another Garage program. The end-to-end tests
 # need the images. Without a Docker engine (exit code 3) they report that they are skipped.
-test: postgresql pgbouncer chromium garage reading-tools build ## Run all tests with real PostgreSQL and Garage, and in containers
+test: postgresql pgbouncer chromium clients garage reading-tools build ## Run all tests with real PostgreSQL and Garage, and in containers
 	@scripts/ensure-images prometheus || [ $$? = 3 ]
 	cargo test --workspace
 
@@ -106,6 +106,10 @@ bench-tools:
 .PHONY: chromium
 chromium:
 	@scripts/ensure-chromium
+
+.PHONY: clients
+clients:
+	@scripts/ensure-clients
 
 tools:
 	@scripts/install-tools

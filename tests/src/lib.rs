@@ -41,6 +41,7 @@ mod proxy;
 pub mod s3;
 mod scrape;
 mod server;
+mod tools;
 
 pub use database::TestDatabase;
 pub use eventually::{TIMEOUT, eventually, holds_within};
@@ -54,3 +55,4 @@ pub use process::{Process, program};
 pub use proxy::{Loss, Proxy};
 pub use scrape::{Scrape, Series};
 pub use server::{not_run, private_server, private_standby, standby_of};
+pub use tools::tools_folder;

@@ -7,13 +7,13 @@
 //! | an error | `no-store` |
 //! | everything else under `/v1`, and files | `private, no-cache`: only the client may keep it, and it asks again before each use |
 //! | `/healthz`, `/readyz` | `no-store`: the state of this moment |
-//! | `/console` and its files | `no-cache`: they have no secrets, and the browser asks by `ETag` whether a release has changed them |
+//! | `/console`, `/docs` and their files | `no-cache`: they have no secrets, and the browser asks by `ETag` whether a release has changed them |
 //! | `/openapi.json` | `public, max-age=300`: it changes only with a release |
 
 use axum::http::HeaderName;
 use axum::http::header::{CACHE_CONTROL, HeaderValue};
 
-use crate::console;
+use crate::pages;
 
 /// Nobody may keep the response.
 pub(crate) const NO_STORE: &str = "no-store";
@@ -33,7 +33,7 @@ pub(crate) fn default_of(path: &str) -> &'static str {
     match path {
         "/openapi.json" => "public, max-age=300",
         "/healthz" | "/readyz" => NO_STORE,
-        path if console::is_path(path) => NO_CACHE,
+        path if pages::is_path(path) => NO_CACHE,
         _ => PRIVATE,
     }
 }

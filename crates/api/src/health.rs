@@ -18,6 +18,7 @@ use crate::state::AppState;
 /// The state of the process
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Health {
+    /// Always `ok`
     #[schema(example = "ok")]
     status: &'static str,
 }

@@ -25,6 +25,7 @@ use crate::state::AppState;
 /// A page of exports
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ExportList {
+    /// The newest first
     data: Vec<ExportJson>,
     meta: ListMeta,
 }

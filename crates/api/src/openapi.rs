@@ -32,8 +32,15 @@ use crate::{create_export, list_exports};
 #[openapi(
     info(
         title = "Message exports",
-        description = "Exports the messages of a project as CSV files: create an export, wait until it is \
-            completed, download the file."
+        description = "Exports the messages of a project as files (CSV, JSON Lines or Parquet): create an export, wait \
+            until it is completed, download the file. Every request under `/v1` needs an API key, as \
+            `Authorization: Bearer <key>`."
+    ),
+    tags(
+        (name = "Exports", description = "Create exports, wait for them, get their files"),
+        (name = "Files", description = "The target of the download, if the API serves the files itself"),
+        (name = "Webhooks", description = "Signed notifications when exports end"),
+        (name = "Operation", description = "For probes and tools, without a key"),
     ),
     paths(
         crate::create_export::create_export,
@@ -86,7 +93,7 @@ pub(crate) fn document(public_url: &str) -> Bytes {
     let json = serde_json::to_value(build(public_url)).and_then(|mut document| {
         create_export::refine_schema(&mut document["components"]["schemas"]["CreateExport"]);
         type_names::name_envelopes(&mut document);
-        parameter_defaults(&mut document);
+        refine_parameters(&mut document);
         examples::fit_to_operations(&mut document);
         serde_json::to_vec(&document)
     });
@@ -94,19 +101,40 @@ pub(crate) fn document(public_url: &str) -> Bytes {
         .into()
 }
 
-/// The defaults of query parameters, which utoipa cannot express.
-fn parameter_defaults(document: &mut Value) {
-    for (path, name, default) in [
-        ("/v1/exports", "limit", json!(list_exports::MAX_LIMIT)),
-        ("/v1/exports/{id}/download", "redirect", json!(true)),
-    ] {
-        let parameters = document["paths"][path]["get"]["parameters"].as_array_mut();
-        for parameter in parameters.into_iter().flatten() {
-            if parameter["name"] == name {
-                parameter["schema"]["default"] = default.clone();
+/// What utoipa cannot express: defaults, and that a parameter is left out and never null.
+fn refine_parameters(document: &mut Value) {
+    let paths = document["paths"].as_object_mut().into_iter().flatten();
+    for (path, item) in paths {
+        for (_, operation) in item.as_object_mut().into_iter().flatten() {
+            // Not by index, which would insert null.
+            let parameters = operation.get_mut("parameters");
+            let parameters = parameters.and_then(Value::as_array_mut);
+            for parameter in parameters.into_iter().flatten() {
+                let default = default_of(path, &parameter["name"]);
+                let schema = &mut parameter["schema"];
+                if let Some(default) = default {
+                    schema["default"] = default;
+                }
+                if let [kind, Value::String(null)] = types(schema)
+                    && null == "null"
+                {
+                    schema["type"] = kind.clone();
+                }
             }
         }
     }
+}
+
+fn default_of(path: &str, parameter: &Value) -> Option<Value> {
+    match (path, parameter.as_str()) {
+        ("/v1/exports", Some("limit")) => Some(json!(list_exports::MAX_LIMIT)),
+        ("/v1/exports/{id}/download", Some("redirect")) => Some(json!(true)),
+        _ => None,
+    }
+}
+
+fn types(schema: &Value) -> &[Value] {
+    schema["type"].as_array().map_or(&[], Vec::as_slice)
 }
 
 fn build(public_url: &str) -> Document {

@@ -17,7 +17,7 @@ use crate::state::AppState;
 use crate::{
     body, cancel_export, console, create_export, delete_export, download_export, download_file,
     estimate_export, export_events, get_export, health, list_exports, manifest, manifest_key,
-    metrics, openapi, project_events, retry_export, webhooks,
+    metrics, openapi, project_events, reference, retry_export, webhooks,
 };
 
 /// The router of the whole API. A layer wraps everything above it.
@@ -34,7 +34,10 @@ pub(crate) fn router(state: Arc<AppState>) -> Router {
         public = public.route("/files/{id}", get(download_file::download_file));
     }
     if state.console {
-        public = public.merge(console::routes());
+        public = public.merge(console::PAGE.routes());
+    }
+    if state.docs {
+        public = public.merge(reference::PAGE.routes());
     }
     let api = public
         .merge(authenticated(&state))
@@ -204,6 +207,7 @@ mod tests {
             store_outage: Outage::of("the object store"),
             cors: None,
             console: true,
+            docs: true,
             tracer: exports_service::traces::Tracer::default(),
             webhook_networks: exports_service::webhooks::WebhookNetworks::default(),
         }))
@@ -254,6 +258,13 @@ mod tests {
             (Method::GET, "/console/%FF", 404, "NOT_FOUND"),
             (Method::GET, "/console/index.html", 404, "NOT_FOUND"),
             (Method::POST, "/console", 405, "METHOD_NOT_ALLOWED"),
+            (Method::GET, "/docs/index.html", 404, "NOT_FOUND"),
+            (
+                Method::GET,
+                "/docs/swagger-initializer.js",
+                404,
+                "NOT_FOUND",
+            ),
             (
                 Method::GET,
                 "/files/01935abc-def0-7123-4567-890abcdef012",

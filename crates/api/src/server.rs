@@ -86,6 +86,7 @@ impl Server {
             webhook_networks: opened.webhook_networks,
             cors: opened.cors_origins.map(Cors::new).map(Arc::new),
             console: opened.console,
+            docs: opened.docs,
             tracer: opened.tracer,
         };
         let max_connections = max_connections(opened.max_connections, descriptors);

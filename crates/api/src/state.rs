@@ -65,6 +65,8 @@ pub(crate) struct AppState {
     pub(crate) cors: Option<Arc<Cors>>,
     /// Whether `/console` is served.
     pub(crate) console: bool,
+    /// Whether `/docs` is served.
+    pub(crate) docs: bool,
     pub(crate) tracer: Tracer,
     /// Where webhooks may lead.
     pub(crate) webhook_networks: WebhookNetworks,

@@ -80,7 +80,7 @@ async fn old_spellings_work_and_name_the_new_one() {
         let word = command.split(' ').next().unwrap();
         let note = format!("note: 'exportctl {word}' is now 'exportctl admin {word}'");
         assert!(old.err.starts_with(&note), "{}", old.err);
-        assert_eq!(new.err.contains("note:"), false, "{}", new.err);
+        assert!(!new.err.contains("note:"), "{}", new.err);
     }
     // For a consumer, the same words are a command on the API.
     let api = Fixture::builder().store(StoreKind::File).start().await;

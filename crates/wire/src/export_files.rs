@@ -11,11 +11,13 @@ pub struct FileJson {
     /// Its position among the files of the export, from 1
     #[schema(minimum = 1, example = 1)]
     number: u32,
+    /// The name of the downloaded file
     #[schema(example = "export-01935abc-def0-7123-4567-890abcdef012-0001.csv")]
     name: String,
     /// Number of data rows
     #[schema(example = 5000)]
     row_count: u64,
+    /// File size in bytes
     #[schema(example = 1_024_000)]
     file_size_bytes: u64,
     /// SHA-256 of the file, in hex

@@ -1,20 +1,14 @@
 //! axe-core on what the browser shows.
 
-use std::path::PathBuf;
-
-use exports_tests::{Fixture, not_run};
+use exports_tests::{Fixture, not_run, tools_folder};
 use serde_json::Value;
 
 use crate::browser::Browser;
 use crate::console::Console;
 
-/// Where `scripts/ensure-chromium` puts axe-core.
+/// `scripts/ensure-chromium` installs it.
 fn axe() -> Option<String> {
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
-    let tools = std::env::var_os("TOOLS_DIR").map(PathBuf::from);
-    let tools = tools.or_else(|| Some(cache?.join("exports-tools")))?;
-    std::fs::read_to_string(tools.join("axe.min.js")).ok()
+    std::fs::read_to_string(tools_folder().join("axe.min.js")).ok()
 }
 
 /// What axe-core finds. None, with a message, if it is not installed.

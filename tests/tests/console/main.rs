@@ -1,4 +1,4 @@
-//! The console in a real browser: Chromium, driven over `WebDriver`, on the real API and worker.
+//! The console and the API reference in a real browser: Chromium, driven over `WebDriver`, on the real API and worker.
 //!
 //! Every test ends with [`Console::finish`](console::Console::finish), which demands that the browser reported no violation of
 //! the content security policy and no error.
@@ -14,6 +14,7 @@ mod http;
 mod keyboard;
 mod list;
 mod live;
+mod reference;
 mod screens;
 mod session;
 mod webdriver;

@@ -26,7 +26,7 @@ fn folder() -> PathBuf {
 }
 
 /// Looks at the present view in all themes and widths.
-async fn look_at(browser: &Browser, view: &str) {
+pub(crate) async fn look_at(browser: &Browser, view: &str) {
     for theme in ["light", "dark"] {
         let media = json!({"features": [
             {"name": "prefers-color-scheme", "value": theme},

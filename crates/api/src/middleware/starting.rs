@@ -8,9 +8,9 @@ use axum::response::{IntoResponse, Response};
 use exports_service::start::Started;
 
 use crate::error::ApiError;
-use crate::{body, console};
+use crate::{body, pages};
 
-/// What needs no dependency, besides the console.
+/// What needs no dependency, besides the pages.
 const ALWAYS: [&str; 2] = ["/healthz", "/openapi.json"];
 
 /// The layer.
@@ -20,7 +20,7 @@ pub(crate) async fn refuse_until_started(
     next: Next,
 ) -> Response {
     let path = request.uri().path();
-    if started.is_set() || ALWAYS.contains(&path) || console::is_path(path) {
+    if started.is_set() || ALWAYS.contains(&path) || pages::is_path(path) {
         return next.run(request).await;
     }
     Box::pin(body::discard(request)).await;

@@ -115,3 +115,26 @@ fn the_export_schema_has_its_required_fields_and_no_nullable_field() {
     let create = &document["components"]["schemas"]["CreateExport"];
     assert_eq!(create["required"], json!(["start_time", "end_time"]));
 }
+
+#[test]
+fn a_parameter_has_one_type_and_some_have_defaults() {
+    let document = value();
+    let mut defaults = Vec::new();
+    for (path, operation) in operations(&document) {
+        let parameters = operation.get("parameters");
+        let parameters = parameters.map(|it| it.as_array().expect("a list"));
+        for parameter in parameters.into_iter().flatten() {
+            let (name, schema) = (&parameter["name"], &parameter["schema"]);
+            let is_enum = schema["$ref"].is_string();
+            assert!(is_enum || schema["type"].is_string(), "{path} {name}");
+            if !schema["default"].is_null() {
+                defaults.push((path.as_str(), name.as_str().unwrap()));
+            }
+        }
+    }
+    let expected = [
+        ("/v1/exports", "limit"),
+        ("/v1/exports/{id}/download", "redirect"),
+    ];
+    assert_eq!(defaults, expected);
+}

@@ -166,6 +166,7 @@ impl From<&Delivery> for DeliveryJson {
 #[derive(Debug, ToSchema)]
 #[expect(dead_code, reason = "only the schema of the response")]
 pub(crate) struct WebhookList {
+    /// The oldest first
     data: Vec<WebhookJson>,
     meta: Meta,
 }
@@ -174,6 +175,7 @@ pub(crate) struct WebhookList {
 #[derive(Debug, ToSchema)]
 #[expect(dead_code, reason = "only the schema of the response")]
 pub(crate) struct WebhookDeliveryList {
+    /// The newest first
     data: Vec<DeliveryJson>,
     meta: Meta,
 }

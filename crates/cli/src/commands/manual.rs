@@ -55,33 +55,23 @@ impl Man {
     }
 }
 
-/// Prints the help of all commands as one page of Markdown, for the documentation
-#[derive(Debug, Args)]
-pub(super) struct Reference;
-
-impl Reference {
-    pub(super) fn run(self) -> Result<()> {
-        let mut command = Arguments::command();
-        // Sets the full names of the subcommands.
-        command.build();
-        let mut page = String::new();
-        add(&mut page, &mut command);
-        print(page.trim_end())
-    }
+/// Prints the help of all commands as one page of Markdown.
+pub(super) fn reference() -> Result<()> {
+    let mut command = Arguments::command();
+    // Sets the full names of the subcommands.
+    command.build();
+    print(sections(&mut command).join("\n\n").trim_end())
 }
 
-/// Adds the help of a command and of its subcommands.
-fn add(page: &mut String, command: &mut Command) {
+/// The help of a command and of its subcommands.
+fn sections(command: &mut Command) -> Vec<String> {
     if command.is_hide_set() || command.get_name() == "help" {
-        return;
+        return Vec::new();
     }
-    let name = command.get_bin_name().unwrap_or_else(|| command.get_name());
-    let heading = format!("## {name}");
     let help = command.render_long_help().to_string();
     let lines: Vec<_> = help.trim_end().lines().map(str::trim_end).collect();
-    let help = lines.join("\n");
-    page.push_str(&format!("{heading}\n\n```text\n{help}\n```\n\n"));
-    command
-        .get_subcommands_mut()
-        .for_each(|subcommand| add(page, subcommand));
+    let name = command.get_bin_name().unwrap_or_else(|| command.get_name());
+    let section = format!("## {name}\n\n```text\n{}\n```", lines.join("\n"));
+    let subcommands = command.get_subcommands_mut().flat_map(sections);
+    std::iter::once(section).chain(subcommands).collect()
 }

@@ -45,8 +45,9 @@ enum Command {
     Dev(dev::Dev),
     Completions(manual::Completions),
     Man(manual::Man),
+    /// Prints the help of all commands as one page of Markdown, for the documentation
     #[command(hide = true)]
-    Reference(manual::Reference),
+    Reference,
 }
 
 impl Arguments {
@@ -62,7 +63,7 @@ impl Arguments {
             Command::Dev(command) => command.run().await,
             Command::Completions(command) => command.run(),
             Command::Man(command) => command.run(),
-            Command::Reference(command) => command.run(),
+            Command::Reference => manual::reference(),
         }
     }
 }

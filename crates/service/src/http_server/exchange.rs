@@ -71,7 +71,7 @@ pub(super) enum Left {
 /// What decides, of the head of a request, how its response is written.
 #[derive(Debug)]
 pub(super) struct Head {
-    is_head: bool,
+    has_no_body: bool,
     version: Version,
     connection: Option<HeaderValue>,
 }
@@ -196,7 +196,7 @@ impl Awaited {
 impl Head {
     fn of(request: &Request<Incoming>) -> Self {
         Self {
-            is_head: request.method() == Method::HEAD,
+            has_no_body: request.method() == Method::HEAD,
             version: request.version(),
             connection: request.headers().get(CONNECTION).cloned(),
         }
@@ -204,7 +204,7 @@ impl Head {
 
     /// The head of a request whose response has the same form, but for the end of the connection if that `closes` anyway.
     pub(super) fn of_same_form(&self, closes: bool) -> Bytes {
-        let method = if self.is_head { "HEAD" } else { "GET" };
+        let method = if self.has_no_body { "HEAD" } else { "GET" };
         let mut head = format!("{method} / {:?}\r\n", self.version).into_bytes();
         let close = HeaderValue::from_static("close");
         let connection = closes.then_some(&close).or(self.connection.as_ref());
@@ -220,7 +220,7 @@ impl Head {
     fn allows_stream(&self, response: &Response) -> bool {
         response.extensions().get::<LongLived>().is_some()
             && self.version == Version::HTTP_11
-            && !self.is_head
+            && !self.has_no_body
     }
 
     /// Whether the client wants the connection closed after the response.

@@ -2,12 +2,12 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::SystemTime;
 
 use axum::body::{Body, Bytes};
 use axum::http::header::{CONNECTION, DATE, TRANSFER_ENCODING};
 use axum::http::response::Parts;
 use bytes::{Buf, BufMut, BytesMut};
-use chrono::Utc;
 use hyper::body::Body as _;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -111,8 +111,8 @@ fn encoded(head: &Parts, closes: bool) -> BytesMut {
         bytes.put_slice(b"connection: close\r\n");
     }
     if !head.headers.contains_key(DATE) {
-        let date = Utc::now().format("date: %a, %d %b %Y %H:%M:%S GMT\r\n");
-        bytes.put_slice(date.to_string().as_bytes());
+        let date = httpdate::fmt_http_date(SystemTime::now());
+        bytes.put_slice(format!("date: {date}\r\n").as_bytes());
     }
     bytes.put_slice(b"\r\n");
     bytes

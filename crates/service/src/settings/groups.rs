@@ -17,6 +17,10 @@ use crate::settings::networks::Networks;
 use crate::settings::number::number;
 use crate::settings::origins::CorsOrigins;
 use crate::settings::trimmed::trimmed;
+use crate::settings::values::{
+    parse_address, parse_database_url, parse_pem, parse_proxy_url, parse_public_url, parse_secret,
+    parse_signing_key, parse_text,
+};
 
 /// The databases.
 #[derive(Debug, Clone, Args)]
@@ -132,6 +136,9 @@ pub struct ApiSettings {
     /// Whether the API serves the web page `/console`: `on` or `off`
     #[arg(long, env = "EXPORTS_CONSOLE", value_name = "on|off", default_value = "on", value_parser = trimmed(EnumValueParser::<Switch>::new()))]
     pub console: Switch,
+    /// Whether the API serves its reference, the web page /docs: `on` or `off`
+    #[arg(long, env = "EXPORTS_DOCS", value_name = "on|off", default_value = "on", value_parser = trimmed(EnumValueParser::<Switch>::new()))]
+    pub docs: Switch,
 }
 
 /// A part of a service that can be switched off.
@@ -294,123 +301,12 @@ pub fn groups() -> Vec<Command> {
     ]
 }
 
-/// Every `EXPORTS_*` name of the groups above; a test compares them.
-pub(crate) const NAMES: &[&str] = &[
-    "EXPORTS_API_KEY",
-    "EXPORTS_API_URL",
-    "EXPORTS_CONCURRENCY",
-    "EXPORTS_CONSOLE",
-    "EXPORTS_CORS_ORIGINS",
-    "EXPORTS_CREATES_PER_PROJECT",
-    "EXPORTS_FILE_TTL",
-    "EXPORTS_HEALTH_LISTEN",
-    "EXPORTS_LEASE",
-    "EXPORTS_LISTEN",
-    "EXPORTS_LOG_FORMAT",
-    "EXPORTS_MANIFEST_KEY",
-    "EXPORTS_MAX_ACTIVE_PER_PROJECT",
-    "EXPORTS_MAX_ATTEMPTS",
-    "EXPORTS_MAX_CONNECTIONS",
-    "EXPORTS_MAX_DURATION",
-    "EXPORTS_MAX_STORED_BYTES_PER_PROJECT",
-    "EXPORTS_MAX_STREAMS_PER_PROJECT",
-    "EXPORTS_METRICS_LISTEN",
-    "EXPORTS_OBJECT_STORE_PUBLIC_ENDPOINT",
-    "EXPORTS_OBJECT_STORE_URL",
-    "EXPORTS_PUBLIC_URL",
-    "EXPORTS_READERS",
-    "EXPORTS_RECORD_TTL",
-    "EXPORTS_REQUESTS_PER_KEY",
-    "EXPORTS_SHUTDOWN_GRACE",
-    "EXPORTS_SIGNING_KEY",
-    "EXPORTS_SIGNING_KEY_PREVIOUS",
-    "EXPORTS_SOURCE_DATABASE_URL",
-    "EXPORTS_SOURCE_ROW_SECURITY",
-    "EXPORTS_STALL_TIMEOUT",
-    "EXPORTS_STARTUP_TIMEOUT",
-    "EXPORTS_TLS_CERT",
-    "EXPORTS_TLS_KEY",
-    "EXPORTS_TRUSTED_PROXIES",
-    "EXPORTS_UPLOAD_MEMORY",
-    "EXPORTS_WEBHOOK_ALLOWED_NETWORKS",
-    "EXPORTS_WEBHOOK_PROXY",
-];
-
-fn parse_address(text: &str) -> Result<SocketAddr, String> {
-    text.parse()
-        .map_err(|_| "must be an IP address and a port such as 127.0.0.1:8080".to_owned())
-}
-
-fn parse_public_url(text: &str) -> Result<Url, String> {
-    let is_plain = |url: &Url| {
-        matches!(url.scheme(), "http" | "https")
-            && url.has_host()
-            && url.username().is_empty()
-            && url.password().is_none()
-            && url.query().is_none()
-            && url.fragment().is_none()
-    };
-    let url = Url::parse(text).ok().filter(is_plain);
-    url.ok_or_else(|| {
-        "must be http:// or https://, a host, and at most a port and a path".to_owned()
-    })
-}
-
-fn parse_proxy_url(text: &str) -> Result<Url, String> {
-    let is_proxy = |url: &Url| {
-        matches!(url.scheme(), "http" | "https")
-            && url.has_host()
-            && url.path() == "/"
-            && url.query().is_none()
-            && url.fragment().is_none()
-    };
-    let url = Url::parse(text).ok().filter(is_proxy);
-    url.ok_or_else(|| "must be a proxy such as http://proxy.internal:3128".to_owned())
-}
-
-/// The parser of addresses is in `exports_postgres`.
-fn parse_database_url(text: &str) -> Result<SecretString, &'static str> {
-    if text.is_empty() {
-        return Err("must be postgres://user:password@host:port/database");
-    }
-    Ok(SecretString::from(text))
-}
-
-fn parse_text(text: &str) -> Result<String, &'static str> {
-    if text.is_empty() {
-        return Err("must not be empty");
-    }
-    Ok(text.to_owned())
-}
-
-fn parse_secret(text: &str) -> Result<SecretString, &'static str> {
-    parse_text(text).map(SecretString::from)
-}
-
-/// A text with several lines.
-fn parse_pem(text: &str) -> Result<SecretString, &'static str> {
-    let is_allowed = |char: char| matches!(char, '\r' | '\n') || !char.is_control();
-    if !text.chars().all(is_allowed) {
-        return Err("must not contain a control character");
-    }
-    parse_secret(text.trim())
-}
-
-fn parse_signing_key(text: &str) -> Result<SecretString, String> {
-    if text.len() < 32 {
-        return Err(match text.len() {
-            0 => "must be 32 bytes or more".to_owned(),
-            length => format!("must be 32 bytes or more: it has {length}"),
-        });
-    }
-    Ok(SecretString::from(text))
-}
-
 #[cfg(test)]
 mod tests {
     use clap::{CommandFactory, Parser};
 
     use super::*;
+    use crate::settings::names::NAMES;
 
     #[derive(Debug, Parser)]
     struct Everything {
@@ -481,23 +377,6 @@ mod tests {
             };
             assert!(line == format!("--{flag}{problem}"), "{line}");
             assert!(!line.contains('\u{1}'), "{line}");
-        }
-    }
-
-    #[test]
-    fn a_public_url_must_be_an_http_url_without_credentials_or_query() {
-        for good in ["http://127.0.0.1:8080", "https://example.com/exports/"] {
-            assert!(parse_public_url(good).is_ok(), "{good}");
-        }
-        for bad in [
-            "",
-            "example.com",
-            "ftp://a",
-            "https://u:p@a",
-            "https://a/?b",
-            "mailto:a@b",
-        ] {
-            assert!(parse_public_url(bad).is_err(), "{bad}");
         }
     }
 }

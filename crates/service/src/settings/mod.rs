@@ -16,6 +16,7 @@ mod origins;
 mod parse;
 mod secret_files;
 mod trimmed;
+mod values;
 
 pub use byte_size::{ByteSize, byte_size};
 pub use duration::parse_duration;

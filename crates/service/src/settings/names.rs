@@ -4,11 +4,53 @@ use std::ffi::OsString;
 
 use exports_domain::most_similar;
 
-use crate::settings::groups::NAMES;
 use crate::settings::secret_files::{is_file_variable, is_secret};
 
 const PREFIX: &str = "EXPORTS_";
 const PASSWORD_FILE: &str = "PGPASSWORD_FILE";
+
+/// Every `EXPORTS_*` name of `groups`, where a test compares them.
+pub(super) const NAMES: &[&str] = &[
+    "EXPORTS_API_KEY",
+    "EXPORTS_API_URL",
+    "EXPORTS_CONCURRENCY",
+    "EXPORTS_CONSOLE",
+    "EXPORTS_CORS_ORIGINS",
+    "EXPORTS_CREATES_PER_PROJECT",
+    "EXPORTS_DOCS",
+    "EXPORTS_FILE_TTL",
+    "EXPORTS_HEALTH_LISTEN",
+    "EXPORTS_LEASE",
+    "EXPORTS_LISTEN",
+    "EXPORTS_LOG_FORMAT",
+    "EXPORTS_MANIFEST_KEY",
+    "EXPORTS_MAX_ACTIVE_PER_PROJECT",
+    "EXPORTS_MAX_ATTEMPTS",
+    "EXPORTS_MAX_CONNECTIONS",
+    "EXPORTS_MAX_DURATION",
+    "EXPORTS_MAX_STORED_BYTES_PER_PROJECT",
+    "EXPORTS_MAX_STREAMS_PER_PROJECT",
+    "EXPORTS_METRICS_LISTEN",
+    "EXPORTS_OBJECT_STORE_PUBLIC_ENDPOINT",
+    "EXPORTS_OBJECT_STORE_URL",
+    "EXPORTS_PUBLIC_URL",
+    "EXPORTS_READERS",
+    "EXPORTS_RECORD_TTL",
+    "EXPORTS_REQUESTS_PER_KEY",
+    "EXPORTS_SHUTDOWN_GRACE",
+    "EXPORTS_SIGNING_KEY",
+    "EXPORTS_SIGNING_KEY_PREVIOUS",
+    "EXPORTS_SOURCE_DATABASE_URL",
+    "EXPORTS_SOURCE_ROW_SECURITY",
+    "EXPORTS_STALL_TIMEOUT",
+    "EXPORTS_STARTUP_TIMEOUT",
+    "EXPORTS_TLS_CERT",
+    "EXPORTS_TLS_KEY",
+    "EXPORTS_TRUSTED_PROXIES",
+    "EXPORTS_UPLOAD_MEMORY",
+    "EXPORTS_WEBHOOK_ALLOWED_NETWORKS",
+    "EXPORTS_WEBHOOK_PROXY",
+];
 
 /// An error, as one line, if a variable looks like one of ours and is none.
 pub(super) fn refuse_unknown(names: impl Iterator<Item = OsString>) -> Result<(), String> {
