@@ -38,15 +38,19 @@ impl Connection {
 
     /// Serves it to its end.
     pub(super) async fn run(self, stream: TcpStream, tls: Option<TlsAcceptor>) -> Closed {
-        let Some(tls) = tls else {
-            return self.serve(stream).await;
-        };
+        match tls {
+            None => self.serve(stream).await,
+            // On the heap: connections without TLS do not pay for its size.
+            Some(tls) => Box::pin(self.serve_tls(stream, tls)).await,
+        }
+    }
+
+    async fn serve_tls(self, stream: TcpStream, tls: TlsAcceptor) -> Closed {
         let mut handshake = pin!(tls.accept(stream));
         match supervise(&self.open, |cx, _| handshake.as_mut().poll(cx)).await {
             Ok(Ok(mut stream)) => {
                 stream.get_mut().1.set_buffer_limit(Some(TLS_BUFFER));
-                // On the heap: connections without TLS do not pay for its size.
-                self.serve(Box::new(stream)).await
+                self.serve(stream).await
             }
             Ok(Err(_)) => Closed::TlsFailed,
             Err(closed) => closed,
@@ -99,7 +103,7 @@ impl Connection {
         let left = left.await??;
         let parts = http.into_parts();
         let mut stream = parts.io.into_inner();
-        stream.put_back(parts.read_buf);
+        stream.put_back(&parts.read_buf);
         Ok((left, stream))
     }
 
@@ -116,7 +120,8 @@ impl Connection {
             stream.poll_closed(cx).map(|()| Err(Closed::Broken))
         });
         let response = response.await??;
-        stream.put_back(awaited.head.of_same_form(self.open.all.is_stopping()));
+        let head = awaited.head.of_same_form(self.open.all.is_stopping());
+        stream.put_back(&head);
         self.exchanges.answer_next(awaited.answer(response));
         Ok(())
     }

@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::header::CONNECTION;
-use axum::http::{HeaderValue, Method, Version};
+use axum::http::{HeaderValue, Method, Uri, Version};
 use axum::response::Response;
 use axum::routing::future::RouteFuture;
 use hyper::Request;
@@ -120,13 +120,14 @@ impl hyper::service::Service<Request<Incoming>> for Exchanges {
     type Error = Infallible;
     type Future = Asked;
 
-    fn call(&self, mut request: Request<Incoming>) -> Asked {
+    fn call(&self, request: Request<Incoming>) -> Asked {
         let mut current = lock(&self.current);
         if !matches!(*current, Current::Answered(_)) {
             let in_progress = InProgress::begin(Arc::clone(&self.activity));
             let is_empty = request.body().is_end_stream();
             self.is_body_read.store(is_empty, Relaxed);
             self.long_wait.reset();
+            let mut request = detached(request);
             let head = Head::of(&request);
             let extensions = request.extensions_mut();
             extensions.insert(self.peer);
@@ -203,7 +204,7 @@ impl Head {
     }
 
     /// The head of a request whose response has the same form, but for the end of the connection if that `closes` anyway.
-    pub(super) fn of_same_form(&self, closes: bool) -> Bytes {
+    pub(super) fn of_same_form(&self, closes: bool) -> Vec<u8> {
         let method = if self.has_no_body { "HEAD" } else { "GET" };
         let mut head = format!("{method} / {:?}\r\n", self.version).into_bytes();
         let close = HeaderValue::from_static("close");
@@ -214,7 +215,7 @@ impl Head {
             head.extend_from_slice(b"\r\n");
         }
         head.extend_from_slice(b"\r\n");
-        head.into()
+        head
     }
 
     fn allows_stream(&self, response: &Response) -> bool {
@@ -230,6 +231,30 @@ impl Head {
         let mut options = connection.unwrap_or_default().split(',');
         options.any(|option| option.trim().eq_ignore_ascii_case("close"))
     }
+}
+
+/// The same request with a small buffer of its own. The texts of a head are slices of hyper's buffer, and would keep all of that
+/// as long as the request lasts.
+fn detached(mut request: Request<Incoming>) -> Request<Incoming> {
+    let uri = request.uri().to_string();
+    let length: usize = request.headers().values().map(HeaderValue::len).sum();
+    let mut texts = Vec::with_capacity(uri.len() + length);
+    texts.extend_from_slice(uri.as_bytes());
+    for value in request.headers().values() {
+        texts.extend_from_slice(value.as_bytes());
+    }
+    let mut texts = Bytes::from(texts);
+    if let Ok(uri) = Uri::from_maybe_shared(texts.split_to(uri.len())) {
+        *request.uri_mut() = uri;
+    }
+    for value in request.headers_mut().values_mut() {
+        let is_sensitive = value.is_sensitive();
+        if let Ok(copy) = HeaderValue::from_maybe_shared(texts.split_to(value.len())) {
+            *value = copy;
+            value.set_sensitive(is_sensitive);
+        }
+    }
+    request
 }
 
 fn lock(current: &Mutex<Current>) -> MutexGuard<'_, Current> {

@@ -27,12 +27,9 @@ impl<S> Rewound<S> {
     }
 
     /// The next bytes to be read are these.
-    pub(super) fn put_back(&mut self, bytes: Bytes) {
-        self.ahead = if self.ahead.is_empty() {
-            bytes
-        } else {
-            [bytes, std::mem::take(&mut self.ahead)].concat().into()
-        };
+    pub(super) fn put_back(&mut self, bytes: &[u8]) {
+        // A copy, because even no bytes of a large buffer keep that alive.
+        self.ahead = [bytes, &self.ahead].concat().into();
     }
 }
 
