@@ -6,7 +6,7 @@ from pathlib import Path
 
 from render import Rendering, pod, title
 
-TABLE = Path("crates/service/src/settings/groups.rs")
+TABLE = Path("crates/service/src/settings/names.rs")
 # Names of variables with secret values, and values that contain a secret under any name.
 SECRET_NAME = re.compile(r"DATABASE_URL|PASSWORD|SECRET|SIGNING_KEY|TOKEN$|ACCESS_KEY|CREDENTIALS")
 SECRET_VALUE = re.compile(r"://[^/\s]*:[^/\s]*@|-----BEGIN")

@@ -9,6 +9,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use exports_domain::LimitName;
 use exports_service::metrics::{Counters, Gauges, HistogramVec, IntCounter, IntGauge, Registry};
+use futures_util::FutureExt;
 
 use super::labels::{KeyLookup, KeyRefusal};
 use crate::live::WaiterKind;
@@ -83,16 +84,14 @@ impl ApiMetrics {
 }
 
 /// The layer.
-pub(crate) async fn measure(
+pub(crate) fn measure(
     State(metrics): State<Arc<ApiMetrics>>,
     request: Request,
     next: Next,
-) -> Response {
-    let mut measurement = Measurement::begin(metrics, &request);
-    let response = next.run(request).await;
-    measurement.status = Some(response.status());
-    measurement.waited = Waited::of(&response);
-    response
+) -> impl Future<Output = Response> {
+    let measurement = Measurement::begin(metrics, &request);
+    next.run(request)
+        .inspect(move |response| measurement.complete(response))
 }
 
 /// A request in progress. `drop` records it, which also happens when the client disconnects.
@@ -116,6 +115,11 @@ impl Measurement {
             status: None,
             waited: Duration::ZERO,
         }
+    }
+
+    fn complete(mut self, response: &Response) {
+        self.status = Some(response.status());
+        self.waited = Waited::of(response);
     }
 }
 

@@ -6,6 +6,7 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use exports_service::start::Started;
+use futures_util::FutureExt;
 
 use crate::error::ApiError;
 use crate::{body, pages};
@@ -14,17 +15,20 @@ use crate::{body, pages};
 const ALWAYS: [&str; 2] = ["/healthz", "/openapi.json"];
 
 /// The layer.
-pub(crate) async fn refuse_until_started(
+pub(crate) fn refuse_until_started(
     State(started): State<Started>,
     request: Request,
     next: Next,
-) -> Response {
+) -> impl Future<Output = Response> {
     let path = request.uri().path();
     if started.is_set() || ALWAYS.contains(&path) || pages::is_path(path) {
-        return next.run(request).await;
+        return next.run(request).left_future();
     }
-    Box::pin(body::discard(request)).await;
-    ApiError::Starting.into_response()
+    let refused = async {
+        body::discard(request).await;
+        ApiError::Starting.into_response()
+    };
+    refused.boxed().right_future()
 }
 
 #[cfg(test)]

@@ -8,23 +8,27 @@ use axum::middleware::Next;
 use axum::response::Response;
 use exports_domain::error_line;
 use exports_service::outage::Outage;
+use futures_util::FutureExt;
 
 use crate::error::ApiError;
 
 /// The layer.
-pub(crate) async fn record(State(outage): State<Outage>, request: Request, next: Next) -> Response {
+pub(crate) fn record(
+    State(outage): State<Outage>,
+    request: Request,
+    next: Next,
+) -> impl Future<Output = Response> {
     let uses_store = uses_store(&request);
-    let response = next.run(request).await;
-    match response
-        .extensions()
-        .get::<Arc<ApiError>>()
-        .map(|error| &**error)
-    {
-        Some(ApiError::Store(error)) if error.is_transient() => outage.failed(&error_line(error)),
-        None if uses_store => outage.succeeded(),
-        Some(_) | None => {}
-    }
-    response
+    next.run(request).inspect(move |response| {
+        let error = response.extensions().get::<Arc<ApiError>>();
+        match error.map(|error| &**error) {
+            Some(ApiError::Store(error)) if error.is_transient() => {
+                outage.failed(&error_line(error));
+            }
+            None if uses_store => outage.succeeded(),
+            Some(_) | None => {}
+        }
+    })
 }
 
 /// Whether a success of the request is one of the store.

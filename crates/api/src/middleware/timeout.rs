@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use axum::extract::Request;
-use axum::http::HeaderValue;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use tokio::time::Instant;
+use futures_util::FutureExt;
+use tokio::time::{Instant, timeout};
 
 use crate::error::ApiError;
 use crate::prefer::Wait;
@@ -26,53 +26,14 @@ impl Deadline {
 }
 
 /// The layer. A request may wait longer if it asks for that.
-pub(crate) async fn limit_time(mut request: Request, next: Next) -> Response {
+pub(crate) fn limit_time(mut request: Request, next: Next) -> impl Future<Output = Response> {
     let deadline = Deadline(Instant::now() + TIMEOUT);
-    let wait = Wait::at_most(&request);
-    if !wait.is_zero() {
-        release_read_buffer(&mut request);
-    }
-    let limit = TIMEOUT + wait;
+    let limit = TIMEOUT + Wait::at_most(&request);
     request.extensions_mut().insert(deadline);
-    match tokio::time::timeout(limit, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => ApiError::TimedOut {
-            seconds: limit.as_secs(),
-        }
-        .into_response(),
-    }
-}
-
-/// Copies the URI and the headers, which are parts of the connection's read buffer. Thousands of requests that wait would
-/// hold 8 KiB each for them.
-fn release_read_buffer(request: &mut Request) {
-    for value in request.headers_mut().values_mut() {
-        if let Ok(mut copy) = HeaderValue::from_bytes(value.as_bytes()) {
-            copy.set_sensitive(value.is_sensitive());
-            *value = copy;
-        }
-    }
-    if let Ok(copy) = request.uri().to_string().parse() {
-        *request.uri_mut() = copy;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use axum::body::Body;
-
-    use super::*;
-
-    #[test]
-    fn a_request_is_the_same_without_the_read_buffer() {
-        let request = || {
-            let request = Request::get("/v1/exports/1?wait=30&x=%C3%A9").header("x-a", "b");
-            let request = request.header("x-a", HeaderValue::from_bytes(b"\xe9").unwrap());
-            request.body(Body::empty()).unwrap()
-        };
-        let mut released = request();
-        release_read_buffer(&mut released);
-        assert_eq!(released.uri(), request().uri());
-        assert_eq!(released.headers(), request().headers());
-    }
+    timeout(limit, next.run(request)).map(move |response| {
+        response.unwrap_or_else(|_| {
+            let seconds = limit.as_secs();
+            ApiError::TimedOut { seconds }.into_response()
+        })
+    })
 }

@@ -235,7 +235,7 @@ impl Head {
 
 /// The same request with a small buffer of its own. The texts of a head are slices of hyper's buffer, and would keep all of that
 /// as long as the request lasts.
-fn detached(mut request: Request<Incoming>) -> Request<Incoming> {
+fn detached<B>(mut request: Request<B>) -> Request<B> {
     let uri = request.uri().to_string();
     let length: usize = request.headers().values().map(HeaderValue::len).sum();
     let mut texts = Vec::with_capacity(uri.len() + length);
@@ -331,5 +331,26 @@ impl HttpBody for ResponseBody {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_the_same_without_the_buffer_of_hyper() {
+        let request = || {
+            let request = Request::get("/v1/exports/1?wait=30&x=%C3%A9").header("x-a", "b");
+            let request = request.header("x-a", HeaderValue::from_bytes(b"\xe9").unwrap());
+            request.header("x-empty", "").body(()).unwrap()
+        };
+        let detached = detached(request());
+        assert_eq!(detached.uri(), request().uri());
+        assert_eq!(detached.headers(), request().headers());
+        for uri in ["*", "http://example.com/a?b"] {
+            let request = Request::options(uri).body(()).unwrap();
+            assert_eq!(super::detached(request).uri(), uri);
+        }
     }
 }
