@@ -34,17 +34,17 @@ test: postgresql pgbouncer chromium clients garage reading-tools build ## Run al
 test-quick: postgresql build ## Run the tests that need at most a minute after the build, and no containers
 	cargo test --workspace --lib --bins --test encoder --test access --test operator --test demo
 
-check: rust postgresql tools ## Run the CI checks: format, lints, docs, dependencies, alerts, units, manifests, query metadata
+check: rust postgresql tools build ## Run the CI checks: format, lints, docs, dependencies, alerts, units, manifests, query metadata
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items
 	scripts/check-dependencies
 	scripts/check-alerts
 	scripts/check-systemd
-	scripts/prepare-queries --check
-	scripts/check-kubernetes
 	$(DEBUG)/exports-docs --check
 	scripts/check-book
+	scripts/check-kubernetes
+	scripts/prepare-queries --check
 
 docs: postgresql build ## Write the pages of the book that are generated from the code
 	$(DEBUG)/exports-docs
