@@ -82,6 +82,29 @@ impl Compose {
         String::from_utf8(output.stdout).expect("text")
     }
 
+    /// Runs `docker compose` in `deploy/` with these variables, as somebody does who knows none of its scripts. Returns what it prints.
+    #[must_use]
+    pub fn run_alone(&self, arguments: &[&str], variables: &[(&str, &str)]) -> String {
+        let has_plugin = Command::new("docker").args(["compose", "version"]).output();
+        let has_plugin = has_plugin.expect("docker").status.success();
+        let (program, plugin) = if has_plugin {
+            ("docker", Some("compose"))
+        } else {
+            ("docker-compose", None)
+        };
+        let mut process = Command::new(program);
+        process
+            .args(plugin)
+            .args(arguments)
+            .current_dir(self.path("deploy"))
+            .env("COMPOSE_PROJECT_NAME", &self.name)
+            .envs(variables.iter().copied())
+            .stdin(Stdio::null());
+        let output = process.output().expect("docker compose");
+        expect_success(&format!("{program} {arguments:?}"), &output);
+        String::from_utf8(output.stdout).expect("text")
+    }
+
     /// Pastes a text into a shell, in a folder of its own, and returns that folder's `export.csv`.
     #[must_use]
     pub fn paste(&self, shell: &str, text: &str) -> String {

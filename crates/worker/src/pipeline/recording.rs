@@ -22,9 +22,8 @@ where
             Ok(Leased::Lost) => return Err(AttemptError::LeaseLost),
             Err(error) if error.is_transient() => {
                 tracing::warn!(
-                    what,
                     error = error_line(&error),
-                    "what is uploaded could not be recorded and is retried"
+                    "the {what} could not be recorded and is retried"
                 );
                 tokio::time::sleep(jittered(RETRY)).await;
             }

@@ -62,6 +62,29 @@ async fn link(client: &Client, id: &str) -> String {
     reply.header("location").expect("a `Location`").to_owned()
 }
 
+/// Without `make`, without `.env`: `docker compose up -d` in `deploy/`. The service `welcome` prints where to look.
+#[tokio::test(flavor = "multi_thread")]
+async fn compose_alone_starts_the_system_and_says_where_to_look() {
+    let Some(compose) = Compose::prepare() else {
+        return;
+    };
+    let ports = ["API_PORT", "STORE_PORT"].map(|name| (name, Compose::free_port().to_string()));
+    let ports = ports.each_ref().map(|(name, port)| (*name, port.as_str()));
+    let _ = compose.run_alone(&["up", "-d"], &ports);
+    let printed = eventually("the welcome", TIMEOUT, async || {
+        let logs = compose.run_alone(&["logs", "--no-color", "welcome"], &ports);
+        logs.contains("/v1/exports").then_some(logs)
+    });
+    let printed = printed.await;
+    let url = format!("http://127.0.0.1:{}", ports[0].1);
+    assert!(printed.contains(&format!("{url}/console")), "{printed}");
+    let key = printed.split("exk_").nth(1).expect("a key");
+    let key = key.chars().take_while(char::is_ascii_hexdigit);
+    let it = Client::new(&url).with_key(&format!("exk_{}", key.collect::<String>()));
+    completes(&it, &create(&it).await).await;
+    assert!(!compose.path("deploy/.env").exists());
+}
+
 #[test]
 fn the_printed_commands_can_be_pasted_at_once_whatever_the_ports_and_workers() {
     let Some((compose, first)) = up(&[]) else {
