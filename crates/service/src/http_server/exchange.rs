@@ -101,7 +101,13 @@ impl Exchanges {
             {
                 Some(Left::Awaited(awaited))
             }
-            Current::Streamed(streamed) => Some(Left::Streamed(streamed)),
+            Current::Streamed(mut streamed) => {
+                // The rest of the body would be taken for the next request.
+                if !self.is_body_read.load(Relaxed) {
+                    streamed.head.connection = Some(HeaderValue::from_static("close"));
+                }
+                Some(Left::Streamed(streamed))
+            }
             other => {
                 *current = other;
                 None

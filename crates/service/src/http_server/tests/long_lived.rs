@@ -117,6 +117,21 @@ async fn a_stream_is_chunked_and_the_connection_goes_on_after_it() {
     server.waiting(0).await;
 }
 
+/// Otherwise a body could smuggle a request past a proxy.
+#[tokio::test]
+async fn a_body_that_nobody_reads_is_never_the_next_request() {
+    let server = Server::start(64, Timeouts::default()).await;
+    let body = request("/peer");
+    let length = body.len();
+    let head = format!("GET /events HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n");
+    let mut client = server.client(head + &body).await;
+    server.waiting(1).await;
+    server.release();
+    let (answer, _) = client.closed().await;
+    assert!(answer.contains("connection: close\r\n"), "{answer}");
+    assert!(!answer.contains(" done"), "{answer}");
+}
+
 #[tokio::test]
 async fn waiting_has_no_limit_and_a_client_that_does_not_read_its_stream_is_closed() {
     let server = Server::start(64, SHORT).await;
