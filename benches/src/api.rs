@@ -5,6 +5,7 @@ mod load;
 mod pgbench;
 mod reads;
 mod revocation;
+mod wrong_keys;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -55,6 +56,7 @@ pub(crate) async fn run(fixture: &mut Fixture, table: &mut Table) -> Result<()> 
         ),
     );
     reads::run(&test, table).await?;
+    wrong_keys::run(&test, table).await?;
     creates::run(&test, table).await?;
     revocation::run(&test, table).await?;
     service.stop().await?;

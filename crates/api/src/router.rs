@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::{from_fn, from_fn_with_state, map_request_with_state};
 use axum::routing::{any, get, post};
 
 use crate::error::ApiError;
@@ -43,7 +43,7 @@ pub(crate) fn router(state: Arc<AppState>) -> Router {
         .merge(authenticated(&state))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(route_not_found)
-        .layer(from_fn_with_state(
+        .layer(map_request_with_state(
             state.started.clone(),
             starting::refuse_until_started,
         ))
@@ -104,11 +104,11 @@ fn authenticated(state: &Arc<AppState>) -> Router<Arc<AppState>> {
         .route("/v1", any(route_not_found))
         .route("/v1/", any(route_not_found))
         .route("/v1/{*rest}", any(route_not_found))
-        .layer(from_fn_with_state(
+        .layer(map_request_with_state(
             Arc::clone(state),
             rate_limit::limit_requests,
         ))
-        .layer(from_fn_with_state(Arc::clone(state), auth::require_key))
+        .layer(map_request_with_state(Arc::clone(state), auth::require_key))
 }
 
 fn webhook_routes() -> Router<Arc<AppState>> {
@@ -166,7 +166,7 @@ mod tests {
     use tower::ServiceExt;
 
     use super::*;
-    use crate::limits::{CreateQuotas, KeyLookups, PoolShares, RequestRates};
+    use crate::limits::{CreateQuotas, KeyLookups, PoolShares, RefusalDelay, RequestRates};
 
     /// An API without a reachable database, which these tests do not need.
     fn api(folder: &tempfile::TempDir) -> Router {
@@ -182,6 +182,7 @@ mod tests {
             source: Source::same_as(&database),
             api_keys: crate::api_key_cache::ApiKeyCache::default(),
             key_lookups: Arc::new(KeyLookups::new(Arc::clone(&metrics))),
+            refusal_delay: RefusalDelay::default(),
             limits: Limits::OFF,
             request_rates: RequestRates::default(),
             create_quotas: CreateQuotas::default(),

@@ -17,7 +17,7 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::api_key_cache::ApiKeyCache;
 use crate::audit::Audit;
-use crate::limits::{CreateQuotas, KeyLookups, PoolShares, RequestRates};
+use crate::limits::{CreateQuotas, KeyLookups, PoolShares, RefusalDelay, RequestRates};
 use crate::live::Hub;
 use crate::metrics::{ApiMetrics, MetricsServer};
 use crate::middleware::cors::Cors;
@@ -64,6 +64,7 @@ impl Server {
             source: opened.dependencies.source,
             api_keys: ApiKeyCache::default(),
             key_lookups: Arc::new(KeyLookups::new(Arc::clone(&metrics))),
+            refusal_delay: RefusalDelay::default(),
             limits: opened.limits,
             request_rates: RequestRates::default(),
             create_quotas: CreateQuotas::default(),

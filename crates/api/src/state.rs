@@ -21,7 +21,7 @@ use crate::audit::Audit;
 use crate::error::ApiError;
 use crate::estimate_export::Estimates;
 use crate::file_readers::FileReaders;
-use crate::limits::{ActiveRoom, CreateQuotas, KeyLookups, PoolShares, RequestRates};
+use crate::limits::{ActiveRoom, CreateQuotas, KeyLookups, PoolShares, RefusalDelay, RequestRates};
 use crate::live::Hub;
 use crate::metrics::ApiMetrics;
 use crate::middleware::cors::Cors;
@@ -36,6 +36,7 @@ pub(crate) struct AppState {
     pub(crate) source: Source,
     pub(crate) api_keys: ApiKeyCache,
     pub(crate) key_lookups: Arc<KeyLookups>,
+    pub(crate) refusal_delay: RefusalDelay,
     /// The limits of projects that have none of their own.
     pub(crate) limits: Limits,
     pub(crate) request_rates: RequestRates,

@@ -40,7 +40,14 @@ impl Queued {
 }
 
 /// Whether, and how long, the response waits for the end of the export.
-pub(crate) struct Waiting(Option<(Wait, Waiter, LongWait)>);
+pub(crate) struct Waiting(Option<Asked>);
+
+/// What a request that waits has asked for.
+struct Asked {
+    time: Wait,
+    waiter: Waiter,
+    long_wait: LongWait,
+}
 
 impl Waiting {
     /// Reads the preference of a request. Call it before the export is created, because it may refuse the request.
@@ -50,12 +57,16 @@ impl Waiting {
         headers: &HeaderMap,
         long_wait: LongWait,
     ) -> Result<Self, ApiError> {
-        let Some(wait) = Wait::preferred(headers) else {
+        let Some(time) = Wait::preferred(headers) else {
             return Ok(Self(None));
         };
         let waiter = state.live.enter(caller, WaiterKind::Wait);
         let waiter = waiter.map_err(|exceeded| state.limited(exceeded))?;
-        Ok(Self(Some((wait, waiter, long_wait))))
+        Ok(Self(Some(Asked {
+            time,
+            waiter,
+            long_wait,
+        })))
     }
 
     /// 201 with the export, and its URL in `Location`.
@@ -66,13 +77,13 @@ impl Waiting {
         queued: &Queued,
     ) -> Response {
         let mut headers = queued.headers(state);
-        let Some((wait, waiter, long_wait)) = self.0 else {
+        let Some(asked) = self.0 else {
             let body = Envelope::json(id, ExportJson::from(&queued.export));
             return (StatusCode::CREATED, headers, body).into_response();
         };
-        headers.extend([wait.applied()]);
+        headers.extend([asked.time.applied()]);
         let begun = Instant::now();
-        let export = ended(state, (&waiter, &long_wait), &queued.export, wait).await;
+        let export = asked.wait(state, &queued.export).await;
         let body = Envelope::json(id, export.json());
         let mut response = (StatusCode::CREATED, headers, body).into_response();
         response.extensions_mut().insert(Waited::since(begun));
@@ -80,20 +91,17 @@ impl Waiting {
     }
 }
 
-/// The export once it has ended, or after the wait as it is. Whatever fails, the export was created.
-async fn ended(
-    state: &AppState,
-    (waiter, long_wait): (&Waiter, &LongWait),
-    export: &Export,
-    time: Wait,
-) -> Arc<Rendered> {
-    let deadline = Instant::now() + time.duration();
-    let watch = state.live.watch(&export.project, export.id);
-    let is_enough = |export: &Rendered| export.status.is_terminal();
-    let waiting = wait::wait(waiter, watch, deadline, long_wait, is_enough);
-    // Also at the first read, which may fail.
-    match timeout_at(deadline, waiting).await {
-        Ok(Ok(Some(latest))) => latest,
-        Ok(Ok(None) | Err(_)) | Err(_) => Arc::new(Rendered::of(export)),
+impl Asked {
+    /// The export once it has ended, or after the wait as it is. Whatever fails, the export was created.
+    async fn wait(&self, state: &AppState, export: &Export) -> Arc<Rendered> {
+        let deadline = Instant::now() + self.time.duration();
+        let watch = state.live.watch(&export.project, export.id);
+        let is_enough = |export: &Rendered| export.status.is_terminal();
+        let waiting = wait::wait(&self.waiter, watch, deadline, &self.long_wait, is_enough);
+        // Also at the first read, which may fail.
+        match timeout_at(deadline, waiting).await {
+            Ok(Ok(Some(latest))) => latest,
+            Ok(Ok(None) | Err(_)) | Err(_) => Arc::new(Rendered::of(export)),
+        }
     }
 }

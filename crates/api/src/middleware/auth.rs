@@ -6,8 +6,6 @@ use std::time::Instant;
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
-use axum::middleware::Next;
-use axum::response::Response;
 
 use crate::api_key_cache::KeyHash;
 use crate::audit::{Refusal, Subject};
@@ -21,8 +19,7 @@ use crate::state::AppState;
 pub(crate) async fn require_key(
     State(state): State<Arc<AppState>>,
     mut request: Request,
-    next: Next,
-) -> Result<Response, ApiError> {
+) -> Result<Request, ApiError> {
     let subject = request.extensions().get().cloned().unwrap_or_default();
     let access = match bearer_key(request.headers()) {
         Some(key) => authenticate(&state, key).await?.ok_or(Refusal::InvalidKey),
@@ -34,25 +31,26 @@ pub(crate) async fn require_key(
             tracing::Span::current().record("project.id", project);
             let refused = Subject::default();
             refused.set_caller(&access.caller);
-            Box::pin(refuse(&state, request, &refused, Refusal::ProjectSuspended)).await;
+            refuse(&state, request, &refused, Refusal::ProjectSuspended).await;
             return Err(ApiError::ProjectSuspended);
         }
         Ok(access) => access.caller,
         Err(refusal) => {
-            Box::pin(refuse(&state, request, &subject, refusal)).await;
+            refuse(&state, request, &subject, refusal).await;
             return Err(ApiError::Unauthorized);
         }
     };
     tracing::Span::current().record("project.id", caller.project.as_str());
     subject.set_caller(&caller);
     request.extensions_mut().insert(caller);
-    Ok(next.run(request).await)
+    Ok(request)
 }
 
 async fn refuse(state: &AppState, request: Request, subject: &Subject, refusal: Refusal) {
     let origin = state.audit.origin(&request);
     state.audit.refused(origin, subject, refusal);
     body::discard(request).await;
+    state.refusal_delay.wait().await;
 }
 
 /// The access of the key, from the cache or the database.
@@ -61,9 +59,10 @@ async fn authenticate(state: &AppState, key: &str) -> Result<Option<Access>, Api
     if let Some(access) = state.api_keys.get(hash, Instant::now()) {
         return Ok(Some(access));
     }
-    // On the heap, like every rare branch of a layer: each request that waits holds the futures of all layers.
-    let looking_up = state.key_lookups.look_up(&state.database, hash, key);
-    let confirmed = Box::pin(looking_up).await?;
+    let confirmed = state
+        .key_lookups
+        .look_up(&state.database, hash, key)
+        .await?;
     Ok(confirmed.map(|confirmed| {
         let Confirmed {
             authenticated,

@@ -5,8 +5,6 @@ use std::time::Instant;
 
 use axum::Extension;
 use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::Response;
 
 use crate::body;
 use crate::caller::Caller;
@@ -18,13 +16,12 @@ pub(crate) async fn limit_requests(
     State(state): State<Arc<AppState>>,
     Extension(caller): Extension<Caller>,
     request: Request,
-    next: Next,
-) -> Result<Response, ApiError> {
+) -> Result<Request, ApiError> {
     let limit = state.limits.with(caller.limits).requests;
     match state.request_rates.check(caller.key, limit, Instant::now()) {
-        Ok(()) => Ok(next.run(request).await),
+        Ok(()) => Ok(request),
         Err(exceeded) => {
-            Box::pin(body::discard(request)).await;
+            body::discard(request).await;
             Err(state.limited(exceeded))
         }
     }

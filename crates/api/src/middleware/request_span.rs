@@ -11,6 +11,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use exports_domain::TraceParent;
 use exports_service::traces::{Kind, Span, Tracer};
+use futures_util::FutureExt;
 use tracing::Instrument;
 use tracing::field::Empty;
 
@@ -40,11 +41,11 @@ pub(crate) struct Requests {
 pub(crate) struct TracePosition(pub(crate) Option<TraceParent>);
 
 /// The layer.
-pub(crate) async fn request_span(
+pub(crate) fn request_span(
     State(requests): State<Requests>,
     mut request: Request,
     next: Next,
-) -> Response {
+) -> impl Future<Output = Response> {
     let id = RequestId::generate();
     let trace = trace_of(&requests.tracer, &request);
     let extensions = request.extensions_mut();
@@ -61,8 +62,10 @@ pub(crate) async fn request_span(
     if let Some(trace_id) = trace.trace_id() {
         span.record("trace_id", trace_id);
     }
-    let responding = respond(id, requests.bodies, trace, request, next);
-    responding.instrument(span).await
+    let exchange = span.in_scope(|| Exchange::begin(id, requests.bodies, trace, &request));
+    next.run(request)
+        .map(|response| exchange.complete(response))
+        .instrument(span)
 }
 
 /// The span of the request in the trace of its client, or in a trace of its own.
@@ -91,39 +94,53 @@ fn trace_parent(headers: &HeaderMap) -> Option<TraceParent> {
     TraceParent::parse(value.to_str().ok()?)
 }
 
-async fn respond(
+/// What the response needs of its request.
+struct Exchange {
     id: RequestId,
     bodies: ErrorBodies,
-    mut trace: Span,
-    request: Request,
-    next: Next,
-) -> Response {
-    let mut log_line = LogLine::begin(&request);
-    let format = ErrorFormat::wanted_by(request.headers());
-    let cache_control = caching::default_of(request.uri().path());
-    trace.set_text("exports.request_id", || id.to_string());
-    let mut response = next.run(request).await;
-    if let Some(error) = response.extensions_mut().remove::<Arc<ApiError>>() {
-        error.log();
-        log_line.error = error.cause_for_request_line();
-        response = bodies.write(response, id, &error, format);
+    format: ErrorFormat,
+    cache_control: &'static str,
+    trace: Span,
+    log_line: LogLine,
+}
+
+impl Exchange {
+    fn begin(id: RequestId, bodies: ErrorBodies, mut trace: Span, request: &Request) -> Self {
+        trace.set_text("exports.request_id", || id.to_string());
+        Self {
+            id,
+            bodies,
+            format: ErrorFormat::wanted_by(request.headers()),
+            cache_control: caching::default_of(request.uri().path()),
+            trace,
+            log_line: LogLine::begin(request),
+        }
     }
-    let status = response.status();
-    trace.set("http.response.status_code", i64::from(status.as_u16()));
-    if status.is_server_error() {
-        trace.fail(|| status.to_string());
+
+    fn complete(mut self, mut response: Response) -> Response {
+        if let Some(error) = response.extensions_mut().remove::<Arc<ApiError>>() {
+            error.log();
+            self.log_line.error = error.cause_for_request_line();
+            response = self.bodies.write(response, self.id, &error, self.format);
+        }
+        let status = response.status();
+        let code = i64::from(status.as_u16());
+        self.trace.set("http.response.status_code", code);
+        if status.is_server_error() {
+            self.trace.fail(|| status.to_string());
+        }
+        let headers = response.headers_mut();
+        headers.insert(X_REQUEST_ID, value(self.id.to_string()));
+        if let Some(trace_id) = self.trace.trace_id() {
+            headers.insert(X_TRACE_ID, value(trace_id));
+        }
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers
+            .entry(CACHE_CONTROL)
+            .or_insert(HeaderValue::from_static(self.cache_control));
+        self.log_line.status = Some(status);
+        response
     }
-    let headers = response.headers_mut();
-    headers.insert(X_REQUEST_ID, value(id.to_string()));
-    if let Some(trace_id) = trace.trace_id() {
-        headers.insert(X_TRACE_ID, value(trace_id));
-    }
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers
-        .entry(CACHE_CONTROL)
-        .or_insert(HeaderValue::from_static(cache_control));
-    log_line.status = Some(status);
-    response
 }
 
 /// The value of an id.

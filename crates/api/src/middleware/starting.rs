@@ -3,10 +3,7 @@
 //! Before that, the database may lack a migration, and a statement of this version would fail.
 
 use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 use exports_service::start::Started;
-use futures_util::FutureExt;
 
 use crate::error::ApiError;
 use crate::{body, pages};
@@ -15,20 +12,16 @@ use crate::{body, pages};
 const ALWAYS: [&str; 2] = ["/healthz", "/openapi.json"];
 
 /// The layer.
-pub(crate) fn refuse_until_started(
+pub(crate) async fn refuse_until_started(
     State(started): State<Started>,
     request: Request,
-    next: Next,
-) -> impl Future<Output = Response> {
+) -> Result<Request, ApiError> {
     let path = request.uri().path();
     if started.is_set() || ALWAYS.contains(&path) || pages::is_path(path) {
-        return next.run(request).left_future();
+        return Ok(request);
     }
-    let refused = async {
-        body::discard(request).await;
-        ApiError::Starting.into_response()
-    };
-    refused.boxed().right_future()
+    body::discard(request).await;
+    Err(ApiError::Starting)
 }
 
 #[cfg(test)]
@@ -37,7 +30,7 @@ mod tests {
     use axum::body::Body;
     use axum::http::StatusCode;
     use axum::http::header::RETRY_AFTER;
-    use axum::middleware::from_fn_with_state;
+    use axum::middleware::map_request_with_state;
     use axum::routing::get;
     use tower::ServiceExt;
 
@@ -46,7 +39,7 @@ mod tests {
     #[tokio::test]
     async fn requests_are_refused_until_the_start_is_complete() {
         let started = Started::default();
-        let layer = from_fn_with_state(started.clone(), refuse_until_started);
+        let layer = map_request_with_state(started.clone(), refuse_until_started);
         let api = Router::new()
             .route("/healthz", get(|| async {}))
             .route("/readyz", get(|| async {}))

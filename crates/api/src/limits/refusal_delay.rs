@@ -1,0 +1,84 @@
+//! Delays refused authentications during a flood, so that strangers with wrong keys take little of the processor.
+//!
+//! A client that sends its next request after the response then sends two a second on each connection, not thousands.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use super::bucket::Bucket;
+
+/// Refusals per second without a delay: many more than clients with an expired or mistyped key cause.
+const UNDELAYED: u32 = 100;
+/// Well below the time that a client waits for a response.
+const DELAY: Duration = Duration::from_millis(500);
+/// Refusals that wait at a time. Above it they are not delayed, so that they do not take all connections.
+const DELAYED_AT_A_TIME: usize = 256;
+
+/// The delays of this process.
+pub(crate) struct RefusalDelay {
+    undelayed: Bucket,
+    delayed: Semaphore,
+}
+
+impl Default for RefusalDelay {
+    fn default() -> Self {
+        let rate = format!("{UNDELAYED}/s").parse().expect("a valid rate");
+        let burst = NonZeroU32::new(UNDELAYED).expect("the rate is not zero");
+        Self {
+            undelayed: Bucket::new(rate, burst),
+            delayed: Semaphore::new(DELAYED_AT_A_TIME),
+        }
+    }
+}
+
+impl RefusalDelay {
+    /// Waits before a refusal, if there are many.
+    pub(crate) async fn wait(&self) {
+        if self.undelayed.take().is_ok() {
+            return;
+        }
+        if let Ok(_permit) = self.delayed.try_acquire() {
+            tokio::time::sleep(DELAY).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::time::{Instant, timeout};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn only_a_flood_is_delayed() {
+        let delay = RefusalDelay::default();
+        let begun = Instant::now();
+        for _ in 0..UNDELAYED {
+            delay.wait().await;
+        }
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+        delay.wait().await;
+        assert!(begun.elapsed() >= DELAY);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_cannot_hold_more_connections_than_allowed() {
+        let delay = Arc::new(RefusalDelay::default());
+        for _ in 0..UNDELAYED {
+            delay.wait().await;
+        }
+        let mut waiting = tokio::task::JoinSet::new();
+        for _ in 0..DELAYED_AT_A_TIME {
+            let delay = Arc::clone(&delay);
+            waiting.spawn(async move { delay.wait().await });
+        }
+        tokio::task::yield_now().await;
+        let next = timeout(Duration::ZERO, delay.wait());
+        assert!(next.await.is_ok(), "one more is not delayed");
+        assert!(waiting.try_join_next().is_none(), "the others are");
+    }
+}
