@@ -70,7 +70,9 @@ impl Sandbox {
         command
             .arg("admin")
             .args(arguments)
-            .env("DATABASE_URL", self.database_url()?);
+            .env("DATABASE_URL", self.database_url()?)
+            // The audit trail is for the operators of a system that stays.
+            .env("RUST_LOG", "warn");
         // A progress bar needs the type of the terminal.
         if let Some(terminal) = std::env::var_os("TERM") {
             command.env("TERM", terminal);
