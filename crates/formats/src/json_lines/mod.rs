@@ -23,11 +23,53 @@ pub struct JsonLinesWriter {
     time: ZonedTime,
 }
 
-/// A column, and the bytes before its value: `{"message_id":` or `,"status":`.
+/// A column, and the bytes before its value.
 #[derive(Debug)]
 struct Key {
     column: Column,
-    bytes: Box<[u8]>,
+    /// `{"message_id":"` or `,"status":"`, and zeros. Copying a fixed number of bytes is faster than calling `memcpy`.
+    bytes: [u8; 32],
+    /// The length without the last quote.
+    length: usize,
+}
+
+impl Key {
+    fn new(index: usize, column: Column) -> Self {
+        let start = if index == 0 { '{' } else { ',' };
+        let text = format!("{start}\"{}\":\"", column.as_str());
+        let mut bytes = [0; 32];
+        bytes[..text.len()].copy_from_slice(text.as_bytes());
+        Self {
+            column,
+            bytes,
+            length: text.len() - 1,
+        }
+    }
+
+    /// Writes the key, and the first quote of the value if that is a text.
+    #[inline]
+    fn push(&self, file: &mut Vec<u8>, is_text: bool) {
+        let end = file.len() + self.length + usize::from(is_text);
+        file.extend_from_slice(&self.bytes);
+        file.truncate(end);
+    }
+
+    #[inline]
+    fn push_null(&self, file: &mut Vec<u8>) {
+        self.push(file, false);
+        file.extend_from_slice(b"null");
+    }
+
+    /// Writes the key and a text that a function of `fields` writes, with a quote instead of the comma after it.
+    #[inline]
+    fn push_quoted<T>(&self, file: &mut Vec<u8>, push: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+        self.push(file, true);
+        let pushed = push(file);
+        if let Some(comma) = file.last_mut() {
+            *comma = b'"';
+        }
+        pushed
+    }
 }
 
 impl JsonLinesWriter {
@@ -39,40 +81,15 @@ impl JsonLinesWriter {
             text::push(&mut text, url, &mut |_| {});
             text
         };
-        let key = |(index, column): (usize, &Column)| {
-            let start = if index == 0 { '{' } else { ',' };
-            Key {
-                column: *column,
-                bytes: format!("{start}\"{}\":", column.as_str())
-                    .into_bytes()
-                    .into_boxed_slice(),
-            }
-        };
         Self {
-            columns: shape.columns.iter().enumerate().map(key).collect(),
+            columns: (0..)
+                .zip(&shape.columns)
+                .map(|(index, column)| Key::new(index, *column))
+                .collect(),
             urls: Arc::new(urls.map_or_else(Urls::in_rows, |urls| Urls::known(urls, encode))),
             time: ZonedTime::new(shape.time_zone),
         }
     }
-}
-
-/// Writes a text that a function of `fields` writes, with quotes instead of the comma after it, or `null`.
-#[inline]
-fn push_quoted<T>(file: &mut Vec<u8>, is_set: bool, push: impl FnOnce(&mut Vec<u8>) -> T) -> T {
-    let quote = file.len();
-    if is_set {
-        file.push(b'"');
-    }
-    let pushed = push(file);
-    if is_set && file.len() > quote + 1 {
-        if let Some(comma) = file.last_mut() {
-            *comma = b'"';
-        }
-    } else {
-        file.pop();
-        file.extend_from_slice(b"null");
-    }
-    pushed
 }
 
 impl Format for JsonLinesWriter {
@@ -99,36 +116,43 @@ impl RowFormat for JsonLinesWriter {
         row: &MessageRow<'_>,
         flush: &mut Flush<'_>,
     ) -> Result<(), WriteError> {
-        for Key { column, bytes } in self.columns.iter() {
-            file.extend_from_slice(bytes);
-            match values::value(*column, row)? {
-                Value::Uuid(id) => push_quoted(file, id.is_some(), |file| push_uuid(file, id)),
-                Value::OutboundEndpoint(id) => {
-                    push_quoted(file, id.is_some(), |file| push_outbound_endpoint(file, id));
+        for key in self.columns.iter() {
+            match values::value(key.column, row)? {
+                Value::Uuid(id @ Some(_)) => key.push_quoted(file, |file| push_uuid(file, id)),
+                Value::OutboundEndpoint(id @ Some(_)) => {
+                    key.push_quoted(file, |file| push_outbound_endpoint(file, id));
                 }
-                Value::Int(Some(number)) => {
-                    push_int(file, Some(number));
+                Value::Int(number @ Some(_)) => {
+                    key.push(file, false);
+                    push_int(file, number);
                     file.pop();
                 }
-                Value::Int(None) => file.extend_from_slice(b"null"),
-                Value::Time(time) => {
-                    let push = |file: &mut Vec<u8>| self.time.push(file, time);
-                    push_quoted(file, time.is_some(), push)
-                        .map_err(|error| out_of_range(row, column.as_str(), error))?;
+                Value::Time(time @ Some(_)) => {
+                    let pushed = key.push_quoted(file, |file| self.time.push(file, time));
+                    pushed.map_err(|error| out_of_range(row, key.column.as_str(), error))?;
                 }
                 Value::Status(name) => {
-                    file.push(b'"');
+                    key.push(file, true);
                     file.extend_from_slice(name.as_bytes());
                     file.push(b'"');
                 }
                 Value::Url(_) if self.urls.are_known() => match self.urls.get(row.endpoint_id) {
-                    Some(url) => text::push_encoded(file, url, flush),
-                    None => file.extend_from_slice(b"null"),
+                    Some(url) => {
+                        key.push(file, false);
+                        text::push_encoded(file, url, flush);
+                    }
+                    None => key.push_null(file),
                 },
-                Value::Url(text) | Value::Text(text) => match text {
-                    Some(text) => text::push(file, text, flush),
-                    None => file.extend_from_slice(b"null"),
-                },
+                Value::Url(Some(text)) | Value::Text(Some(text)) => {
+                    key.push(file, false);
+                    text::push(file, text, flush);
+                }
+                Value::Uuid(None)
+                | Value::OutboundEndpoint(None)
+                | Value::Int(None)
+                | Value::Time(None)
+                | Value::Url(None)
+                | Value::Text(None) => key.push_null(file),
             }
         }
         file.extend_from_slice(b"}\n");

@@ -79,7 +79,9 @@ impl Jobs {
             print(&table(COLUMNS, jobs.iter().map(cells)))?;
         }
         if more {
-            note(&format!("there are more than {limit} exports: use --limit"));
+            note(&format!(
+                "there are more than these {limit}: --limit shows more"
+            ));
         }
         Ok(())
     }

@@ -67,7 +67,7 @@ impl List {
         print(&table(header, rows))?;
         if cursor.is_some() {
             note(&format!(
-                "There are more than {limit} exports: use --limit."
+                "There are more than these {limit}: --limit shows more."
             ));
         }
         Ok(())

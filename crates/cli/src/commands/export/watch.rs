@@ -32,11 +32,18 @@ impl Watch {
 
 /// Returns the export once it is completed. If it ends without a file, that is an error.
 pub(super) async fn watch(client: &Client, id: &str) -> Result<Export> {
-    let mut waiting = Waiting::new("export is", "unknown");
+    let mut waiting = None;
     let ended = client
-        .watch(id, |export| waiting.set(&state(export)))
+        .watch(id, |export| {
+            let state = state(export);
+            waiting
+                .get_or_insert_with(|| Waiting::new("export is", &state))
+                .set(&state);
+        })
         .await?;
-    waiting.finish();
+    if let Some(waiting) = waiting {
+        waiting.finish();
+    }
     if ended.status == "completed" {
         note(&format!(
             "{} rows, {}",
