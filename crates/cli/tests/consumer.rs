@@ -95,6 +95,13 @@ async fn an_export_is_created_watched_and_downloaded_in_one_command() {
             3,
             "no other file is left"
         );
+        let manifest = consumer.home.path().join("manifest.json");
+        let printed = consumer.run(&["manifest", id]).await.ok();
+        std::fs::write(&manifest, printed).unwrap();
+        let mut verify = vec!["verify", manifest.to_str().unwrap()];
+        verify.extend(paths.iter().map(|path| path.to_str().unwrap()));
+        let verified = exportctl_with(&[], &verify).await.ok();
+        assert_eq!(verified.matches(": ok, ").count(), 3, "{verified}");
     }
 }
 

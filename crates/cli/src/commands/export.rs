@@ -3,6 +3,7 @@
 mod create;
 mod download;
 mod list;
+mod manifest;
 mod one;
 mod request;
 mod watch;
@@ -30,6 +31,7 @@ pub(super) enum Export {
     Get(one::One),
     Watch(watch::Watch),
     Download(download::Download),
+    Manifest(manifest::Manifest),
     /// Cancels an export that is pending or processing
     Cancel(one::One),
     /// Creates a new export of the same request as a failed or expired one
@@ -47,6 +49,7 @@ impl Export {
             Self::Get(command) => command.get().await,
             Self::Watch(command) => command.run().await,
             Self::Download(command) => command.run().await,
+            Self::Manifest(command) => command.run().await,
             Self::Cancel(command) => command.cancel().await,
             Self::Retry(command) => command.retry().await,
             Self::Delete(command) => command.delete().await,
