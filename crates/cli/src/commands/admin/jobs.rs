@@ -79,9 +79,7 @@ impl Jobs {
             print(&table(COLUMNS, jobs.iter().map(cells)))?;
         }
         if more {
-            note(&format!(
-                "there are more than these {limit}: --limit shows more"
-            ));
+            note("there are more: --limit shows them");
         }
         Ok(())
     }

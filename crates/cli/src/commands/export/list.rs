@@ -66,9 +66,7 @@ impl List {
         let header = ["ID", "STATUS", "ROWS", "SIZE", "CREATED", "LABEL"];
         print(&table(header, rows))?;
         if cursor.is_some() {
-            note(&format!(
-                "There are more than these {limit}: --limit shows more."
-            ));
+            note("There are more: --limit shows them.");
         }
         Ok(())
     }
