@@ -13,7 +13,7 @@ use crate::support::Fixture;
 /// The limit for a control statement without an answer.
 const CONTROL: Duration = Duration::from_secs(10);
 /// One attempt at a small export, on a busy machine.
-const ATTEMPT: Duration = Duration::from_secs(4);
+const ATTEMPT: Duration = Duration::from_secs(8);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn silent_idle_connections_to_the_source_cost_ten_seconds_and_no_attempt() {
